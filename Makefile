@@ -1,0 +1,34 @@
+# Every target sets itself up in .venv; nothing else is needed than Python 3.11 or newer.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN ?= runs/r1v-tiny
+
+.PHONY: demo test check bench docs clean
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "SeeThink needs Python 3.11 or newer; say make PYTHON=..."'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/ready
+	$(BIN)/seethink run r1v --scale tiny --out $(RUN)
+
+test: $(VENV)/ready
+	$(BIN)/python -m pytest
+
+check: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+
+bench: $(VENV)/ready
+	$(BIN)/python bench/update.py --prompt 272 --response 64 --group 8
+	$(BIN)/python bench/update.py --prompt 80 --response 200 --group 8
+
+docs: $(VENV)/ready
+	$(BIN)/python -m pytest tests/test_docs.py
+
+clean:
+	rm -rf $(VENV) runs

@@ -1,0 +1,87 @@
+"""The atom: ask, answer, parse, verify. Every verb of this project is a use of it, and only this file joins
+the last two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from seethink import media
+from seethink.formats import by_steps, read_any
+from seethink.types import Completion, Engine, Example, Response, Rollout, Sampling, Score, Task, begun_answer
+
+
+def attempt(
+    engine: Engine, task: Task, examples: Sequence[Example], sampling: Sampling
+) -> list[list[Rollout]]:
+    """`sampling.n` rollouts of each example, in order."""
+    asked = [task.format.prompt(example) for example in examples]
+    answered = engine.generate(asked, sampling)
+    return [
+        [judge(task, example, completion, begun_answer(messages)) for completion in completions]
+        for example, messages, completions in zip(examples, asked, answered, strict=True)
+    ]
+
+
+def judge(task: Task, example: Example, completion: Completion, begun: str = "") -> Rollout:
+    """Read a completion by the task's format and judge it by the task's verifier.
+
+    A verifier that raises stops the caller; the exception says which example it failed on.
+    """
+    response = replace(
+        task.format.parse(begun + completion.text),
+        stop=completion.stop,
+        n_tokens=completion.n_tokens,
+        token_ids=completion.token_ids,
+    )
+    return Rollout(example, response, _verified(task, example, response))
+
+
+def headline(task: Task, score: Score) -> Score:
+    """The part of a score that is reported; the whole score where the verifier has no such part."""
+    return score.parts.get(task.headline, score)
+
+
+def lenient(task: Task, rollout: Rollout) -> tuple[Response, Score]:
+    """The same text read in whatever form its final answer stands, and the headline score of that answer."""
+    read = replace(
+        read_any(rollout.response.text), stop=rollout.response.stop, n_tokens=rollout.response.n_tokens
+    )
+    return read, headline(task, _verified(task, rollout.example, read))
+
+
+def record(task: Task, rollout: Rollout, pictures: Path, step: int | None = None) -> dict[str, Any]:
+    """An attempt as a row of attempts.jsonl. Pictures are kept under `pictures`, once each."""
+    example, response, score = rollout.example, rollout.response, rollout.score
+    read, forgiving = lenient(task, rollout)
+    return {
+        "task": task.name,
+        "id": example.id,
+        "step": step,
+        "question": example.question,
+        "media": [media.keep(m, pictures) for m in example.media if isinstance(m, media.Image)],
+        "gold": example.answer,
+        "meta": {k: v for k, v in example.meta.items() if isinstance(v, str | int | float)},
+        "text": response.text,
+        "thought": response.thought,
+        "said": response.answer,
+        "stop": response.stop,
+        "n_tokens": response.n_tokens,
+        "fault": response.fault,
+        "value": score.value,
+        "why": score.why,
+        "parts": {name: {"value": part.value, "why": part.why} for name, part in score.parts.items()},
+        "correct": headline(task, score).value,
+        "lenient": {"value": forgiving.value, "said": read.answer, "why": forgiving.why},
+        "by_steps": by_steps(response.text),
+    }
+
+
+def _verified(task: Task, example: Example, response: Response) -> Score:
+    try:
+        return task.verifier(example, response)
+    except Exception as error:
+        error.add_note(f"while judging an answer to example {example.id}: {response.text[:200]!r}")
+        raise

@@ -1,0 +1,322 @@
+"""The command line: one short function per command, which imports what is heavy for itself alone."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import Annotated, Any, Literal, TypeVar
+
+import typer
+from rich.console import Console
+
+from seethink import formats, recipes, verify
+from seethink.run import Run, Scale
+from seethink.settings import override, unknown
+from seethink.terminal import say, show_plan, show_results
+from seethink.types import GREEDY, Example, InputError, Response, Score, Task
+
+T = TypeVar("T")
+SETTING = "[FIELD=VALUE]..."
+MODELS = "sprout (bundled, tiny), a model's folder, or a hub id."
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
+
+
+@app.callback()
+def seethink() -> None:
+    """Teach small vision-language models to reason, and see what they learned."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script. Input that cannot be used becomes one message on stderr and exit code 2."""
+    try:
+        app(arguments)
+    except InputError as error:
+        say(Console(stderr=True), f"error: {error}")
+        sys.exit(2)
+
+
+# Recipes --------------------------------------------------------------------------------------------------
+
+RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="One of the recipes in seethink/recipes.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[STAGE.FIELD=VALUE]...", help="Settings to change: grpo.kl_weight=0.04"),
+]
+ScaleName = Annotated[str, typer.Option(help="smoke, tiny, one_gpu or full.")]
+RunFolder = Annotated[Path | None, typer.Option(help="The run's folder; runs/RECIPE-SCALE by default.")]
+Seed = Annotated[int, typer.Option(help="Of everything random.")]
+
+
+@app.command("run", epilog="Example: seethink run r1v --scale tiny grpo.steps=50")
+def run_recipe(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    scale: ScaleName = "tiny",
+    out: RunFolder = None,
+    seed: Seed = 0,
+    only: Annotated[list[str] | None, typer.Option(help="This stage alone; may be repeated.")] = None,
+) -> None:
+    """Carry out a recipe. What was done before is recognised, what was stopped continues."""
+    module, run = _recipe_run(recipe, scale, out, seed, overrides)
+    _execute(replace(run, only=only or ()), module.recipe)
+
+
+@app.command("show", epilog="Example: seethink show r1v --scale full")
+def show_recipe(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    scale: ScaleName = "tiny",
+    out: RunFolder = None,
+    seed: Seed = 0,
+) -> None:
+    """Print a recipe's stages, settings and derived numbers. Touches no data."""
+    module, run = _recipe_run(recipe, scale, out, seed, overrides)
+    stages = run.plan(module.recipe)
+    for note in run.notes:
+        say(run.console, note)
+    say(run.console, f"scale {run.scale}, seed {run.seed}, in {run.out}")
+    show_plan(run.console, stages.values())
+
+
+def _recipe_run(
+    recipe: str, scale: str, out: Path | None, seed: int, overrides: list[str] | None
+) -> tuple[ModuleType, Run]:
+    known = [module.name for module in pkgutil.iter_modules(recipes.__path__)]
+    if recipe not in known:
+        raise unknown("recipe", recipe, known)
+    module = importlib.import_module(f"seethink.recipes.{recipe}")
+    folder = out or Path("runs") / f"{recipe}-{scale}"
+    return module, Run(recipe, Scale(scale), folder, seed, overrides or (), notes=_notes(module))
+
+
+def _notes(module: ModuleType) -> tuple[str, ...]:
+    """The title and the fields of a recipe's docstring, one line each; indented lines continue a field."""
+    lines = re.split(r"\n+(?=\S)", inspect.getdoc(module) or "")
+    return tuple(" ".join(line.split()) for line in lines)
+
+
+def _execute(run: Run, recipe: Callable[[Run], None]) -> None:
+    try:
+        run.execute(recipe)
+    except KeyboardInterrupt:
+        say(run.console, "stopped; the same command continues")
+        raise typer.Exit(130) from None
+
+
+# Your own data --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnData:
+    """The options of every command that works on a user's data."""
+
+    model: Annotated[str, typer.Option(help=MODELS)]
+    data: Annotated[Path, typer.Option(help="A file of questions: JSONL, JSON or parquet.")]
+    images: Annotated[Path | None, typer.Option(help="The folder that picture paths begin at.")] = None
+    format: Annotated[str, typer.Option(help=", ".join(formats.FORMATS))] = "think_answer"
+    verifier: Annotated[str, typer.Option(help=", ".join(verify.VERIFIERS))] = "same_answer"
+    out: Annotated[Path | None, typer.Option(help="The run's folder; runs/COMMAND by default.")] = None
+
+    def task(self) -> Task:
+        """Everything that can be wrong with it is found here, before any work: pictures are opened, too."""
+        from seethink.sources import records
+
+        asked, judged = formats.by_name(self.format), verify.by_name(self.verifier)
+        examples = records.read(self.data, self.images)
+        paid = verify.weighted(correct=(judged, 1.0), format=(verify.well_formed, 0.5))
+        return Task(self.data.stem, examples, asked, paid)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluating(OwnData):
+    settings: Annotated[list[str] | None, typer.Argument(metavar=SETTING, help="max_tokens=512")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(OwnData):
+    method: Annotated[Literal["grpo", "sft"], typer.Argument(help="Reinforcement, or imitation of steps.")]
+    settings: Annotated[list[str] | None, typer.Argument(metavar=SETTING, help="learning_rate=1e-6")] = None
+    config: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Fields as YAML.")] = None
+    seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None
+
+
+def _takes(options: type[T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:
+    """A command whose options are the fields of a dataclass, so that commands can share them."""
+    signature = inspect.signature(options, eval_str=True)
+
+    def decorate(command: Callable[[T], None]) -> Callable[..., None]:
+        def call(**values: Any) -> None:
+            command(options(**values))
+
+        call.__doc__ = command.__doc__
+        call.__signature__ = signature  # type: ignore[attr-defined]
+        call.__annotations__ = {name: part.annotation for name, part in signature.parameters.items()}
+        return call
+
+    return decorate
+
+
+@app.command("eval", epilog="Example: seethink eval --model sprout --data my.jsonl --verifier same_number")
+@_takes(Evaluating)
+def evaluate(job: Evaluating) -> None:
+    """Ask a model every question of a file, greedily, and judge its answers."""
+    run = Run("eval", Scale("full"), job.out or Path("runs/eval"), overrides=_of("eval", job.settings))
+    task, results = job.task(), {}
+
+    def recipe(run: Run) -> None:
+        results[job.model] = run.evaluate("eval", run.model(job.model), [task], GREEDY).rows
+
+    _execute(run, recipe)
+    show_results(run.console, task.headline, results)
+    say(run.console, f"every attempt: {run.out / 'eval' / 'attempts.jsonl'}")
+    say(run.console, f"to leaf through them: seethink look {run.out}")
+
+
+@app.command("train", epilog="Example: seethink train grpo --model sprout --data my.jsonl steps=50")
+@_takes(Training)
+def train(job: Training) -> None:
+    """Teach a model on your own questions; leaves an ordinary model folder."""
+    from seethink.train.configs import GRPO, SFT
+
+    config: Any = {"grpo": GRPO, "sft": SFT}[job.method]()
+    if job.config:
+        config = override(config, _yaml(job.config), str(job.config))
+    if job.seed is not None:
+        config = replace(config, seed=job.seed)
+    name = f"train-{job.method}"
+    run = Run(name, Scale("full"), job.out or Path("runs") / name, config.seed, _of(job.method, job.settings))
+    task = job.task()
+
+    def recipe(run: Run) -> None:
+        model = run.model(job.model)
+        if job.method == "grpo":
+            run.grpo("grpo", model, task, config)
+        else:
+            run.sft("sft", model, run.traces(task), config)
+
+    _execute(run, recipe)
+    say(run.console, f"checkpoint: {run.out / job.method / 'checkpoint'}")
+
+
+def _of(stage: str, settings: list[str] | None) -> list[str]:
+    return [f"{stage}.{setting}" for setting in settings or ()]
+
+
+def _yaml(file: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        read = yaml.safe_load(file.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} is not YAML: {error}") from error
+    if not isinstance(read, dict):
+        raise InputError(f"{file} holds no fields; write lines such as learning_rate: 1e-6")
+    return read
+
+
+# Looking --------------------------------------------------------------------------------------------------
+
+
+@app.command(epilog='Example: seethink ask page.png "How many 7s are there?"')
+def ask(
+    words: Annotated[list[str], typer.Argument(metavar="PICTURE... QUESTION", help="The question is last.")],
+    model: Annotated[str, typer.Option(help=MODELS)] = "sprout",
+    format: Annotated[str, typer.Option(help=", ".join(formats.FORMATS))] = "think_answer",
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 512,
+) -> None:
+    """Ask a model about one picture or several."""
+    from seethink.media import Image
+
+    *pictures, question = words
+    if not pictures or Path(question).is_file():
+        raise InputError("give the pictures first and the question last: seethink ask page.png 'How many?'")
+    example = Example("ask", question, tuple(Image.file(picture) for picture in pictures))
+    for picture in example.media:
+        picture.load()
+    task = Task("ask", [example], formats.by_name(format), _nobody_knows)
+
+    from seethink.attempt import attempt
+    from seethink.engines.local import LocalEngine
+
+    ((rollout,),) = attempt(LocalEngine.load(model), task, [example], replace(GREEDY, max_tokens=max_tokens))
+    _tell(Console(), rollout.response)
+    if model == "sprout":
+        say(Console(), "(sprout is a tiny model: it errs)")
+
+
+def _nobody_knows(example: Example, response: Response) -> Score:
+    return Score(None, "nobody told the answer")
+
+
+def _tell(console: Console, response: Response) -> None:
+    """What was said, as it was said; where the form is broken, the raw text and the breach."""
+    if response.answer is None:
+        say(console, f"{response.text}\n(no answer could be read: {response.fault})")
+        return
+    if response.thought:
+        say(console, response.thought)
+    say(console, f"answer: {response.answer}")
+
+
+@app.command(epilog="Example: seethink look runs/r1v-tiny")
+def look(
+    path: Annotated[Path, typer.Argument(help="A run's folder, an attempts.jsonl, or a file of questions.")],
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("look.html"),
+    limit: Annotated[int, typer.Option(min=1, help="Questions shown, evenly spaced.")] = 200,
+) -> None:
+    """Leaf through a run's attempts, or through questions that nobody has answered yet."""
+    from seethink.report import write_look
+
+    with TemporaryDirectory() as drawn:
+        rows, folder = _rows_to_look_at(path, Path(drawn))
+        asked = [
+            list(same) for _, same in groupby(rows, key=lambda row: (row["task"], row.get("step"), row["id"]))
+        ]
+        shown = asked[:: -(-len(asked) // limit)]
+        write_look([row for rows in shown for row in rows], folder, out, title=str(path))
+    say(Console(), f"{len(shown):,} of {len(asked):,} questions: {out}")
+
+
+def _rows_to_look_at(path: Path, drawn: Path) -> tuple[list[dict[str, Any]], Path]:
+    """Rows of attempts.jsonl, and the folder that their pictures' paths begin at."""
+    from seethink.report.rows import read_attempts
+
+    if path.name == "attempts.jsonl":
+        run = next((folder for folder in path.parents if (folder / "media").is_dir()), path.parent)
+        return list(read_attempts(path)), run
+    stages = [file for file in sorted(path.rglob("attempts.jsonl")) if ".stale" not in file.parts]
+    if not stages:
+        return _unanswered(path, drawn), drawn
+    told = ((str(file.parent.relative_to(path)), row) for file in stages for row in read_attempts(file))
+    return [row | {"task": f"{stage}: {row['task']}"} for stage, row in told], path
+
+
+def _unanswered(path: Path, drawn: Path) -> list[dict[str, Any]]:
+    from seethink import media
+    from seethink.sources import records
+
+    return [
+        {
+            "task": path.stem,
+            "id": example.id,
+            "question": example.question,
+            "media": [
+                media.keep(picture, drawn / "media")
+                for picture in example.media
+                if isinstance(picture, media.Image)
+            ],
+            "gold": example.answer,
+            "meta": dict(example.meta),
+        }
+        for example in records.read(path)
+    ]

@@ -1,0 +1,100 @@
+"use strict";
+
+// The gallery: outcome, task, arm and words to find. The address keeps them: #flipped&task=unseen&arm=grpo&find=seven
+function leafThrough(gallery) {
+  const counts = JSON.parse(gallery.querySelector("script").textContent);
+  const cards = [...gallery.querySelectorAll(".card")];
+  const form = gallery.querySelector("form");
+  const buttons = [...form.querySelectorAll("button")];
+  const { task, arm, find, every } = form.elements;
+  const texts = cards.map((card) => card.textContent.toLowerCase());
+  const outcomes = cards.map((card) => card.dataset.outcomes.split(";").map((names) => ["all", ...names.split(" ")]));
+  let outcome = "all";
+
+  function restore() {
+    const state = new URLSearchParams(location.hash.slice(1));
+    const named = buttons.find((button) => state.has(button.value));
+    if (!named) return;
+    outcome = named.value;
+    const arms = [...arm.options].map((option) => option.text);
+    if (arms.includes(state.get("arm"))) arm.selectedIndex = arms.indexOf(state.get("arm"));
+    task.value = [...task.options].some((option) => option.value === state.get("task")) ? state.get("task") : "";
+    find.value = state.get("find") ?? "";
+    gallery.scrollIntoView();
+  }
+
+  function remember() {
+    const state = new URLSearchParams();
+    if (task.value) state.set("task", task.value);
+    if (arm.options.length > 1) state.set("arm", arm.selectedOptions[0].text);
+    if (find.value) state.set("find", find.value);
+    history.replaceState(null, "", ["#" + outcome, state].filter(String).join("&"));
+  }
+
+  function total(name) {
+    const asked = task.value ? [counts[task.value]] : Object.values(counts);
+    return asked.reduce((sum, arms) => sum + arms[arm.value][name], 0);
+  }
+
+  function show() {
+    const words = find.value.trim().toLowerCase();
+    let embedded = 0, shown = 0;
+    cards.forEach((card, i) => {
+      const belongs = (!task.value || card.dataset.task === task.value) && outcomes[i][arm.value].includes(outcome);
+      const found = belongs && texts[i].includes(words);
+      card.hidden = !found;
+      embedded += belongs;
+      shown += found;
+      for (const answer of card.querySelectorAll("[data-arm]"))
+        answer.hidden = every && !every.checked && !["0", arm.value].includes(answer.dataset.arm);
+    });
+    for (const button of buttons) {
+      button.setAttribute("aria-pressed", button.value === outcome);
+      button.querySelector("span").textContent = total(button.value).toLocaleString("en");
+    }
+    const told = words ? `${shown} of ${embedded} cards hold these words.` : `${shown} cards.`;
+    const kept = embedded < total(outcome) ? ` Of ${total(outcome).toLocaleString("en")} such questions this page keeps ${embedded}.` : "";
+    gallery.querySelector("[role=status]").textContent = told + kept;
+  }
+
+  buttons.forEach((button) => button.addEventListener("click", () => { outcome = button.value; remember(); show(); }));
+  form.addEventListener("input", () => { remember(); show(); });
+  form.addEventListener("submit", (event) => event.preventDefault());
+  addEventListener("hashchange", () => { restore(); show(); });
+  form.hidden = false;
+  restore();
+  show();
+}
+
+// A curve: the values of the step under the pointer.
+function readOff(plot) {
+  const [from, to] = JSON.parse(plot.dataset.steps);
+  const [low, high] = JSON.parse(plot.dataset.values);
+  const svg = plot.querySelector("svg");
+  const { width, height } = svg.viewBox.baseVal;
+  const told = plot.querySelector("output");
+  const rule = plot.querySelector("i");
+  const dress = plot.dataset.unit === "share"
+    ? (value) => (100 * value).toFixed(1) + "\u00a0%"
+    : (value) => Number(value.toPrecision(3)).toLocaleString("en", { maximumSignificantDigits: 3 });
+  const curves = [...plot.querySelectorAll("polyline.raw")]
+    .map((line) => ({ name: line.dataset.stage, points: [...line.points] }));
+
+  plot.addEventListener("pointermove", (event) => {
+    const box = svg.getBoundingClientRect();
+    const x = Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1) * width;
+    const near = curves.map(({ points }) =>
+      points.reduce((best, point) => (Math.abs(point.x - x) < Math.abs(best.x - x) ? point : best)));
+    const values = near.map((point, i) => {
+      const value = dress(low + (1 - point.y / height) * (high - low));
+      return curves.length > 1 ? `${curves[i].name} ${value}` : value;
+    });
+    told.textContent = `step ${Math.round(from + (near[0].x / width) * (to - from))}: ${values.join(", ")}`;
+    rule.style.left = `${(100 * near[0].x) / width}%`;
+    plot.classList.add("read");
+  });
+  plot.addEventListener("pointerleave", () => plot.classList.remove("read"));
+}
+
+document.querySelectorAll(".gallery").forEach(leafThrough);
+document.querySelectorAll(".plot").forEach(readOff);

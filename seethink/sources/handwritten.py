@@ -1,0 +1,259 @@
+"""Pages of real handwritten digits: the 1,797 scans that scikit-learn carries (E. Alpaydin, C. Kaynak, UCI,
+1998).
+
+A page is a grid of square cells; some hold a digit. Scans are split once: pages of the `test` split use
+scans that no `train` page has. `glyphs="fonts"` prints the digits instead (another renderer), likewise with
+fonts held out. Every item depends on a hash of (world, seed, index) and nothing else.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, overload
+
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
+
+from seethink.media import Image
+from seethink.types import Example
+
+CELL_PX = 28
+"""One cell is one picture token of a Qwen2-VL shape (patch 14, merge 2)."""
+HELD_OUT_SCANS = 400
+FONTS = {
+    "train": (
+        "DejaVuSans.ttf",
+        "DejaVuSerif.ttf",
+        "DejaVuSansMono.ttf",
+        "DejaVuSans-Bold.ttf",
+        "DejaVuSerif-Italic.ttf",
+    ),
+    "test": ("cmr10.ttf", "STIXGeneral.ttf", "cmss10.ttf", "DejaVuSansMono-Oblique.ttf"),
+}
+Split = Literal["train", "test"]
+Glyphs = Literal["scans", "fonts"]
+
+
+@cache
+def scans(split: Split) -> dict[int, list[PIL.Image.Image]]:
+    """digit -> scans of the split, 8 x 8 grey pictures, ink bright."""
+    import numpy
+    from sklearn.datasets import load_digits
+
+    data: Any = load_digits()
+    order = sorted(range(len(data.images)), key=lambda i: random.Random(f"scan/{i}").random())
+    chosen = order[:HELD_OUT_SCANS] if split == "test" else order[HELD_OUT_SCANS:]
+    found: dict[int, list[PIL.Image.Image]] = {digit: [] for digit in range(10)}
+    for i in chosen:
+        grey = numpy.clip(data.images[i] * (255 / 16), 0, 255).astype("uint8")
+        found[int(data.target[i])].append(PIL.Image.fromarray(grey))
+    return found
+
+
+@cache
+def _font(name: str, size_px: int) -> PIL.ImageFont.FreeTypeFont:
+    import matplotlib
+
+    return PIL.ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name, size_px)
+
+
+@dataclass(frozen=True)
+class Page:
+    """digits: (row, column) -> digit, in reading order."""
+
+    rows: int
+    columns: int
+    digits: dict[tuple[int, int], int]
+
+    @property
+    def read(self) -> list[int]:
+        return list(self.digits.values())
+
+    def formal(self) -> str:
+        """Cell by cell, blanks as dots, rows apart by slashes: `7 . 3 / . 1 .`"""
+        return " / ".join(
+            " ".join(str(self.digits.get((r, c), ".")) for c in range(self.columns)) for r in range(self.rows)
+        )
+
+
+def compose(rng: random.Random, rows: int, columns: int, digits: tuple[int, int]) -> Page:
+    """A page with between digits[0] and digits[1] digits in random cells."""
+    cells = sorted(rng.sample([(r, c) for r in range(rows) for c in range(columns)], rng.randint(*digits)))
+    return Page(rows, columns, {cell: rng.randrange(10) for cell in cells})
+
+
+def draw(page: Page, rng: random.Random, glyphs: Glyphs, split: Split) -> PIL.Image.Image:
+    """The page as it was scanned or printed: paper and ink vary, every digit is a little shifted, turned
+    and sized."""
+    paper, ink = rng.randint(225, 255), rng.randint(0, 70)
+    picture = PIL.Image.new("L", (page.columns * CELL_PX, page.rows * CELL_PX), paper)
+    font = rng.choice(FONTS[split])
+    for (row, column), digit in page.digits.items():
+        stamp = _scan(digit, rng, split) if glyphs == "scans" else _print(digit, rng, font)
+        picture.paste(ink, (column * CELL_PX, row * CELL_PX), stamp)
+    return picture.convert("RGB")
+
+
+def _scan(digit: int, rng: random.Random, split: Split) -> PIL.Image.Image:
+    scan = rng.choice(scans(split)[digit])
+    side = rng.randint(19, 25)
+    stamp = PIL.Image.new("L", (CELL_PX, CELL_PX), 0)
+    room = CELL_PX - side
+    grown = scan.resize((side, side), PIL.Image.Resampling.BICUBIC)
+    stamp.paste(grown, (rng.randint(0, room), rng.randint(0, room)))
+    return stamp.rotate(rng.uniform(-9, 9), PIL.Image.Resampling.BILINEAR)
+
+
+def _print(digit: int, rng: random.Random, font: str) -> PIL.Image.Image:
+    stamp = PIL.Image.new("L", (CELL_PX, CELL_PX), 0)
+    x, y = CELL_PX / 2 + rng.uniform(-3, 3), CELL_PX / 2 + rng.uniform(-3, 3)
+    PIL.ImageDraw.Draw(stamp).text(
+        (x, y), str(digit), fill=255, font=_font(font, rng.randint(19, 25)), anchor="mm"
+    )
+    return stamp
+
+
+# Questions --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question about a page with its answer and the steps that lead to it."""
+
+    question: str
+    answer: str
+    steps: tuple[str, ...]
+
+
+Property = tuple[str, Callable[[int], bool]]
+"""In words, and as a test of a digit."""
+
+
+def _property(rng: random.Random) -> Property:
+    kind = rng.choice(["even", "odd", "above", "below"])
+    if kind in ("even", "odd"):
+        return kind, lambda digit: digit % 2 == (kind == "odd")
+    bound = rng.randint(2, 7)
+    return f"{kind} {bound}", lambda digit: digit > bound if kind == "above" else digit < bound
+
+
+def walk(
+    title: str, things: Sequence[object], chosen: Sequence[bool], worth: Sequence[int]
+) -> tuple[str, ...]:
+    """Steps that look at one thing after another and keep the running result: `Even: 3 no 0, 8 yes 1.`"""
+    result, steps = 0, [f"{title}:"]
+    for thing, taken, value in zip(things, chosen, worth, strict=True):
+        result += value if taken else 0
+        steps.append(f"{thing} {'yes' if taken else 'no'} {result},")
+    steps[-1] = steps[-1].rstrip(",:") + "."
+    return tuple(steps)
+
+
+def count(rng: random.Random, page: Page) -> Asked:
+    name, has = _property(rng)
+    chosen = [has(digit) for digit in page.read]
+    steps = walk(name.capitalize(), page.read, chosen, [1] * len(chosen))
+    return Asked(f"How many digits are {name}?", str(sum(chosen)), steps)
+
+
+def count_one(rng: random.Random, page: Page) -> Asked:
+    digit = rng.choice(page.read) if rng.random() < 0.7 else rng.randrange(10)
+    chosen = [d == digit for d in page.read]
+    steps = walk(f"Equal to {digit}", page.read, chosen, [1] * len(chosen))
+    return Asked(f"How many {digit}s are there?", str(sum(chosen)), steps)
+
+
+def total(rng: random.Random, page: Page) -> Asked:
+    name, has = _property(rng)
+    words = f"the digits {name}" if name[-1].isdigit() else f"the {name} digits"
+    chosen = [has(digit) for digit in page.read]
+    answer = sum(digit for digit, taken in zip(page.read, chosen, strict=True) if taken)
+    return Asked(
+        f"What is the sum of {words}?", str(answer), walk(name.capitalize(), page.read, chosen, page.read)
+    )
+
+
+def odd_or_even(rng: random.Random, page: Page) -> Asked:
+    odd, even, steps = 0, 0, ["Odd and even:"]
+    for digit in page.read:
+        odd, even = odd + digit % 2, even + 1 - digit % 2
+        steps.append(f"{digit} {odd} {even},")
+    steps[-1] = steps[-1].rstrip(",") + "."
+    gap = odd - even
+    answer = "equal" if gap == 0 else f"{'odd' if gap > 0 else 'even'} by {abs(gap)}"
+    return Asked("Are there more odd or even digits, and by how many?", answer, tuple(steps))
+
+
+QUESTIONS = {"count": count, "count_one": count_one, "total": total, "odd_or_even": odd_or_even}
+
+
+def example(
+    key: str,
+    page: Page,
+    glyphs: Glyphs,
+    split: Split,
+    rng: random.Random,
+    questions: Sequence[str] = tuple(QUESTIONS),
+) -> Example:
+    """One question about `page`; `key` identifies page, ink and question together."""
+    kind = rng.choice(questions)
+    asked = QUESTIONS[kind](rng, page)
+    picture = Image.drawn(key, lambda: draw(page, random.Random(f"{key}/ink"), glyphs, split))
+    made = "handwritten" if glyphs == "scans" else "printed"
+    return Example(
+        id=key,
+        question=asked.question,
+        media=(picture,),
+        answer=asked.answer,
+        steps=asked.steps,
+        meta={
+            "kind": kind,
+            "page": page,
+            "caption": f"A page with {len(page.digits)} {made} digits.",
+            "formal": page.formal(),
+        },
+    )
+
+
+@dataclass(frozen=True)
+class Pages(Sequence[Example]):
+    """A lazy world of `n` questions, each about its own page; equal fields give equal examples, for ever.
+
+    cells: rows x columns of the grid. digits: fewest and most on a page. questions: names from `QUESTIONS`.
+    """
+
+    n: int
+    split: Split = "train"
+    seed: int = 0
+    cells: tuple[int, int] = (4, 4)
+    digits: tuple[int, int] = (4, 12)
+    glyphs: Glyphs = "scans"
+    questions: tuple[str, ...] = tuple(QUESTIONS)
+
+    @property
+    def identity(self) -> str:
+        return (
+            f"handwritten/{self.split}/{self.seed}/{self.cells}/{self.digits}/{self.glyphs}/{self.questions}"
+        )
+
+    def __len__(self) -> int:
+        return self.n
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Example]: ...
+    def __getitem__(self, index: int | slice) -> Example | list[Example]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(self.n))]
+        if not -self.n <= index < self.n:
+            raise IndexError(index)
+        key = f"{self.identity}/{index % self.n}"
+        rng = random.Random(key)
+        page = compose(rng, *self.cells, self.digits)
+        return example(key, page, self.glyphs, self.split, rng, self.questions)

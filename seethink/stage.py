@@ -1,0 +1,168 @@
+"""One stage of a run: planned as a value, remembered in its folder, recognised by its key.
+
+`stage.json` is replaced in one step: a process killed at any moment leaves a folder that tells the truth.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from seethink import __version__, identity
+from seethink.types import InputError
+
+Kind = Literal["make", "sft", "grpo", "evaluate", "compare"]
+Status = Literal["pending", "begun", "done", "changed"]
+
+_PART = "stage.json.part"
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """What a stage made, as a value for later stages; its key stands for everything that led to it."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class Model(Artefact):
+    """`path` is what is loaded: an alias, a hub id or a folder. `base`: the model that it began as."""
+
+    path: Path | str
+    base: Path | str
+
+
+@dataclass(frozen=True)
+class Evaluation(Artefact):
+    """`path` is attempts.jsonl; `rows` is {task: row of report.json}, empty if the stage was left out."""
+
+    path: Path
+    headline: str
+    rows: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is to be done in `<run>/<name>/`, and what is there already.
+
+    product: what the stage leaves for others, relative to its folder. questions: how many it asks or teaches.
+    """
+
+    run: Path
+    name: str
+    kind: Kind
+    product: str
+    config: Any
+    inputs: Mapping[str, Any]
+    questions: int = 0
+
+    @cached_property
+    def key(self) -> str:
+        return identity.digest({"kind": self.kind, "config": self.config, "inputs": self.inputs})
+
+    @property
+    def artefact_key(self) -> str:
+        return f"{self.name}:{self.key}"
+
+    @property
+    def needs(self) -> list[Artefact]:
+        return [value for value in self.inputs.values() if isinstance(value, Artefact)]
+
+    @property
+    def folder(self) -> Path:
+        return self.run / self.name
+
+    def state(self) -> dict[str, Any]:
+        """What stage.json says; empty where there is none. Raises InputError when somebody broke it."""
+        file = self.folder / "stage.json"
+        if not file.exists():
+            return {}
+        try:
+            return json.loads(file.read_text())
+        except ValueError as error:
+            raise InputError(
+                f"{file} is not JSON ({error}); move {self.folder} away and start again"
+            ) from error
+
+    def status(self) -> Status:
+        state = self.state()
+        if not state:
+            return "pending"
+        if state["key"] != self.key:
+            return "changed"
+        return "done" if state["status"] == "done" and (self.folder / self.product).exists() else "begun"
+
+    def set_aside(self) -> Path:
+        """Move what other settings made to `<run>/.stale/`, where nothing is lost. Returns its new place."""
+        stale = self.run / ".stale"
+        stale.mkdir(exist_ok=True)
+        target = stale / f"{self.name.replace('/', '-')}-{self.state()['key'][:8]}"
+        while target.exists():
+            target = target.with_name(target.name + "+")
+        os.rename(self.folder, target)
+        return target
+
+    def begin(self) -> dict[str, Any]:
+        """Mark the stage as running, for the first time or once more, and return what stage.json now says."""
+        state = self.state()
+        if not state and self.folder.is_dir() and any(file.name != _PART for file in self.folder.iterdir()):
+            raise InputError(
+                f"{self.folder} holds files that no stage wrote; move it away or choose another --out"
+            )
+        state = {
+            "name": self.name,
+            "kind": self.kind,
+            "key": self.key,
+            "status": "running",
+            "started": state.get("started", datetime.now().astimezone().isoformat(timespec="seconds")),
+            "seconds": state.get("seconds", 0.0),
+            "resumed": state["resumed"] + 1 if state else 0,
+            "config": identity.plain(self.config),
+            "inputs": identity.plain(self.inputs),
+            "result": None,
+            "versions": _versions(),
+        }
+        self.write(state)
+        return state
+
+    def write(self, state: Mapping[str, Any]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / _PART
+        temporary.write_text(json.dumps(state, indent=2) + "\n")
+        os.replace(temporary, self.folder / "stage.json")
+
+
+@contextmanager
+def alone_in(run: Path) -> Iterator[None]:
+    """Hold the run's folder; a second process gets InputError.
+
+    A record lock belongs to this process alone: it ends with it, even if a killed run left children behind.
+    """
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        lock = (run / ".lock").open("w")
+    except OSError as error:
+        raise InputError(f"{run} cannot be a run's folder ({error}); choose another --out") from error
+    with lock:
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as error:
+            raise InputError(
+                f"another process is at work in {run}; wait for it or choose another --out"
+            ) from error
+        yield
+
+
+def _versions() -> dict[str, str]:
+    told = {name: version(name) for name in ("torch", "transformers")}
+    return {"seethink": __version__, "python": platform.python_version(), **told}

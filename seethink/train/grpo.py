@@ -1,0 +1,201 @@
+"""Group relative policy optimisation: rollouts -> scores -> advantages -> groups."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from torch import Tensor
+
+from seethink.attempt import judge, record
+from seethink.engines.local import LocalEngine
+from seethink.families import Encoder, Prompt
+from seethink.formats import by_steps
+from seethink.train import objectives
+from seethink.train.configs import GRPO
+from seethink.train.groups import Branch, Group, Pack
+from seethink.train.model import load, reference
+from seethink.train.shared_prefix import Scorer
+from seethink.train.trainer import GroupTrainer, Watch, append
+from seethink.types import Rollout, Sampling, Task, begun_answer
+
+
+def grpo(
+    model: str,
+    task: Task,
+    config: GRPO,
+    out: Path,
+    media: Path | None = None,
+    watch: Watch = lambda row: None,
+) -> Path:
+    """Reinforce what `task.verifier` pays; returns `out/checkpoint`, a folder for `from_pretrained`.
+
+    Every attempt is written to `out/attempts.jsonl`, its pictures under `media`. Called again on the same
+    `out` after a kill, it continues from its last checkpoint.
+    """
+    scorer, encoder = load(model)
+    practice = Practice(model, scorer, encoder, task, config)
+    practice.journal, practice.media = out / "attempts.jsonl", media or out / "media"
+    steps = config.steps * config.updates_per_rollout
+    return GroupTrainer(scorer, practice, config, steps, out, watch).fit()
+
+
+@dataclass
+class Tally:
+    """What happened in a step, for the curves."""
+
+    rollouts: list[list[Rollout]] = field(default_factory=list)
+    skipped: int = 0
+    unjudged: int = 0
+    clipped: list[Tensor] = field(default_factory=list)
+    kl: list[Tensor] = field(default_factory=list)
+
+
+class Practice:
+    """The method of GRPO for the trainer: each rollout batch feeds `updates_per_rollout` optimiser steps."""
+
+    journal: Path | None = None
+    media: Path = Path("media")
+
+    def __init__(self, model: str, scorer: Scorer, encoder: Encoder, task: Task, config: GRPO) -> None:
+        self.model, self.scorer, self.encoder, self.task, self.config = model, scorer, encoder, task, config
+        self.engine = LocalEngine(scorer.model, encoder)
+        self.batch: list[Group] = []
+        self.tally = Tally()
+        self._reference: Scorer | None = None
+
+    def groups(self, step: int) -> list[Group]:
+        turn, update = divmod(step, self.config.updates_per_rollout)
+        self.tally.clipped, self.tally.kl = [], []
+        if update == 0:
+            self.batch = self._roll_out(turn, step)
+        return self.batch
+
+    def loss(self, logps: Tensor, pack: Pack) -> Tensor:
+        """The clipped policy gradient plus kl_weight times k3.
+
+        The first update of a rollout is on-policy: its own detached log-probabilities are the old ones, so
+        no second pass is made.
+        """
+        lengths = [branch.n_trained for branch in pack.branches]
+        for branch, now in zip(pack.branches, logps.detach().split(lengths), strict=True):
+            branch.old = now if branch.old is None else branch.old
+        old = torch.cat([branch.old for branch in pack.branches if branch.old is not None])
+        low, high = self.config.clip_low, self.config.clip_high
+        losses, clipped = objectives.clipped_policy_gradient(logps, old, pack.advantages, low, high)
+        self.tally.clipped.append(clipped.float())
+        if not self.config.kl_weight:
+            return losses
+        kl = objectives.kl_k3(logps, self._reference_logps(pack, lengths))
+        self.tally.kl.append(kl.detach())
+        return losses + self.config.kl_weight * kl
+
+    def metrics(self) -> dict[str, float | None]:
+        every = [rollout for group in self.tally.rollouts for rollout in group]
+        judged = [r for r in every if r.score.value is not None]
+        names = dict.fromkeys(name for r in judged for name in r.score.parts)
+        parts = {name: [r.score.parts[name].value for r in judged if name in r.score.parts] for name in names}
+        return {
+            "reward": _mean([r.score.value for r in judged]),
+            **{f"reward/{name}": _mean(values) for name, values in parts.items()},
+            "response_tokens": _mean([r.response.n_tokens for r in every]),
+            "skipped_groups": self.tally.skipped / max(1, len(self.tally.rollouts)),
+            "truncated": _mean([r.response.stop == "length" for r in every]),
+            "think_rate": _mean([by_steps(r.response.text) for r in every]),
+            "unjudged": self.tally.unjudged,
+            "clipped": _overall(self.tally.clipped),
+            "kl": _overall(self.tally.kl),
+        }
+
+    def _roll_out(self, turn: int, step: int) -> list[Group]:
+        """Ask the turn's questions, score the answers, and keep the groups that hold a difference to learn
+        from."""
+        n, size = len(self.task.examples), self.config.questions_per_step
+        order = [divmod(i, n) for i in range(turn * size, (turn + 1) * size)]
+        examples = [
+            self.task.examples[_shuffled(n, f"{self.config.seed}/{epoch}")[place]] for epoch, place in order
+        ]
+        asked = [self.task.format.prompt(example) for example in examples]
+        prompts = self.encoder.prompts(asked)
+        sampling = Sampling(
+            n=self.config.responses_per_question,
+            temperature=self.config.temperature,
+            max_tokens=self.config.max_tokens,
+            seed=_seed(self.config.seed, turn),
+        )
+        answers = self.engine.complete(prompts, sampling)
+        rollouts = [
+            [judge(self.task, example, completion, begun_answer(messages)) for completion in completions]
+            for example, messages, completions in zip(examples, asked, answers, strict=True)
+        ]
+        if self.journal:
+            rows = [record(self.task, r, self.media, step + 1) for group in rollouts for r in group]
+            append(self.journal, rows)
+        groups, self.tally = form_groups(prompts, rollouts, self.config.normalise)
+        return groups
+
+    def _reference_logps(self, pack: Pack, lengths: Sequence[int]) -> Tensor:
+        """(N,) log-probabilities under the model that training began with, computed once a rollout."""
+        if any(branch.reference is None for branch in pack.branches):
+            if self._reference is None:
+                self._reference = reference(self.model, pack.ids.device)
+            with torch.no_grad():
+                logps = self._reference(pack, self.config.temperature)
+            for branch, fixed in zip(pack.branches, logps.split(lengths), strict=True):
+                branch.reference = fixed
+        return torch.cat([branch.reference for branch in pack.branches if branch.reference is not None])
+
+
+def form_groups(
+    prompts: Sequence[Prompt], rollouts: Sequence[Sequence[Rollout]], normalise: str
+) -> tuple[list[Group], Tally]:
+    """Scored rollouts as groups, and the tally of what was left out.
+
+    Responses that could not be judged take no part and are counted. A group whose rewards are all equal has
+    no advantage to give: it is skipped, but its tokens stay in the normaliser, so skipping changes no
+    gradient (with KL it does: what is skipped is not pulled back either).
+    """
+    tally = Tally(rollouts=[list(group) for group in rollouts])
+    judged = [[(r, r.score.value) for r in group if r.score.value is not None] for group in rollouts]
+    tally.unjudged = sum(map(len, rollouts)) - sum(map(len, judged))
+    lengths = [len(r.response.token_ids) for group in judged for r, _ in group]
+    weights = iter(objectives.token_weights(lengths, normalise))
+    groups = []
+    for prompt, group in zip(prompts, judged, strict=True):
+        rewards = [value for _, value in group]
+        own = [next(weights) for _ in group]
+        if len(set(rewards)) < 2:
+            tally.skipped += 1
+            continue
+        gains = objectives.advantages(rewards).tolist()
+        branches = [
+            Branch(r.response.token_ids, weight=w, advantage=a)
+            for (r, _), w, a in zip(group, own, gains, strict=True)
+        ]
+        groups.append(Group(prompt, branches, group[0][0].example.id))
+    return groups, tally
+
+
+@lru_cache(maxsize=2)
+def _shuffled(n: int, key: str) -> list[int]:
+    order = list(range(n))
+    random.Random(key).shuffle(order)
+    return order
+
+
+def _seed(seed: int, turn: int) -> int:
+    return random.Random(f"{seed}/rollout/{turn}").getrandbits(63)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [float(value) for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def _overall(tensors: Sequence[Tensor]) -> float | None:
+    return float(torch.cat(list(tensors)).mean()) if tensors else None

@@ -1,0 +1,244 @@
+"""One trainer for every objective: transformers.Trainer whose step is a list of groups.
+
+transformers keeps what it is good at: optimiser, schedule, distribution, checkpoints, resume. This file
+adds packs under a token budget, a weighted sum over the whole step however it is cut, a guard against
+values that are not finite, and a folder that a killed run continues from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from seethink.families import Encoder
+from seethink.train.configs import Optimiser
+from seethink.train.groups import Group, Pack, pack_groups, refuse_media
+from seethink.train.shared_prefix import Scorer
+
+Watch = Callable[[dict[str, Any]], None]
+
+
+class Method(Protocol):
+    """What a training does in a step; the trainer does the rest."""
+
+    encoder: Encoder
+
+    def groups(self, step: int) -> list[Group]:
+        """The groups of optimiser step `step` (from 0), branch weights set; may be empty."""
+        ...
+
+    def loss(self, logps: Tensor, pack: Pack) -> Tensor:
+        """(N,) losses of the pack's trained tokens."""
+        ...
+
+    def metrics(self) -> dict[str, float | None]:
+        """What is worth knowing about the step just made; None where there was nothing to measure."""
+        ...
+
+
+class NotFinite(RuntimeError):
+    """A loss or gradient stopped being a number; the message names the question."""
+
+
+class _Steps(Dataset):
+    """The trainer's data set: step numbers. What a step holds is the method's affair."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, step: int) -> dict[str, int]:
+        return {"step": step}
+
+
+class GroupTrainer(Trainer):
+    """Trains `scorer.model` by `method` for `steps` optimiser steps and leaves `out/checkpoint`."""
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        method: Method,
+        config: Optimiser,
+        steps: int,
+        out: Path,
+        watch: Watch = lambda row: None,
+    ) -> None:
+        self.scorer, self.method, self.config, self.out = scorer, method, config, out
+        self.row: dict[str, float | None] = {}
+        if config.gradient_checkpointing:
+            scorer.model.gradient_checkpointing_enable({"use_reentrant": False})
+        arguments = TrainingArguments(
+            output_dir=str(out / "resume"),
+            per_device_train_batch_size=1,
+            max_steps=steps,
+            learning_rate=config.learning_rate,
+            lr_scheduler_type=_SCHEDULES[config.schedule],
+            warmup_steps=round(config.warmup * steps),
+            weight_decay=config.weight_decay,
+            adam_beta2=config.adam_beta2,
+            max_grad_norm=config.max_grad_norm,
+            logging_steps=1,
+            save_strategy="steps",
+            save_steps=config.save_every,
+            save_total_limit=1,
+            seed=config.seed,
+            report_to=[],
+            remove_unused_columns=False,
+            disable_tqdm=True,
+            use_cpu=not torch.cuda.is_available(),
+            bf16=torch.cuda.is_available() if config.bf16 is None else config.bf16,
+            dataloader_pin_memory=False,
+        )
+        super().__init__(
+            model=scorer,
+            args=arguments,
+            train_dataset=_Steps(steps),
+            data_collator=lambda items: items[0],
+            callbacks=[_Journal(self, steps, watch)],
+        )
+        self.callback_handler.pop_callback(_printer())
+
+    def fit(self) -> Path:
+        """Train, from the last whole checkpoint if there is one; returns the finished model's folder.
+
+        What is finished already is not done again.
+        """
+        finished = self.out / "checkpoint"
+        if not finished.exists():
+            self._continue()
+            unfinished = self.out / "checkpoint.part"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            self._save(str(unfinished))
+            os.replace(unfinished, finished)
+        shutil.rmtree(self.out / "resume", ignore_errors=True)
+        return finished
+
+    def _continue(self) -> None:
+        found = last_checkpoint(self.out / "resume")
+        done = int(found.name.split("-")[-1]) if found else 0
+        for journal in ("metrics.jsonl", "attempts.jsonl"):
+            truncate(self.out / journal, done)
+        self.train(resume_from_checkpoint=str(found) if found else None)
+
+    def _get_train_sampler(self, *_: Any, **__: Any) -> torch.utils.data.Sampler:
+        return torch.utils.data.SequentialSampler(range(self.args.max_steps))
+
+    def training_step(self, model: Any, inputs: dict[str, int], num_items_in_batch: Any = None) -> Tensor:
+        started = time.monotonic()
+        groups = self.method.groups(inputs["step"])
+        refuse_media(groups, self.method.encoder.media_token_ids)
+        model.train()
+        total = torch.zeros((), device=self.args.device)
+        for pack in pack_groups(groups, self.config.tokens_per_pack):
+            total += self._backward(model, pack.to(self.args.device), inputs["step"] + 1)
+        self._guard(groups, inputs["step"] + 1)
+        self.row = {"loss": float(total), **self.method.metrics(), "seconds": time.monotonic() - started}
+        return total
+
+    def _backward(self, model: Any, pack: Pack, step: int) -> Tensor:
+        with self.compute_loss_context_manager():
+            losses = self.method.loss(model(pack, self._temperature), pack) * pack.weights
+        if not losses.isfinite().all():
+            at = int(pack.owner[~losses.isfinite()][0])
+            raise NotFinite(
+                f"step {step}: the loss of {_owner(pack, at)} is not finite; the run stops before it is used"
+            )
+        loss = losses.sum()
+        self.accelerator.backward(loss)
+        return loss.detach()
+
+    @property
+    def _temperature(self) -> float:
+        return getattr(self.config, "temperature", 1.0)
+
+    def _guard(self, groups: list[Group], step: int) -> None:
+        """Raise NotFinite if the step's gradient is not finite, before the optimiser can use it."""
+        gradients = [p.grad for p in self.scorer.parameters() if p.grad is not None]
+        if gradients and not torch.nn.utils.get_total_norm(gradients).isfinite():
+            names = ", ".join(group.name for group in groups)
+            raise NotFinite(f"step {step}: the gradient is not finite; the questions were {names}")
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        folder = output_dir or self.args.output_dir
+        inner = {name.removeprefix("model."): value for name, value in (state_dict or {}).items()}
+        self.scorer.model.save_pretrained(folder, state_dict=inner or None)
+        self.method.encoder.processor.save_pretrained(folder)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        inner = self.scorer.model
+        saved = type(inner).from_pretrained(resume_from_checkpoint, dtype=inner.dtype)
+        inner.load_state_dict(saved.state_dict())
+
+
+class _Journal(TrainerCallback):
+    """Writes metrics.jsonl, one row a step, and tells whoever watches."""
+
+    def __init__(self, trainer: GroupTrainer, steps: int, watch: Watch) -> None:
+        self.trainer, self.steps, self.watch = trainer, steps, watch
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any
+    ) -> None:
+        if not logs or "loss" not in logs:
+            return
+        known = {name: float(logs[name]) for name in ("grad_norm", "learning_rate") if name in logs}
+        row = {"step": state.global_step, **self.trainer.row, **known}
+        append(self.trainer.out / "metrics.jsonl", [row])
+        self.watch({**row, "steps": self.steps})
+
+
+_SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
+
+
+def _printer() -> type[TrainerCallback]:
+    from transformers.trainer_callback import PrinterCallback
+
+    return PrinterCallback
+
+
+def _owner(pack: Pack, number: int) -> str:
+    names = [group.name for group in pack.groups for _ in group.branches]
+    return names[number]
+
+
+def append(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Add whole lines to a journal; a line cut by a kill is dropped by `truncate` on resume."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def truncate(path: Path, last_step: int) -> None:
+    """Forget a journal's rows after `last_step`, and a last line that was cut."""
+    if not path.exists():
+        return
+    lines = path.read_bytes().splitlines(keepends=True)  # bytes: a cut may fall inside a character
+    kept = [line for line in lines if line.endswith(b"\n") and json.loads(line)["step"] <= last_step]
+    part = path.with_suffix(".part")
+    part.write_bytes(b"".join(kept))
+    os.replace(part, path)
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written to its end; unfinished ones are removed."""
+    whole = []
+    for path in folder.glob("checkpoint-*"):
+        state = path / "trainer_state.json"
+        try:
+            json.loads(state.read_text())
+            whole.append(path)
+        except (FileNotFoundError, json.JSONDecodeError):
+            shutil.rmtree(path)
+    return max(whole, key=lambda path: int(path.name.split("-")[-1]), default=None)

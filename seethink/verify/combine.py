@@ -1,0 +1,121 @@
+"""Verifiers out of verifiers, frozen dataclasses, so that what judged a run can be described and compared."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from seethink.types import Example, Response, Score, Verifier
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """The weighted mean of named parts. Formula: sum(w * v) / sum(w) over positive weights. Range: [0, 1].
+
+    A part of weight 0 is a metric: scored and reported, not paid. None as soon as a paid part is None.
+    """
+
+    parts: tuple[tuple[str, Verifier, float], ...]
+
+    def __post_init__(self) -> None:
+        weights = [weight for _, _, weight in self.parts]
+        if not all(math.isfinite(weight) and weight >= 0 for weight in weights):
+            raise ValueError(f"weights must be finite and not negative, got {weights}")
+        if sum(weights) == 0:
+            raise ValueError("at least one weight must be positive: nothing would be paid")
+
+    def __call__(self, example: Example, response: Response) -> Score:
+        scores = {name: verifier(example, response) for name, verifier, _ in self.parts}
+        why = "; ".join(f"{name}: {score.why}" for name, score in scores.items())
+        paid, total = 0.0, 0.0
+        for name, _, weight in self.parts:
+            value = scores[name].value
+            if weight and value is None:
+                return Score(None, why, scores)
+            paid += weight * (value or 0.0)
+            total += weight
+        return Score(paid / total, why, scores)
+
+
+@dataclass(frozen=True)
+class FirstOf:
+    """The score of the first verifier that can judge; None if none can. Range: that of its verifiers."""
+
+    verifiers: tuple[Verifier, ...]
+
+    def __post_init__(self) -> None:
+        if not self.verifiers:
+            raise ValueError("first_of needs at least one verifier")
+
+    def __call__(self, example: Example, response: Response) -> Score:
+        reasons: list[str] = []
+        for verifier in self.verifiers:
+            score = verifier(example, response)
+            if score.value is not None:
+                return score
+            reasons.append(score.why)
+        return Score(None, "; ".join(reasons))
+
+
+@dataclass(frozen=True)
+class OnlyIf:
+    """The verifier's score where the gate earns 1, else 0; None where the gate cannot be judged."""
+
+    gate: Verifier
+    verifier: Verifier
+
+    def __call__(self, example: Example, response: Response) -> Score:
+        gate = self.gate(example, response)
+        if gate.value == 1.0:
+            return self.verifier(example, response)
+        return Score(None if gate.value is None else 0.0, gate.why)
+
+
+def weighted(**parts: tuple[Verifier, float]) -> Weighted:
+    """`weighted(correct=(same_number, 1.0), format=(well_formed, 0.5))`."""
+    return Weighted(tuple((name, verifier, float(weight)) for name, (verifier, weight) in parts.items()))
+
+
+def first_of(*verifiers: Verifier) -> FirstOf:
+    """`first_of(same_number, same_text)`: numbers as numbers, everything else as text."""
+    return FirstOf(verifiers)
+
+
+def only_if(gate: Verifier, verifier: Verifier) -> OnlyIf:
+    """`only_if(well_formed, same_number)`: no pay for an answer in broken form."""
+    return OnlyIf(gate, verifier)
+
+
+def describe(verifier: Verifier) -> dict[str, Any]:
+    """What a verifier is, as JSON: its name, the hash of the source that defines it, what it is made of.
+
+    Two verifiers with equal descriptions judge alike. Raises ValueError for one that cannot be told apart
+    from others of its kind (a lambda, a closure, a partial): make it a module's function or a frozen
+    dataclass.
+    """
+    if dataclasses.is_dataclass(verifier) and not isinstance(verifier, type):
+        fields = {field.name: _told(getattr(verifier, field.name)) for field in dataclasses.fields(verifier)}
+        return _defined(type(verifier)) | {"fields": fields}
+    if inspect.isfunction(verifier) and verifier.__qualname__.isidentifier():
+        return _defined(verifier)
+    raise ValueError(f"{verifier!r} has no identity; make it a module's function or a frozen dataclass")
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_told(item) for item in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return describe(value)
+
+
+def _defined(thing: Any) -> dict[str, Any]:
+    module = inspect.getmodule(thing)
+    if module is None:
+        raise ValueError(f"{thing!r} belongs to no module, so its source cannot be told")
+    source = hashlib.sha256(inspect.getsource(module).encode()).hexdigest()
+    return {"is": f"{thing.__module__}.{thing.__qualname__}", "source": source}

@@ -1,0 +1,112 @@
+"""Judgement of short answers: the same number, the same text. No model and no mathematics needed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from seethink.types import Example, Response, Score
+
+MAX_CHARACTERS = 64
+"""A longer text is not one number."""
+
+_NUMBER = re.compile(
+    r"[$€£]?"
+    r"(?P<value>[-+\u2212]?(?:[0-9]+/[0-9]+|(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+))"
+    r"(?:\s*(?P<percent>%|percent\b)"
+    r"|\s*(?P<measure>°|(?:[mck]?m|k?g|m?s|min|h|m?l|px)(?:[²³]|\^?[23])?(?![A-Za-z]))"
+    r"|\s+(?P<word>[A-Za-z]{2,}))?"
+    r"\s*\$?\s*\.?",
+    re.IGNORECASE,
+)
+_NOT_UNITS = {
+    *("half", "third", "quarter", "dozen", "score", "hundred", "thousand", "million", "billion", "trillion"),
+    *("pi", "and", "or", "to"),
+}
+"""Words that change the number they follow, or begin another one."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number read exactly, and the unit word behind it, if any."""
+
+    value: Fraction
+    unit: str = ""
+
+
+def read_quantity(text: str) -> Quantity | None:
+    """The text as one number, or None if it is anything else or more than that.
+
+    Integers, decimals, `1,234`, `3/4`, `50%` (a half); ASCII digits, no exponents, no number words. A
+    currency sign may stand before it; a unit word, `$` and a full stop after it.
+    """
+    text = text.strip()
+    match = _NUMBER.fullmatch(text) if len(text) <= MAX_CHARACTERS else None
+    if not match or re.search(r"/0+$", match["value"]):
+        return None
+    if (match["word"] or "").lower().removesuffix("s") in _NOT_UNITS:
+        return None
+    value = Fraction(match["value"].replace(",", "").replace("\u2212", "-"))
+    unit = match["measure"] or match["word"] or ""
+    return Quantity(value / 100 if match["percent"] else value, unit.lower())
+
+
+def same_number(example: Example, response: Response) -> Score:
+    """1 if the answer, as a whole, is the gold's number, else 0.
+
+    Formula: equality of exact fractions, no rounding (`0.5`, `1/2` and `50%` are one number, `0.33` and
+    `1/3` are not). A unit may be missing on either side; where both have one it must be the same word. Two
+    numbers earn nothing. Range: {0, 1}; None if the gold is not one number. Source: R1-V's counting
+    evaluation, which takes the integer between the answer tags, widened to fractions and units.
+    """
+    if missing := unjudged(example, response):
+        return missing
+    gold, told = read_quantity(str(example.answer)), read_quantity(str(response.answer))
+    if gold is None:
+        return Score(None, f"the gold {shown(example.answer)} is not one number")
+    if told is None:
+        return Score(0.0, f"read {shown(response.answer)}, which is not one number")
+    same_unit = not gold.unit or not told.unit or gold.unit == told.unit
+    return verdict(gold.value == told.value and same_unit, example, response)
+
+
+_OPENING = "\"'`*_([{\u2018\u201c"
+_CLOSING = "\"'`*_)]}\u2019\u201d.,;:!?"
+
+
+def same_text(example: Example, response: Response) -> Score:
+    """1 if answer and gold are the same text, else 0.
+
+    Formula: equality after case folding, with whitespace collapsed, and quotes, brackets and closing
+    punctuation taken off the ends. Signs and inner punctuation count. Range: {0, 1}; None if nothing is left
+    of the gold. Source: the exact-match fallback of R1-V and open-r1-multimodal.
+    """
+    if missing := unjudged(example, response):
+        return missing
+    gold = _bare(str(example.answer))
+    if not gold:
+        return Score(None, f"the gold {shown(example.answer)} holds no text")
+    return verdict(gold == _bare(str(response.answer)), example, response)
+
+
+def _bare(text: str) -> str:
+    return " ".join(text.casefold().split()).lstrip(_OPENING + " ").rstrip(_CLOSING + " ")
+
+
+def unjudged(example: Example, response: Response) -> Score | None:
+    """The score of a pair in which gold or answer is missing; None if both are there."""
+    if example.answer is None:
+        return Score(None, "the example has no gold answer")
+    return Score(0.0, "no answer could be read") if response.answer is None else None
+
+
+def verdict(same: bool, example: Example, response: Response) -> Score:
+    if same:
+        return Score(1.0, f"read {shown(response.answer)}, as the gold says")
+    return Score(0.0, f"read {shown(response.answer)}, the gold is {shown(example.answer)}")
+
+
+def shown(text: str | None, limit: int = 60) -> str:
+    text = str(text)
+    return repr(text if len(text) <= limit else text[:limit] + "…")

@@ -1,0 +1,78 @@
+"""Every recipe in the folder is found, explained, planned at every scale it has, and run at the smallest."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from seethink import recipes
+from seethink.cli import app
+from seethink.run import SCALES, Run, Scale
+from seethink.types import InputError
+
+NAMES = [module.name for module in pkgutil.iter_modules(recipes.__path__)]
+
+
+def test_there_are_recipes() -> None:
+    assert {"r1v", "sprout"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_docstring_says_source_claim_needs_differs(name: str) -> None:
+    told = importlib.import_module(f"seethink.recipes.{name}").__doc__ or ""
+    assert re.findall(r"^(source|claim|needs|differs)\s{2,}\S", told, re.MULTILINE) == [
+        "source",
+        "claim",
+        "needs",
+        "differs",
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_can_be_planned_at_every_scale_it_has(name: str, tmp_path) -> None:
+    recipe = importlib.import_module(f"seethink.recipes.{name}").recipe
+    planned = 0
+    for scale in SCALES:
+        try:
+            stages = Run(name, Scale(scale), tmp_path / scale).plan(recipe)
+        except InputError as error:
+            assert "has no scale" in str(error)
+            continue
+        planned += 1
+        assert stages
+    assert planned >= 2, "at least smoke and tiny"
+    assert not list(tmp_path.iterdir()), "a plan writes nothing"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_runs_at_smoke_scale_and_then_recognises_what_is_done(name: str, tmp_path) -> None:
+    command = ["run", name, "--scale", "smoke", "--out", str(tmp_path / "run"), "--seed", "3"]
+    first = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert first.exit_code == 0, first.output
+    again = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert again.exit_code == 0
+    stages = list((tmp_path / "run").rglob("stage.json"))
+    assert again.output.count("done before") == len(stages)
+    assert "begins" not in again.output
+
+
+def test_r1v_reports_what_the_architecture_promises(tmp_path) -> None:
+    out = tmp_path / "run"
+    CliRunner().invoke(app, ["run", "r1v", "--scale", "smoke", "--out", str(out)], catch_exceptions=False)
+    report = json.loads((out / "report.json").read_text())
+    assert report["recipe"] == "r1v" and report["scale"] == "smoke" and report["seeds"] == [0]
+    assert list(report["results"]) == ["base", "sft", "grpo"]
+    for arm in report["results"].values():
+        assert len(arm) == 3
+        for row in arm.values():
+            assert {"value", "low", "high", "n", "unjudged"} <= row.keys() and row["n"] == 8
+            assert row["low"] <= row["value"] <= row["high"]
+    assert all({"a", "b", "task", "difference", "p"} <= test.keys() for test in report["tests"])
+    assert all({"task", "arm", "paper", "measured"} <= claim.keys() for claim in report["claims"])
+    page = (out / "report.html").read_text()
+    assert "data:image/png;base64," in page and "http" not in re.sub(r"https?://www\.w3\.org\S*", "", page)

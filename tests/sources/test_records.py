@@ -1,0 +1,296 @@
+import io
+import json
+
+import PIL.Image
+import pytest
+
+from seethink.media import Image
+from seethink.sources.records import DECODE_BELOW_BYTES, read
+from seethink.types import InputError
+
+
+def png(size=(32, 32), colour=(200, 10, 10)):
+    buffer = io.BytesIO()
+    PIL.Image.new("RGB", size, colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A user's folder with two pictures."""
+    (tmp_path / "a.png").write_bytes(png())
+    (tmp_path / "b.png").write_bytes(png(colour=(10, 200, 10)))
+    return tmp_path
+
+
+def lines(folder, *rows, name="my.jsonl"):
+    path = folder / name
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def refused(path, **arguments):
+    with pytest.raises(InputError) as caught:
+        read(path, **arguments)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message.replace(f"{path.parent}/", "")
+
+
+GOOD = {"image": "a.png", "question": "How many?", "answer": "3"}
+
+
+# What is read
+
+
+def test_plain_rows_are_read_with_all_that_is_known_about_them(folder):
+    row = {**GOOD, "id": 7, "steps": ["1 + 2", "= 3"], "choices": ["2", "3"], "meta": {"caption": "red"}}
+    (example,) = read(lines(folder, row))
+    assert (example.id, example.question, example.answer) == ("7", "How many?", "3")
+    assert (example.steps, example.choices, example.meta) == (
+        ("1 + 2", "= 3"),
+        ("2", "3"),
+        {"caption": "red"},
+    )
+    assert example.media == (Image.file(folder / "a.png"),)
+
+
+def test_rows_keep_their_order_and_are_named_after_file_and_row(folder):
+    examples = read(lines(folder, *({**GOOD, "answer": number} for number in (4, 2.5, "odd"))))
+    assert [(e.id, e.answer) for e in examples] == [("my-1", "4"), ("my-2", "2.5"), ("my-3", "odd")]
+
+
+def test_blank_lines_are_no_rows_but_count_as_lines(folder):
+    path = folder / "my.jsonl"
+    path.write_text(f"\n{json.dumps(GOOD)}\r\n\n{json.dumps(GOOD)}")
+    assert [example.id for example in read(path)] == ["my-2", "my-4"]
+
+
+@pytest.mark.parametrize("value", ["a.png", ["a.png"], {"path": "a.png", "bytes": None}])
+@pytest.mark.parametrize("column", ["image", "images"])
+def test_a_picture_may_be_given_alone_or_in_a_list(folder, column, value):
+    (example,) = read(lines(folder, {column: value, "question": "?", "answer": "3"}))
+    assert example.media == (Image.file(folder / "a.png"),)
+
+
+@pytest.mark.parametrize("none", [{}, {"image": None}, {"images": []}])
+def test_a_row_without_a_picture_is_a_question_in_text_alone(folder, none):
+    (example,) = read(lines(folder, {"question": "1 + 2?", "answer": "3", **none}))
+    assert example.media == ()
+
+
+def test_pictures_may_stand_in_another_folder(folder, tmp_path_factory):
+    path = lines(tmp_path_factory.mktemp("elsewhere"), GOOD)
+    assert read(path, images=folder)[0].media == (Image.file(folder / "a.png"),)
+
+
+def test_hf_columns_give_the_answer_between_the_tags_and_keep_the_rest(folder):
+    extras = {"original_question": "q", "original_answer": "a", "accu_reward_method": "default"}
+    row = {"image": "a.png", "problem": "How many?", "solution": "<answer> 3 </answer>", **extras}
+    bare, thinking, whole = read(
+        lines(
+            folder,
+            row,
+            {**row, "thinking": "<think>1 + 2</think>"},
+            {"problem": "?", "solution": "<think>1 + 2</think>\n\n<answer>3</answer>"},
+        )
+    )
+    assert (bare.question, bare.answer, bare.steps, bare.meta) == ("How many?", "3", (), extras)
+    assert (thinking.steps, whole.steps, whole.answer) == (("1 + 2",), ("1 + 2",), "3")
+
+
+def test_a_solution_without_tags_is_the_answer(folder):
+    assert read(lines(folder, {"problem": "?", "solution": " 3 "}))[0].answer == "3"
+
+
+def test_llava_conversations_keep_where_each_picture_stands(folder):
+    row = {
+        "id": "x1",
+        "image": ["a.png", "b.png"],
+        "conversations": [
+            {"from": "human", "value": "In <image> and in <image>, how many?"},
+            {"from": "gpt", "value": 3},
+        ],
+    }
+    (example,) = read(lines(folder, row))
+    a, b = (Image.file(folder / name) for name in ("a.png", "b.png"))
+    assert (example.id, example.answer) == ("x1", "3")
+    assert example.parts() == ["In ", a, " and in ", b, ", how many?"]
+
+
+def test_messages_with_images_are_read_from_a_json_array(folder):
+    messages = [{"role": "user", "content": "<image>How many?"}, {"role": "assistant", "content": "3"}]
+    path = folder / "my.json"
+    path.write_text(json.dumps([{"messages": messages, "images": ["a.png"]}]))
+    (example,) = read(path)
+    assert (example.id, example.question, example.answer) == ("my-1", "<image>How many?", "3")
+    assert example.media == (Image.file(folder / "a.png"),)
+
+
+def test_parquet_rows_hold_their_pictures(folder):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rows = [
+        {"image": {"bytes": png((20, 10)), "path": None}, "problem": "?", "solution": "<answer>3</answer>"},
+        {"image": {"bytes": None, "path": "a.png"}, "problem": "?", "solution": "4"},
+    ]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), folder / "my.parquet")
+    held, beside = read(folder / "my.parquet")
+    assert (held.answer, held.media[0].load().size) == ("3", (20, 10))
+    assert beside.media == (Image.file(folder / "a.png"),)
+
+
+def test_a_saved_dataset_is_read_with_its_pictures(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    rows = {
+        "image": [PIL.Image.new("RGB", (20, 10))],
+        "problem": ["How many?"],
+        "solution": ["<answer>3</answer>"],
+    }
+    features = datasets.Features(
+        {"image": datasets.Image(), "problem": datasets.Value("string"), "solution": datasets.Value("string")}
+    )
+    datasets.Dataset.from_dict(rows, features=features).save_to_disk(tmp_path / "saved")
+    (example,) = read(tmp_path / "saved")
+    assert (example.question, example.answer) == ("How many?", "3")
+    assert example.media[0].load().size == (20, 10)
+
+
+def test_a_folder_stands_for_its_only_data_file(folder):
+    lines(folder, GOOD)
+    assert [example.id for example in read(folder)] == ["my-1"]
+    lines(folder, GOOD, name="data.jsonl")
+    assert [example.id for example in read(folder)] == ["data-1"]
+
+
+def test_equal_files_give_equal_examples(folder):
+    path = lines(folder, GOOD, {**GOOD, "answer": "4"})
+    assert read(path) == read(path)
+
+
+# What is refused, and what the user is told
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (
+            {"image": "a.png", "question": "?", "anwser": "3"},
+            "unknown column 'anwser'; did you mean 'answer'? Rename it, or move it into 'meta'",
+        ),
+        (
+            {**GOOD, "weather": 1},
+            "unknown column 'weather'; the columns are id, image, images, meta, question",
+        ),
+        ({"image": "a.png", "question": "?"}, "there is no answer; give the text or number that is right"),
+        ({**GOOD, "answer": None}, "there is no answer; give the text or number that is right"),
+        ({**GOOD, "answer": "  "}, "there is no answer; give the text or number that is right"),
+        ({**GOOD, "answer": float("nan")}, "there is no answer, only nan"),
+        ({**GOOD, "answer": True}, "the answer must be a text or a number, not True"),
+        ({**GOOD, "answer": [1, 2]}, "the answer must be a text or a number, not [1, 2]"),
+        ({**GOOD, "answer": "<answer>3</answer><answer>4</answer>"}, "<answer> occurs 2 times, not once"),
+        ({**GOOD, "answer": "<answer></answer>"}, "the answer cannot be read: the answer is empty"),
+        ({**GOOD, "steps": ["so <answer>3</answer>"]}, "a step or the answer holds one of <think> </think>"),
+        ({**GOOD, "steps": [1]}, "steps must be a list of texts, not [1]"),
+        ({**GOOD, "choices": {"A": "3"}}, "choices must be a list of texts"),
+        ({"image": "a.png", "answer": "3"}, "there is no question"),
+        ({**GOOD, "image": "gone.png"}, "there is no picture at gone.png; mend the path"),
+        ({**GOOD, "image": ""}, "a picture must be the path of a file, not ''"),
+        ({**GOOD, "image": 5}, "a picture must be the path of a file, not 5"),
+        ({**GOOD, "images": ["b.png"]}, "both 'image' and 'images' are given; keep one"),
+        (
+            {**GOOD, "question": "<image> or <image>?"},
+            "the question marks <image> <image>, but the row has 1 picture",
+        ),
+        ({"question": "<image>?", "answer": "3"}, "the question marks <image>, but the row has 0 picture"),
+        ({**GOOD, "question": "<video>?"}, "the question marks <video>, but"),
+    ],
+)
+def test_a_bad_row_is_refused_with_file_row_and_mend(folder, row, message):
+    said = refused(lines(folder, GOOD, GOOD, row))
+    assert said.startswith("my.jsonl, row 3: ") and message in said
+
+
+@pytest.mark.parametrize(
+    ("turns", "message"),
+    [
+        ([{"from": "human", "value": "?"}], "there is no answer; add the gpt turn to conversations"),
+        ("How many?", "conversations must be [{from: human, value: ...}, {from: gpt, value: ...}]"),
+        ([], "conversations has the turns of nobody; it must be"),
+        (
+            [{"from": "gpt", "value": "3"}, {"from": "human", "value": "?"}],
+            "has the turns gpt, human; it must be",
+        ),
+        (
+            [{"from": "human", "value": "?"}, {"from": "gpt", "value": "3"}] * 2,
+            "has the turns human, gpt, human, gpt",
+        ),
+        ([{"from": "human", "value": "?"}, {"from": "gpt"}], "there is no answer"),
+    ],
+)
+def test_conversations_other_than_one_question_and_one_answer_are_refused(folder, turns, message):
+    said = refused(lines(folder, {"image": "a.png", "conversations": turns}))
+    assert said.startswith("my.jsonl, row 1: ") and message in said
+
+
+def test_a_column_of_another_dialect_is_unknown(folder):
+    said = refused(lines(folder, {"problem": "?", "solution": "3", "question": "?"}))
+    assert said.startswith("my.jsonl, row 1: unknown column 'question'")
+
+
+@pytest.mark.parametrize("content", [b"no picture", png()[:60], b""])
+def test_a_broken_picture_is_refused(folder, content):
+    (folder / "a.png").write_bytes(content)
+    said = refused(lines(folder, {**GOOD, "image": "b.png"}, GOOD))
+    assert said.startswith("my.jsonl, row 2: a.png ") and said.endswith(
+        "replace the picture or remove the row"
+    )
+
+
+def test_a_large_picture_is_opened_but_not_decoded(folder):
+    (folder / "a.png").write_bytes(png()[:60].ljust(DECODE_BELOW_BYTES, b"\0"))
+    ((picture,),) = (example.media for example in read(lines(folder, GOOD)))
+    with pytest.raises(InputError, match="is broken"):
+        picture.load()
+
+
+def test_one_id_may_not_stand_for_two_rows(folder):
+    said = refused(lines(folder, {**GOOD, "id": 1}, {**GOOD, "id": "1"}))
+    assert said == "my.jsonl, row 2: the id '1' was used before; make ids differ or leave the column out"
+
+
+def test_text_that_is_not_json_is_refused_with_its_place(folder):
+    path = folder / "my.jsonl"
+    path.write_text(json.dumps(GOOD) + '\n{"question": "?", answer: 3}\n')
+    assert refused(path).startswith("my.jsonl, line 2, column 19: not JSON (")
+    path = folder / "my.json"
+    path.write_text('[\n {"question": "?"},\n]')
+    assert refused(path).startswith("my.json, line ")
+    path.write_text(f"{json.dumps(GOOD)}\n{json.dumps(GOOD)}")
+    assert "a .json file holds one array of rows, a .jsonl file one row a line" in refused(path)
+
+
+def test_files_that_hold_something_else_are_refused(folder):
+    path = folder / "my.json"
+    path.write_text(json.dumps(GOOD))
+    assert refused(path) == "my.json must hold an array of rows, not one dict"
+    path.write_text("[]")
+    assert refused(path) == "my.json holds no rows"
+    path.write_text("[3]")
+    assert refused(path) == "my.json, row 1: must be an object of named columns, not 3"
+    path.write_bytes(b'[{"question": "\xff"}]')
+    assert refused(path) == "my.json is not UTF-8 text (byte 15); save it as UTF-8"
+    (folder / "my.csv").write_text("a,b")
+    assert refused(folder / "my.csv").startswith(
+        "my.csv is of no known kind; give one of .jsonl, .json, .parquet"
+    )
+    (folder / "my.parquet").write_bytes(b"PAR1 and so on")
+    assert refused(folder / "my.parquet").startswith("my.parquet cannot be read as parquet: ")
+    assert refused(folder / "gone.jsonl") == "there is no data at gone.jsonl"
+
+
+def test_a_folder_of_none_or_several_data_files_is_refused(folder):
+    assert "must hold one data file, but holds no .jsonl, .json, .parquet file" in refused(folder)
+    lines(folder, GOOD, name="train.jsonl")
+    lines(folder, GOOD, name="test.jsonl")
+    assert "holds test.jsonl, train.jsonl; name the file itself" in refused(folder)

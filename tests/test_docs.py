@@ -1,0 +1,49 @@
+"""What the documents say is true: blocks run, trees match the disk, links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "bench").glob("*.md")])
+
+
+@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+def test_python_blocks_of_the_readme_run(block: str, tmp_path: Path) -> None:
+    out = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, cwd=tmp_path)
+    assert out.returncode == 0, out.stderr
+    assert out.stdout.count("->") == 4
+
+
+def test_the_tree_in_the_readme_is_the_tree_on_disk() -> None:
+    tree = re.search(r"```\nseethink/\n(.*?)```", README, re.DOTALL)
+    assert tree
+    told = {line.split()[0].rstrip("/") for line in tree[1].splitlines()}
+    disk = {p.name for p in (ROOT / "seethink").iterdir() if not p.name.startswith("_")}
+    assert told == disk
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_to_files(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+def test_every_command_of_the_readme_exists() -> None:
+    told = set(re.findall(r"^seethink (\w+)", README, re.MULTILINE))
+    out = subprocess.run(
+        [sys.executable, "-m", "seethink", "--help"], capture_output=True, text=True, check=True
+    )
+    for command in told:
+        assert re.search(rf"\b{command}\b", out.stdout), command
+
+
+def test_pages_are_about_this_project_and_no_machine() -> None:
+    for page in PAGES:
+        assert not re.search(r"/(home|root|work|tmp)/", page.read_text()), page.name

@@ -1,0 +1,186 @@
+"""Supervised fine-tuning: replies are learned, prompts are not, and lessons about one picture share it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from seethink.formats import ANSWER_ONLY, PREFILLED_THINK, THINK_ANSWER
+from seethink.sources.handwritten import Pages
+from seethink.train.configs import SFT
+from seethink.train.groups import Group, pack_groups
+from seethink.train.sft import _Copying, n_steps, sft, share
+from seethink.train.shared_prefix import Scorer
+from seethink.types import Example, Lesson
+from tests import tiny
+
+PAGES = Pages(6, "train", seed=4)
+ROOT = Path(__file__).parents[2]
+
+
+def _lesson(example: Example, form=THINK_ANSWER) -> Lesson:
+    return Lesson(example, form, form.write(" ".join(example.steps), example.answer or ""))
+
+
+def _about_one_picture() -> list[Lesson]:
+    """Questions that part early, late and not at all, in two formats."""
+    page = PAGES[0]
+    told = {"How many digits are odd?": "3", "How many digits are even?": "5", "What is this?": "a page"}
+    asked = [replace(page, question=question, answer=answer) for question, answer in told.items()]
+    return [*map(_lesson, asked), replace(_lesson(asked[2]), text="No idea."), _lesson(asked[0], ANSWER_ONLY)]
+
+
+def _mixed() -> list[Lesson]:
+    """Runs of lessons: one picture, no picture, two pictures, one with a begun answer."""
+    two = Example(
+        "two",
+        "Is <image> the same as <image> or not?",
+        PAGES[1].media + PAGES[2].media,
+        "no",
+        steps=("Look.",),
+    )
+    texts = [Example(f"text{i}", f"What is 2 + {i}?", answer=str(2 + i)) for i in range(2)]
+    again = replace(two, id="again", question="Which is larger, <image> or <image>?", answer="none")
+    begun = _lesson(PAGES[3], PREFILLED_THINK)
+    return [*_about_one_picture(), *map(_lesson, [*texts, two, again]), begun, _lesson(PAGES[0])]
+
+
+def _groups(lessons: Sequence[Lesson], apart: bool = False) -> list[Group]:
+    encoder = tiny.encoder(tiny.qwen2_vl())
+    prompts = encoder.prompts([lesson.format.prompt(lesson.example) for lesson in lessons])
+    if not apart:
+        return share(lessons, prompts, encoder)
+    return [
+        g for lesson, prompt in zip(lessons, prompts, strict=True) for g in share([lesson], [prompt], encoder)
+    ]
+
+
+# What is learned --------------------------------------------------------------------------------------
+
+
+def test_the_reply_is_trained_whole_and_the_prompt_never() -> None:
+    lessons, encoder = _mixed(), tiny.encoder(tiny.qwen2_vl())
+    prompts = encoder.prompts([lesson.format.prompt(lesson.example) for lesson in lessons])
+    branches = [(group, branch) for group in _groups(lessons) for branch in group.branches]
+    for lesson, prompt, (group, branch) in zip(lessons, prompts, branches, strict=True):
+        rest = [token for token, trained in zip(branch.ids, branch.trained, strict=True) if not trained]
+        reply = [token for token, trained in zip(branch.ids, branch.trained, strict=True) if trained]
+        assert [*group.prompt.ids, *rest] == prompt.ids
+        assert list(branch.trained) == [False] * len(rest) + [True] * len(reply)
+        assert reply[-1] == encoder.eos_token_id
+        assert prompt.begun + encoder.decode(reply) == lesson.text
+
+
+def test_lessons_in_a_row_about_the_same_pictures_share_them() -> None:
+    groups = _groups(_mixed())
+    assert [len(group.branches) for group in groups] == [5, 1, 1, 1, 1, 1, 1]
+    assert [group.prompt.media == {} for group in groups] == [False, True, True, False, False, False, False]
+    shared = groups[0].prompt
+    assert shared.ids.count(tiny.encoder(tiny.qwen2_vl()).image_token_id) == 16
+    assert len(shared.media["pixel_values"]) == 1
+
+
+def _gradients(groups: list[Group]) -> dict[str, torch.Tensor]:
+    model = tiny.qwen2_vl()
+    for pack in pack_groups(groups, 300):
+        (-Scorer(model)(pack)).sum().backward()
+    return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("lessons", [_about_one_picture, _mixed], ids=["one picture", "mixed"])
+def test_sharing_pictures_changes_no_gradient(lessons) -> None:
+    shared, apart = _gradients(_groups(lessons())), _gradients(_groups(lessons(), apart=True))
+    assert shared.keys() == apart.keys()
+    largest = max(float(g.abs().max()) for g in apart.values())
+    for name, gradient in apart.items():
+        off = (shared[name] - gradient).abs().max() / (gradient.abs().max() + 1e-5 * largest)
+        assert off < 1e-4, (name, float(off))
+
+
+def test_the_loss_is_the_mean_over_all_reply_tokens_of_a_step(tmp_path) -> None:
+    method = _Copying(tiny.encoder(tiny.qwen2_vl()), _mixed(), SFT(lessons_per_step=11, shuffle=False))
+    branches = [branch for group in method.groups(0) for branch in group.branches]
+    assert len({branch.weight for branch in branches}) == 1
+    assert sum(branch.weight * branch.n_trained for branch in branches) == pytest.approx(1)
+    assert method.metrics() == {"reply_tokens": sum(branch.n_trained for branch in branches)}
+
+
+# What is taught when ----------------------------------------------------------------------------------
+
+
+def _taught(config: SFT, steps: int) -> list[str]:
+    method = _Copying(tiny.encoder(tiny.qwen2_vl()), [_lesson(page) for page in PAGES], config)
+    return [group.name for step in range(steps) for group in method.groups(step) for _ in group.branches]
+
+
+def test_every_epoch_teaches_each_lesson_once_in_an_order_that_the_seed_decides() -> None:
+    ids = [page.id for page in PAGES]
+    assert _taught(SFT(lessons_per_step=3, shuffle=False), 4) == ids * 2
+    taught = _taught(SFT(lessons_per_step=4), 3)
+    assert sorted(taught[:6]) == sorted(taught[6:]) == sorted(ids)
+    assert taught[:6] != taught[6:]
+    assert taught == _taught(SFT(lessons_per_step=4), 3) != _taught(SFT(lessons_per_step=4, seed=1), 3)
+
+
+def test_steps_follow_from_epochs_unless_given() -> None:
+    assert n_steps(100, SFT(lessons_per_step=16)) == 7
+    assert n_steps(100, SFT(lessons_per_step=10, epochs=2.5)) == 25
+    assert n_steps(100, SFT(steps=3)) == 3
+
+
+# Training ---------------------------------------------------------------------------------------------
+
+LEARNING = SFT(learning_rate=5e-3, lessons_per_step=6, steps=30, schedule="constant", tokens_per_pack=400)
+
+
+def _rows(path: Path) -> list[dict]:
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def test_it_learns_and_everything_moves(tmp_path) -> None:
+    base = tiny.saved(tmp_path / "base")
+    folder = sft(base, [_lesson(page) for page in PAGES], LEARNING, tmp_path / "out")
+    losses = [row["loss"] for row in _rows(tmp_path / "out" / "metrics.jsonl")]
+    assert losses[0] > 7, "as likely as chance over 2,048 tokens"
+    assert losses[-1] < 0.5 * losses[0]
+    before, after = (load_file(Path(path) / "model.safetensors") for path in (base, folder))
+    assert before.keys() == after.keys()
+    assert [name for name, value in before.items() if torch.equal(value, after[name])] == []
+
+
+def train(base: str, out: str, kill_at: int | None = None) -> Path:
+    """A short training; with `kill_at`, the process ends at that step as under `kill -9`."""
+
+    def watch(row: dict) -> None:
+        if row["step"] == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    config = replace(LEARNING, steps=7, save_every=2, schedule="cosine", warmup=0.3, weight_decay=0.01)
+    return sft(base, [_lesson(page) for page in PAGES], config, Path(out), watch)
+
+
+def test_a_killed_training_ends_as_an_undisturbed_one(tmp_path) -> None:
+    base, cut, whole = tiny.saved(tmp_path / "base"), tmp_path / "cut", tmp_path / "whole"
+    code = f"from tests.train.test_sft import train; train({base!r}, {str(cut)!r}, kill_at=5)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == -signal.SIGKILL
+    assert [path.name for path in (cut / "resume").iterdir()] == ["checkpoint-4"]
+    assert len(_rows(cut / "metrics.jsonl")) == 5
+    with (cut / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 6, "loss": 0.')
+    (cut / "resume" / "checkpoint-6").mkdir()
+    ends = [load_file(train(base, str(out)) / "model.safetensors") for out in (cut, whole)]
+    for name, value in ends[1].items():
+        torch.testing.assert_close(ends[0][name], value, atol=1e-6, rtol=0)
+    for row, other in zip(_rows(cut / "metrics.jsonl"), _rows(whole / "metrics.jsonl"), strict=True):
+        assert row == pytest.approx(other, rel=1e-5)
