@@ -21,6 +21,7 @@ class Family:
 
     parts: attribute paths of the parts that are frozen or scheduled separately.
     mrope: positions are (time, height, width) triples that the model computes with `get_rope_index`.
+    causal: every layer of the language model attends to all that came before, and to nothing else.
     segments: the vision tower takes all pictures as one row of patches (see `engines/segments.py`).
     """
 
@@ -28,6 +29,7 @@ class Family:
     model_types: tuple[str, ...]
     parts: Mapping[str, str]
     mrope: bool
+    causal: bool
     segments: bool
 
     def picture_tokens(self, grid: Sequence[int], processor: Any) -> int:
@@ -45,6 +47,7 @@ QWEN_VL = Family(
         "language": "model.language_model.",
     },
     mrope=True,
+    causal=True,
     segments=True,
 )
 FAMILIES = (QWEN_VL,)

@@ -66,6 +66,8 @@ class TagFormat:
         shape = r"<think>.*</think>\s*<answer>.*</answer>" if self.thinks else r"<answer>.*</answer>"
         if not re.fullmatch(shape, text.strip(), re.DOTALL):
             return "text outside the tags, or tags out of order"
+        if self.thinks and not _only_between(text, "<think>", "</think>"):
+            return "the thought is empty"
         return None if answer else "the answer is empty"
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from seethink.train.configs import GRPO, SFT
 
 SCALES = ("smoke", "tiny", "one_gpu", "full")
+TINY = "The model is sprout, which ships with SeeThink: five million parameters. It is tiny, and it errs."
 _FALLS_BACK = {"smoke": "tiny", "one_gpu": "full"}
 _STAGE_NAME = re.compile(r"[a-z0-9_-]+(/[a-z0-9_-]+)*")
 _STATE_EVERY_S = 10.0
@@ -143,6 +144,8 @@ class Run:
         if not folder.is_dir():
             return Model(key=name, path=name, base=name)
         bundled = folder.is_relative_to(Path(__file__).parent)
+        if bundled and TINY not in self.notes:
+            self.notes = (*self.notes, TINY)
         return Model(key=f"{folder.name}:{identity.of_folder(folder, content=bundled)}", path=name, base=name)
 
     def make(self, name: str, write: Callable[..., object], **inputs: Any) -> Model:

@@ -60,6 +60,7 @@ def test_a_tag_counted_twice_is_malformed(format, thought, answer, tag, where):
         ("<think>a</think> so <answer>5</answer>", "text outside the tags, or tags out of order"),
         ("<think>a <answer>5</answer></think>", "text outside the tags, or tags out of order"),
         ("<think>a</think><answer> </answer>", "the answer is empty"),
+        ("<think> </think><answer>5</answer>", "the thought is empty"),
     ],
 )
 def test_the_first_breach_is_named(text, fault):

@@ -117,7 +117,7 @@ def test_the_package_loads_without_torch(arguments: list[str]) -> None:
 
 def test_torch_and_torchvision_are_a_pair() -> None:
     """A torchvision of another build fails at import, and takes the processors with it."""
-    code = "import torch, torchvision; from torchvision.ops import nms; nms(torch.zeros(1, 4), torch.zeros(1), 0.5)"
+    code = "import torch, torchvision; torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -35,7 +35,7 @@ def recipe(run: Run) -> None:
         name: run.evaluate(f"eval/{name}", model, tests, greedy)
         for name, model in {"base": base, "sft": taught, "grpo": reinforced}.items()
     }
-    claim = Claim("superclevr-200", {"base": 0.480, "sft": 0.425, "grpo": 0.825}, "R1-V README and scripts")
+    claim = Claim(tests[-1].name, {"base": 0.480, "sft": 0.425, "grpo": 0.825}, "R1-V: SuperCLEVR-200")
     run.compare("report", results, claim)
 
 

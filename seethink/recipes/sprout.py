@@ -33,7 +33,6 @@ def recipe(run: Run) -> None:
 
 
 SCHOOL = SFT(
-    learning_rate=1e-3,
     bf16=True,
     warmup=0.05,
     weight_decay=0.01,
@@ -75,11 +74,12 @@ class Course:
     per_picture: int
     steps: int
     grids: Sequence[tuple[int, int]]
+    learning_rate: float = 1e-3
 
     def lessons(self, name: str, seed: int, steps: int) -> tuple[Schoolbook, SFT]:
         per_step = self.pictures * self.per_picture
         book = Schoolbook(per_step * steps, name, seed, self.habit, self.grids, self.per_picture)
-        return book, replace(SCHOOL, steps=steps, lessons_per_step=per_step)
+        return book, replace(SCHOOL, steps=steps, lessons_per_step=per_step, learning_rate=self.learning_rate)
 
 
 SMALL = ((2, 2), (2, 3), (3, 3))
@@ -88,8 +88,8 @@ MOSTLY = ((2, 3), (3, 3), (3, 4), *[(4, 4)] * 7, (4, 5), (5, 5))
 COURSES = {
     "look": Course(READING, pictures=96, per_picture=1, steps=150, grids=SMALL),
     "read": Course(READING, pictures=96, per_picture=1, steps=300, grids=GRIDS),
-    "reason": Course(REASONING, pictures=32, per_picture=6, steps=500, grids=MOSTLY),
-    "mixed": Course(ANSWERING, pictures=32, per_picture=6, steps=400, grids=MOSTLY),
+    "reason": Course(REASONING, pictures=32, per_picture=6, steps=500, grids=MOSTLY, learning_rate=8e-4),
+    "mixed": Course(ANSWERING, pictures=32, per_picture=6, steps=300, grids=MOSTLY, learning_rate=8e-4),
 }
 
 # The seed: tokenizer, processor, random weights -------------------------------------------------------------

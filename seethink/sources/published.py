@@ -68,20 +68,44 @@ def clevr_counting(n: int | None = None, split: str = "train", source: str = CLE
     return Published(source, split, CLEVR_COUNTING_ROWS if n is None else n)
 
 
-def superclevr_200(folder: Path | str) -> tuple[Example, ...]:
+@dataclass(frozen=True)
+class SuperClevr(Sequence[Example]):
+    """The 200 questions below `folder`, read at the first one."""
+
+    folder: Path
+
+    @property
+    def identity(self) -> str:
+        return f"superclevr-200/{self.folder}"
+
+    def __len__(self) -> int:
+        return SUPERCLEVR_ROWS
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Example]: ...
+    def __getitem__(self, index: int | slice) -> Example | Sequence[Example]:
+        return self._examples[index]
+
+    @cached_property
+    def _examples(self) -> tuple[Example, ...]:
+        rows = list(rows_of(self.folder / SUPERCLEVR_FILE))
+        if len(rows) != SUPERCLEVR_ROWS:
+            raise InputError(
+                f"{self.folder / SUPERCLEVR_FILE} has {len(rows)} rows, not {SUPERCLEVR_ROWS}; copy it whole"
+            )
+        return tuple(_superclevr_example(row, self.folder) for row in rows)
+
+
+def superclevr_200(folder: Path | str) -> SuperClevr:
     """SuperCLEVR-200: 200 counting questions over scenes of another renderer, copied into `folder` by hand.
 
     Layout: `superclevr_test200_counting_problems.jsonl` with rows `{image_path, question, ground_truth}`,
     and the pictures at `image_path` below the folder. Source: R1-V's repository; scenes of Super-CLEVR (Li
     et al., 2023).
     """
-    folder = Path(folder)
-    rows = list(rows_of(folder / SUPERCLEVR_FILE))
-    if len(rows) != SUPERCLEVR_ROWS:
-        raise InputError(
-            f"{folder / SUPERCLEVR_FILE} has {len(rows)} rows, not {SUPERCLEVR_ROWS}; copy it whole"
-        )
-    return tuple(_superclevr_example(row, folder) for row in rows)
+    return SuperClevr(Path(folder))
 
 
 def _superclevr_example(row: Row, folder: Path) -> Example:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from seethink.families import Family, family_of
+from seethink.train import branching
 from seethink.train.groups import Pack
 
 ROWS_PER_CHUNK = 2048
@@ -44,14 +45,17 @@ class Scorer(nn.Module):
         super().__init__()
         self.model = model
         self.family: Family = family_of(model.config)
+        self.branching = self.family.causal
+        if self.branching:
+            model.set_attn_implementation({"text_config": branching.NAME})
 
     def forward(self, pack: Pack, temperature: float = 1.0) -> Tensor:
         """(N,) log-probabilities of the trained tokens, fp32, under softmax(logits / temperature)."""
         hidden = self.model.model(
             input_ids=pack.ids,
-            attention_mask=sees(pack.branch),
             position_ids=self._positions(pack),
             use_cache=False,
+            **self._attention(pack),
             **pack.media,
         ).last_hidden_state
         rows = hidden.flatten(0, 1)[pack.predicted_from]  # (N, H): gather, never shift
@@ -66,6 +70,17 @@ class Scorer(nn.Module):
         if not torch.is_grad_enabled():
             return logps(hidden)
         return checkpoint(logps, hidden, use_reentrant=False, preserve_rng_state=False)
+
+    def _attention(self, pack: Pack) -> dict[str, Any]:
+        """Who sees whom: as a layout where the language model is causal throughout, else as a dense mask.
+
+        Beside a layout the mask is a mere placeholder: transformers hands a 4-D mask on as it is, and
+        `branching.attend` does not look at it.
+        """
+        if not self.branching:
+            return {"attention_mask": sees(pack.branch)}
+        placeholder = pack.branch.new_ones(1, 1, 1, 1)
+        return {"attention_mask": placeholder, "branching": branching.layout(pack.branch)}
 
     def _positions(self, pack: Pack) -> Tensor:
         """(3, B, L) for M-RoPE, (B, L) otherwise; a branch starts one after the prompt's highest position."""

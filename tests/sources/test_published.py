@@ -89,7 +89,7 @@ def superclevr(folder, rows=200, **changes):
 
 def test_superclevr_200_is_read_from_its_folder(tmp_path):
     superclevr(tmp_path)
-    examples = superclevr_200(tmp_path)
+    examples = list(superclevr_200(tmp_path))
     assert len(examples) == len({example.id for example in examples}) == 200
     assert (examples[0].question, examples[0].answer) == ("How many?", "3")
     assert examples[199].media[0].load().size == scene(0).size
@@ -111,9 +111,9 @@ def test_superclevr_200_is_read_from_its_folder(tmp_path):
 def test_superclevr_200_in_another_layout_is_refused(tmp_path, rows, changes, message):
     superclevr(tmp_path, rows, **changes)
     with pytest.raises(InputError, match=message):
-        superclevr_200(tmp_path)
+        list(superclevr_200(tmp_path))
 
 
 def test_superclevr_200_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InputError, match=f"there is no data at .*{SUPERCLEVR_FILE}"):
-        superclevr_200(tmp_path)
+        list(superclevr_200(tmp_path))

@@ -182,6 +182,20 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path) -> 
     assert texts[0] == texts[1] != texts[2]
 
 
+def test_a_question_asked_again_is_answered_anew(tmp_path) -> None:
+    _run(tmp_path / "out", replace(SHORT, learning_rate=1e-12))
+    first, second = (
+        {
+            (row["id"], row["text"])
+            for row in _jsonl(tmp_path / "out" / "attempts.jsonl")
+            if row["step"] == step
+        }
+        for step in (1, 2)
+    )
+    assert {question for question, _ in first} == {question for question, _ in second}
+    assert len(first & second) < len(first) / 4
+
+
 # Counting ---------------------------------------------------------------------------------------------
 
 

@@ -105,6 +105,19 @@ def test_shared_rows_equal_full_rows(family: str, budget: int) -> None:
         assert off < 1e-4, (name, float(off))
 
 
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_the_dense_mask_gives_the_same(family: str) -> None:
+    model = tiny.FAMILIES[family]()
+    groups = _groups(tiny.encoder(model))
+    scorer = Scorer(model)
+    pack = pack_groups(groups, 10_000)[0]
+    with torch.no_grad():
+        branching = scorer(pack)
+        model.set_attn_implementation({"text_config": "sdpa"})
+        scorer.branching = False
+        torch.testing.assert_close(branching, scorer(pack), atol=1e-5, rtol=0)
+
+
 def test_a_branch_does_not_see_its_siblings() -> None:
     model = tiny.qwen2_vl()
     groups = _groups(tiny.encoder(model))[:1]

@@ -86,7 +86,7 @@ def test_a_step_cut_into_packs_differently_gives_the_same_weights(tmp_path, sett
     (weights, rows), (others, other_rows) = found
     for name, value in weights.items():
         torch.testing.assert_close(
-            others[name], value, atol=1e-6, rtol=0, msg=lambda m, name=name: f"{name}: {m}"
+            others[name], value, atol=3e-6, rtol=0, msg=lambda m, name=name: f"{name}: {m}"
         )
     for row, other in zip(rows, other_rows, strict=True):
         assert (row["loss"], row["grad_norm"]) == pytest.approx((other["loss"], other["grad_norm"]), rel=1e-5)

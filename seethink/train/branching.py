@@ -1,0 +1,130 @@
+"""Attention over packed rows, without the square of the row.
+
+With one dense mask, a row `[prompt | branch 1 | ... | branch K]` costs (P + sum C)^2, most of it masked
+away. Here the prompt attends to itself and every branch to prompt and itself: P^2 + K C (P + C). Branches
+of like length, from whatever rows, form one batch. The prompt's keys and values are copied for each branch;
+everything else about the prompt is still computed once. Same numbers as the dense mask (tested); registered
+through transformers' `AttentionInterface`, no model code is touched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+NAME = "seethink_branching"
+LENGTH_STEP = 32
+"""Branches whose lengths round up to the same multiple of this share a batch."""
+
+
+@dataclass
+class Branches:
+    """n branches of up to C tokens. tokens (n, C): their places in the flattened (B * L) tokens, the last one
+    repeated as padding; rows (n,): whose prompt they continue; real (n, C); seen (n, 1, C, P + C)."""
+
+    tokens: Tensor
+    rows: Tensor
+    real: Tensor
+    seen: Tensor
+
+
+@dataclass
+class Layout:
+    """Where prompts and branches of a pack stand. tokens (B, P) in the flattened (B * L); real (B, P)."""
+
+    tokens: Tensor
+    real: Tensor
+    batches: list[Branches]
+
+    @property
+    def written(self) -> Tensor:
+        """Flat places of all real tokens, in the order in which `attend` computes them."""
+        parts = [(self.tokens, self.real), *((b.tokens, b.real) for b in self.batches)]
+        return torch.cat([tokens[real] for tokens, real in parts])
+
+
+def layout(branch: Tensor) -> Layout:
+    """The layout of (B, L) branch numbers: -1 prompt, k the branch, -2 padding."""
+    width = branch.shape[1]
+    starts = torch.arange(len(branch), device=branch.device) * width
+    prompts = zip(starts.tolist(), (branch == -1).sum(1).tolist(), strict=True)
+    tokens, real = _padded(list(prompts), branch)
+    by_length: dict[int, list[tuple[int, int, int]]] = {}
+    for number, row in enumerate(branch.tolist()):
+        at = row.count(-1)
+        while at < width and row[at] != -2:
+            length = row.count(row[at])
+            by_length.setdefault(-(-length // LENGTH_STEP), []).append((number * width + at, length, number))
+            at += length
+    batches = []
+    for members in by_length.values():
+        rows = torch.tensor([number for _, _, number in members], device=branch.device)
+        own, own_real = _padded([(start, length) for start, length, _ in members], branch)
+        n, c = own.shape
+        causal = torch.ones(c, c, dtype=torch.bool, device=branch.device).tril().expand(n, c, c)
+        seen = torch.cat([real[rows][:, None].expand(n, c, real.shape[1]), causal], -1)
+        batches.append(Branches(own, rows, own_real, seen[:, None]))
+    return Layout(tokens, real, batches)
+
+
+def _padded(spans: list[tuple[int, int]], like: Tensor) -> tuple[Tensor, Tensor]:
+    """(start, length) spans as (n, longest) places, the last repeated, and which are real."""
+    starts, lengths = torch.tensor(spans, device=like.device).T[:, :, None]
+    step = torch.arange(int(lengths.max()), device=like.device)
+    return starts + step.minimum(lengths - 1), step < lengths
+
+
+def attend(  # noqa: PLR0913  (transformers' own signature)
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    branching: Layout | None = None,
+    **rest: Any,
+) -> tuple[Tensor, None]:
+    """query (B, heads, L, size), key and value (B, fewer heads, L, size) -> (B, L, heads, size).
+
+    Without a layout (rollouts, ordinary rows) this is transformers' own sdpa attention.
+    """
+    if branching is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **rest)
+    shape, repeats = query.transpose(1, 2).shape, query.shape[1] // key.shape[1]
+    query, key, value = (x.transpose(1, 2).flatten(0, 1) for x in (query, key, value))  # (B * L, heads, size)
+    prompt = [_at(x, branching.tokens) for x in (query, key, value)]
+    done = [_sdpa(*prompt, repeats, scaling)[branching.real]]
+    for batch in branching.batches:
+        k, v = (
+            torch.cat([shared.index_select(0, batch.rows), _at(x, batch.tokens)], 1)
+            for shared, x in zip(prompt[1:], (key, value), strict=True)
+        )
+        done.append(_sdpa(_at(query, batch.tokens), k, v, repeats, scaling, batch.seen)[batch.real])
+    out = torch.zeros_like(query).index_copy(0, branching.written, torch.cat(done))
+    return out.view(shape), None
+
+
+def _at(flat: Tensor, places: Tensor) -> Tensor:
+    """(B * L, heads, size) at (n, C) places -> (n, C, heads, size)."""
+    return flat.index_select(0, places.flatten()).unflatten(0, places.shape)
+
+
+def _sdpa(
+    query: Tensor, key: Tensor, value: Tensor, repeats: int, scaling: float | None, seen: Tensor | None = None
+) -> Tensor:
+    """(n, C, heads, size) queries over (n, S, fewer heads, size); causal where no mask is given."""
+    q, k, v = (x.transpose(1, 2) for x in (query, key, value))
+    k, v = k.repeat_interleave(repeats, 1), v.repeat_interleave(repeats, 1)
+    out = scaled_dot_product_attention(q, k, v, attn_mask=seen, is_causal=seen is None, scale=scaling)
+    return out.transpose(1, 2)
+
+
+AttentionInterface.register(NAME, attend)
+AttentionMaskInterface.register(NAME, sdpa_mask)

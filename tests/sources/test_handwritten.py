@@ -1,0 +1,103 @@
+"""Pages of digits: pure functions of (world, seed, index), with answers that follow from what is drawn."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from seethink.formats import THINK_ANSWER, by_steps
+from seethink.sources import handwritten
+from seethink.sources.handwritten import QUESTIONS, Pages
+from seethink.types import Example
+
+WORLDS = {
+    "seen": Pages(300, "test"),
+    "denser": Pages(300, "test", cells=(5, 5), digits=(13, 20)),
+    "printed": Pages(300, "test", glyphs="fonts"),
+}
+
+
+def _digits(example: Example) -> list[int]:
+    return [int(cell) for cell in example.meta["formal"].split() if cell.isdigit()]
+
+
+def _answer(example: Example) -> str:
+    """The answer, worked out anew from question and formal description."""
+    digits, question = _digits(example), example.question
+    if question.startswith("Are there more"):
+        gap = sum(d % 2 for d in digits) - sum(1 - d % 2 for d in digits)
+        return "equal" if gap == 0 else f"{'odd' if gap > 0 else 'even'} by {abs(gap)}"
+    if one := re.fullmatch(r"How many (\d)s are there\?", question):
+        return str(digits.count(int(one[1])))
+    bound = int(found[0]) if (found := re.findall(r"\d", question)) else 0
+    tests = {
+        "even": lambda d: d % 2 == 0,
+        "odd": lambda d: d % 2 == 1,
+        "above": lambda d: d > bound,
+        "below": lambda d: d < bound,
+    }
+    (test,) = (test for word, test in tests.items() if word in question)
+    chosen = [d for d in digits if test(d)]
+    return str(sum(chosen) if "sum" in question else len(chosen))
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_answers_follow_from_what_is_on_the_page(name: str) -> None:
+    for example in WORLDS[name]:
+        assert example.answer == _answer(example), example.question
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_steps_look_at_every_digit_and_end_with_the_answer(name: str) -> None:
+    for example in WORLDS[name]:
+        looked = [int(step.split()[0]) for step in example.steps[1:]]
+        assert looked == _digits(example)
+        if example.answer and example.answer.isdigit():
+            assert re.findall(r"\d+", example.steps[-1])[-1] == example.answer
+        assert by_steps(THINK_ANSWER.write(" ".join(example.steps), example.answer or ""))
+
+
+def test_items_are_distinct_and_seeds_disjoint() -> None:
+    first, other = Pages(10_000, "train", 0), Pages(10_000, "train", 1)
+    ids = {example.id for example in first}
+    assert len(ids) == 10_000 and ids.isdisjoint(example.id for example in other)
+    formals = [example.meta["formal"] for example in first]
+    assert len(set(formals)) > 9_990, "pages do not repeat"
+
+
+def test_an_item_depends_on_its_place_alone_and_looks_the_same_every_time() -> None:
+    short, long = Pages(5, "train", 4), Pages(500, "train", 4)
+    assert list(short) == long[:5] and short[-1] == short[4]
+    assert short[3].media[0].load().tobytes() == long[3].media[0].load().tobytes()
+    with pytest.raises(IndexError):
+        short[5]
+
+
+def test_held_out_pages_use_held_out_scans_and_fonts() -> None:
+    train, test = handwritten.scans("train"), handwritten.scans("test")
+    seen = {scan.tobytes() for scans in train.values() for scan in scans}
+    held = [scan.tobytes() for scans in test.values() for scan in scans]
+    assert len(held) == handwritten.HELD_OUT_SCANS
+    assert sum(map(len, train.values())) + len(held) == 1797
+    assert sum(scan in seen for scan in held) <= 2, "no more than the data set's own duplicates"
+    assert not set(handwritten.FONTS["train"]) & set(handwritten.FONTS["test"])
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_pictures_have_one_cell_for_each_place(name: str) -> None:
+    world = WORLDS[name]
+    rows, columns = world.cells
+    picture = world[0].media[0].load()
+    assert picture.size == (columns * handwritten.CELL_PX, rows * handwritten.CELL_PX)
+    low, high = world.digits
+    assert all(low <= len(_digits(example)) <= high for example in world)
+
+
+def test_every_kind_of_question_is_asked() -> None:
+    assert {example.meta["kind"] for example in WORLDS["seen"]} == set(QUESTIONS)
+
+
+def test_identity_tells_worlds_apart() -> None:
+    assert len({world.identity for world in WORLDS.values()}) == 3
+    assert Pages(5, "train", 1).identity != Pages(5, "train", 2).identity
