@@ -74,7 +74,7 @@ def _grpo(run: Run) -> GRPO:
             seed=run.seed,
         ),
         tiny=GRPO(
-            learning_rate=5e-5,
+            learning_rate=2e-5,
             questions_per_step=16,
             responses_per_question=8,
             steps=QUESTIONS // 16,

@@ -26,9 +26,9 @@ from seethink.train.configs import SFT
 def recipe(run: Run) -> None:
     seed = run.make("seed", seedling, seed=run.seed)
     model = run.make("eyes", open_eyes, model=seed, seed=run.seed, steps=run.scale(smoke=2, tiny=800))
-    for name, course in COURSES.items():
-        book, config = course.lessons(name, run.seed, run.scale(smoke=2, tiny=course.steps))
-        model = run.sft(name, model, book, config)
+    for name, full in COURSES.items():
+        course = run.scale(smoke=replace(full, pictures=4, steps=2), tiny=full)
+        model = run.sft(name, model, *course.lessons(name, run.seed))
     run.export("sprout", model)
 
 
@@ -76,10 +76,11 @@ class Course:
     grids: Sequence[tuple[int, int]]
     learning_rate: float = 1e-3
 
-    def lessons(self, name: str, seed: int, steps: int) -> tuple[Schoolbook, SFT]:
-        per_step = self.pictures * self.per_picture
-        book = Schoolbook(per_step * steps, name, seed, self.habit, self.grids, self.per_picture)
-        return book, replace(SCHOOL, steps=steps, lessons_per_step=per_step, learning_rate=self.learning_rate)
+    def lessons(self, name: str, seed: int) -> tuple[Schoolbook, SFT]:
+        each = self.pictures * self.per_picture
+        book = Schoolbook(each * self.steps, name, seed, self.habit, self.grids, self.per_picture)
+        config = replace(SCHOOL, steps=self.steps, lessons_per_step=each, learning_rate=self.learning_rate)
+        return book, config
 
 
 SMALL = ((2, 2), (2, 3), (3, 3))

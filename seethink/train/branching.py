@@ -99,12 +99,12 @@ def attend(  # noqa: PLR0913  (transformers' own signature)
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **rest)
     shape, repeats = query.transpose(1, 2).shape, query.shape[1] // key.shape[1]
     query, key, value = (x.transpose(1, 2).flatten(0, 1) for x in (query, key, value))  # (B * L, heads, size)
-    prompt = [_at(x, branching.tokens) for x in (query, key, value)]
-    done = [_sdpa(*prompt, repeats, scaling)[branching.real]]
+    q, *shared = (_at(x, branching.tokens) for x in (query, key, value))
+    done = [_sdpa(q, shared[0], shared[1], repeats, scaling)[branching.real]]
     for batch in branching.batches:
         k, v = (
-            torch.cat([shared.index_select(0, batch.rows), _at(x, batch.tokens)], 1)
-            for shared, x in zip(prompt[1:], (key, value), strict=True)
+            torch.cat([prompt.index_select(0, batch.rows), _at(x, batch.tokens)], 1)
+            for prompt, x in zip(shared, (key, value), strict=True)
         )
         done.append(_sdpa(_at(query, batch.tokens), k, v, repeats, scaling, batch.seen)[batch.real])
     out = torch.zeros_like(query).index_copy(0, branching.written, torch.cat(done))
