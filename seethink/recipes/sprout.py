@@ -1,6 +1,6 @@
 """sprout: the tiny bundled model, grown from nothing on pages of digits and drawn shapes.
 
-source   ours; the shape is Qwen2-VL's (arXiv 2409.12191), with about 4 million parameters
+source   ours; the shape is Qwen2-VL's (arXiv 2409.12191), with about five million parameters
 claim    none: it exists so that everything here runs at once, offline, on two CPU cores
 needs    tiny: two CPU cores
 differs  Perception comes first, cell by cell. Then steps are learned alone. Only then come the many ways
@@ -202,7 +202,7 @@ def _tokenizer() -> Any:
 
 
 def _texts() -> Sequence[str]:
-    """What the tokenizer is made from: every wording of a few hundred lessons."""
+    """What the tokenizer is made from: every wording of some thousand lessons."""
     books = [Schoolbook(3000, "words", 0, habit, GRIDS, 6) for habit in (REASONING, ANSWERING)]
     lessons = [lesson for book in books for lesson in book]
     asked = [

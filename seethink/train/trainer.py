@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from seethink.families import Encoder
 from seethink.train.configs import Optimiser
@@ -108,7 +108,7 @@ class GroupTrainer(Trainer):
             data_collator=lambda items: items[0],
             callbacks=[_Journal(self, steps, watch)],
         )
-        self.callback_handler.pop_callback(_printer())
+        self.callback_handler.pop_callback(PrinterCallback)
 
     def fit(self) -> Path:
         """Train, from the last whole checkpoint if there is one; returns the finished model's folder.
@@ -200,12 +200,6 @@ class _Journal(TrainerCallback):
 
 
 _SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
-
-
-def _printer() -> type[TrainerCallback]:
-    from transformers.trainer_callback import PrinterCallback
-
-    return PrinterCallback
 
 
 def _owner(pack: Pack, number: int) -> str:
