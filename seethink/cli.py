@@ -22,7 +22,7 @@ from seethink import formats, recipes, verify
 from seethink.run import Run, Scale
 from seethink.settings import override, unknown
 from seethink.terminal import say, show_plan, show_results
-from seethink.types import GREEDY, Example, InputError, Response, Score, Task
+from seethink.types import GREEDY, Example, InputError, NotFinite, Response, Score, Task
 
 T = TypeVar("T")
 SETTING = "[FIELD=VALUE]..."
@@ -43,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except InputError as error:
         say(Console(stderr=True), f"error: {error}")
         sys.exit(2)
+    except NotFinite as error:
+        say(Console(stderr=True), f"stopped: {error}")
+        sys.exit(1)
 
 
 # Recipes --------------------------------------------------------------------------------------------------

@@ -88,7 +88,8 @@ class Encoder:
         self.eos_token_id: int = self.tokenizer.eos_token_id
 
     def prompts(self, conversations: Sequence[Messages]) -> list[Prompt]:
-        """Raises InputError where a conversation's text itself contains the picture placeholder."""
+        """Raises InputError where a conversation's text itself contains a control token, such as a picture's
+        placeholder."""
         pictures = self._process([m for messages in conversations for m in _media(messages)])
         return [self._prompt(messages, pictures) for messages in conversations]
 
@@ -118,7 +119,17 @@ class Encoder:
             start += n
         return processed
 
+    def _refuse_control(self, messages: Messages) -> None:
+        """A turn's end inside a question would end the turn there, a placeholder would be a picture."""
+        parts = [part for message in messages for part in message["content"] if part["type"] == "text"]
+        for text in (part["text"] for part in parts):
+            for token in self.tokenizer.all_special_tokens:
+                if token in text:
+                    told = f"{token!r}, a control token of the model; reword it: {text[:200]!r}"
+                    raise InputError(f"the text contains {told}")
+
     def _prompt(self, messages: Messages, pictures: Mapping[str, dict[str, Any]]) -> Prompt:
+        self._refuse_control(messages)
         begun = begun_answer(messages)
         text = self.processor.apply_chat_template(
             _bare(messages[:-1] if begun else messages), tokenize=False, add_generation_prompt=True
@@ -129,8 +140,6 @@ class Encoder:
             if token != self.image_token_id:
                 ids.append(token)
                 continue
-            if seen == len(media):
-                raise InputError(f"the text contains the picture placeholder itself: {text[:200]!r}")
             grid = pictures[media[seen].key]["image_grid_thw"][0]
             ids += [token] * self.family.picture_tokens(grid, self.processor)
             seen += 1

@@ -210,5 +210,9 @@ Solver = Callable[[Engine, Task, Sequence[Example]], list[list[Rollout]]]
 """A way of using engines: rollouts of each example, in order."""
 
 
+class NotFinite(RuntimeError):
+    """A logit, loss or gradient stopped being a number; the message names the question."""
+
+
 class InputError(ValueError):
     """What the user gave cannot be used. The message names file, row and mend; the CLI exits with code 2."""

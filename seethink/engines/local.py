@@ -14,7 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from seethink.engines import segments
 from seethink.families import Encoder, Prompt, family_of, resolve
-from seethink.types import Completion, Messages, Sampling
+from seethink.types import Completion, Messages, NotFinite, Sampling
 
 TOKENS_PER_BATCH = 32_768
 """Cached tokens (rows times prompt and answer) of one batch; what does not fit goes into the next."""
@@ -94,6 +94,9 @@ class LocalEngine:
         rows = torch.arange(len(written), device=logits.device)  # the rows that are still in the cache
         writing = torch.ones(len(rows), dtype=torch.bool, device=logits.device)
         for t in range(sampling.max_tokens):
+            if (lost := logits.isnan().any(-1)).any():
+                culprit = prompts[int(rows[lost][0]) // sampling.n]
+                raise NotFinite(f"the model's logits are not numbers, after {culprit.key[-200:]!r}")
             token = self._draw(logits, luck[rows, t], sampling)
             written[rows[writing], t] = token[writing]
             writing = writing & (token != self.encoder.eos_token_id)

@@ -85,12 +85,10 @@ class Course:
 
 SMALL = ((2, 2), (2, 3), (3, 3))
 GRIDS = (*SMALL, (3, 4), (4, 4), (4, 4), (4, 4), (4, 4), (4, 5), (5, 4), (5, 5))
-MOSTLY = ((2, 3), (3, 3), (3, 4), *[(4, 4)] * 7, (4, 5), (5, 5))
 COURSES = {
     "look": Course(READING, pictures=96, per_picture=1, steps=150, grids=SMALL),
-    "read": Course(READING, pictures=96, per_picture=1, steps=300, grids=GRIDS),
-    "reason": Course(REASONING, pictures=32, per_picture=6, steps=500, grids=MOSTLY, learning_rate=8e-4),
-    "mixed": Course(ANSWERING, pictures=32, per_picture=6, steps=300, grids=MOSTLY, learning_rate=8e-4),
+    "reason": Course(REASONING, pictures=40, per_picture=4, steps=1500, grids=GRIDS),
+    "mixed": Course(ANSWERING, pictures=32, per_picture=6, steps=400, grids=GRIDS, learning_rate=5e-4),
 }
 
 # The seed: tokenizer, processor, random weights -------------------------------------------------------------

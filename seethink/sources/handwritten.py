@@ -9,9 +9,10 @@ fonts held out. Every item depends on a hash of (world, seed, index) and nothing
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -74,11 +75,16 @@ class Page:
     def read(self) -> list[int]:
         return list(self.digits.values())
 
+    def row(self, row: int) -> list[int]:
+        return [digit for (r, _), digit in self.digits.items() if r == row]
+
+    def line(self, row: int) -> str:
+        """One row cell by cell, blanks as dots: `7 . 3`"""
+        return " ".join(str(self.digits.get((row, column), ".")) for column in range(self.columns))
+
     def formal(self) -> str:
-        """Cell by cell, blanks as dots, rows apart by slashes: `7 . 3 / . 1 .`"""
-        return " / ".join(
-            " ".join(str(self.digits.get((r, c), ".")) for c in range(self.columns)) for r in range(self.rows)
-        )
+        """All rows, apart by slashes: `7 . 3 / . 1 .`"""
+        return " / ".join(map(self.line, range(self.rows)))
 
 
 def compose(rng: random.Random, rows: int, columns: int, digits: tuple[int, int]) -> Page:
@@ -142,51 +148,60 @@ def _property(rng: random.Random) -> Property:
     return f"{kind} {bound}", lambda digit: digit > bound if kind == "above" else digit < bound
 
 
-def walk(
-    title: str, things: Sequence[object], chosen: Sequence[bool], worth: Sequence[int]
-) -> tuple[str, ...]:
-    """Steps that look at one thing after another and keep the running result: `Even: 3 no 0, 8 yes 1.`"""
-    result, steps = 0, [f"{title}:"]
-    for thing, taken, value in zip(things, chosen, worth, strict=True):
-        result += value if taken else 0
-        steps.append(f"{thing} {'yes' if taken else 'no'} {result},")
-    steps[-1] = steps[-1].rstrip(",:") + "."
+def walk(title: str, page: Page, looks: Iterable[tuple[str, str]], start: str = "0") -> tuple[str, ...]:
+    """Steps row by row: what its cells hold, then digit after digit with a verdict and the result so far:
+    `8 . 3: 8 yes 1, 3 no 1 /`
+
+    looks: (verdict, result so far) for each digit in reading order. start: the result before the first.
+    """
+    looks, result, steps = iter(looks), start, [f"{title}:"]
+    for row in range(page.rows):
+        seen = []
+        for digit in page.row(row):
+            verdict, result = next(looks)
+            seen.append(f"{digit} {verdict} {result}")
+        steps.append(f"{page.line(row)}: {', '.join(seen) or result} /")
+    steps[-1] = steps[-1].removesuffix(" /") + "."
     return tuple(steps)
+
+
+def select(
+    title: str, page: Page, chosen: Sequence[bool], worth: Sequence[int]
+) -> tuple[int, tuple[str, ...]]:
+    """(what the chosen digits are worth together, the steps that add it up)."""
+    results = list(accumulate(value if taken else 0 for taken, value in zip(chosen, worth, strict=True)))
+    looks = zip(("yes" if taken else "no" for taken in chosen), map(str, results), strict=True)
+    return results[-1], walk(title, page, looks)
 
 
 def count(rng: random.Random, page: Page) -> Asked:
     name, has = _property(rng)
-    chosen = [has(digit) for digit in page.read]
-    steps = walk(name.capitalize(), page.read, chosen, [1] * len(chosen))
-    return Asked(f"How many digits are {name}?", str(sum(chosen)), steps)
+    answer, steps = select(name.capitalize(), page, [has(d) for d in page.read], [1] * len(page.read))
+    return Asked(f"How many digits are {name}?", str(answer), steps)
 
 
 def count_one(rng: random.Random, page: Page) -> Asked:
     digit = rng.choice(page.read) if rng.random() < 0.7 else rng.randrange(10)
-    chosen = [d == digit for d in page.read]
-    steps = walk(f"Equal to {digit}", page.read, chosen, [1] * len(chosen))
-    return Asked(f"How many {digit}s are there?", str(sum(chosen)), steps)
+    answer, steps = select(f"Equal to {digit}", page, [d == digit for d in page.read], [1] * len(page.read))
+    return Asked(f"How many {digit}s are there?", str(answer), steps)
 
 
 def total(rng: random.Random, page: Page) -> Asked:
     name, has = _property(rng)
     words = f"the digits {name}" if name[-1].isdigit() else f"the {name} digits"
-    chosen = [has(digit) for digit in page.read]
-    answer = sum(digit for digit, taken in zip(page.read, chosen, strict=True) if taken)
-    return Asked(
-        f"What is the sum of {words}?", str(answer), walk(name.capitalize(), page.read, chosen, page.read)
-    )
+    answer, steps = select(name.capitalize(), page, [has(d) for d in page.read], page.read)
+    return Asked(f"What is the sum of {words}?", str(answer), steps)
 
 
 def odd_or_even(rng: random.Random, page: Page) -> Asked:
-    odd, even, steps = 0, 0, ["Odd and even:"]
-    for digit in page.read:
-        odd, even = odd + digit % 2, even + 1 - digit % 2
-        steps.append(f"{digit} {odd} {even},")
-    steps[-1] = steps[-1].rstrip(",") + "."
-    gap = odd - even
+    odd = list(accumulate(digit % 2 for digit in page.read))
+    even = [n - o for n, o in enumerate(odd, 1)]
+    verdicts = ("odd" if digit % 2 else "even" for digit in page.read)
+    results = (f"{o} {e}" for o, e in zip(odd, even, strict=True))
+    steps = walk("Odd and even", page, zip(verdicts, results, strict=True), start="0 0")
+    gap = odd[-1] - even[-1]
     answer = "equal" if gap == 0 else f"{'odd' if gap > 0 else 'even'} by {abs(gap)}"
-    return Asked("Are there more odd or even digits, and by how many?", answer, tuple(steps))
+    return Asked("Are there more odd or even digits, and by how many?", answer, steps)
 
 
 QUESTIONS = {"count": count, "count_one": count_one, "total": total, "odd_or_even": odd_or_even}

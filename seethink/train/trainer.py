@@ -24,6 +24,7 @@ from seethink.families import Encoder
 from seethink.train.configs import Optimiser
 from seethink.train.groups import Group, Pack, pack_groups, refuse_media
 from seethink.train.shared_prefix import Scorer
+from seethink.types import NotFinite
 
 Watch = Callable[[dict[str, Any]], None]
 
@@ -44,10 +45,6 @@ class Method(Protocol):
     def metrics(self) -> dict[str, float | None]:
         """What is worth knowing about the step just made; None where there was nothing to measure."""
         ...
-
-
-class NotFinite(RuntimeError):
-    """A loss or gradient stopped being a number; the message names the question."""
 
 
 class _Steps(Dataset):
@@ -78,7 +75,7 @@ class GroupTrainer(Trainer):
         self.scorer, self.method, self.config, self.out = scorer, method, config, out
         self.row: dict[str, float | None] = {}
         if config.gradient_checkpointing:
-            scorer.model.gradient_checkpointing_enable({"use_reentrant": False})
+            scorer.model.activation_checkpointing_enable({"use_reentrant": False})
         arguments = TrainingArguments(
             output_dir=str(out / "resume"),
             per_device_train_batch_size=1,
@@ -143,7 +140,7 @@ class GroupTrainer(Trainer):
         total = torch.zeros((), device=self.args.device)
         for pack in pack_groups(groups, self.config.tokens_per_pack):
             total += self._backward(model, pack.to(self.args.device), inputs["step"] + 1)
-        self._guard(groups, inputs["step"] + 1)
+        self._guard(model, groups, inputs["step"] + 1)
         self.row = {"loss": float(total), **self.method.metrics(), "seconds": time.monotonic() - started}
         return total
 
@@ -163,12 +160,25 @@ class GroupTrainer(Trainer):
     def _temperature(self) -> float:
         return getattr(self.config, "temperature", 1.0)
 
-    def _guard(self, groups: list[Group], step: int) -> None:
+    def _guard(self, model: Any, groups: list[Group], step: int) -> None:
         """Raise NotFinite if the step's gradient is not finite, before the optimiser can use it."""
+        if self._gradient_is_finite():
+            return
+        culprits = []
+        for group in groups:  # once more, one by one: which of them is it?
+            model.zero_grad()
+            for pack in pack_groups([group], self.config.tokens_per_pack):
+                self._backward(model, pack.to(self.args.device), step)
+            if not self._gradient_is_finite():
+                culprits.append(group.name)
+        named = ", ".join(culprits) or "all questions together"
+        raise NotFinite(
+            f"step {step}: the gradient of {named} is not finite; the run stops before it is used"
+        )
+
+    def _gradient_is_finite(self) -> bool:
         gradients = [p.grad for p in self.scorer.parameters() if p.grad is not None]
-        if gradients and not torch.nn.utils.get_total_norm(gradients).isfinite():
-            names = ", ".join(group.name for group in groups)
-            raise NotFinite(f"step {step}: the gradient is not finite; the questions were {names}")
+        return not gradients or bool(torch.nn.utils.get_total_norm(gradients).isfinite())
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         folder = output_dir or self.args.output_dir

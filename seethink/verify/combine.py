@@ -6,7 +6,9 @@ import dataclasses
 import hashlib
 import inspect
 import math
+import sys
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from seethink.types import Example, Response, Score, Verifier
@@ -31,14 +33,13 @@ class Weighted:
     def __call__(self, example: Example, response: Response) -> Score:
         scores = {name: verifier(example, response) for name, verifier, _ in self.parts}
         why = "; ".join(f"{name}: {score.why}" for name, score in scores.items())
-        paid, total = 0.0, 0.0
+        paid, total = 0.0, sum(weight for _, _, weight in self.parts)
         for name, _, weight in self.parts:
             value = scores[name].value
             if weight and value is None:
                 return Score(None, why, scores)
-            paid += weight * (value or 0.0)
-            total += weight
-        return Score(paid / total, why, scores)
+            paid += weight / total * (value or 0.0)
+        return Score(paid, why, scores)
 
 
 @dataclass(frozen=True)
@@ -117,5 +118,16 @@ def _defined(thing: Any) -> dict[str, Any]:
     module = inspect.getmodule(thing)
     if module is None:
         raise ValueError(f"{thing!r} belongs to no module, so its source cannot be told")
-    source = hashlib.sha256(inspect.getsource(module).encode()).hexdigest()
+    sources = sorted(inspect.getsource(near) for near in _package(module, set()))
+    source = hashlib.sha256("".join(sources).encode()).hexdigest()
     return {"is": f"{thing.__module__}.{thing.__qualname__}", "source": source}
+
+
+def _package(module: ModuleType, found: set[ModuleType]) -> set[ModuleType]:
+    """The module and those of its own package that it uses, directly or not: what decides how it judges."""
+    found.add(module)
+    for value in vars(module).values():
+        near = value if inspect.ismodule(value) else sys.modules.get(getattr(value, "__module__", None) or "")
+        if near and near not in found and module.__package__ and near.__package__ == module.__package__:
+            _package(near, found)
+    return found

@@ -4,6 +4,7 @@ it is told."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 
 import PIL.Image
@@ -16,7 +17,7 @@ from seethink.engines.local import LocalEngine
 from seethink.formats import ANSWER_ONLY, PREFILLED_THINK, THINK_ANSWER
 from seethink.media import Image
 from seethink.sources.handwritten import Pages
-from seethink.types import GREEDY, Example, InputError, Messages, Sampling
+from seethink.types import GREEDY, Example, InputError, Messages, NotFinite, Sampling
 from tests import tiny
 
 WARM = Sampling(n=5, max_tokens=12, seed=3)
@@ -118,12 +119,27 @@ def test_a_picture_asked_about_several_times_is_processed_once() -> None:
     assert len({prompt.key for prompt in prompts}) == 3
 
 
+@pytest.mark.parametrize("token", ["<|image_pad|>", "<|video_pad|>", "<|im_end|>", "<|vision_start|>"])
 @pytest.mark.parametrize("n_pictures", [0, 1])
-def test_placeholder_text_inside_a_question_is_an_input_error(n_pictures: int) -> None:
+def test_control_tokens_inside_a_question_are_an_input_error(n_pictures: int, token: str) -> None:
     media = (_picture("p", 56, 56),) * n_pictures
-    sly = THINK_ANSWER.prompt(Example("sly", "What does <|image_pad|> mean?", media))
-    with pytest.raises(InputError, match="placeholder"):
+    sly = THINK_ANSWER.prompt(Example("sly", f"What does {token} mean?", media))
+    with pytest.raises(InputError, match=re.escape(token)):
         tiny.encoder(tiny.qwen2_vl()).prompts([sly])
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_logits_that_are_not_numbers_stop_the_rollout_with_the_question_named(temperature: float) -> None:
+    model = tiny.qwen2_vl()
+    encoder = tiny.encoder(model)
+    first, second = (THINK_ANSWER.prompt(Example(f"{i}", f"Question {i}?")) for i in range(2))
+    mark = encoder.tokenizer(" 1", add_special_tokens=False).input_ids[-1]
+    assert mark in encoder.prompts([second])[0].ids and mark not in encoder.prompts([first])[0].ids
+    with torch.no_grad():
+        model.get_input_embeddings().weight[mark] = torch.nan
+    sampling = Sampling(n=1 + (temperature > 0), temperature=temperature, max_tokens=4)
+    with pytest.raises(NotFinite, match="Question 1"):
+        LocalEngine(model, encoder).generate([first, second], sampling)
 
 
 # The shared prefill -----------------------------------------------------------------------------------

@@ -51,10 +51,18 @@ def test_answers_follow_from_what_is_on_the_page(name: str) -> None:
 @pytest.mark.parametrize("name", WORLDS)
 def test_steps_look_at_every_digit_and_end_with_the_answer(name: str) -> None:
     for example in WORLDS[name]:
-        looked = [int(step.split()[0]) for step in example.steps[1:]]
-        assert looked == _digits(example)
+        lines, looks = zip(*(step.rstrip(" /.").split(": ") for step in example.steps[1:]), strict=True)
+        assert " / ".join(lines) == example.meta["formal"], "every row is read first"
+        entries = [entry.split() for row in looks for entry in row.split(", ")]
+        looked = [int(digit) for digit, *rest in entries if rest and rest[0].isalpha()]
+        assert looked == _digits(example), "then every digit is looked at"
+        *_, last = entries
         if example.answer and example.answer.isdigit():
-            assert re.findall(r"\d+", example.steps[-1])[-1] == example.answer
+            assert last[-1] == example.answer
+        else:
+            gap = int(last[-2]) - int(last[-1])
+            sign = "odd" if gap > 0 else "even"
+            assert example.answer == (f"{sign} by {abs(gap)}" if gap else "equal")
         assert by_steps(THINK_ANSWER.write(" ".join(example.steps), example.answer or ""))
 
 

@@ -1,8 +1,9 @@
+import inspect
 import json
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seethink.types import Example, InputError, Response, Score
@@ -11,7 +12,9 @@ from seethink.verify import (
     by_name,
     describe,
     first_of,
+    math_process,
     only_if,
+    same_math,
     same_number,
     same_text,
     weighted,
@@ -34,6 +37,7 @@ unit = st.floats(0, 1)
 weight = st.floats(0, 1e6)
 
 
+@example([(0.5, 5e-324)])
 @given(st.lists(st.tuples(unit, weight), min_size=1).filter(lambda parts: sum(w for _, w in parts) > 0))
 def test_a_weighted_score_lies_between_its_paid_parts(parts):
     named = {f"p{i}": (Always(value), weight) for i, (value, weight) in enumerate(parts)}
@@ -100,6 +104,18 @@ def test_a_description_holds_names_weights_and_order():
     assert describe(counted) != describe(weighted(right=(same_number, 1.0), format=(well_formed, 0.5)))
     assert describe(first_of(same_number, same_text)) != describe(first_of(same_text, same_number))
     assert describe(Always(1.0)) != describe(Always(0.0))
+
+
+def test_a_description_changes_with_the_helpers_that_a_verifier_uses(monkeypatch):
+    before = describe(same_math)
+    monkeypatch.setattr(inspect, "getsource", _with_a_line_more_in(math_process, inspect.getsource))
+    assert describe(same_math) != before
+    monkeypatch.undo()
+    assert describe(same_math) == before
+
+
+def _with_a_line_more_in(module, getsource):
+    return lambda thing: getsource(thing) + ("# one more" if thing is module else "")
 
 
 def test_a_verifier_without_identity_is_refused():

@@ -120,9 +120,9 @@ def ask(rng: random.Random, objects: Sequence[Placed]) -> tuple[str, str, tuple[
     """(question, answer, steps) about some of the objects."""
     name, chosen = _choose(rng, objects)
     steps = [f"{name.capitalize()}:"]
-    for number, (_, _, colour, shape) in enumerate(objects):
-        seen = chosen[: number + 1]
-        steps.append(f"{colour} {shape} {'yes' if chosen[number] else 'no'} {sum(seen)},")
+    for number, (row, column, colour, shape) in enumerate(objects):
+        verdict = f"{'yes' if chosen[number] else 'no'} {sum(chosen[: number + 1])}"
+        steps.append(f"r{row + 1}c{column + 1} {colour} {shape} {verdict},")
     steps[-1] = steps[-1].rstrip(",") + "."
     return f"How many {name} are there?", str(sum(chosen)), tuple(steps)
 
