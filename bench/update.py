@@ -114,8 +114,10 @@ def data(shape: Shape) -> list[Group]:
                 answers.tolist(), torch.linspace(-1, 1, shape.group).tolist(), strict=True
             )
         ]
-        media = {"pixel_values": [pixels], "image_grid_thw": [grid]}
-        groups.append(Group(Prompt(ids.tolist(), media), branches, f"question {b}"))
+        media = {"pixel_values": pixels, "image_grid_thw": grid}
+        groups.append(
+            Group(Prompt(ids.tolist(), (ids == IMAGE).int().tolist(), media), branches, f"question {b}")
+        )
     return groups
 
 
@@ -136,7 +138,7 @@ def repeated(scorer: Scorer, groups: list[Group]) -> Tensor:
     rows = [(group.prompt, branch) for group in groups for branch in group.branches]
     ids = torch.tensor([[*prompt.ids, *branch.ids] for prompt, branch in rows])
     pictures = {
-        name: torch.cat([prompt.media[name][0] for prompt, _ in rows])
+        name: torch.cat([prompt.media[name] for prompt, _ in rows])
         for name in ("pixel_values", "image_grid_thw")
     }
     n = len(rows[0][1].ids)

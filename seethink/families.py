@@ -1,5 +1,5 @@
-"""What differs between model families: how a conversation becomes ids and media tensors, and how positions
-run.
+"""What differs between model families: how a conversation becomes ids and media tensors, and what attention
+sees.
 
 A family is one `Family` entry in `FAMILIES`, found by the `model_type` of a checkpoint's config.
 Everything here works on what processors and models hand out; no torch is imported.
@@ -8,90 +8,131 @@ Everything here works on what processors and models hand out; no torch is import
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from seethink.types import InputError, Media, Messages, begun_answer
 
+LLAVA_PARTS = {
+    "vision": ("model.vision_tower.",),
+    "projector": ("model.multi_modal_projector.", "model.image_newline"),
+    "language": ("model.language_model.", "lm_head."),
+}
+
 
 @dataclass(frozen=True)
 class Family:
-    """How one model family takes pictures.
+    """How one model family takes pictures. The defaults describe LLaVA and most that came after it.
 
-    parts: attribute paths of the parts that are frozen or scheduled separately.
-    mrope: positions are (time, height, width) triples that the model computes with `get_rope_index`.
-    causal: every layer of the language model attends to all that came before, and to nothing else.
-    segments: the vision tower takes all pictures as one row of patches (see `engines/segments.py`).
+    parts: for each part that is frozen or scheduled separately, how its parameters' names begin; the longest
+    beginning wins. mrope: positions are (time, height, width) triples that the model computes with
+    `get_rope_index`. media_axis: along which axis the media of several prompts are put together. blocks: the
+    tokens of one picture also see each other backwards. cross: pictures are seen by cross-attention, through
+    a mask with a row for each token. segments: the vision tower takes all pictures as one row of patches
+    (see `engines/segments.py`). shared: branches can share a row (`train/shared_prefix.py`); others take full
+    rows, which is equal and slower.
     """
 
     name: str
     model_types: tuple[str, ...]
-    parts: Mapping[str, str]
-    mrope: bool
-    causal: bool
-    segments: bool
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: LLAVA_PARTS)
+    mrope: bool = False
+    media_axis: int = 0
+    blocks: bool = False
+    cross: bool = False
+    segments: bool = False
+    shared: bool = True
 
-    def picture_tokens(self, grid: Sequence[int], processor: Any) -> int:
-        """Prompt tokens of one picture whose patches form `grid` = (time, height, width)."""
-        time, height, width = (int(side) for side in grid)
-        return time * height * width // processor.image_processor.merge_size**2
+    def alike(self, media: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Prompts for which this is equal may stand in one batch.
+
+        One kind of media a batch: GLM-4V's pictures and clips have the same placeholder. With cross-attention
+        also one number of pictures: its rows are not indifferent to padding pictures.
+        """
+        pictures = media["pixel_values"].shape[1] if self.cross and media else None
+        return (*sorted(media), pictures)
+
+    def part_of(self, parameter: str) -> str | None:
+        """Which part a parameter belongs to; None for one that no part names."""
+        begun = [(len(p), part) for part, ps in self.parts.items() for p in ps if parameter.startswith(p)]
+        return max(begun)[1] if begun else None
 
 
-QWEN_VL = Family(
-    name="qwen-vl",
-    model_types=("qwen2_vl", "qwen2_5_vl"),
-    parts={
-        "vision": "model.visual.",
-        "projector": "model.visual.merger.",
-        "language": "model.language_model.",
-    },
-    mrope=True,
-    causal=True,
-    segments=True,
+_QWEN_PARTS = {
+    "vision": ("model.visual.",),
+    "projector": ("model.visual.merger.", "model.visual.deepstack_merger_list."),
+    "language": ("model.language_model.", "lm_head."),
+}
+_IDEFICS_PARTS = {
+    "vision": ("model.vision_model.",),
+    "projector": ("model.connector.",),
+    "language": ("model.text_model.", "lm_head."),
+}
+_MLLAMA_PARTS = {**LLAVA_PARTS, "vision": ("model.vision_model.",)}
+
+FAMILIES = (
+    Family("qwen-vl", ("qwen2_vl", "qwen2_5_vl"), _QWEN_PARTS, mrope=True, segments=True),
+    Family("qwen3-vl", ("qwen3_vl", "qwen3_vl_moe"), _QWEN_PARTS, mrope=True),
+    Family("glm-4v", ("glm4v",), _QWEN_PARTS, mrope=True),
+    Family("llava", ("llava", "llava_next", "llava_onevision", "internvl", "mistral3", "aria")),
+    Family("idefics", ("idefics3", "smolvlm"), _IDEFICS_PARTS, media_axis=1),
+    Family("gemma3", ("gemma3",), blocks=True),
+    Family("mllama", ("mllama",), _MLLAMA_PARTS, cross=True),
 )
-FAMILIES = (QWEN_VL,)
 
 
 def family_of(config: Any) -> Family:
+    """The entry of a model's type; for a type without one, a family that takes the unshared path."""
     for family in FAMILIES:
         if config.model_type in family.model_types:
             return family
-    known = ", ".join(t for family in FAMILIES for t in family.model_types)
-    raise InputError(f"models of type {config.model_type!r} are not supported yet; supported are {known}")
+    return Family(config.model_type, (config.model_type,), shared=False)
 
 
 @dataclass
 class Prompt:
     """A conversation as the model takes it.
 
-    ids: token ids with every media placeholder expanded. media: the processor's tensors, one a picture
-    (`pixel_values` (patches, channels * patch area), `image_grid_thw` (1, 3)); empty for text. key:
-    identity of ids and media. begun: text of the begun answer that `ids` end with, if any.
+    ids: token ids with every media placeholder expanded. kinds: 1 where an id stands for a picture, 2 for a
+    clip, else 0. media: the processor's tensors for all media of the prompt; empty for text. key: identity of
+    ids and media. begun: text of the begun answer that `ids` end with, if any. family: whose prompt it is.
     """
 
     ids: list[int]
-    media: dict[str, list[Any]] = field(default_factory=dict)
+    kinds: list[int] = field(default_factory=list)
+    media: dict[str, Any] = field(default_factory=dict)
     key: str = ""
     begun: str = ""
+    family: Family = FAMILIES[0]
+
+    def __post_init__(self) -> None:
+        self.kinds = self.kinds or [0] * len(self.ids)
+
+    def head(self, length: int) -> Prompt:
+        """The prompt's first `length` tokens, all media among them."""
+        masked = {k: v[:, :length] for k, v in self.media.items() if k == "cross_attention_mask"}
+        return replace(self, ids=self.ids[:length], kinds=self.kinds[:length], media={**self.media, **masked})
 
 
 class Encoder:
-    """Turns conversations into prompts; a picture that occurs several times in one call is processed once."""
+    """Turns conversations into prompts by the processor's own call; a medium that occurs several times in
+    one call of `prompts` is loaded once."""
 
     def __init__(self, processor: Any, config: Any) -> None:
         self.processor = processor
         self.tokenizer = processor.tokenizer
         self.family = family_of(config)
-        self.image_token_id = config.image_token_id
-        self.media_token_ids = sorted({config.image_token_id, config.video_token_id, *_vision_marks(config)})
-        self.eos_token_id: int = self.tokenizer.eos_token_id
+        self.image_token_id: int = config.image_token_id
+        self.media_token_ids = sorted(_media_token_ids(config))
+        self.eos_token_id = self._end_of_turn()
 
     def prompts(self, conversations: Sequence[Messages]) -> list[Prompt]:
         """Raises InputError where a conversation's text itself contains a control token, such as a picture's
         placeholder."""
-        pictures = self._process([m for messages in conversations for m in _media(messages)])
-        return [self._prompt(messages, pictures) for messages in conversations]
+        media = {medium.key: medium for messages in conversations for medium in _media(messages)}
+        loaded = {key: medium.load() for key, medium in media.items()}
+        return [self._prompt(messages, loaded) for messages in conversations]
 
     def response_ids(self, text: str) -> list[int]:
         """Ids of a whole assistant turn, end-of-turn token included."""
@@ -99,25 +140,6 @@ class Encoder:
 
     def decode(self, ids: Sequence[int]) -> str:
         return self.tokenizer.decode(ids, skip_special_tokens=True)
-
-    def _process(self, media: Sequence[Media]) -> dict[str, dict[str, Any]]:
-        """Processor tensors of each distinct picture, by key."""
-        distinct = list({medium.key: medium for medium in media}.items())
-        if not distinct:
-            return {}
-        out = self.processor.image_processor(
-            images=[medium.load() for _, medium in distinct], return_tensors="pt"
-        )
-        grids, patches, start = out["image_grid_thw"], out["pixel_values"], 0
-        processed = {}
-        for row, (key, _) in enumerate(distinct):
-            n = int(grids[row].prod())
-            processed[key] = {
-                "pixel_values": patches[start : start + n],
-                "image_grid_thw": grids[row : row + 1],
-            }
-            start += n
-        return processed
 
     def _refuse_control(self, messages: Messages) -> None:
         """A turn's end inside a question would end the turn there, a placeholder would be a picture."""
@@ -128,27 +150,41 @@ class Encoder:
                     told = f"{token!r}, a control token of the model; reword it: {text[:200]!r}"
                     raise InputError(f"the text contains {told}")
 
-    def _prompt(self, messages: Messages, pictures: Mapping[str, dict[str, Any]]) -> Prompt:
+    def _prompt(self, messages: Messages, loaded: Mapping[str, Any]) -> Prompt:
         self._refuse_control(messages)
         begun = begun_answer(messages)
         text = self.processor.apply_chat_template(
             _bare(messages[:-1] if begun else messages), tokenize=False, add_generation_prompt=True
         )
         media = _media(messages)
-        ids, seen = [], 0
-        for token in self.tokenizer(text + begun, add_special_tokens=False).input_ids:
-            if token != self.image_token_id:
-                ids.append(token)
-                continue
-            grid = pictures[media[seen].key]["image_grid_thw"][0]
-            ids += [token] * self.family.picture_tokens(grid, self.processor)
-            seen += 1
-        if seen != len(media):
-            raise InputError(f"the chat template placed {seen} of {len(media)} pictures")
-        keys = [medium.key for medium in media]
-        names = ("pixel_values", "image_grid_thw") if media else ()
-        tensors = {name: [pictures[key][name] for key in keys] for name in names}
-        return Prompt(ids, tensors, key=f"{text}{begun}\n{keys}", begun=begun)
+        out = self.processor(text=[text + begun], return_tensors="pt", **self._processed(text, media, loaded))
+        ids = out.pop("input_ids")[0].tolist()
+        out.pop("attention_mask", None)
+        kinds = [out.pop(name, None) for name in ("mm_token_type_ids", "token_type_ids")]
+        marked = next((k[0].tolist() for k in kinds if k is not None), [])
+        key = f"{text}{begun}\n{[medium.key for medium in media]}"
+        return Prompt(ids, marked if media else [], dict(out), key, begun, self.family)
+
+    def _processed(self, text: str, media: Sequence[Media], loaded: Mapping[str, Any]) -> dict[str, Any]:
+        """What the processor is told beside the text. Templates that begin with the first token say so."""
+        bos = self.tokenizer.bos_token
+        told: dict[str, Any] = {"add_special_tokens": False} if bos and text.startswith(bos) else {}
+        pictures = [loaded[medium.key] for medium in media]
+        placeholder = getattr(self.processor, "image_token", None)
+        if placeholder and (placed := text.count(placeholder)) != len(pictures):
+            raise InputError(f"the chat template placed {placed} of {len(pictures)} pictures")
+        return told | ({"images": pictures} if pictures else {})
+
+    def _end_of_turn(self) -> int:
+        """The token with which the chat template closes an assistant's turn; else the tokenizer's own."""
+        said = "seethink"
+        turns = [
+            {"role": role, "content": [{"type": "text", "text": said}]} for role in ("user", "assistant")
+        ]
+        rest = self.processor.apply_chat_template(turns, tokenize=False).rpartition(said)[2]
+        ids = self.tokenizer(rest, add_special_tokens=False).input_ids
+        special = set(self.tokenizer.all_special_ids)
+        return next((i for i in ids if i in special), self.tokenizer.eos_token_id)
 
 
 def _media(messages: Messages) -> list[Media]:
@@ -166,12 +202,13 @@ def _bare(messages: Messages) -> Messages:
     ]
 
 
-def _vision_marks(config: Any) -> list[int]:
-    return [
-        t
-        for name in ("vision_start_token_id", "vision_end_token_id")
-        if (t := getattr(config, name, None)) is not None
-    ]
+def _media_token_ids(config: Any) -> set[int]:
+    """What a response must not hold: placeholders, and the marks around them."""
+    names = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
+    more = ("image_start_token_id", "image_end_token_id", "video_start_token_id", "video_end_token_id")
+    marks = ("boi_token_id", "eoi_token_id", "boi_token_index", "eoi_token_index", "video_token_index")
+    found = (getattr(config, name, None) for name in (*names, *more, *marks))
+    return {token for token in found if token is not None}
 
 
 SPROUT = Path(__file__).parent / "sprout"

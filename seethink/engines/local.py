@@ -13,6 +13,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, TopKLogitsW
 from transformers.utils.logging import disable_progress_bar
 
 from seethink.engines import segments
+from seethink.engines.batch import cross_mask, join_media, positions
 from seethink.families import Encoder, Prompt, family_of, resolve
 from seethink.types import Completion, Messages, NotFinite, Sampling
 
@@ -56,9 +57,11 @@ class LocalEngine:
         """`sampling.n` completions of each prompt, in order. Batches hold prompts of similar length."""
         done: list[list[Completion]] = [[] for _ in prompts]
         batch: list[int] = []
-        for i in sorted(range(len(prompts)), key=lambda i: -len(prompts[i].ids)):
+        alike = [prompt.family.alike(prompt.media) for prompt in prompts]
+        for i in sorted(range(len(prompts)), key=lambda i: (repr(alike[i]), -len(prompts[i].ids))):
             longest = len(prompts[batch[0] if batch else i].ids) + sampling.max_tokens
-            if batch and (len(batch) + 1) * sampling.n * longest > self.tokens_per_batch:
+            full = (len(batch) + 1) * sampling.n * longest > self.tokens_per_batch
+            if batch and (full or alike[i] != alike[batch[0]]):
                 self._finish(batch, prompts, sampling, done)
                 batch = []
             batch.append(i)
@@ -86,8 +89,9 @@ class LocalEngine:
     def _write(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[int]]:
         """Token ids of B * n completions, n of each prompt in a row."""
         self.model.eval()
-        logits, cache, seen, position = self._read(prompts)
+        logits, cache, seen, position, media = self._read(prompts)
         cache.batch_repeat_interleave(sampling.n)
+        last = {name: mask[:, -1:].repeat_interleave(sampling.n, 0) for name, mask in media.items()}
         logits, seen, position = (x.repeat_interleave(sampling.n, 0) for x in (logits, seen, position))
         luck = _streams(prompts, sampling).to(logits.device)  # (B * n, max_tokens)
         written = torch.full(luck.shape, self.encoder.eos_token_id, device=logits.device)
@@ -108,6 +112,7 @@ class LocalEngine:
                 rows, token, seen, position, writing = (
                     x[kept] for x in (rows, token, seen, position, writing)
                 )
+                last = {name: mask[kept] for name, mask in last.items()}
             seen = torch.cat([seen, seen.new_ones(len(seen), 1)], 1)
             hidden = self.model.model(
                 input_ids=token[:, None],
@@ -115,37 +120,34 @@ class LocalEngine:
                 past_key_values=cache,
                 use_cache=True,
                 position_ids=self._at(position + t),
+                **last,
             ).last_hidden_state
             logits = self.model.lm_head(hidden[:, -1])
         return [self._cut(row) for row in written.tolist()]
 
-    def _read(self, prompts: Sequence[Prompt]) -> tuple[Tensor, Any, Tensor, Tensor]:
-        """Compute prompts once: last logits (B, V), cache, attention mask (B, P), first answer position (B,
-        1)."""
-        device, width = self.model.device, max(len(prompt.ids) for prompt in prompts)
-        ids = torch.full((len(prompts), width), self.encoder.eos_token_id)
-        seen = torch.zeros(len(prompts), width, dtype=torch.long)
-        for row, prompt in enumerate(prompts):
-            ids[row, width - len(prompt.ids) :] = torch.tensor(prompt.ids)
-            seen[row, width - len(prompt.ids) :] = 1
-        ids, seen = ids.to(device), seen.to(device)
-        names = {name for prompt in prompts for name in prompt.media}
-        media = {
-            n: torch.cat([t for p in prompts for t in p.media.get(n, [])]).to(device) for n in sorted(names)
-        }
-        positions = (seen.cumsum(-1) - 1).clamp(min=0)
-        if self.encoder.family.mrope:
-            grids = {name: grid for name, grid in media.items() if name.endswith("grid_thw")}
-            picture = (ids == self.encoder.image_token_id).int()
-            positions, _ = self.model.model.get_rope_index(
-                ids, mm_token_type_ids=picture, attention_mask=seen, **grids
-            )
-        out = self.model.model(
-            input_ids=ids, attention_mask=seen, position_ids=positions, use_cache=True, **media
+    def _read(self, prompts: Sequence[Prompt]) -> tuple[Tensor, Any, Tensor, Tensor, dict[str, Tensor]]:
+        """Compute prompts once: last logits (B, V), cache, attention mask (B, P), first answer position
+        (B, 1), and the cross-attention mask (B, P, ...) where the family has one."""
+        device, width, family = (
+            self.model.device,
+            max(len(prompt.ids) for prompt in prompts),
+            self.encoder.family,
         )
-        highest = positions if positions.dim() == 2 else positions.amax(0)
-        first = highest.masked_fill(seen == 0, -1).amax(1, keepdim=True) + 1
-        return self.model.lm_head(out.last_hidden_state[:, -1]), out.past_key_values, seen, first
+        ids = torch.full((len(prompts), width), self.encoder.eos_token_id)
+        seen, kinds = torch.zeros_like(ids), torch.zeros_like(ids)
+        for row, prompt in enumerate(prompts):
+            begin = width - len(prompt.ids)
+            ids[row, begin:], kinds[row, begin:] = torch.tensor(prompt.ids), torch.tensor(prompt.kinds)
+            seen[row, begin:] = 1
+        ids, seen, kinds = ids.to(device), seen.to(device), kinds.to(device)
+        media = {name: value.to(device) for name, value in join_media(prompts).items()}
+        cross = {name: value.to(device) for name, value in cross_mask(prompts, width, left=True).items()}
+        at, first = positions(self.model, family, ids, kinds, seen, media)
+        blocks = {"token_type_ids": kinds} if family.blocks else {}
+        out = self.model.model(
+            input_ids=ids, attention_mask=seen, position_ids=at, use_cache=True, **media, **cross, **blocks
+        )
+        return self.model.lm_head(out.last_hidden_state[:, -1]), out.past_key_values, seen, first, cross
 
     def _at(self, position: Tensor) -> Tensor:
         return position[None].expand(3, -1, -1) if self.encoder.family.mrope else position

@@ -150,7 +150,7 @@ def _property(rng: random.Random) -> Property:
 
 def walk(title: str, page: Page, looks: Iterable[tuple[str, str]], start: str = "0") -> tuple[str, ...]:
     """Steps row by row: what its cells hold, then digit after digit with a verdict and the result so far:
-    `8 . 3: 8 yes 1, 3 no 1 /`
+    `r2 8 . 3: 8 yes 1, 3 no 1 /`
 
     looks: (verdict, result so far) for each digit in reading order. start: the result before the first.
     """
@@ -160,7 +160,7 @@ def walk(title: str, page: Page, looks: Iterable[tuple[str, str]], start: str = 
         for digit in page.row(row):
             verdict, result = next(looks)
             seen.append(f"{digit} {verdict} {result}")
-        steps.append(f"{page.line(row)}: {', '.join(seen) or result} /")
+        steps.append(f"r{row + 1} {page.line(row)}: {', '.join(seen) or result} /")
     steps[-1] = steps[-1].removesuffix(" /") + "."
     return tuple(steps)
 

@@ -3,7 +3,8 @@
 With one dense mask, a row `[prompt | branch 1 | ... | branch K]` costs (P + sum C)^2, most of it masked
 away. Here the prompt attends to itself and every branch to prompt and itself: P^2 + K C (P + C). Branches
 of like length, from whatever rows, form one batch. The prompt's keys and values are copied for each branch;
-everything else about the prompt is still computed once. Same numbers as the dense mask (tested); registered
+everything else about the prompt is still computed once. Sliding windows and pictures whose tokens see each
+other backwards (Gemma 3) are masks inside these two. Same numbers as the dense mask (tested); registered
 through transformers' `AttentionInterface`, no model code is touched.
 """
 
@@ -27,21 +28,25 @@ LENGTH_STEP = 32
 @dataclass
 class Branches:
     """n branches of up to C tokens. tokens (n, C): their places in the flattened (B * L) tokens, the last one
-    repeated as padding; rows (n,): whose prompt they continue; real (n, C); seen (n, 1, C, P + C)."""
+    repeated as padding; rows (n,): whose prompt they continue; real (n, C); seen (n, 1, C, P + C); apart
+    (n, 1, C, P + C): how many tokens of the ordinary row lie between the two."""
 
     tokens: Tensor
     rows: Tensor
     real: Tensor
     seen: Tensor
+    apart: Tensor
 
 
 @dataclass
 class Layout:
-    """Where prompts and branches of a pack stand. tokens (B, P) in the flattened (B * L); real (B, P)."""
+    """Where prompts and branches of a pack stand. tokens (B, P) in the flattened (B * L); real (B, P); blocks
+    (B, P): which picture a token belongs to, -1 for text, None where attention is causal throughout."""
 
     tokens: Tensor
     real: Tensor
     batches: list[Branches]
+    blocks: Tensor | None = None
 
     @property
     def written(self) -> Tensor:
@@ -49,9 +54,28 @@ class Layout:
         parts = [(self.tokens, self.real), *((b.tokens, b.real) for b in self.batches)]
         return torch.cat([tokens[real] for tokens, real in parts])
 
+    def within(self, window: int | None) -> Tensor | None:
+        """(B or 1, 1, P, P): what prompt tokens see in a layer with a sliding `window`; None is causal."""
+        if self.blocks is None and window is None:
+            return None
+        place = torch.arange(self.tokens.shape[1], device=self.tokens.device)
+        apart = place[:, None] - place
+        seen = (apart >= 0)[None]
+        if self.blocks is not None:
+            seen = seen | ((self.blocks[:, :, None] == self.blocks[:, None]) & (self.blocks >= 0)[:, None])
+        return (seen if window is None else seen & (apart < window))[:, None]
 
-def layout(branch: Tensor) -> Layout:
-    """The layout of (B, L) branch numbers: -1 prompt, k the branch, -2 padding."""
+
+def picture_blocks(kinds: Tensor) -> Tensor:
+    """(B, P) kinds of tokens -> the number of the picture that each belongs to, -1 for text."""
+    picture = kinds > 0
+    begins = picture & ~torch.nn.functional.pad(picture, (1, 0))[:, :-1]
+    return torch.where(picture, begins.cumsum(1) - 1, -1)
+
+
+def layout(branch: Tensor, blocks: Tensor | None = None) -> Layout:
+    """The layout of (B, L) branch numbers: -1 prompt, k the branch, -2 padding; `blocks` (B, L) as
+    `picture_blocks` gives them, where pictures see backwards."""
     width = branch.shape[1]
     starts = torch.arange(len(branch), device=branch.device) * width
     prompts = zip(starts.tolist(), (branch == -1).sum(1).tolist(), strict=True)
@@ -69,9 +93,13 @@ def layout(branch: Tensor) -> Layout:
         own, own_real = _padded([(start, length) for start, length, _ in members], branch)
         n, c = own.shape
         causal = torch.ones(c, c, dtype=torch.bool, device=branch.device).tril().expand(n, c, c)
-        seen = torch.cat([real[rows][:, None].expand(n, c, real.shape[1]), causal], -1)
-        batches.append(Branches(own, rows, own_real, seen[:, None]))
-    return Layout(tokens, real, batches)
+        p = real.shape[1]
+        seen = torch.cat([real[rows][:, None].expand(n, c, p), causal], -1)
+        step, place = torch.arange(c, device=branch.device), torch.arange(p, device=branch.device)
+        before = real[rows].sum(1)[:, None, None] + step[:, None] - place
+        apart = torch.cat([before, (step[:, None] - step).expand(n, c, c)], -1)
+        batches.append(Branches(own, rows, own_real, seen[:, None], apart[:, None]))
+    return Layout(tokens, real, batches, None if blocks is None else blocks[:, : real.shape[1]])
 
 
 def _padded(spans: list[tuple[int, int]], like: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,25 +116,28 @@ def attend(  # noqa: PLR0913  (transformers' own signature)
     value: Tensor,
     attention_mask: Tensor | None,
     scaling: float | None = None,
+    sliding_window: int | None = None,
     branching: Layout | None = None,
     **rest: Any,
 ) -> tuple[Tensor, None]:
     """query (B, heads, L, size), key and value (B, fewer heads, L, size) -> (B, L, heads, size).
 
-    Without a layout (rollouts, ordinary rows) this is transformers' own sdpa attention.
+    Without a layout (rollouts, ordinary rows) or with a mask that is one (cross-attention to pictures) this
+    is transformers' own sdpa attention.
     """
-    if branching is None:
+    if branching is None or (attention_mask is not None and attention_mask.numel() > 1):
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **rest)
     shape, repeats = query.transpose(1, 2).shape, query.shape[1] // key.shape[1]
     query, key, value = (x.transpose(1, 2).flatten(0, 1) for x in (query, key, value))  # (B * L, heads, size)
     q, *shared = (_at(x, branching.tokens) for x in (query, key, value))
-    done = [_sdpa(q, shared[0], shared[1], repeats, scaling)[branching.real]]
+    done = [_sdpa(q, *shared, repeats, scaling, branching.within(sliding_window))[branching.real]]
     for batch in branching.batches:
         k, v = (
             torch.cat([prompt.index_select(0, batch.rows), _at(x, batch.tokens)], 1)
             for prompt, x in zip(shared, (key, value), strict=True)
         )
-        done.append(_sdpa(_at(query, batch.tokens), k, v, repeats, scaling, batch.seen)[batch.real])
+        seen = batch.seen if sliding_window is None else batch.seen & (batch.apart < sliding_window)
+        done.append(_sdpa(_at(query, batch.tokens), k, v, repeats, scaling, seen)[batch.real])
     out = torch.zeros_like(query).index_copy(0, branching.written, torch.cat(done))
     return out.view(shape), None
 

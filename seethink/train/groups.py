@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from seethink.engines.batch import cross_mask, join_media
 from seethink.families import Prompt
 
 
@@ -63,14 +64,15 @@ class Pack:
     """Several groups as one batch of shared rows, one group a row, right-padded. B rows, L tokens, N
     trained tokens.
 
-    ids (B, L); branch (B, L): -1 prompt, k the branch, -2 padding; step (B, L): place inside prompt or
-    branch. predicted_from (N,): flat position in (B * L) whose hidden state predicts the trained token;
-    targets (N,). owner (N,): running number of the branch in the pack. Per-token facts (N,): weights,
-    advantages.
+    ids (B, L); kinds (B, L): 1 where a picture stands, 2 a clip, else 0; branch (B, L): -1 prompt, k the
+    branch, -2 padding; step (B, L): place inside prompt or branch. predicted_from (N,): flat position in
+    (B * L) whose hidden state predicts the trained token; targets (N,). owner (N,): running number of the
+    branch in the pack. Per-token facts (N,): weights, advantages.
     """
 
     groups: list[Group]
     ids: Tensor
+    kinds: Tensor
     branch: Tensor
     step: Tensor
     predicted_from: Tensor
@@ -91,11 +93,13 @@ class Pack:
 
 def pack_groups(groups: Sequence[Group], tokens_per_pack: int) -> list[Pack]:
     """Cut groups into packs of at most `tokens_per_pack` padded tokens (a larger group goes alone), longest
-    first."""
+    first; only prompts that their family puts in one batch share a pack."""
     packs: list[Pack] = []
     batch: list[Group] = []
-    for group in sorted(groups, key=lambda g: -g.length):
-        if batch and batch[0].length * (len(batch) + 1) > tokens_per_pack:
+    alike = {id(group): group.prompt.family.alike(group.prompt.media) for group in groups}
+    for group in sorted(groups, key=lambda g: (repr(alike[id(g)]), -g.length)):
+        full = batch and batch[0].length * (len(batch) + 1) > tokens_per_pack
+        if batch and (full or alike[id(group)] != alike[id(batch[0])]):
             packs.append(_pack(batch))
             batch = []
         batch.append(group)
@@ -104,7 +108,7 @@ def pack_groups(groups: Sequence[Group], tokens_per_pack: int) -> list[Pack]:
 
 def _pack(groups: list[Group]) -> Pack:
     width = max(group.length for group in groups)
-    ids, branch, step = (torch.full((len(groups), width), fill) for fill in (0, -2, 0))
+    ids, kinds, branch, step = (torch.full((len(groups), width), fill) for fill in (0, 0, -2, 0))
     sources: list[int] = []
     targets: list[int] = []
     owners: list[int] = []
@@ -112,7 +116,7 @@ def _pack(groups: list[Group]) -> Pack:
     number = 0
     for row, group in enumerate(groups):
         p = len(group.prompt.ids)
-        ids[row, :p] = torch.tensor(group.prompt.ids)
+        ids[row, :p], kinds[row, :p] = torch.tensor(group.prompt.ids), torch.tensor(group.prompt.kinds)
         branch[row, :p], step[row, :p] = -1, torch.arange(p)
         start = p
         for k, continuation in enumerate(group.branches):
@@ -127,13 +131,11 @@ def _pack(groups: list[Group]) -> Pack:
                     owners.append(number)
             start, number = end, number + 1
     owner = torch.tensor(owners, dtype=torch.long)
-    names = {name for group in groups for name in group.prompt.media}
-    media = {
-        name: torch.cat([t for g in groups for t in g.prompt.media.get(name, [])]) for name in sorted(names)
-    }
+    prompts = [group.prompt for group in groups]
     return Pack(
         groups,
         ids,
+        kinds,
         branch,
         step,
         torch.tensor(sources, dtype=torch.long),
@@ -141,5 +143,5 @@ def _pack(groups: list[Group]) -> Pack:
         owner,
         torch.tensor([b.weight for b in branches])[owner],
         torch.tensor([b.advantage for b in branches])[owner],
-        media,
+        join_media(prompts) | cross_mask(prompts, width, left=False),
     )

@@ -82,7 +82,8 @@ def share(lessons: Sequence[Lesson], prompts: Sequence[Prompt], encoder: Encoder
     for keys, members in groupby(keyed, key=lambda pair: tuple(m.key for m in pair[0].example.media)):
         same = list(members)
         common = _common_prefix([prompt.ids for _, prompt in same])
-        whole = keys and all(encoder.image_token_id not in prompt.ids[common:] for _, prompt in same)
+        marks = encoder.media_token_ids
+        whole = keys and all(set(marks).isdisjoint(prompt.ids[common:]) for _, prompt in same)
         for shared in [same] if whole else [[pair] for pair in same]:
             common = _common_prefix([prompt.ids for _, prompt in shared])
             branches = []
@@ -91,9 +92,7 @@ def share(lessons: Sequence[Lesson], prompts: Sequence[Prompt], encoder: Encoder
                 rest = prompt.ids[common:]
                 branches.append(Branch([*rest, *reply], [False] * len(rest) + [True] * len(reply)))
             head = shared[0][1]
-            groups.append(
-                Group(Prompt(head.ids[:common], head.media, head.key), branches, shared[0][0].example.id)
-            )
+            groups.append(Group(head.head(common), branches, shared[0][0].example.id))
     return groups
 
 

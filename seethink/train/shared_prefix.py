@@ -8,58 +8,73 @@ cost K (P + C) tokens, this P + K C.
 
 from __future__ import annotations
 
+import inspect
+import logging
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 from torch.utils.checkpoint import checkpoint
 
+from seethink.engines.batch import cross_mask, join_media, positions
 from seethink.families import Family, family_of
 from seethink.train import branching
-from seethink.train.groups import Pack
+from seethink.train.groups import Branch, Group, Pack, pack_groups
+
+_LOG = logging.getLogger(__name__)
 
 ROWS_PER_CHUNK = 2048
 """Trained tokens whose logits exist at one time: memory is this times the vocabulary, never (B, L, V)."""
+PROBED = 16
+"""Tokens of each of two branches that `Scorer.verify` compares."""
+TOLERANCE = 1e-2
+"""Log-probabilities further apart than this are not rounding: broken sharing is off by tenths and more."""
 
 
-def sees(branch: Tensor) -> Tensor:
-    """(B, L) branch numbers -> (B, 1, L, L) bool mask. Padding sees itself alone, which keeps softmax
-    finite."""
-    length = branch.shape[1]
-    earlier = torch.ones(length, length, dtype=torch.bool, device=branch.device).tril()
-    mine = branch[:, :, None] == branch[:, None, :]
-    shared = branch[:, None, :] == -1
-    diagonal = torch.eye(length, dtype=torch.bool, device=branch.device)
-    real = (branch != -2)[:, :, None]
-    return (torch.where(real, earlier & (mine | shared), diagonal))[:, None]
+class Unequal(RuntimeError):
+    """A model whose shared rows are not equal to its full rows; training it would learn nonsense."""
 
 
 class Scorer(nn.Module):
     """Wraps a vision-language model so that one call gives the log-probabilities of a pack.
 
     The pictures go through the tower inside this call, once per group, so data-parallel wrappers see
-    everything.
+    everything. Families that cannot share rows take full ones: the same numbers, the prompt computed K times.
     """
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
         self.family: Family = family_of(model.config)
-        self.branching = self.family.causal
-        if self.branching:
+        if self.family.shared:
             model.set_attn_implementation({"text_config": branching.NAME})
+        else:
+            _LOG.warning("%s has no entry in seethink/families.py: it trains on full rows", self.family.name)
 
     def forward(self, pack: Pack, temperature: float = 1.0) -> Tensor:
         """(N,) log-probabilities of the trained tokens, fp32, under softmax(logits / temperature)."""
-        hidden = self.model.model(
-            input_ids=pack.ids,
-            position_ids=self._positions(pack),
-            use_cache=False,
-            **self._attention(pack),
-            **pack.media,
-        ).last_hidden_state
-        rows = hidden.flatten(0, 1)[pack.predicted_from]  # (N, H): gather, never shift
-        chunks = zip(rows.split(ROWS_PER_CHUNK), pack.targets.split(ROWS_PER_CHUNK), strict=True)
+        rows = self._shared(pack) if self.family.shared else self._full(pack)
+        return self._logps(rows, pack.targets, temperature)
+
+    @torch.no_grad()
+    def verify(self, group: Group) -> None:
+        """Raise Unequal if a small part of `group` has other log-probabilities in a shared row than in full
+        rows."""
+        branches = [Branch(branch.ids[:PROBED]) for branch in group.branches[:2]]
+        pack = pack_groups([Group(group.prompt, branches, group.name)], 1)[0].to(self.model.device)
+        shared, full = (
+            self._logps(rows, pack.targets, 1.0) for rows in (self._shared(pack), self._full(pack))
+        )
+        apart = float((shared - full).abs().max())
+        if not apart < TOLERANCE:
+            raise Unequal(
+                f"{type(self.model).__name__} gives the responses to {group.name} log-probabilities that are "
+                f"{apart:.2g} off when they share a row; it must not be trained with shared prompts"
+            )
+
+    def _logps(self, rows: Tensor, targets: Tensor, temperature: float) -> Tensor:
+        chunks = zip(rows.split(ROWS_PER_CHUNK), targets.split(ROWS_PER_CHUNK), strict=True)
         return torch.cat([self._chunk(h, t, temperature) for h, t in chunks])
 
     def _chunk(self, hidden: Tensor, targets: Tensor, temperature: float) -> Tensor:
@@ -71,30 +86,56 @@ class Scorer(nn.Module):
             return logps(hidden)
         return checkpoint(logps, hidden, use_reentrant=False, preserve_rng_state=False)
 
-    def _attention(self, pack: Pack) -> dict[str, Any]:
-        """Who sees whom: as a layout where the language model is causal throughout, else as a dense mask.
+    def _shared(self, pack: Pack) -> Tensor:
+        """(N, H) hidden states that predict the trained tokens.
 
         Beside a layout the mask is a mere placeholder: transformers hands a 4-D mask on as it is, and
         `branching.attend` does not look at it.
         """
-        if not self.branching:
-            return {"attention_mask": sees(pack.branch)}
-        placeholder = pack.branch.new_ones(1, 1, 1, 1)
-        return {"attention_mask": placeholder, "branching": branching.layout(pack.branch)}
+        blocks = branching.picture_blocks(pack.kinds) if self.family.blocks else None
+        hidden = self.model.model(
+            input_ids=pack.ids,
+            position_ids=self._positions(pack),
+            attention_mask=pack.branch.new_ones(1, 1, 1, 1),
+            branching=branching.layout(pack.branch, blocks),
+            use_cache=False,
+            **pack.media,
+        ).last_hidden_state
+        return hidden.flatten(0, 1)[pack.predicted_from]  # gather, never shift
 
     def _positions(self, pack: Pack) -> Tensor:
         """(3, B, L) for M-RoPE, (B, L) otherwise; a branch starts one after the prompt's highest position."""
         in_prompt = pack.branch == -1
-        if not self.family.mrope:
-            return torch.where(in_prompt, pack.step, pack.step + in_prompt.sum(1, keepdim=True))
         length = int(in_prompt.sum(1).max())
-        ids, mask = pack.ids[:, :length], in_prompt[:, :length]
-        picture = (ids == self.model.config.image_token_id) & mask
-        grids = {name: value for name, value in pack.media.items() if name.endswith("grid_thw")}
-        prompt, _ = self.model.model.get_rope_index(
-            ids, mm_token_type_ids=picture.int(), attention_mask=mask.long(), **grids
-        )
-        first = prompt.masked_fill(~mask, 0).amax((0, 2)) + 1  # (B,)
-        positions = (pack.step + first[:, None]).expand(3, -1, -1).clone()
-        positions[:, :, :length] = torch.where(mask, prompt, positions[:, :, :length])
-        return positions
+        ids, kinds, mask = (x[:, :length] for x in (pack.ids, pack.kinds, in_prompt))
+        prompt, first = positions(self.model, self.family, ids, kinds, mask, pack.media)
+        found = pack.step + first
+        if self.family.mrope:
+            found = found.expand(3, -1, -1).clone()
+        found[..., :length] = torch.where(mask, prompt, found[..., :length])
+        return found
+
+    def _full(self, pack: Pack) -> Tensor:
+        """(N, H) from full rows [prompt | branch], one after another; masks and positions are the model's
+        own."""
+        rows = []
+        for group in pack.groups:
+            for branch in group.branches:
+                hidden = self._row(group, branch, pack.ids.device)
+                trained = torch.tensor(branch.trained or [True] * len(branch.ids)).nonzero()[:, 0]
+                rows.append(hidden[len(group.prompt.ids) - 1 + trained.to(hidden.device)])
+        return torch.cat(rows)
+
+    def _row(self, group: Group, branch: Branch, device: torch.device) -> Tensor:
+        ids = torch.tensor([[*group.prompt.ids, *branch.ids]], device=device)
+        kinds = pad(torch.tensor([group.prompt.kinds], device=device), (0, len(branch.ids)))
+        known = inspect.signature(self.model.model.forward).parameters
+        told = [name for name in ("mm_token_type_ids", "token_type_ids") if name in known]
+        media = join_media([group.prompt]) | cross_mask([group.prompt], ids.shape[1], left=False)
+        return self.model.model(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            use_cache=False,
+            **{name: value.to(device) for name, value in media.items()},
+            **dict.fromkeys(told, kinds),
+        ).last_hidden_state[0]

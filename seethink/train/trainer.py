@@ -74,6 +74,7 @@ class GroupTrainer(Trainer):
     ) -> None:
         self.scorer, self.method, self.config, self.out = scorer, method, config, out
         self.row: dict[str, float | None] = {}
+        self.verified = not scorer.family.shared
         if config.gradient_checkpointing:
             scorer.model.activation_checkpointing_enable({"use_reentrant": False})
         arguments = TrainingArguments(
@@ -136,6 +137,7 @@ class GroupTrainer(Trainer):
         started = time.monotonic()
         groups = self.method.groups(inputs["step"])
         refuse_media(groups, self.method.encoder.media_token_ids)
+        self._verify(groups)
         model.train()
         total = torch.zeros((), device=self.args.device)
         for pack in pack_groups(groups, self.config.tokens_per_pack):
@@ -143,6 +145,14 @@ class GroupTrainer(Trainer):
         self._guard(model, groups, inputs["step"] + 1)
         self.row = {"loss": float(total), **self.method.metrics(), "seconds": time.monotonic() - started}
         return total
+
+    def _verify(self, groups: list[Group]) -> None:
+        """Before the first step: does this model give shared rows what it gives full ones?"""
+        if self.verified or not groups:
+            return
+        self.scorer.eval()
+        self.scorer.verify(min(groups, key=lambda group: (not group.prompt.media, group.length)))
+        self.verified = True
 
     def _backward(self, model: Any, pack: Pack, step: int) -> Tensor:
         with self.compute_loss_context_manager():

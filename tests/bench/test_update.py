@@ -38,7 +38,7 @@ def test_a_picture_is_as_square_as_fits_and_the_rest_of_the_prompt_is_text(promp
     for group in groups:
         assert len(group.prompt.ids) == prompt
         assert group.prompt.ids.count(5) == picture[0] * picture[1]
-        assert group.prompt.media["pixel_values"][0].shape == (4 * picture[0] * picture[1], PATCH_VALUES)
+        assert group.prompt.media["pixel_values"].shape == (4 * picture[0] * picture[1], PATCH_VALUES)
         assert [len(branch.ids) for branch in group.branches] == [5, 5, 5]
     weights = [branch.weight * branch.n_trained for group in groups for branch in group.branches]
     assert sum(weights) == pytest.approx(1)

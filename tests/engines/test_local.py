@@ -93,8 +93,8 @@ def test_prompts_are_what_the_standard_processor_call_gives() -> None:
         wanted = _standard(messages)
         assert prompt.ids == wanted["input_ids"][0].tolist()
         assert prompt.media.keys() == wanted.keys() & {"pixel_values", "image_grid_thw"}
-        for name, tensors in prompt.media.items():
-            assert torch.equal(torch.cat(tensors), wanted[name])
+        for name, tensor in prompt.media.items():
+            assert torch.equal(tensor, wanted[name])
 
 
 def test_a_prompt_with_a_begun_answer_ends_with_it() -> None:
@@ -114,7 +114,7 @@ def test_a_picture_asked_about_several_times_is_processed_once() -> None:
     questions = [Example(f"{i}", f"Question {i}?", (Image.drawn("same", draw),)) for i in range(3)]
     prompts = tiny.encoder(tiny.qwen2_vl()).prompts([THINK_ANSWER.prompt(q) for q in questions])
     assert len(loads) == 1
-    pixels = [prompt.media["pixel_values"][0] for prompt in prompts]
+    pixels = [prompt.media["pixel_values"] for prompt in prompts]
     assert all(torch.equal(pixels[0], other) for other in pixels[1:])
     assert len({prompt.key for prompt in prompts}) == 3
 
@@ -164,12 +164,11 @@ def test_greedy_answers_equal_those_of_generate_row_by_row(family: str) -> None:
 def _by_hand(model, encoder, prompt, sampling: Sampling, number: int) -> list[int]:
     """One completion, the whole row read again for every token: no cache, no batch, nothing shared."""
     luck = local._streams([prompt], sampling)[number].double()
-    media = {name: torch.cat(tensors) for name, tensors in prompt.media.items()}
     ids: list[int] = []
     while len(ids) < sampling.max_tokens and encoder.eos_token_id not in ids:
         row = torch.tensor([[*prompt.ids, *ids]])
         kinds = (row == encoder.image_token_id).int()
-        logits = model(input_ids=row, mm_token_type_ids=kinds, use_cache=False, **media).logits[0, -1]
+        logits = model(input_ids=row, mm_token_type_ids=kinds, use_cache=False, **prompt.media).logits[0, -1]
         logits[encoder.media_token_ids] = -torch.inf
         mass = (logits / sampling.temperature).double().softmax(-1).cumsum(-1)
         ids.append(int((mass <= luck[len(ids)] * mass[-1]).sum()))

@@ -52,7 +52,8 @@ def test_answers_follow_from_what_is_on_the_page(name: str) -> None:
 def test_steps_look_at_every_digit_and_end_with_the_answer(name: str) -> None:
     for example in WORLDS[name]:
         lines, looks = zip(*(step.rstrip(" /.").split(": ") for step in example.steps[1:]), strict=True)
-        assert " / ".join(lines) == example.meta["formal"], "every row is read first"
+        read = [line.removeprefix(f"r{row} ") for row, line in enumerate(lines, 1)]
+        assert " / ".join(read) == example.meta["formal"], "every row is named and read first"
         entries = [entry.split() for row in looks for entry in row.split(", ")]
         looked = [int(digit) for digit, *rest in entries if rest and rest[0].isalpha()]
         assert looked == _digits(example), "then every digit is looked at"

@@ -87,7 +87,7 @@ def test_lessons_in_a_row_about_the_same_pictures_share_them() -> None:
     assert [group.prompt.media == {} for group in groups] == [False, True, True, False, False, False, False]
     shared = groups[0].prompt
     assert shared.ids.count(tiny.encoder(tiny.qwen2_vl()).image_token_id) == 16
-    assert len(shared.media["pixel_values"]) == 1
+    assert len(shared.media["image_grid_thw"]) == 1
 
 
 def _gradients(groups: list[Group]) -> dict[str, torch.Tensor]:

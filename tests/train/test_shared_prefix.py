@@ -49,7 +49,6 @@ def _full_rows(model, groups: list[Group]) -> list[torch.Tensor]:
     rows = []
     for group in groups:
         p = len(group.prompt.ids)
-        media = {name: torch.cat(tensors) for name, tensors in group.prompt.media.items()}
         for branch in group.branches:
             ids = torch.tensor([[*group.prompt.ids, *branch.ids]])
             picture = (ids == model.config.image_token_id).int()
@@ -58,7 +57,7 @@ def _full_rows(model, groups: list[Group]) -> list[torch.Tensor]:
                 attention_mask=torch.ones_like(ids),
                 mm_token_type_ids=picture,
                 use_cache=False,
-                **media,
+                **group.prompt.media,
             )
             logps = out.logits[0, p - 1 : -1].log_softmax(-1).gather(-1, ids[0, p:, None])[:, 0]
             rows.append(logps[torch.tensor(branch.trained or [True] * len(branch.ids))])
@@ -103,19 +102,6 @@ def test_shared_rows_equal_full_rows(family: str, budget: int) -> None:
     for name, gradient in wanted.items():
         off = (gradients[name] - gradient).abs().max() / (gradient.abs().max() + 1e-5 * largest)
         assert off < 1e-4, (name, float(off))
-
-
-@pytest.mark.parametrize("family", tiny.FAMILIES)
-def test_the_dense_mask_gives_the_same(family: str) -> None:
-    model = tiny.FAMILIES[family]()
-    groups = _groups(tiny.encoder(model))
-    scorer = Scorer(model)
-    pack = pack_groups(groups, 10_000)[0]
-    with torch.no_grad():
-        branching = scorer(pack)
-        model.set_attn_implementation({"text_config": "sdpa"})
-        scorer.branching = False
-        torch.testing.assert_close(branching, scorer(pack), atol=1e-5, rtol=0)
 
 
 def test_a_branch_does_not_see_its_siblings() -> None:

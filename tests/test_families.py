@@ -1,0 +1,151 @@
+"""Every family shares its prompts without changing a number, and trains what is its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import PIL.Image
+import pytest
+import torch
+
+from seethink.engines.local import LocalEngine
+from seethink.families import FAMILIES, Encoder, Family, Prompt, family_of
+from seethink.formats import ANSWER_ONLY, THINK_ANSWER
+from seethink.media import Image
+from seethink.sources.handwritten import Pages
+from seethink.train.groups import Branch, Group, pack_groups
+from seethink.train.shared_prefix import Scorer, Unequal
+from seethink.types import Example, Sampling
+from tests import vlms
+
+LENGTHS = ((9, 5, 12, 7), (6, 11, 4), (3, 8))
+
+
+def _examples() -> list[Example]:
+    """One page, two pictures at their place in the text, and no picture at all."""
+    pages = Pages(4, "test")
+    wide = Image.drawn("wide", lambda: PIL.Image.linear_gradient("L").resize((84, 56)).convert("RGB"))
+    two = Example("two", "Is <image> the same as <image> or not?", (pages[1].media[0], wide), answer="no")
+    return [pages[0], two, Example("text", "What is 2 + 2?", answer="4")]
+
+
+def _groups(encoder: Encoder) -> list[Group]:
+    prompts = encoder.prompts([ANSWER_ONLY.prompt(example) for example in _examples()])
+    generator = torch.Generator().manual_seed(1)
+    groups = []
+    for prompt, lengths, example in zip(prompts, LENGTHS, _examples(), strict=True):
+        drawn = [torch.randint(300, 2000, (n,), generator=generator).tolist() for n in lengths]
+        branches = [Branch(ids, weight=0.1 * (k + 1) * (-1) ** k) for k, ids in enumerate(drawn)]
+        groups.append(Group(prompt, branches, example.id))
+    groups[0].branches[1] = replace(groups[0].branches[1], trained=[False, True, True, False, True])
+    return groups
+
+
+def _logits(model, encoder: Encoder, prompt: Prompt, reply: Sequence[int]) -> torch.Tensor:
+    """(C, V) what an ordinary call, nothing of ours between, makes of the places before each reply token."""
+    ids = torch.tensor([[*prompt.ids, *reply]])
+    extra = dict(prompt.media)
+    if (mask := extra.get("cross_attention_mask")) is not None:
+        extra["cross_attention_mask"] = torch.cat([mask, mask[:, -1:].expand(-1, len(reply), -1, -1)], 1)
+    kinds = torch.tensor([[*prompt.kinds, *[0] * len(reply)]])
+    if encoder.family.mrope:
+        extra["mm_token_type_ids"] = kinds
+    if encoder.family.blocks:
+        extra["token_type_ids"] = kinds
+    out = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False, **extra)
+    return out.logits[0, len(prompt.ids) - 1 : -1]
+
+
+def _ordinary(model, encoder: Encoder, group: Group) -> list[torch.Tensor]:
+    """Log-probabilities of the branches' trained tokens."""
+    rows = []
+    for branch in group.branches:
+        logits = _logits(model, encoder, group.prompt, branch.ids)
+        logps = logits.log_softmax(-1).gather(-1, torch.tensor(branch.ids)[:, None])[:, 0]
+        rows.append(logps[torch.tensor(branch.trained or [True] * len(branch.ids))])
+    return rows
+
+
+def _gradients(model) -> dict[str, torch.Tensor]:
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("name", vlms.BUILDERS)
+def test_shared_rows_equal_ordinary_rows_in_every_family(name: str) -> None:
+    model, encoder = vlms.build(name)
+    groups = _groups(encoder)
+    full = {group.name: _ordinary(model, encoder, group) for group in groups}
+    weighted = [(b.weight, row) for g in groups for b, row in zip(g.branches, full[g.name], strict=True)]
+    sum(weight * row.sum() for weight, row in weighted).backward()
+    wanted = _gradients(model)
+    model.zero_grad()
+    scorer, found = Scorer(model), {}
+    assert scorer.family.shared
+    for pack in pack_groups(groups, 10_000):
+        logps = scorer(pack)
+        (logps * pack.weights).sum().backward()
+        pieces = iter(logps.detach().split([b.n_trained for b in pack.branches]))
+        found |= {group.name: [next(pieces) for _ in group.branches] for group in pack.groups}
+    for group in groups:
+        for a, b in zip(full[group.name], found[group.name], strict=True):
+            torch.testing.assert_close(b, a.detach(), atol=1e-5, rtol=0)
+    gradients = _gradients(model)
+    assert gradients.keys() == wanted.keys()
+    parts = {scorer.family.part_of(n) for n, gradient in wanted.items() if gradient.abs().max() > 0}
+    assert parts >= {"vision", "projector", "language"}, "the picture takes part"
+    largest = max(float(g.abs().max()) for g in wanted.values())
+    for n, gradient in wanted.items():
+        if n.endswith("k_proj.bias"):  # zero: softmax does not see it, so fp32 holds rounding alone
+            continue
+        off = (gradients[n] - gradient).abs().max() / (gradient.abs().max() + 1e-5 * largest)
+        assert off < 1e-4, (n, float(off))
+
+
+@pytest.mark.parametrize("name", vlms.BUILDERS)
+def test_each_greedy_token_is_the_likeliest_after_the_ordinary_row_before_it(name: str) -> None:
+    model, encoder = vlms.build(name)
+    asked = [ANSWER_ONLY.prompt(example) for example in _examples()]
+    prompts = encoder.prompts(asked)
+    answers = LocalEngine(model, encoder).complete(prompts, Sampling(temperature=0.0, max_tokens=12))
+    for prompt, (answer,) in zip(prompts, answers, strict=True):
+        with torch.no_grad():
+            logits = _logits(model, encoder, prompt, answer.token_ids)
+        logits[:, encoder.media_token_ids] = -torch.inf
+        assert logits.argmax(-1).tolist() == list(answer.token_ids)
+
+
+@pytest.mark.parametrize("name", vlms.BUILDERS)
+def test_every_parameter_belongs_to_a_part(name: str) -> None:
+    model, encoder = vlms.build(name)
+    for parameter, _ in model.named_parameters():
+        assert encoder.family.part_of(parameter) in ("vision", "projector", "language"), parameter
+
+
+def test_a_family_without_an_entry_takes_full_rows() -> None:
+    model, encoder = vlms.build("llava")
+    groups = _groups(encoder)
+    shared = Scorer(model)
+    stranger = Scorer(model)
+    stranger.family = Family("stranger", ("stranger",), shared=False)
+    pack = pack_groups(groups[:1], 10_000)[0]
+    torch.testing.assert_close(stranger(pack), shared(pack), atol=1e-5, rtol=0)
+    assert not family_of(type("Config", (), {"model_type": "qwen3_5"})).shared
+
+
+def test_a_model_whose_shared_rows_differ_is_refused() -> None:
+    model, encoder = vlms.build("gemma3")
+    groups = _groups(encoder)
+    scorer = Scorer(model)
+    scorer.verify(groups[0])
+    (gemma,) = (family for family in FAMILIES if family.name == "gemma3")
+    scorer.family = replace(gemma, blocks=False)
+    with pytest.raises(Unequal, match="Gemma3ForConditionalGeneration"):
+        scorer.verify(groups[0])
+
+
+def test_the_thinking_format_fits_every_processor() -> None:
+    for name in vlms.BUILDERS:
+        _, encoder = vlms.build(name)
+        prompt = encoder.prompts([THINK_ANSWER.prompt(_examples()[1])])[0]
+        assert encoder.image_token_id in prompt.ids and encoder.decode(prompt.ids)
