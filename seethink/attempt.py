@@ -10,7 +10,19 @@ from typing import Any
 
 from seethink import media
 from seethink.formats import by_steps, read_any
-from seethink.types import Completion, Engine, Example, Response, Rollout, Sampling, Score, Task, begun_answer
+from seethink.types import (
+    Completion,
+    Engine,
+    Example,
+    InputError,
+    Lesson,
+    Response,
+    Rollout,
+    Sampling,
+    Score,
+    Task,
+    begun_answer,
+)
 
 
 def attempt(
@@ -85,3 +97,17 @@ def _verified(task: Task, example: Example, response: Response) -> Score:
     except Exception as error:
         error.add_note(f"while judging an answer to example {example.id}: {response.text[:200]!r}")
         raise
+
+
+def lesson(task: Task, example: Example) -> Lesson:
+    """The example's own steps and answer, as a model that obeys the task's format would write them.
+
+    Raises InputError where there is no answer, or where it cannot be written in this format.
+    """
+    if example.answer is None:
+        raise InputError(f"example {example.id} has no answer to teach; give it one or leave it out")
+    try:
+        text = task.format.write(" ".join(example.steps), example.answer)
+    except ValueError as error:
+        raise InputError(f"example {example.id} cannot be written: {error}") from error
+    return Lesson(example=example, format=task.format, text=text)

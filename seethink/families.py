@@ -115,6 +115,16 @@ class Prompt:
         return replace(self, ids=self.ids[:length], kinds=self.kinds[:length], media={**self.media, **masked})
 
 
+@dataclass
+class _Seen:
+    """Media of a prompt as they were processed: tensors, what stands for each in the text, and whether the
+    processor tells the kinds of tokens."""
+
+    media: dict[str, Any]
+    replacements: list[str]
+    marked: bool
+
+
 class Encoder:
     """Turns conversations into prompts by the processor's own call; a medium that occurs several times in
     one call of `prompts` is loaded once."""
@@ -128,11 +138,15 @@ class Encoder:
         self.eos_token_id = self._end_of_turn()
 
     def prompts(self, conversations: Sequence[Messages]) -> list[Prompt]:
-        """Raises InputError where a conversation's text itself contains a control token, such as a picture's
-        placeholder."""
+        """Media that occur several times are loaded once, and processed once where they stand together.
+
+        Raises InputError where a conversation's text itself contains a control token, such as a picture's
+        placeholder.
+        """
         media = {medium.key: medium for messages in conversations for medium in _media(messages)}
         loaded = {key: medium.load() for key, medium in media.items()}
-        return [self._prompt(messages, loaded) for messages in conversations]
+        seen: dict[tuple[str, ...], _Seen] = {}
+        return [self._prompt(messages, loaded, seen) for messages in conversations]
 
     def response_ids(self, text: str) -> list[int]:
         """Ids of a whole assistant turn, end-of-turn token included."""
@@ -150,30 +164,55 @@ class Encoder:
                     told = f"{token!r}, a control token of the model; reword it: {text[:200]!r}"
                     raise InputError(f"the text contains {told}")
 
-    def _prompt(self, messages: Messages, loaded: Mapping[str, Any]) -> Prompt:
+    def _prompt(
+        self, messages: Messages, loaded: Mapping[str, Any], seen: dict[tuple[str, ...], _Seen]
+    ) -> Prompt:
         self._refuse_control(messages)
         begun = begun_answer(messages)
-        text = self.processor.apply_chat_template(
+        asked = self.processor.apply_chat_template(
             _bare(messages[:-1] if begun else messages), tokenize=False, add_generation_prompt=True
         )
-        media = _media(messages)
-        out = self.processor(text=[text + begun], return_tensors="pt", **self._processed(text, media, loaded))
+        keys, text = tuple(medium.key for medium in _media(messages)), asked + begun
+        bos = self.tokenizer.bos_token
+        told = {"add_special_tokens": False} if bos and asked.startswith(bos) else {}
+        if keys in seen:
+            ids, kinds, media = self._again(text, told, seen[keys])
+        else:
+            ids, kinds, media = self._process(text, told, [loaded[key] for key in keys], keys, seen)
+        return Prompt(ids, kinds if media else [], media, f"{text}\n{list(keys)}", begun, self.family)
+
+    def _process(
+        self,
+        text: str,
+        told: Mapping[str, Any],
+        pictures: Sequence[Any],
+        keys: tuple[str, ...],
+        seen: dict[tuple[str, ...], _Seen],
+    ) -> tuple[list[int], list[int], dict[str, Any]]:
+        """(ids, kinds, media tensors) by the processor's own call."""
+        placeholder = getattr(self.processor, "image_token", None)
+        if placeholder and (placed := text.count(placeholder)) != len(pictures):
+            raise InputError(f"the chat template placed {placed} of {len(pictures)} pictures")
+        wanted = {"images": list(pictures)} if pictures else {}
+        if pictures and self.family.shared and not self.family.cross:
+            wanted["return_text_replacement_offsets"] = True
+        out = dict(self.processor(text=[text], return_tensors="pt", **told, **wanted))
         ids = out.pop("input_ids")[0].tolist()
         out.pop("attention_mask", None)
         kinds = [out.pop(name, None) for name in ("mm_token_type_ids", "token_type_ids")]
         marked = next((k[0].tolist() for k in kinds if k is not None), [])
-        key = f"{text}{begun}\n{[medium.key for medium in media]}"
-        return Prompt(ids, marked if media else [], dict(out), key, begun, self.family)
+        if (offsets := out.pop("text_replacement_offsets", None)) is not None:
+            seen[keys] = _Seen(out, [place["replacement"] for place in offsets[0]], bool(marked))
+        return ids, marked, out
 
-    def _processed(self, text: str, media: Sequence[Media], loaded: Mapping[str, Any]) -> dict[str, Any]:
-        """What the processor is told beside the text. Templates that begin with the first token say so."""
-        bos = self.tokenizer.bos_token
-        told: dict[str, Any] = {"add_special_tokens": False} if bos and text.startswith(bos) else {}
-        pictures = [loaded[medium.key] for medium in media]
-        placeholder = getattr(self.processor, "image_token", None)
-        if placeholder and (placed := text.count(placeholder)) != len(pictures):
-            raise InputError(f"the chat template placed {placed} of {len(pictures)} pictures")
-        return told | ({"images": pictures} if pictures else {})
+    def _again(
+        self, text: str, told: Mapping[str, Any], seen: _Seen
+    ) -> tuple[list[int], list[int], dict[str, Any]]:
+        """The same for another text about the same media: only the text is new."""
+        (expanded,), _ = self.processor.get_text_with_replacements([text], seen.replacements)
+        ids = self.tokenizer(expanded, **told).input_ids
+        kinds = self.processor.create_mm_token_type_ids([ids])[0] if seen.marked else []
+        return ids, kinds, seen.media
 
     def _end_of_turn(self) -> int:
         """The token with which the chat template closes an assistant's turn; else the tokenizer's own."""

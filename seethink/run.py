@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from rich.console import Console
 
 from seethink import identity
+from seethink.attempt import lesson
 from seethink.families import resolve
 from seethink.settings import override, parse, unknown
 from seethink.stage import Evaluation, Kind, Model, Stage, alone_in
@@ -80,14 +81,7 @@ class Traces(Sequence[Lesson]):
     def __getitem__(self, i: int | slice) -> Lesson | list[Lesson]:
         if isinstance(i, slice):
             return [self[j] for j in range(*i.indices(len(self)))]
-        example = self.task.examples[i]
-        if example.answer is None:
-            raise InputError(f"example {example.id} has no answer to teach; give it one or leave it out")
-        try:
-            text = self.task.format.write(" ".join(example.steps), example.answer)
-        except ValueError as error:
-            raise InputError(f"example {example.id} cannot be written: {error}") from error
-        return Lesson(example=example, format=self.task.format, text=text)
+        return lesson(self.task, self.task.examples[i])
 
     @property
     def identity(self) -> list[Any] | None:

@@ -168,6 +168,17 @@ class Lesson:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """Two responses to `example`, asked in `format`, of which the first is `better` (begun answer
+    included)."""
+
+    example: Example
+    format: Format
+    better: str
+    worse: str
+
+
+@dataclass(frozen=True)
 class Sampling:
     """How completions are drawn. Explicit and complete: a checkpoint's own generation config is never
     consulted.

@@ -149,3 +149,17 @@ def test_the_thinking_format_fits_every_processor() -> None:
         _, encoder = vlms.build(name)
         prompt = encoder.prompts([THINK_ANSWER.prompt(_examples()[1])])[0]
         assert encoder.image_token_id in prompt.ids and encoder.decode(prompt.ids)
+
+
+@pytest.mark.parametrize("name", vlms.BUILDERS)
+def test_a_second_question_about_the_same_pictures_is_what_it_would_be_alone(name: str) -> None:
+    _, encoder = vlms.build(name)
+    two = _examples()[1]
+    again = replace(two, id="again", question="Here:\n<image>\n\nand <image>\n. Which is larger?")
+    for first, second in ((two, again), (_examples()[0], replace(_examples()[0], question="What is it?"))):
+        asked = [ANSWER_ONLY.prompt(first), THINK_ANSWER.prompt(second)]
+        together, alone = encoder.prompts(asked)[1], encoder.prompts(asked[1:])[0]
+        assert (together.ids, together.kinds, together.key) == (alone.ids, alone.kinds, alone.key)
+        assert together.media.keys() == alone.media.keys()
+        for key, value in alone.media.items():
+            assert torch.equal(together.media[key], value)

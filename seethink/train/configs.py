@@ -59,8 +59,13 @@ class GRPO(Optimiser):
     eq. 10).
 
     steps: rollout batches; each feeds `updates_per_rollout` (mu) optimiser steps. kl_weight (beta) 0 loads
-    no reference model. normalise: "sequence" is the mean over responses of the mean over tokens (GRPO),
-    "token" the mean over all tokens of the step (DAPO).
+    no reference model; kl: its estimator. ratio: of each "token" (GRPO), of the whole "sequence" (GSPO), or a
+    "weight" that is clipped while every token keeps its gradient (CISPO). advantage: "group" (GRPO),
+    "centred" (Dr. GRPO), "rloo". normalise: "sequence" is the mean over responses of the mean over tokens
+    (GRPO), "token" the mean over all tokens of the step (DAPO), "fixed" the sum over max_tokens (Dr. GRPO).
+    refills: up to this many times per step, groups without spread are replaced by other questions (DAPO's
+    dynamic sampling); overlong_tokens: the last tokens before the limit cost reward (DAPO). nll_weight: of
+    the traces of the same questions, learned beside the rewards. Formulas and sources: `objectives.py`.
     """
 
     schedule: Literal["constant", "linear", "cosine"] = "constant"
@@ -70,16 +75,50 @@ class GRPO(Optimiser):
     temperature: float = 1.0
     max_tokens: int = 256
     kl_weight: float = 0.0
+    kl: Literal["k1", "k2", "k3"] = "k3"
     clip_low: float = 0.2
     clip_high: float = 0.2
+    ratio: Literal["token", "sequence", "weight"] = "token"
+    advantage: Literal["group", "centred", "rloo"] = "group"
+    normalise: Literal["sequence", "token", "fixed"] = "sequence"
     updates_per_rollout: int = 1
-    normalise: Literal["sequence", "token"] = "sequence"
+    refills: int = 0
+    overlong_tokens: int = 0
+    nll_weight: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.responses_per_question < 2:
             raise ValueError("a group needs at least two responses, or no advantage can be formed")
+        if not 0 <= self.overlong_tokens < self.max_tokens or self.refills < 0 or self.nll_weight < 0:
+            raise ValueError(f"impossible settings: {self}")
         if self.save_every % self.updates_per_rollout:
             raise ValueError(
                 "save_every must be a multiple of updates_per_rollout: a rollout is not cut in two"
             )
+
+
+@dataclass(frozen=True)
+class DPO(Optimiser):
+    """Direct preference optimisation (arXiv 2305.18290) with the usual additions.
+
+    beta: how far the policy may leave the reference. label_smoothing: the share of labels taken for wrong.
+    per_token: margins are means over a response's tokens, not sums, so that length does not win. nll_weight:
+    of the better response's likelihood (mean over its tokens), which otherwise may fall. steps, if given,
+    wins over epochs.
+    """
+
+    learning_rate: float = 5e-7
+    warmup: float = 0.1
+    pairs_per_step: int = 16
+    epochs: float = 1.0
+    steps: int | None = None
+    beta: float = 0.1
+    label_smoothing: float = 0.0
+    per_token: bool = False
+    nll_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.beta <= 0 or not 0 <= self.label_smoothing < 0.5 or self.nll_weight < 0:
+            raise ValueError(f"impossible settings: {self}")

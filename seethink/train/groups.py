@@ -18,14 +18,15 @@ class Branch:
 
     ids: its token ids. trained: which of them the objective sees (default all). weight: of each trained
     token in the loss; the weights of a step sum to one, so how the step is cut changes nothing. advantage:
-    of the response. old, reference: log-probabilities (trained tokens,) under the policy that sampled, and
-    the reference model.
+    of the response. copied: it is a text to copy, beside responses that are rewarded. old, reference:
+    log-probabilities (trained tokens,) under the policy that sampled, and the reference model.
     """
 
     ids: Sequence[int]
     trained: Sequence[bool] = ()
     weight: float = 1.0
     advantage: float = 0.0
+    copied: bool = False
     old: Tensor | None = None
     reference: Tensor | None = None
 
@@ -67,7 +68,7 @@ class Pack:
     ids (B, L); kinds (B, L): 1 where a picture stands, 2 a clip, else 0; branch (B, L): -1 prompt, k the
     branch, -2 padding; step (B, L): place inside prompt or branch. predicted_from (N,): flat position in
     (B * L) whose hidden state predicts the trained token; targets (N,). owner (N,): running number of the
-    branch in the pack. Per-token facts (N,): weights, advantages.
+    branch in the pack. Per-token facts (N,): weights, advantages, copied.
     """
 
     groups: list[Group]
@@ -80,6 +81,7 @@ class Pack:
     owner: Tensor
     weights: Tensor
     advantages: Tensor
+    copied: Tensor
     media: dict[str, Tensor] = field(default_factory=dict)
 
     @property
@@ -143,5 +145,6 @@ def _pack(groups: list[Group]) -> Pack:
         owner,
         torch.tensor([b.weight for b in branches])[owner],
         torch.tensor([b.advantage for b in branches])[owner],
+        torch.tensor([b.copied for b in branches])[owner],
         join_media(prompts) | cross_mask(prompts, width, left=False),
     )

@@ -12,7 +12,7 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from seethink.attempt import judge, record
+from seethink.attempt import judge, lesson, record
 from seethink.engines.local import LocalEngine
 from seethink.families import Encoder, Prompt
 from seethink.formats import by_steps
@@ -52,6 +52,7 @@ class Tally:
     rollouts: list[list[Rollout]] = field(default_factory=list)
     skipped: int = 0
     unjudged: int = 0
+    refilled: int = 0
     clipped: list[Tensor] = field(default_factory=list)
     kl: list[Tensor] = field(default_factory=list)
 
@@ -77,7 +78,7 @@ class Practice:
         return self.batch
 
     def loss(self, logps: Tensor, pack: Pack) -> Tensor:
-        """The clipped policy gradient plus kl_weight times k3.
+        """The policy gradient plus kl_weight times KL; of copied traces the likelihood alone.
 
         The first update of a rollout is on-policy: its own detached log-probabilities are the old ones, so
         no second pass is made.
@@ -86,14 +87,21 @@ class Practice:
         for branch, now in zip(pack.branches, logps.detach().split(lengths), strict=True):
             branch.old = now if branch.old is None else branch.old
         old = torch.cat([branch.old for branch in pack.branches if branch.old is not None])
-        low, high = self.config.clip_low, self.config.clip_high
-        losses, clipped = objectives.clipped_policy_gradient(logps, old, pack.advantages, low, high)
-        self.tally.clipped.append(clipped.float())
-        if not self.config.kl_weight:
-            return losses
-        kl = objectives.kl_k3(logps, self._reference_logps(pack, lengths))
-        self.tally.kl.append(kl.detach())
-        return losses + self.config.kl_weight * kl
+        losses, clipped = self._policy_gradient(logps, old, pack)
+        self.tally.clipped.append(clipped[~pack.copied].float())
+        if self.config.kl_weight:
+            kl = objectives.kl(logps, self._reference_logps(pack, lengths), self.config.kl)
+            self.tally.kl.append(kl.detach()[~pack.copied])
+            losses = losses + self.config.kl_weight * kl
+        return torch.where(pack.copied, objectives.nll(logps), losses)
+
+    def _policy_gradient(self, logps: Tensor, old: Tensor, pack: Pack) -> tuple[Tensor, Tensor]:
+        clip = self.config.clip_low, self.config.clip_high
+        if self.config.ratio == "sequence":
+            return objectives.sequence_policy_gradient(logps, old, pack.advantages, pack.owner, clip)
+        if self.config.ratio == "weight":
+            return objectives.clipped_weight_policy_gradient(logps, old, pack.advantages, clip[1])
+        return objectives.clipped_policy_gradient(logps, old, pack.advantages, *clip)
 
     def metrics(self) -> dict[str, float | None]:
         every = [rollout for group in self.tally.rollouts for rollout in group]
@@ -108,18 +116,34 @@ class Practice:
             "truncated": _mean([r.response.stop == "length" for r in every]),
             "think_rate": _mean([by_steps(r.response.text) for r in every]),
             "unjudged": self.tally.unjudged,
+            "refilled_groups": self.tally.refilled,
             "clipped": _overall(self.tally.clipped),
             "kl": _overall(self.tally.kl),
         }
 
     def _roll_out(self, turn: int, step: int) -> list[Group]:
         """Ask the turn's questions, score the answers, and keep the groups that hold a difference to learn
-        from."""
+        from; where there are too few, ask others, `refills` times at most."""
         n, size = len(self.task.examples), self.config.questions_per_step
         order = [divmod(i, n) for i in range(turn * size, (turn + 1) * size)]
-        examples = [
-            self.task.examples[_shuffled(n, f"{self.config.seed}/{epoch}")[place]] for epoch, place in order
-        ]
+        places = [_shuffled(n, f"{self.config.seed}/{epoch}")[place] for epoch, place in order]
+        prompts, rollouts = self._ask(places, turn, step)
+        groups, self.tally = form_groups(prompts, rollouts, self.config)
+        for refill in range(self.config.refills):
+            others = [i for i in _shuffled(n, f"{self.config.seed}/{turn}/{refill}") if i not in set(places)]
+            missing = others[: size - len(groups)]
+            if not missing:
+                break
+            places += missing
+            for kept, new in zip((prompts, rollouts), self._ask(missing, turn, step), strict=True):
+                kept += new
+            groups, self.tally = form_groups(prompts, rollouts, self.config)
+        self.tally.refilled = len(places) - size
+        return self._with_traces(groups, prompts, rollouts)
+
+    def _ask(self, places: Sequence[int], turn: int, step: int) -> tuple[list[Prompt], list[list[Rollout]]]:
+        """The prompts of the questions at `places`, and their scored responses, which are written down."""
+        examples = [self.task.examples[place] for place in places]
         asked = [self.task.format.prompt(example) for example in examples]
         prompts = self.encoder.prompts(asked)
         sampling = Sampling(
@@ -136,8 +160,24 @@ class Practice:
         if self.journal:
             rows = [record(self.task, r, self.media, step + 1) for group in rollouts for r in group]
             append(self.journal, rows)
-        groups, self.tally = form_groups(prompts, rollouts, self.config.normalise)
-        return groups
+        return prompts, rollouts
+
+    def _with_traces(
+        self, groups: list[Group], prompts: Sequence[Prompt], rollouts: Sequence[Sequence[Rollout]]
+    ) -> list[Group]:
+        """The groups, and to each question its own trace to copy, where `nll_weight` asks for it."""
+        if not self.config.nll_weight:
+            return groups
+        by_name = {group.name: group for group in groups}
+        copies = []
+        for prompt, group in zip(prompts, rollouts, strict=True):
+            example = group[0].example
+            text = lesson(self.task, example).text.removeprefix(prompt.begun)
+            copies.append(Branch(self.encoder.response_ids(text), copied=True))
+            by_name.setdefault(example.id, Group(prompt, [], example.id)).branches.append(copies[-1])
+        for copy in copies:
+            copy.weight = self.config.nll_weight / sum(branch.n_trained for branch in copies)
+        return list(by_name.values())
 
     def _reference_logps(self, pack: Pack, lengths: Sequence[int]) -> Tensor:
         """(N,) log-probabilities under the model that training began with, computed once a rollout."""
@@ -152,33 +192,42 @@ class Practice:
 
 
 def form_groups(
-    prompts: Sequence[Prompt], rollouts: Sequence[Sequence[Rollout]], normalise: str
+    prompts: Sequence[Prompt], rollouts: Sequence[Sequence[Rollout]], config: GRPO
 ) -> tuple[list[Group], Tally]:
     """Scored rollouts as groups, and the tally of what was left out.
 
     Responses that could not be judged take no part and are counted. A group whose rewards are all equal has
     no advantage to give: it is skipped, but its tokens stay in the normaliser, so skipping changes no
-    gradient (with KL it does: what is skipped is not pulled back either).
+    gradient (with KL it does: what is skipped is not pulled back either). Only where such groups are refilled
+    the step is normalised over what was kept, as in DAPO.
     """
     tally = Tally(rollouts=[list(group) for group in rollouts])
-    judged = [[(r, r.score.value) for r in group if r.score.value is not None] for group in rollouts]
+    judged = [[(r, _reward(r, config)) for r in group if r.score.value is not None] for group in rollouts]
     tally.unjudged = sum(map(len, rollouts)) - sum(map(len, judged))
-    lengths = [len(r.response.token_ids) for group in judged for r, _ in group]
-    weights = iter(objectives.token_weights(lengths, normalise))
+    spread = [len({reward for _, reward in group}) > 1 for group in judged]
+    tally.skipped = len(spread) - sum(spread)
+    counted = [group for group, kept in zip(judged, spread, strict=True) if kept or not config.refills]
+    lengths = [len(r.response.token_ids) for group in counted for r, _ in group]
+    weights = iter(objectives.token_weights(lengths, config.normalise, config.max_tokens))
     groups = []
-    for prompt, group in zip(prompts, judged, strict=True):
-        rewards = [value for _, value in group]
-        own = [next(weights) for _ in group]
-        if len(set(rewards)) < 2:
-            tally.skipped += 1
+    for prompt, group, kept in zip(prompts, judged, spread, strict=True):
+        own = [next(weights) for _ in group] if kept or not config.refills else []
+        if not kept:
             continue
-        gains = objectives.advantages(rewards).tolist()
+        gains = objectives.advantages([reward for _, reward in group], config.advantage).tolist()
         branches = [
             Branch(r.response.token_ids, weight=w, advantage=a)
             for (r, _), w, a in zip(group, own, gains, strict=True)
         ]
         groups.append(Group(prompt, branches, group[0][0].example.id))
     return groups, tally
+
+
+def _reward(rollout: Rollout, config: GRPO) -> float:
+    """What a response earned, less what its length costs."""
+    assert rollout.score.value is not None
+    n_tokens = len(rollout.response.token_ids)
+    return rollout.score.value + objectives.overlong(n_tokens, config.max_tokens, config.overlong_tokens)
 
 
 @lru_cache(maxsize=2)

@@ -92,7 +92,7 @@ def _formed(values: Values, normalise: str = "sequence"):
     prompts = tiny.encoder(tiny.qwen2_vl()).prompts(
         [ANSWER_ONLY.prompt(page) for page in PAGES[: len(values)]]
     )
-    return form_groups(prompts, _rollouts(values), normalise)
+    return form_groups(prompts, _rollouts(values), replace(SHORT, normalise=normalise))
 
 
 def _practice(model, base: str = "", **settings) -> Practice:

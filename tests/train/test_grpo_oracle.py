@@ -77,7 +77,7 @@ class _Given(Practice):
             ]
             for e, answers, rewards in zip(examples, _answers(), self.rewards, strict=True)
         ]
-        groups, self.tally = form_groups(prompts, rollouts, self.config.normalise)
+        groups, self.tally = form_groups(prompts, rollouts, self.config)
         return groups
 
 

@@ -1,0 +1,97 @@
+"""Direct preference optimisation: groups of two branches, the better response first."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from seethink.families import Encoder
+from seethink.train import objectives
+from seethink.train.configs import DPO
+from seethink.train.groups import Branch, Group, Pack
+from seethink.train.model import load, reference
+from seethink.train.shared_prefix import Scorer
+from seethink.train.trainer import GroupTrainer, Watch
+from seethink.types import Pair
+
+
+def dpo(model: str, pairs: Sequence[Pair], config: DPO, out: Path, watch: Watch = lambda row: None) -> Path:
+    """Teach `model` to prefer the better of each pair; returns `out/checkpoint`, for `from_pretrained`.
+
+    Called again on the same `out` after a kill, it continues from its last checkpoint.
+    """
+    scorer, encoder = load(model)
+    steps = config.steps or math.ceil(len(pairs) * config.epochs / config.pairs_per_step)
+    return GroupTrainer(scorer, Preferring(model, encoder, pairs, config), config, steps, out, watch).fit()
+
+
+class Preferring:
+    """The method of DPO for the trainer. The reference is the model that training began with, pictures
+    included."""
+
+    def __init__(self, model: str, encoder: Encoder, pairs: Sequence[Pair], config: DPO) -> None:
+        self.model, self.encoder, self.pairs, self.config = model, encoder, pairs, config
+        self.margins: list[Tensor] = []
+        self.likelihoods: list[Tensor] = []
+        self._reference: Scorer | None = None
+
+    def groups(self, step: int) -> list[Group]:
+        self.margins, self.likelihoods = [], []
+        size = self.config.pairs_per_step
+        chosen = [self._pair(i) for i in range(step * size, (step + 1) * size)]
+        prompts = self.encoder.prompts([pair.format.prompt(pair.example) for pair in chosen])
+        groups = []
+        for pair, prompt in zip(chosen, prompts, strict=True):
+            texts = (text.removeprefix(prompt.begun) for text in (pair.better, pair.worse))
+            branches = [Branch(self.encoder.response_ids(text), weight=1 / size) for text in texts]
+            groups.append(Group(prompt, branches, pair.example.id))
+        return groups
+
+    def loss(self, logps: Tensor, pack: Pack) -> Tensor:
+        """Each pair's loss stands at the first token of its better response, the likelihood term at all of
+        them; the worse one's own places are zero."""
+        kept = logps - self._reference_logps(pack)
+        better = pack.owner % 2 == 0
+        margins = _margins(kept, pack.owner, self.config.per_token)
+        self.margins.append(margins.detach())
+        first = torch.cat([better.new_ones(1), pack.owner[1:] != pack.owner[:-1]]) & better
+        losses = torch.zeros_like(logps)
+        losses[first] = objectives.preference(margins, self.config.beta, self.config.label_smoothing)
+        if not self.config.nll_weight:
+            return losses
+        lengths = torch.bincount(pack.owner)[pack.owner]
+        nll = torch.where(better, objectives.nll(logps) / lengths, 0.0)
+        self.likelihoods.append(objectives.sequence_mean(logps, pack.owner).detach()[first])
+        return losses + self.config.nll_weight * nll
+
+    def metrics(self) -> dict[str, float | None]:
+        margins = torch.cat(self.margins)
+        known = {"margin": float(margins.mean()), "accuracy": float((margins > 0).float().mean())}
+        if not self.likelihoods:
+            return known
+        return known | {"better_logp": float(torch.cat(self.likelihoods).mean())}
+
+    def _pair(self, i: int) -> Pair:
+        epoch, place = divmod(i, len(self.pairs))
+        order = list(range(len(self.pairs)))
+        random.Random(f"{self.config.seed}/{epoch}").shuffle(order)
+        return self.pairs[order[place]]
+
+    @torch.no_grad()
+    def _reference_logps(self, pack: Pack) -> Tensor:
+        if self._reference is None:
+            self._reference = reference(self.model, pack.ids.device)
+        return self._reference(pack)
+
+
+def _margins(kept: Tensor, owner: Tensor, per_token: bool) -> Tensor:
+    """(P,) by how much more the better responses gained on the reference than the worse; `kept` (N,)."""
+    sums = kept.new_zeros(int(owner[-1]) + 1).index_add(0, owner, kept)
+    if per_token:
+        sums = sums / torch.bincount(owner)
+    return sums[0::2] - sums[1::2]

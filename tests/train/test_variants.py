@@ -1,0 +1,152 @@
+"""Every objective that TRL has gives the loss that TRL 1.16 computes from the same numbers."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor
+
+from seethink.train import objectives
+from seethink.train.configs import DPO, GRPO
+from seethink.train.dpo import Preferring
+from seethink.train.grpo import Practice
+from tests import tiny
+
+trl = pytest.importorskip("trl", reason="the oracle is a development dependency")
+
+LENGTHS = (9, 5, 12, 7, 3, 1)
+LIMIT = 12
+
+
+def _numbers(seed: int = 0) -> dict[str, Tensor]:
+    """(R, C) log-probabilities as trainers that pad hold them, and (R,) advantages."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (len(LENGTHS), LIMIT)
+    old, change, drift = (torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(3))
+    return {
+        "logps": (old - 2 + 0.3 * change),
+        "old": old - 2,
+        "reference": old - 2 + 0.2 * drift,
+        "gains": torch.randn(len(LENGTHS), generator=generator, dtype=torch.float64),
+        "mask": (torch.arange(LIMIT)[None] < torch.tensor(LENGTHS)[:, None]).double(),
+    }
+
+
+def _theirs(logps: Tensor, n: dict[str, Tensor], kind: str, level: str, beta: float, high: float) -> Tensor:
+    from trl.trainer.grpo_trainer import GRPOTrainer
+
+    args = SimpleNamespace(delta=None, use_bias_correction_kl=False, steps_per_generation=1)
+    alone = SimpleNamespace(
+        num_processes=1, gather=lambda x: x, gather_for_metrics=lambda x: x, sync_gradients=True,
+        reduce=lambda x, reduction: x,
+    )  # fmt: skip
+    trainer = SimpleNamespace(
+        aux_loss_enabled=False, top_entropy_quantile=1.0, off_policy_mask_threshold=None,
+        importance_sampling_level=level, beta=beta, loss_type=kind, epsilon_low=0.2, epsilon_high=high,
+        use_vllm=False, vllm_importance_sampling_correction=False, max_completion_length=LIMIT,
+        current_gradient_accumulation_steps=1, accelerator=alone, args=args, model=torch.nn.Linear(1, 1),
+        _entropy_bonus_enabled=False, _metrics={"train": _Lists(), "eval": _Lists()},
+        _get_per_token_logps_and_entropies=lambda *a, **k: (logps, torch.zeros_like(logps), None),
+    )  # fmt: skip
+    empty = torch.zeros(len(LENGTHS), 0, dtype=torch.long)
+    inputs = {
+        "prompt_ids": empty, "prompt_mask": empty, "completion_ids": torch.zeros(logps.shape).long(),
+        "completion_mask": n["mask"], "advantages": n["gains"], "old_per_token_logps": n["old"],
+        "ref_per_token_logps": n["reference"], "num_items_in_batch": n["mask"].sum(),
+    }  # fmt: skip
+    return GRPOTrainer._compute_loss(trainer, None, inputs)
+
+
+class _Lists(dict):
+    def __missing__(self, key: str) -> list:
+        self[key] = []
+        return self[key]
+
+
+def _ours(logps: Tensor, n: dict[str, Tensor], config: GRPO) -> Tensor:
+    held = n["mask"].bool()
+    owner = torch.arange(len(LENGTHS)).repeat_interleave(torch.tensor(LENGTHS))
+    pack = SimpleNamespace(owner=owner, advantages=n["gains"][owner])
+    practice = SimpleNamespace(config=config)
+    losses, _ = Practice._policy_gradient(practice, logps[held], n["old"][held], pack)
+    if config.kl_weight:
+        losses = losses + config.kl_weight * objectives.kl(logps[held], n["reference"][held], config.kl)
+    weights = objectives.token_weights(LENGTHS, config.normalise, config.max_tokens)
+    return (losses * torch.tensor(weights, dtype=torch.float64)[owner]).sum()
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.04])
+@pytest.mark.parametrize(
+    ("kind", "level", "high", "settings"),
+    [
+        ("grpo", "token", 0.2, {}),
+        ("dapo", "token", 0.28, {"normalise": "token", "clip_high": 0.28}),
+        ("dr_grpo", "token", 0.2, {"normalise": "fixed", "advantage": "centred"}),
+        ("grpo", "sequence", 0.2, {"ratio": "sequence"}),
+        ("cispo", "token", 1.5, {"ratio": "weight", "clip_high": 0.5, "normalise": "token"}),
+    ],
+    ids=["GRPO", "DAPO", "Dr. GRPO", "GSPO", "CISPO"],
+)
+def test_policy_gradients_are_those_of_trl(kind, level, high, settings, beta) -> None:
+    n = _numbers()
+    logps = n["logps"].requires_grad_()
+    theirs = _theirs(logps, n, kind, level, beta, high)
+    ours = _ours(logps, n, GRPO(max_tokens=LIMIT, kl_weight=beta, **settings))
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+    (wanted,), (found,) = (torch.autograd.grad(loss, logps) for loss in (theirs, ours))
+    torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-5)
+    assert wanted.abs().max() > 0
+
+
+def test_leave_one_out_advantages_are_those_of_trl() -> None:
+    rewards = [1.0, 0.0, 0.5, 0.25]
+    others = [(sum(rewards) - r) / (len(rewards) - 1) for r in rewards]
+    wanted = [r - other for r, other in zip(rewards, others, strict=True)]
+    assert objectives.advantages(rewards, "rloo").tolist() == pytest.approx(wanted)
+
+
+def _pairs_of_trl(logps: Tensor, reference: Tensor, mask: Tensor, kind: str) -> Tensor:
+    """TRL stacks all better responses before all worse ones."""
+    from trl.trainer.dpo_trainer import DPOTrainer
+
+    order = [0, 2, 4, 1, 3, 5]
+    said = {"policy": logps[order] * mask[order], "reference": reference[order] * mask[order]}
+    alone = SimpleNamespace(gather_for_metrics=lambda x: x, device="cpu", gather=lambda x: x)
+    trainer = SimpleNamespace(
+        model=SimpleNamespace(training=False, is_gradient_checkpointing=False), accelerator=alone,
+        aux_loss_enabled=False, ld_alpha=None,
+        precompute_ref_logps=False, beta=0.3, args=SimpleNamespace(gradient_checkpointing_kwargs=None),
+        ref_model=lambda **k: SimpleNamespace(log_probs=said["reference"]), f_divergence_type="reverse_kl",
+        loss_types=[kind], loss_weights=[1.0], _total_train_tokens=0, label_smoothing=0.1, use_weighting=False,
+        _metrics={"train": _Lists(), "eval": _Lists()},
+    )  # fmt: skip
+    bos = torch.zeros(len(order), 1)
+    shifted = torch.cat([bos, mask[order]], 1)
+    inputs = {"completion_mask": shifted, "input_ids": torch.zeros(shifted.shape).long()}
+
+    def policy(**told):
+        nothing = torch.zeros_like(said["policy"])
+        return SimpleNamespace(
+            log_probs=said["policy"], entropy=nothing, mean_logits=nothing, is_top1=nothing.bool()
+        )
+
+    return DPOTrainer._compute_loss(trainer, policy, inputs, return_outputs=False)
+
+
+@pytest.mark.parametrize(("kind", "per_token"), [("sigmoid", False), ("sigmoid_norm", True)])
+def test_preferences_are_those_of_trl(kind: str, per_token: bool, monkeypatch) -> None:
+    n = _numbers(1)
+    logps = n["logps"].requires_grad_()
+    monkeypatch.setattr("trl.trainer.dpo_trainer.is_peft_model", lambda model: False)
+    theirs = _pairs_of_trl(logps, n["reference"], n["mask"], kind)
+    held = n["mask"].bool()
+    owner = torch.arange(len(LENGTHS)).repeat_interleave(torch.tensor(LENGTHS))
+    method = Preferring("", tiny.encoder(tiny.qwen2_vl()), [], DPO(beta=0.3, per_token=per_token))
+    method._reference_logps = lambda pack: n["reference"][held]
+    losses = method.loss(logps[held], SimpleNamespace(owner=owner))
+    ours = losses.sum() / (len(LENGTHS) / 2)
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+    (wanted,), (found,) = (torch.autograd.grad(loss, logps) for loss in (theirs, ours))
+    torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-5)
