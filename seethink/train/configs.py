@@ -10,12 +10,21 @@ from typing import Literal
 class Optimiser:
     """Shared by every training. Defaults suit a pretrained model of billions of parameters.
 
+    vision_, projector_, language_learning_rate: of one part; None means learning_rate, 0 freezes it.
+    lora_rank: above 0, low-rank adapters on the language model's layers are trained instead of its weights
+    (Hu et al. 2021), and merged at the end; the other parts then stand still unless they have a rate of
+    their own. lora_alpha: their scale, 2 * rank if not given.
     tokens_per_pack: padded tokens of one forward pass; a group larger than that still goes through, alone.
     save_every: optimiser steps between checkpoints from which a killed run continues.
     bf16: autocast (weights and optimiser states stay fp32); None means on an accelerator, not on a CPU.
     """
 
     learning_rate: float = 1e-6
+    vision_learning_rate: float | None = None
+    projector_learning_rate: float | None = None
+    language_learning_rate: float | None = None
+    lora_rank: int = 0
+    lora_alpha: float | None = None
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
     warmup: float = 0.0
     weight_decay: float = 0.0
@@ -33,8 +42,25 @@ class Optimiser:
             or not 0 <= self.warmup < 1
             or self.tokens_per_pack < 1
             or self.save_every < 1
+            or self.lora_rank < 0
+            or any(rate is not None and rate < 0 for rate in self._own_rates.values())
         ):
             raise ValueError(f"impossible settings: {self}")
+
+    @property
+    def _own_rates(self) -> dict[str, float | None]:
+        return {
+            "vision": self.vision_learning_rate,
+            "projector": self.projector_learning_rate,
+            "language": self.language_learning_rate,
+        }
+
+    def rate(self, part: str | None) -> float:
+        """The learning rate of a part's weights; adapters have that of the language model. 0: frozen."""
+        own = self._own_rates.get(part or "")
+        if own is not None:
+            return own
+        return 0.0 if self.lora_rank and part in ("vision", "projector") else self.learning_rate
 
 
 @dataclass(frozen=True)

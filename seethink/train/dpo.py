@@ -14,7 +14,7 @@ from seethink.families import Encoder
 from seethink.train import objectives
 from seethink.train.configs import DPO
 from seethink.train.groups import Branch, Group, Pack
-from seethink.train.model import load, reference
+from seethink.train.model import Reference, load
 from seethink.train.shared_prefix import Scorer
 from seethink.train.trainer import GroupTrainer, Watch
 from seethink.types import Pair
@@ -27,18 +27,22 @@ def dpo(model: str, pairs: Sequence[Pair], config: DPO, out: Path, watch: Watch 
     """
     scorer, encoder = load(model)
     steps = config.steps or math.ceil(len(pairs) * config.epochs / config.pairs_per_step)
-    return GroupTrainer(scorer, Preferring(model, encoder, pairs, config), config, steps, out, watch).fit()
+    return GroupTrainer(
+        scorer, Preferring(model, scorer, encoder, pairs, config), config, steps, out, watch
+    ).fit()
 
 
 class Preferring:
     """The method of DPO for the trainer. The reference is the model that training began with, pictures
     included."""
 
-    def __init__(self, model: str, encoder: Encoder, pairs: Sequence[Pair], config: DPO) -> None:
-        self.model, self.encoder, self.pairs, self.config = model, encoder, pairs, config
+    def __init__(
+        self, model: str, scorer: Scorer, encoder: Encoder, pairs: Sequence[Pair], config: DPO
+    ) -> None:
+        self.encoder, self.pairs, self.config = encoder, pairs, config
         self.margins: list[Tensor] = []
         self.likelihoods: list[Tensor] = []
-        self._reference: Scorer | None = None
+        self.reference = Reference(model, scorer)
 
     def groups(self, step: int) -> list[Group]:
         self.margins, self.likelihoods = [], []
@@ -55,7 +59,7 @@ class Preferring:
     def loss(self, logps: Tensor, pack: Pack) -> Tensor:
         """Each pair's loss stands at the first token of its better response, the likelihood term at all of
         them; the worse one's own places are zero."""
-        kept = logps - self._reference_logps(pack)
+        kept = logps - self.reference(pack)
         better = pack.owner % 2 == 0
         margins = _margins(kept, pack.owner, self.config.per_token)
         self.margins.append(margins.detach())
@@ -81,12 +85,6 @@ class Preferring:
         order = list(range(len(self.pairs)))
         random.Random(f"{self.config.seed}/{epoch}").shuffle(order)
         return self.pairs[order[place]]
-
-    @torch.no_grad()
-    def _reference_logps(self, pack: Pack) -> Tensor:
-        if self._reference is None:
-            self._reference = reference(self.model, pack.ids.device)
-        return self._reference(pack)
 
 
 def _margins(kept: Tensor, owner: Tensor, per_token: bool) -> Tensor:

@@ -19,7 +19,7 @@ from seethink.formats import by_steps
 from seethink.train import objectives
 from seethink.train.configs import GRPO
 from seethink.train.groups import Branch, Group, Pack
-from seethink.train.model import load, reference
+from seethink.train.model import Reference, load
 from seethink.train.shared_prefix import Scorer
 from seethink.train.trainer import GroupTrainer, Watch, append
 from seethink.types import Rollout, Sampling, Task, begun_answer
@@ -68,7 +68,7 @@ class Practice:
         self.engine = LocalEngine(scorer.model, encoder)
         self.batch: list[Group] = []
         self.tally = Tally()
-        self._reference: Scorer | None = None
+        self.reference = Reference(model, scorer)
 
     def groups(self, step: int) -> list[Group]:
         turn, update = divmod(step, self.config.updates_per_rollout)
@@ -182,10 +182,7 @@ class Practice:
     def _reference_logps(self, pack: Pack, lengths: Sequence[int]) -> Tensor:
         """(N,) log-probabilities under the model that training began with, computed once a rollout."""
         if any(branch.reference is None for branch in pack.branches):
-            if self._reference is None:
-                self._reference = reference(self.model, pack.ids.device)
-            with torch.no_grad():
-                logps = self._reference(pack, self.config.temperature)
+            logps = self.reference(pack, self.config.temperature)
             for branch, fixed in zip(pack.branches, logps.split(lengths), strict=True):
                 branch.reference = fixed
         return torch.cat([branch.reference for branch in pack.branches if branch.reference is not None])

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
@@ -23,6 +24,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from seethink.families import Encoder
 from seethink.train.configs import Optimiser
 from seethink.train.groups import Group, Pack, pack_groups, refuse_media
+from seethink.train.model import merge, prepare
 from seethink.train.shared_prefix import Scorer
 from seethink.types import NotFinite
 
@@ -75,6 +77,7 @@ class GroupTrainer(Trainer):
         self.scorer, self.method, self.config, self.out = scorer, method, config, out
         self.row: dict[str, float | None] = {}
         self.verified = not scorer.family.shared
+        prepare(scorer, config)
         if config.gradient_checkpointing:
             scorer.model.activation_checkpointing_enable({"use_reentrant": False})
         arguments = TrainingArguments(
@@ -116,6 +119,8 @@ class GroupTrainer(Trainer):
         finished = self.out / "checkpoint"
         if not finished.exists():
             self._continue()
+            if self.config.lora_rank:
+                merge(self.scorer.model)
             unfinished = self.out / "checkpoint.part"
             shutil.rmtree(unfinished, ignore_errors=True)
             self._save(str(unfinished))
@@ -132,6 +137,24 @@ class GroupTrainer(Trainer):
 
     def _get_train_sampler(self, *_: Any, **__: Any) -> torch.utils.data.Sampler:
         return torch.utils.data.SequentialSampler(range(self.args.max_steps))
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Weights by the learning rate of their part, and by whether they decay (norms and biases do not)."""
+        if self.optimizer is None:
+            decaying = set(self.get_decay_parameter_names(self.scorer))
+            sorted_out: dict[tuple[float, float], list[Tensor]] = {}
+            for name, parameter in self.scorer.named_parameters():
+                if parameter.requires_grad:
+                    rate = self.config.rate(self.scorer.family.part_of(name.removeprefix("model.")))
+                    decay = self.config.weight_decay if name in decaying else 0.0
+                    sorted_out.setdefault((rate, decay), []).append(parameter)
+            groups = [
+                {"params": params, "lr": rate, "weight_decay": decay}
+                for (rate, decay), params in sorted_out.items()
+            ]
+            kind, settings = self.get_optimizer_cls_and_kwargs(self.args, self.scorer)
+            self.optimizer = kind(groups, **settings)
+        return self.optimizer
 
     def training_step(self, model: Any, inputs: dict[str, int], num_items_in_batch: Any = None) -> Tensor:
         started = time.monotonic()
@@ -192,14 +215,27 @@ class GroupTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         folder = output_dir or self.args.output_dir
+        if self.config.lora_rank and Path(folder).parent == self.out / "resume":
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            save_file(self._trained(), Path(folder, "trained.safetensors"))
+            return
         inner = {name.removeprefix("model."): value for name, value in (state_dict or {}).items()}
         self.scorer.model.save_pretrained(folder, state_dict=inner or None)
         self.method.encoder.processor.save_pretrained(folder)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         inner = self.scorer.model
+        if self.config.lora_rank:
+            inner.load_state_dict(
+                load_file(Path(resume_from_checkpoint, "trained.safetensors")), strict=False
+            )
+            return
         saved = type(inner).from_pretrained(resume_from_checkpoint, dtype=inner.dtype)
         inner.load_state_dict(saved.state_dict())
+
+    def _trained(self) -> dict[str, Tensor]:
+        named = self.scorer.model.named_parameters()
+        return {name: value.detach().contiguous() for name, value in named if value.requires_grad}
 
 
 class _Journal(TrainerCallback):

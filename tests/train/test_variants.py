@@ -12,6 +12,7 @@ from seethink.train import objectives
 from seethink.train.configs import DPO, GRPO
 from seethink.train.dpo import Preferring
 from seethink.train.grpo import Practice
+from seethink.train.shared_prefix import Scorer
 from tests import tiny
 
 trl = pytest.importorskip("trl", reason="the oracle is a development dependency")
@@ -116,10 +117,12 @@ def _pairs_of_trl(logps: Tensor, reference: Tensor, mask: Tensor, kind: str) -> 
     alone = SimpleNamespace(gather_for_metrics=lambda x: x, device="cpu", gather=lambda x: x)
     trainer = SimpleNamespace(
         model=SimpleNamespace(training=False, is_gradient_checkpointing=False), accelerator=alone,
-        aux_loss_enabled=False, ld_alpha=None,
-        precompute_ref_logps=False, beta=0.3, args=SimpleNamespace(gradient_checkpointing_kwargs=None),
-        ref_model=lambda **k: SimpleNamespace(log_probs=said["reference"]), f_divergence_type="reverse_kl",
-        loss_types=[kind], loss_weights=[1.0], _total_train_tokens=0, label_smoothing=0.1, use_weighting=False,
+        aux_loss_enabled=False, ld_alpha=None, precompute_ref_logps=False, beta=0.3,
+        args=SimpleNamespace(gradient_checkpointing_kwargs=None),
+        ref_model=lambda **k: SimpleNamespace(log_probs=said["reference"]),
+        f_divergence_type="reverse_kl",
+        loss_types=[kind], loss_weights=[1.0], label_smoothing=0.1, use_weighting=False,
+        _total_train_tokens=0,
         _metrics={"train": _Lists(), "eval": _Lists()},
     )  # fmt: skip
     bos = torch.zeros(len(order), 1)
@@ -143,8 +146,9 @@ def test_preferences_are_those_of_trl(kind: str, per_token: bool, monkeypatch) -
     theirs = _pairs_of_trl(logps, n["reference"], n["mask"], kind)
     held = n["mask"].bool()
     owner = torch.arange(len(LENGTHS)).repeat_interleave(torch.tensor(LENGTHS))
-    method = Preferring("", tiny.encoder(tiny.qwen2_vl()), [], DPO(beta=0.3, per_token=per_token))
-    method._reference_logps = lambda pack: n["reference"][held]
+    model = tiny.qwen2_vl()
+    method = Preferring("", Scorer(model), tiny.encoder(model), [], DPO(beta=0.3, per_token=per_token))
+    method.reference = lambda pack: n["reference"][held]
     losses = method.loss(logps[held], SimpleNamespace(owner=owner))
     ours = losses.sum() / (len(LENGTHS) / 2)
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)

@@ -1,0 +1,188 @@
+"""Parts and adapters: what is frozen stands still, what has a rate moves at it, adapters merge into an
+ordinary model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import AutoModelForImageTextToText
+
+from seethink.families import Encoder, family_of
+from seethink.formats import ANSWER_ONLY
+from seethink.sources.handwritten import Pages
+from seethink.train.configs import DPO, GRPO, SFT, Optimiser
+from seethink.train.dpo import Preferring
+from seethink.train.groups import Branch, Group, Pack, pack_groups
+from seethink.train.grpo import Practice
+from seethink.train.model import ADAPTER, Reference, merge, prepare
+from seethink.train.sft import _Copying, sft
+from seethink.train.shared_prefix import Scorer
+from seethink.train.trainer import GroupTrainer
+from seethink.types import Example, Lesson, Pair, Response, Score, Task
+from tests import tiny, vlms
+
+PAGES = Pages(4, "train", seed=5)
+LESSONS = [Lesson(page, ANSWER_ONLY, ANSWER_ONLY.write("", page.answer or "")) for page in PAGES]
+QUICK = SFT(learning_rate=1e-2, schedule="constant", warmup=0.0, lessons_per_step=4, steps=2)
+
+
+def _weights(model) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.named_parameters()}
+
+
+def _moved(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
+    return {name for name, value in before.items() if not torch.equal(after[name], value)}
+
+
+def _stored(folder: Path | str) -> dict[str, Tensor]:
+    return _weights(AutoModelForImageTextToText.from_pretrained(folder))
+
+
+def _trained(folder: Path, config: SFT) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Weights before and after."""
+    base = tiny.saved(folder / "base")
+    before, after = _stored(base), _stored(sft(base, LESSONS, config, folder / "out"))
+    assert before.keys() == after.keys()
+    return before, after
+
+
+@pytest.mark.parametrize("frozen", ["vision", "projector", "language"])
+def test_a_frozen_part_stands_still_and_the_others_move(tmp_path, frozen: str) -> None:
+    before, after = _trained(tmp_path, replace(QUICK, **{f"{frozen}_learning_rate": 0.0}))
+    part_of = family_of(tiny.qwen2_vl().config).part_of
+    parts = {part_of(name) for name in _moved(before, after)}
+    assert parts == {"vision", "projector", "language"} - {frozen}
+
+
+def test_a_part_moves_at_its_own_rate(tmp_path) -> None:
+    model = tiny.qwen2_vl()
+    config = replace(QUICK, vision_learning_rate=3e-5, weight_decay=0.1)
+    method = _Copying(tiny.encoder(model), LESSONS, config)
+    trainer = GroupTrainer(Scorer(model), method, config, 1, tmp_path)
+    groups = trainer.create_optimizer().param_groups
+    part_of = trainer.scorer.family.part_of
+    rates = {id(p): group["lr"] for group in groups for p in group["params"]}
+    assert len(rates) == sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+    for name, parameter in model.named_parameters():
+        assert rates[id(parameter)] == (3e-5 if part_of(name) == "vision" else 1e-2), name
+    decayed = {id(p) for group in groups if group["weight_decay"] for p in group["params"]}
+    assert decayed and all(p.dim() > 1 for p in model.parameters() if id(p) in decayed)
+
+
+def test_freezing_everything_is_refused() -> None:
+    still = {f"{part}_learning_rate": 0.0 for part in ("vision", "projector", "language")}
+    with pytest.raises(ValueError, match="nothing would be trained"):
+        prepare(Scorer(tiny.qwen2_vl()), replace(QUICK, **still))
+
+
+# Adapters ---------------------------------------------------------------------------------------------
+
+
+def test_adapters_train_the_layers_of_the_language_model_alone_and_are_merged(tmp_path) -> None:
+    before, after = _trained(tmp_path, replace(QUICK, lora_rank=4))
+    moved = _moved(before, after)
+    part_of = family_of(tiny.qwen2_vl().config).part_of
+    assert moved and {part_of(name) for name in moved} == {"language"}
+    assert not any(word in name for name in moved for word in ("lm_head", "embed", "norm"))
+
+
+def _filled_adapters(model) -> Scorer:
+    scorer = Scorer(model)
+    prepare(scorer, Optimiser(lora_rank=4))
+    for name, parameter in model.named_parameters():
+        if ADAPTER in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    return scorer
+
+
+def _pack(encoder: Encoder) -> Pack:
+    prompts = encoder.prompts([ANSWER_ONLY.prompt(page) for page in PAGES[:2]])
+    return pack_groups([Group(prompt, [Branch([400, 401, 402])]) for prompt in prompts], 10_000)[0]
+
+
+@torch.no_grad()
+def test_a_merged_model_says_what_it_said_with_its_adapters() -> None:
+    model = tiny.qwen2_vl()
+    pack = _pack(tiny.encoder(model))
+    scorer = _filled_adapters(model)
+    with_adapters = scorer(pack)
+    merge(model)
+    torch.testing.assert_close(scorer(pack), with_adapters, atol=1e-5, rtol=0)
+    assert not any(ADAPTER in name for name, _ in model.named_parameters())
+
+
+def test_a_killed_training_of_adapters_continues_where_it_was(tmp_path) -> None:
+    base = tiny.saved(tmp_path / "base")
+    config = replace(QUICK, lora_rank=2, steps=4, save_every=2)
+    whole = _stored(sft(base, LESSONS, config, tmp_path / "a"))
+
+    def stop(row: dict) -> None:
+        if row["step"] == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sft(base, LESSONS, config, tmp_path / "b", stop)
+    assert (tmp_path / "b" / "resume" / "checkpoint-2" / "trained.safetensors").exists()
+    assert not _moved(whole, _stored(sft(base, LESSONS, config, tmp_path / "b")))
+
+
+def test_the_reference_is_the_model_without_its_adapters_or_else_a_copy(tmp_path) -> None:
+    base = tiny.saved(tmp_path / "base")
+    model = AutoModelForImageTextToText.from_pretrained(base)
+    pack = _pack(tiny.encoder(model))
+    with torch.no_grad():
+        before = Scorer(model)(pack)
+    scorer = _filled_adapters(model)
+    reference = Reference(base, scorer)
+    torch.testing.assert_close(reference(pack), before, atol=1e-5, rtol=0)
+    assert reference.copy is None, "no second model in memory"
+    with torch.no_grad():
+        assert not torch.allclose(scorer(pack), before, atol=1e-3)
+    assert all(p.requires_grad for name, p in model.named_parameters() if ADAPTER in name)
+    model.model.visual.blocks[0].attn.qkv.weight.requires_grad_(True)
+    torch.testing.assert_close(reference(pack), before, atol=1e-5, rtol=0)
+    assert reference.copy is not None
+
+
+# One step in every family -----------------------------------------------------------------------------
+
+
+def variety(example: Example, response: Response) -> Score:
+    return Score(len(set(response.text)) / (1 + len(response.text)))
+
+
+def _method(kind: str, scorer: Scorer, encoder: Encoder, start: str):
+    if kind == "sft":
+        return _Copying(encoder, LESSONS, SFT(lessons_per_step=4)), SFT
+    if kind == "dpo":
+        pairs = [Pair(page, ANSWER_ONLY, "<answer>1</answer>", "I do not know.") for page in PAGES]
+        return Preferring(start, scorer, encoder, pairs, DPO(pairs_per_step=2)), DPO
+    task = Task("variety", PAGES, ANSWER_ONLY, variety)
+    config = GRPO(questions_per_step=2, responses_per_question=3, max_tokens=6)
+    return Practice(start, scorer, encoder, task, config), GRPO
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo", "grpo"])
+@pytest.mark.parametrize("name", vlms.BUILDERS)
+def test_one_step_moves_all_that_has_a_gradient_and_nothing_frozen_in_every_family(
+    tmp_path, name: str, kind: str
+) -> None:
+    model, encoder = vlms.build(name)
+    model.save_pretrained(tmp_path / "base")
+    encoder.processor.save_pretrained(tmp_path / "base")
+    scorer = Scorer(model)
+    method, config = _method(kind, scorer, encoder, str(tmp_path / "base"))
+    settings = config(learning_rate=1e-3, schedule="constant", warmup=0.0, projector_learning_rate=0.0)
+    trainer = GroupTrainer(scorer, method, settings, 1, tmp_path / "out")
+    before, reached = _weights(model), set()
+    for parameter_name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            parameter.register_hook(lambda g, n=parameter_name: reached.add(n) if g.any() else None)
+    trainer.train()
+    moved = _moved(before, _weights(model))
+    assert moved == reached
+    assert {encoder.family.part_of(n) for n in moved} == {"vision", "language"}
