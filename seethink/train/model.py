@@ -31,7 +31,10 @@ def prepare(scorer: Scorer, config: Optimiser) -> None:
         from peft import LoraConfig
 
         alpha = config.lora_alpha or 2 * config.lora_rank
-        model.add_adapter(LoraConfig(r=config.lora_rank, lora_alpha=alpha, target_modules=_linear(scorer)))
+        adapters = LoraConfig(r=config.lora_rank, lora_alpha=alpha, target_modules=_linear(scorer))
+        with torch.random.fork_rng():
+            torch.manual_seed(config.seed)
+            model.add_adapter(adapters)
     for name, parameter in model.named_parameters():
         part = family.part_of(name)
         base = bool(config.lora_rank) and part == "language" and ADAPTER not in name
