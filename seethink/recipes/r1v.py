@@ -30,7 +30,7 @@ def recipe(run: Run) -> None:
     base = run.model(run.scale(tiny="sprout", full="Qwen/Qwen2-VL-2B-Instruct"))
     taught = run.sft("sft", base, run.traces(practice), _sft(run))
     reinforced = run.grpo("grpo", base, practice, _grpo(run))
-    greedy = Sampling(temperature=0.0, max_tokens=run.scale(tiny=112, full=256))
+    greedy = Sampling(temperature=0.0, max_tokens=run.scale(tiny=176, full=256))
     results = {
         name: run.evaluate(f"eval/{name}", model, tests, greedy)
         for name, model in {"base": base, "sft": taught, "grpo": reinforced}.items()
