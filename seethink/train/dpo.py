@@ -6,12 +6,13 @@ import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 import torch
 from torch import Tensor
 
 from seethink.families import Encoder
-from seethink.train import objectives
+from seethink.train import objectives, ranks
 from seethink.train.configs import DPO
 from seethink.train.groups import Branch, Group, Pack
 from seethink.train.model import Reference, load
@@ -47,7 +48,7 @@ class Preferring:
     def groups(self, step: int) -> list[Group]:
         self.margins, self.likelihoods = [], []
         size = self.config.pairs_per_step
-        chosen = [self._pair(i) for i in range(step * size, (step + 1) * size)]
+        chosen = [self._pair(i) for i in ranks.mine(range(step * size, (step + 1) * size))]
         prompts = self.encoder.prompts([pair.format.prompt(pair.example) for pair in chosen])
         groups = []
         for pair, prompt in zip(chosen, prompts, strict=True):
@@ -74,11 +75,10 @@ class Preferring:
         return losses + self.config.nll_weight * nll
 
     def metrics(self) -> dict[str, float | None]:
-        margins = torch.cat(self.margins)
-        known = {"margin": float(margins.mean()), "accuracy": float((margins > 0).float().mean())}
-        if not self.likelihoods:
-            return known
-        return known | {"better_logp": float(torch.cat(self.likelihoods).mean())}
+        margins = ranks.everyone(m for some in self.margins for m in some.tolist())
+        better = ranks.everyone(x for some in self.likelihoods for x in some.tolist())
+        known = {"margin": fmean(margins), "accuracy": fmean(m > 0 for m in margins)}
+        return known | ({"better_logp": fmean(better)} if better else {})
 
     def _pair(self, i: int) -> Pair:
         epoch, place = divmod(i, len(self.pairs))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from seethink.attempt import judge, lesson, record
 from seethink.engines.local import LocalEngine
 from seethink.families import Encoder, Prompt
 from seethink.formats import by_steps
-from seethink.train import objectives
+from seethink.train import objectives, ranks
 from seethink.train.configs import GRPO
 from seethink.train.groups import Branch, Group, Pack
 from seethink.train.model import Reference, load
@@ -104,21 +105,25 @@ class Practice:
         return objectives.clipped_policy_gradient(logps, old, pack.advantages, *clip)
 
     def metrics(self) -> dict[str, float | None]:
-        every = [rollout for group in self.tally.rollouts for rollout in group]
-        judged = [r for r in every if r.score.value is not None]
-        names = dict.fromkeys(name for r in judged for name in r.score.parts)
-        parts = {name: [r.score.parts[name].value for r in judged if name in r.score.parts] for name in names}
+        tally = self.tally
+        every = ranks.everyone(_facts(rollout) for group in tally.rollouts for rollout in group)
+        groups, skipped, unjudged = (
+            sum(ranks.everyone([n])) for n in (len(tally.rollouts), tally.skipped, tally.unjudged)
+        )
+        judged = [fact for fact in every if fact["reward"] is not None]
+        names = dict.fromkeys(name for fact in judged for name in fact["parts"])
+        parts = {name: [f["parts"][name] for f in judged if name in f["parts"]] for name in names}
         return {
-            "reward": _mean([r.score.value for r in judged]),
+            "reward": _mean([fact["reward"] for fact in judged]),
             **{f"reward/{name}": _mean(values) for name, values in parts.items()},
-            "response_tokens": _mean([r.response.n_tokens for r in every]),
-            "skipped_groups": self.tally.skipped / max(1, len(self.tally.rollouts)),
-            "truncated": _mean([r.response.stop == "length" for r in every]),
-            "think_rate": _mean([by_steps(r.response.text) for r in every]),
-            "unjudged": self.tally.unjudged,
-            "refilled_groups": self.tally.refilled,
-            "clipped": _overall(self.tally.clipped),
-            "kl": _overall(self.tally.kl),
+            "response_tokens": _mean([fact["tokens"] for fact in every]),
+            "skipped_groups": skipped / max(1, groups),
+            "truncated": _mean([fact["truncated"] for fact in every]),
+            "think_rate": _mean([fact["by_steps"] for fact in every]),
+            "unjudged": unjudged,
+            "refilled_groups": tally.refilled,
+            "clipped": _overall(tally.clipped),
+            "kl": _overall(tally.kl),
         }
 
     def _roll_out(self, turn: int, step: int) -> list[Group]:
@@ -127,16 +132,16 @@ class Practice:
         n, size = len(self.task.examples), self.config.questions_per_step
         order = [divmod(i, n) for i in range(turn * size, (turn + 1) * size)]
         places = [_shuffled(n, f"{self.config.seed}/{epoch}")[place] for epoch, place in order]
-        prompts, rollouts = self._ask(places, turn, step)
+        prompts, rollouts = self._ask(ranks.mine(places), turn, step)
         groups, self.tally = form_groups(prompts, rollouts, self.config)
         for refill in range(self.config.refills):
             others = [i for i in _shuffled(n, f"{self.config.seed}/{turn}/{refill}") if i not in set(places)]
-            missing = others[: size - len(groups)]
+            missing = others[: size - sum(ranks.everyone([len(groups)]))]
             if not missing:
                 break
             places += missing
-            for kept, new in zip((prompts, rollouts), self._ask(missing, turn, step), strict=True):
-                kept += new
+            more = self._ask(ranks.mine(missing), turn, step)
+            prompts, rollouts = prompts + more[0], rollouts + more[1]
             groups, self.tally = form_groups(prompts, rollouts, self.config)
         self.tally.refilled = len(places) - size
         return self._with_traces(groups, prompts, rollouts)
@@ -159,7 +164,9 @@ class Practice:
         ]
         if self.journal:
             rows = [record(self.task, r, self.media, step + 1) for group in rollouts for r in group]
-            append(self.journal, rows)
+            rows = ranks.everyone(rows)
+            if ranks.number() == 0:
+                append(self.journal, rows)
         return prompts, rollouts
 
     def _with_traces(
@@ -175,8 +182,9 @@ class Practice:
             text = lesson(self.task, example).text.removeprefix(prompt.begun)
             copies.append(Branch(self.encoder.response_ids(text), copied=True))
             by_name.setdefault(example.id, Group(prompt, [], example.id)).branches.append(copies[-1])
+        total = sum(ranks.everyone(copy.n_trained for copy in copies))
         for copy in copies:
-            copy.weight = self.config.nll_weight / sum(branch.n_trained for branch in copies)
+            copy.weight = self.config.nll_weight / total
         return list(by_name.values())
 
     def _reference_logps(self, pack: Pack, lengths: Sequence[int]) -> Tensor:
@@ -205,7 +213,8 @@ def form_groups(
     tally.skipped = len(spread) - sum(spread)
     counted = [group for group, kept in zip(judged, spread, strict=True) if kept or not config.refills]
     lengths = [len(r.response.token_ids) for group in counted for r, _ in group]
-    weights = iter(objectives.token_weights(lengths, config.normalise, config.max_tokens))
+    every = ranks.everyone(lengths)
+    weights = iter(objectives.token_weights(lengths, config.normalise, config.max_tokens, every))
     groups = []
     for prompt, group, kept in zip(prompts, judged, spread, strict=True):
         own = [next(weights) for _ in group] if kept or not config.refills else []
@@ -244,4 +253,19 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _overall(tensors: Sequence[Tensor]) -> float | None:
-    return float(torch.cat(list(tensors)).mean()) if tensors else None
+    """The mean over all tokens of all processes."""
+    sums = ranks.everyone((float(t.sum()), t.numel()) for t in tensors)
+    tokens = sum(n for _, n in sums)
+    return sum(total for total, _ in sums) / tokens if tokens else None
+
+
+def _facts(rollout: Rollout) -> dict[str, Any]:
+    """What the curves need of a rollout, in a form that can be sent to other processes."""
+    response, score = rollout.response, rollout.score
+    return {
+        "reward": score.value,
+        "parts": {name: part.value for name, part in score.parts.items()},
+        "tokens": response.n_tokens,
+        "truncated": response.stop == "length",
+        "by_steps": by_steps(response.text),
+    }

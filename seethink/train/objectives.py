@@ -113,17 +113,21 @@ def preference(margin: Tensor, beta: float, label_smoothing: float = 0.0) -> Ten
     return -(1 - label_smoothing) * agree - label_smoothing * differ
 
 
-def token_weights(lengths_r: Sequence[int], normalise: str, max_tokens: int = 1) -> list[float]:
+def token_weights(
+    lengths_r: Sequence[int], normalise: str, max_tokens: int = 1, of: Sequence[int] | None = None
+) -> list[float]:
     """The weight of each token of every response of an optimiser step, given their trained lengths (R,).
+
+    of: the lengths of all responses of the step, where `lengths_r` are those of one process alone.
 
     "sequence": 1 / (R * own length), GRPO's mean of means; "token": 1 / all tokens, as in DAPO; "fixed":
     1 / (R * max_tokens), so that no response's length matters, as in Dr. GRPO.
     """
-    n = len(lengths_r)
+    every = lengths_r if of is None else of
     if normalise == "token":
-        return [1 / max(1, sum(lengths_r))] * n
+        return [1 / max(1, sum(every))] * len(lengths_r)
     if normalise == "sequence":
-        return [1 / (n * max(1, length)) for length in lengths_r]
+        return [1 / (len(every) * max(1, length)) for length in lengths_r]
     if normalise == "fixed":
-        return [1 / (n * max_tokens)] * n
+        return [1 / (len(every) * max_tokens)] * len(lengths_r)
     raise ValueError(f"normalise is 'sequence', 'token' or 'fixed', not {normalise!r}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import Tensor
 
 from seethink.families import Encoder, Prompt
-from seethink.train import objectives
+from seethink.train import objectives, ranks
 from seethink.train.configs import SFT
 from seethink.train.groups import Branch, Group, Pack
 from seethink.train.model import load
@@ -43,15 +43,16 @@ class _Copying:
 
     def groups(self, step: int) -> list[Group]:
         first = step * self.config.lessons_per_step
-        chosen = [self._lesson(i) for i in range(first, first + self.config.lessons_per_step)]
+        chosen = [self._lesson(i) for i in ranks.mine(range(first, first + self.config.lessons_per_step))]
         prompts = self.encoder.prompts([lesson.format.prompt(lesson.example) for lesson in chosen])
         groups = share(chosen, prompts, self.encoder)
         lengths = [branch.n_trained for group in groups for branch in group.branches]
-        weights = iter(objectives.token_weights(lengths, "token"))
+        every = ranks.everyone(lengths)
+        weights = iter(objectives.token_weights(lengths, "token", of=every))
         for group in groups:
             for branch in group.branches:
                 branch.weight = next(weights)
-        self.tokens = sum(lengths)
+        self.tokens = sum(every)
         return groups
 
     def loss(self, logps: Tensor, pack: Pack) -> Tensor:

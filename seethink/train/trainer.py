@@ -22,11 +22,12 @@ from torch.utils.data import Dataset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from seethink.families import Encoder
+from seethink.train import ranks
 from seethink.train.configs import Optimiser
 from seethink.train.groups import Group, Pack, pack_groups, refuse_media
 from seethink.train.model import merge, prepare
 from seethink.train.shared_prefix import Scorer
-from seethink.types import NotFinite
+from seethink.types import InputError, NotFinite
 
 Watch = Callable[[dict[str, Any]], None]
 
@@ -106,9 +107,10 @@ class GroupTrainer(Trainer):
             model=scorer,
             args=arguments,
             train_dataset=_Steps(steps),
-            data_collator=lambda items: items[0],
             callbacks=[_Journal(self, steps, watch)],
         )
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            raise InputError("sharded models (FSDP, DeepSpeed) are not trained yet; use torchrun alone")
         self.callback_handler.pop_callback(PrinterCallback)
 
     def fit(self) -> Path:
@@ -121,22 +123,30 @@ class GroupTrainer(Trainer):
             self._continue()
             if self.config.lora_rank:
                 merge(self.scorer.model)
-            unfinished = self.out / "checkpoint.part"
-            shutil.rmtree(unfinished, ignore_errors=True)
-            self._save(str(unfinished))
-            os.replace(unfinished, finished)
-        shutil.rmtree(self.out / "resume", ignore_errors=True)
+            if ranks.number() == 0:
+                unfinished = self.out / "checkpoint.part"
+                shutil.rmtree(unfinished, ignore_errors=True)
+                self._save(str(unfinished))
+                os.replace(unfinished, finished)
+            ranks.wait()
+        if ranks.number() == 0:
+            shutil.rmtree(self.out / "resume", ignore_errors=True)
         return finished
 
     def _continue(self) -> None:
+        if ranks.number() == 0:
+            found = last_checkpoint(self.out / "resume")
+            done = int(found.name.split("-")[-1]) if found else 0
+            for journal in ("metrics.jsonl", "attempts.jsonl"):
+                truncate(self.out / journal, done)
+        ranks.wait()
         found = last_checkpoint(self.out / "resume")
-        done = int(found.name.split("-")[-1]) if found else 0
-        for journal in ("metrics.jsonl", "attempts.jsonl"):
-            truncate(self.out / journal, done)
         self.train(resume_from_checkpoint=str(found) if found else None)
 
-    def _get_train_sampler(self, *_: Any, **__: Any) -> torch.utils.data.Sampler:
-        return torch.utils.data.SequentialSampler(range(self.args.max_steps))
+    def get_train_dataloader(self) -> torch.utils.data.DataLoader:
+        """Every process sees every step; what it does of it, the method decides."""
+        assert isinstance(self.train_dataset, _Steps)
+        return torch.utils.data.DataLoader(self.train_dataset, collate_fn=lambda items: items[0])
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Weights by the learning rate of their part, and by whether they decay (norms and biases do not)."""
@@ -164,8 +174,10 @@ class GroupTrainer(Trainer):
         model.train()
         total = torch.zeros((), device=self.args.device)
         for pack in pack_groups(groups, self.config.tokens_per_pack):
-            total += self._backward(model, pack.to(self.args.device), inputs["step"] + 1)
-        self._guard(model, groups, inputs["step"] + 1)
+            total += self._backward(pack.to(self.args.device), inputs["step"] + 1)
+        self._guard(groups, inputs["step"] + 1)
+        ranks.add_gradients(self.scorer.parameters())
+        total = torch.tensor(sum(ranks.everyone([float(total)])))
         self.row = {"loss": float(total), **self.method.metrics(), "seconds": time.monotonic() - started}
         return total
 
@@ -177,9 +189,10 @@ class GroupTrainer(Trainer):
         self.scorer.verify(min(groups, key=lambda group: (not group.prompt.media, group.length)))
         self.verified = True
 
-    def _backward(self, model: Any, pack: Pack, step: int) -> Tensor:
+    def _backward(self, pack: Pack, step: int) -> Tensor:
+        """Through the model itself: a data-parallel wrapper would want every process to make equal calls."""
         with self.compute_loss_context_manager():
-            losses = self.method.loss(model(pack, self._temperature), pack) * pack.weights
+            losses = self.method.loss(self.scorer(pack, self._temperature), pack) * pack.weights
         if not losses.isfinite().all():
             at = int(pack.owner[~losses.isfinite()][0])
             raise NotFinite(
@@ -193,15 +206,15 @@ class GroupTrainer(Trainer):
     def _temperature(self) -> float:
         return getattr(self.config, "temperature", 1.0)
 
-    def _guard(self, model: Any, groups: list[Group], step: int) -> None:
+    def _guard(self, groups: list[Group], step: int) -> None:
         """Raise NotFinite if the step's gradient is not finite, before the optimiser can use it."""
         if self._gradient_is_finite():
             return
         culprits = []
         for group in groups:  # once more, one by one: which of them is it?
-            model.zero_grad()
+            self.scorer.zero_grad()
             for pack in pack_groups([group], self.config.tokens_per_pack):
-                self._backward(model, pack.to(self.args.device), step)
+                self._backward(pack.to(self.args.device), step)
             if not self._gradient_is_finite():
                 culprits.append(group.name)
         named = ", ".join(culprits) or "all questions together"
@@ -247,7 +260,7 @@ class _Journal(TrainerCallback):
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any
     ) -> None:
-        if not logs or "loss" not in logs:
+        if not logs or "loss" not in logs or ranks.number():
             return
         known = {name: float(logs[name]) for name in ("grad_norm", "learning_rate") if name in logs}
         row = {"step": state.global_step, **self.trainer.row, **known}

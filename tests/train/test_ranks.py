@@ -1,0 +1,124 @@
+"""Two processes do what one does: the same weights, the same metrics, whatever each of them holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from seethink.formats import ANSWER_ONLY
+from seethink.sources.handwritten import Pages
+from seethink.train.configs import DPO, GRPO, SFT
+from seethink.types import Example, Lesson, Pair, Response, Score, Task
+from tests import tiny
+
+ROOT = Path(__file__).parents[2]
+PAGES = Pages(5, "train", seed=6)
+TEXTS = [Example(f"text{i}", f"What is 2 + {i}?", answer=str(2 + i), steps=("Add.",)) for i in range(3)]
+MIXED = [*PAGES[:3], *TEXTS, *PAGES[3:]]
+STEADY = dict(learning_rate=1e-3, schedule="constant", warmup=0.0, tokens_per_pack=300, save_every=2)
+CONFIGS = {
+    "sft": SFT(lessons_per_step=5, steps=3, shuffle=False, **STEADY),
+    "dpo": DPO(pairs_per_step=3, steps=3, **STEADY),
+    "grpo": GRPO(questions_per_step=3, responses_per_question=4, steps=6, max_tokens=8, **STEADY),
+    "dapo beside traces": GRPO(
+        questions_per_step=3,
+        responses_per_question=4,
+        steps=2,
+        max_tokens=8,
+        normalise="token",
+        refills=2,
+        overlong_tokens=4,
+        nll_weight=0.5,
+        kl_weight=0.1,
+        **STEADY,
+    ),
+}
+
+
+def paid(example: Example, response: Response) -> Score:
+    return Score(round(len(set(response.text)) / (1 + len(response.text)), 1))
+
+
+def train(name: str, base: str, out: Path) -> None:
+    """What each process runs; imported by the child processes below."""
+    from seethink.train.dpo import dpo
+    from seethink.train.grpo import grpo
+    from seethink.train.sft import sft
+
+    torch.set_num_threads(1)
+    config = CONFIGS[name]
+    if isinstance(config, SFT):
+        texts = [ANSWER_ONLY.write("", example.answer or "") for example in MIXED]
+        lessons = [Lesson(e, ANSWER_ONLY, text) for e, text in zip(MIXED, texts, strict=True)]
+        sft(base, lessons, config, out)
+    elif isinstance(config, DPO):
+        dpo(base, [Pair(e, ANSWER_ONLY, "<answer>1</answer>", "I do not know.") for e in MIXED], config, out)
+    else:
+        grpo(base, Task("variety", MIXED, ANSWER_ONLY, paid), config, out)
+
+
+def _launch(name: str, base: str, out: Path, processes: int) -> subprocess.Popen[str]:
+    code = f"from tests.train.test_ranks import *; train({name!r}, {base!r}, Path({str(out)!r}))"
+    script = out.with_suffix(".py")
+    script.write_text(code)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(processes)]
+    here = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    free = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
+    return subprocess.Popen(
+        [*torchrun, *free, str(script)], cwd=ROOT, env=here, text=True, stderr=subprocess.PIPE
+    )
+
+
+def _rows(out: Path) -> list[dict]:
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in row.items() if k != "seconds" and v is not None} for row in rows]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_two_processes_end_with_the_weights_and_metrics_of_one(tmp_path, name: str) -> None:
+    base = tiny.saved(tmp_path / "base")
+    train(name, base, tmp_path / "one")
+    job = _launch(name, base, tmp_path / "two", 2)
+    _, told = job.communicate(timeout=240)
+    assert job.returncode == 0, told[-2000:]
+    one, two, start = (
+        load_file(folder / "model.safetensors")
+        for folder in (tmp_path / "one/checkpoint", tmp_path / "two/checkpoint", Path(base))
+    )
+    largest = max(float((one[n] - start[n]).abs().max()) for n in start)
+    assert largest > 1e-4, "something was learned"
+    for weight, value in one.items():
+        torch.testing.assert_close(two[weight], value, atol=1e-2 * largest, rtol=0)
+    for mine, wanted in zip(_rows(tmp_path / "two"), _rows(tmp_path / "one"), strict=True):
+        assert mine == pytest.approx(wanted, rel=1e-3, abs=1e-5)
+
+
+def test_a_killed_process_ends_the_job_and_the_next_launch_continues(tmp_path) -> None:
+    base = tiny.saved(tmp_path / "base")
+    train("grpo", base, tmp_path / "one")
+    job = _launch("grpo", base, tmp_path / "two", 2)
+    resume = tmp_path / "two" / "resume"
+    while not list(resume.glob("checkpoint-*/trainer_state.json")):
+        assert job.poll() is None, job.communicate()[1][-2000:]
+        time.sleep(0.02)
+    children = subprocess.run(["pgrep", "-P", str(job.pid)], capture_output=True, text=True, check=True)
+    os.kill(int(children.stdout.split()[-1]), signal.SIGKILL)
+    began = time.monotonic()
+    _, told = job.communicate(timeout=60)
+    assert job.returncode != 0 and time.monotonic() - began < 60
+    assert "SIGKILL" in told
+    again = _launch("grpo", base, tmp_path / "two", 2)
+    _, told = again.communicate(timeout=240)
+    assert again.returncode == 0, told[-2000:]
+    assert [row["step"] for row in _rows(tmp_path / "two")] == list(range(1, CONFIGS["grpo"].steps + 1))
+    for mine, wanted in zip(_rows(tmp_path / "two"), _rows(tmp_path / "one"), strict=True):
+        assert mine == pytest.approx(wanted, rel=1e-3, abs=1e-5)
