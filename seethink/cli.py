@@ -22,7 +22,7 @@ from seethink import formats, recipes, verify
 from seethink.run import Run, Scale
 from seethink.settings import override, unknown
 from seethink.terminal import say, show_plan, show_results
-from seethink.types import GREEDY, Example, InputError, NotFinite, Response, Score, Task
+from seethink.types import GREEDY, Example, InputError, NotFinite, Pair, Response, Score, Task
 
 T = TypeVar("T")
 SETTING = "[FIELD=VALUE]..."
@@ -139,6 +139,12 @@ class OwnData:
         paid = verify.weighted(correct=(judged, 1.0), format=(verify.well_formed, 0.5))
         return Task(self.data.stem, examples, asked, paid)
 
+    def pairs(self) -> tuple[Pair, ...]:
+        """The same for pairs of responses, of which one is better."""
+        from seethink.sources.pairs import read_pairs
+
+        return read_pairs(self.data, formats.by_name(self.format), self.images)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluating(OwnData):
@@ -147,7 +153,12 @@ class Evaluating(OwnData):
 
 @dataclass(frozen=True, kw_only=True)
 class Training(OwnData):
-    method: Annotated[Literal["grpo", "sft"], typer.Argument(help="Reinforcement, or imitation of steps.")]
+    method: Annotated[
+        Literal["grpo", "sft", "dpo"],
+        typer.Argument(
+            help="Reinforcement, imitation of steps, or preference (columns prompt, chosen, rejected)."
+        ),
+    ]
     settings: Annotated[list[str] | None, typer.Argument(metavar=SETTING, help="learning_rate=1e-6")] = None
     config: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Fields as YAML.")] = None
     seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None
@@ -189,23 +200,25 @@ def evaluate(job: Evaluating) -> None:
 @_takes(Training)
 def train(job: Training) -> None:
     """Teach a model on your own questions; leaves an ordinary model folder."""
-    from seethink.train.configs import GRPO, SFT
+    from seethink.train.configs import DPO, GRPO, SFT
 
-    config: Any = {"grpo": GRPO, "sft": SFT}[job.method]()
+    config: Any = {"grpo": GRPO, "sft": SFT, "dpo": DPO}[job.method]()
     if job.config:
         config = override(config, _yaml(job.config), str(job.config))
     if job.seed is not None:
         config = replace(config, seed=job.seed)
     name = f"train-{job.method}"
     run = Run(name, Scale("full"), job.out or Path("runs") / name, config.seed, _of(job.method, job.settings))
-    task = job.task()
+    given: Any = job.pairs() if job.method == "dpo" else job.task()
 
     def recipe(run: Run) -> None:
         model = run.model(job.model)
         if job.method == "grpo":
-            run.grpo("grpo", model, task, config)
+            run.grpo("grpo", model, given, config)
+        elif job.method == "dpo":
+            run.dpo("dpo", model, given, config)
         else:
-            run.sft("sft", model, run.traces(task), config)
+            run.sft("sft", model, run.traces(given), config)
 
     _execute(run, recipe)
     say(run.console, f"checkpoint: {run.out / job.method / 'checkpoint'}")

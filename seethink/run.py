@@ -8,6 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
@@ -20,18 +21,19 @@ from seethink import identity
 from seethink.attempt import lesson
 from seethink.families import resolve
 from seethink.settings import override, parse, unknown
-from seethink.stage import Evaluation, Kind, Model, Stage, alone_in
+from seethink.stage import TRAININGS, Evaluation, Kind, Model, Stage, alone_in
 from seethink.terminal import Progress, say, show_report
-from seethink.types import InputError, Lesson, Sampling, Task
+from seethink.types import InputError, Lesson, Pair, Sampling, Task
 
 if TYPE_CHECKING:
-    from seethink.train.configs import GRPO, SFT
+    from seethink.train.configs import DPO, GRPO, SFT
 
 SCALES = ("smoke", "tiny", "one_gpu", "full")
 TINY = "The model is sprout, which ships with SeeThink: five million parameters. It is tiny, and it errs."
 _FALLS_BACK = {"smoke": "tiny", "one_gpu": "full"}
 _STAGE_NAME = re.compile(r"[a-z0-9_-]+(/[a-z0-9_-]+)*")
 _STATE_EVERY_S = 10.0
+_LOOK_EVERY_S = 0.5
 
 T = TypeVar("T")
 Watch = Callable[[dict[str, Any]], None]
@@ -127,8 +129,15 @@ class Run:
     def execute(self, recipe: Callable[[Run], None]) -> None:
         """Plan, so that a bad word fails before any work; then carry out what is not done yet."""
         self.plan(recipe)
-        with alone_in(self.out):
+        if self.helps:
+            self.console = Console(quiet=True)
+        with nullcontext() if self.helps else alone_in(self.out):
             recipe(self)
+
+    @cached_property
+    def helps(self) -> bool:
+        """Whether this is one of several processes of a launch (`torchrun`), and not the first of them."""
+        return int(os.environ.get("RANK", "0")) > 0
 
     # Verbs -------------------------------------------------------------------------------------------------
 
@@ -192,6 +201,19 @@ class Run:
         self._carry_out(stage, work)
         return Model(key=stage.artefact_key, path=stage.folder / stage.product, base=model.base)
 
+    def dpo(self, name: str, model: Model, pairs: Sequence[Pair], config: DPO) -> Model:
+        """`model` after learning to prefer the better of each pair."""
+        inputs = {"model": model, "pairs": identity.of_sequence(pairs)}
+        stage = self._stage(name, "dpo", "checkpoint", config, inputs, len(pairs))
+
+        def work(out: Path, watch: Watch) -> None:
+            from seethink.train.dpo import dpo
+
+            dpo(str(model.path), pairs, stage.config, out, watch)
+
+        self._carry_out(stage, work)
+        return Model(key=stage.artefact_key, path=stage.folder / stage.product, base=model.base)
+
     def evaluate(self, name: str, model: Model, tasks: Sequence[Task], sampling: Sampling) -> Evaluation:
         """Every attempt of `model` at `tasks` on disk, and its rows of the report; all share one headline."""
         headline = _only_one({task.headline for task in tasks})
@@ -215,7 +237,7 @@ class Run:
 
         The first arm is the base; every arm is tested against every earlier one on the same questions.
         """
-        trained = {n: stage for n, stage in self.stages.items() if stage.kind in ("sft", "grpo")}
+        trained = {n: stage for n, stage in self.stages.items() if stage.kind in TRAININGS}
         headline = _only_one({result.headline for result in results.values()})
         inputs = {
             **{f"arm {arm}": result for arm, result in results.items()},
@@ -264,6 +286,8 @@ class Run:
         """The stage's result, now or from before; None in a dry run or if `only` leaves it out."""
         if self.dry:
             return None
+        if self.helps:
+            return self._help(stage, work)
         status = stage.status()
         if status == "done":
             state = stage.state()
@@ -280,6 +304,17 @@ class Run:
         state = self._work(stage, work)
         say(self.console, f"{stage.name}: done, {state['seconds']:.0f} s")
         return state["result"]
+
+    def _help(self, stage: Stage, work: Work) -> Any:
+        """Train beside the first process, and wait for whatever it does alone."""
+        chosen = not self.only or stage.name in self.only
+        if chosen and stage.kind in TRAININGS and stage.status() != "done":
+            work(stage.folder, lambda row: None)
+        while stage.status() != "done":
+            if not chosen:
+                return None
+            time.sleep(_LOOK_EVERY_S)
+        return stage.state()["result"]
 
     def _work(self, stage: Stage, work: Work) -> dict[str, Any]:
         """Do it. The seconds of all processes that worked on it add up, a killed one's too."""

@@ -21,7 +21,8 @@ from typing import Any, Literal
 from seethink import __version__, identity
 from seethink.types import InputError
 
-Kind = Literal["make", "sft", "grpo", "evaluate", "compare"]
+Kind = Literal["make", "sft", "dpo", "grpo", "evaluate", "compare"]
+TRAININGS: tuple[Kind, ...] = ("sft", "dpo", "grpo")
 Status = Literal["pending", "begun", "done", "changed"]
 
 _PART = "stage.json.part"

@@ -87,10 +87,13 @@ def derived(stage: Stage) -> dict[str, str]:
 
 
 def _sft_counts(n_lessons: int, config: Any) -> dict[str, int]:
-    from seethink.train.sft import n_steps
-
-    steps = n_steps(n_lessons, config)
+    steps = config.steps_for(n_lessons)
     return {"optimiser steps": steps, "lessons taught": steps * config.lessons_per_step}
+
+
+def _dpo_counts(n_pairs: int, config: Any) -> dict[str, int]:
+    steps = config.steps_for(n_pairs)
+    return {"optimiser steps": steps, "pairs compared": steps * config.pairs_per_step}
 
 
 def _grpo_counts(n_questions: int, config: Any) -> dict[str, int]:
@@ -108,7 +111,7 @@ def _evaluate_counts(n_questions: int, config: Any) -> dict[str, int]:
     return {"responses": responses, "response tokens, most": responses * config.max_tokens}
 
 
-_COUNTS = {"sft": _sft_counts, "grpo": _grpo_counts, "evaluate": _evaluate_counts}
+_COUNTS = {"sft": _sft_counts, "dpo": _dpo_counts, "grpo": _grpo_counts, "evaluate": _evaluate_counts}
 
 
 def _size(stage: Stage) -> dict[str, str]:

@@ -100,7 +100,7 @@ def installed() -> Iterator[None]:
 def install() -> None:
     """Put the fakes where `seethink.run` looks for the real modules."""
     fakes = {
-        "seethink.train.sft": {"sft": _sft, "n_steps": lambda n, config: config.steps or 3},
+        "seethink.train.sft": {"sft": _sft},
         "seethink.train.model": {"parameters": lambda name: None if "hub" in name else 1_000_000},
         "seethink.train.grpo": {"grpo": _grpo},
         "seethink.engines.local": {"LocalEngine": type("LocalEngine", (), {"load": staticmethod(str)})},

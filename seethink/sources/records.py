@@ -42,7 +42,7 @@ def read(path: Path, images: Path | None = None) -> tuple[Example, ...]:
         examples[example.id] = example
         for picture in example.media:
             if picture.key not in looked_at:
-                _look_at(picture, row)
+                look_at(picture, row)
                 looked_at.add(picture.key)
     return tuple(examples.values())
 
@@ -240,7 +240,7 @@ def to_example(row: Row, dialect: Dialect, folder: Path) -> Example:
     Of a solution with tags, the answer is what stands in `<answer>` and the thought is a step. Raises
     InputError.
     """
-    _check_columns(row, dialect)
+    check_columns(row, dialect)
     told = dialect.tell(row)
     if not isinstance(told.question, str) or not told.question.strip():
         row.refuse("there is no question; it must be a text that is not empty")
@@ -250,7 +250,7 @@ def to_example(row: Row, dialect: Dialect, folder: Path) -> Example:
         row.refuse(
             f"a step or the answer holds one of {' '.join(TAGS)}, which only the format may write; remove it"
         )
-    pictures = _pictures(row, folder)
+    pictures = pictures_of(row, folder)
     marks = MEDIA_MARK.findall(told.question)
     if marks and (len(marks) != len(pictures) or "video" in marks):
         marked = " ".join(f"<{mark}>" for mark in marks)
@@ -269,7 +269,7 @@ def to_example(row: Row, dialect: Dialect, folder: Path) -> Example:
     )
 
 
-def _check_columns(row: Row, dialect: Dialect) -> None:
+def check_columns(row: Row, dialect: Dialect) -> None:
     for column in row.values:
         if column in dialect.columns:
             continue
@@ -320,7 +320,7 @@ def _meta(row: Row, dialect: Dialect) -> dict[str, Any]:
     return kept | (meta if isinstance(meta, dict) else {"meta": meta})
 
 
-def _pictures(row: Row, folder: Path) -> tuple[Image, ...]:
+def pictures_of(row: Row, folder: Path) -> tuple[Image, ...]:
     given = [column for column in ("image", "images") if row.values.get(column) is not None]
     if len(given) > 1:
         row.refuse("both 'image' and 'images' are given; keep one")
@@ -344,7 +344,7 @@ def _picture(row: Row, value: Any, folder: Path) -> Image:
         row.refuse(f"{error}; mend the path, or say in which folder the pictures are", error)
 
 
-def _look_at(picture: Media, row: Row) -> None:
+def look_at(picture: Media, row: Row) -> None:
     """Read the header, and decode what is small or stands inside the data; see `DECODE_BELOW_BYTES`."""
     assert isinstance(picture, Image)
     file = Path(picture.where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -78,6 +79,10 @@ class SFT(Optimiser):
     steps: int | None = None
     shuffle: bool = True
 
+    def steps_for(self, n_lessons: int) -> int:
+        """Optimiser steps of the whole training."""
+        return self.steps or math.ceil(n_lessons * self.epochs / self.lessons_per_step)
+
 
 @dataclass(frozen=True)
 class GRPO(Optimiser):
@@ -143,6 +148,10 @@ class DPO(Optimiser):
     label_smoothing: float = 0.0
     per_token: bool = False
     nll_weight: float = 0.0
+
+    def steps_for(self, n_pairs: int) -> int:
+        """Optimiser steps of the whole training."""
+        return self.steps or math.ceil(n_pairs * self.epochs / self.pairs_per_step)
 
     def __post_init__(self) -> None:
         super().__post_init__()

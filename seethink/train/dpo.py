@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +26,7 @@ def dpo(model: str, pairs: Sequence[Pair], config: DPO, out: Path, watch: Watch 
     Called again on the same `out` after a kill, it continues from its last checkpoint.
     """
     scorer, encoder = load(model)
-    steps = config.steps or math.ceil(len(pairs) * config.epochs / config.pairs_per_step)
+    steps = config.steps_for(len(pairs))
     return GroupTrainer(
         scorer, Preferring(model, scorer, encoder, pairs, config), config, steps, out, watch
     ).fit()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Sequence
 from itertools import groupby
@@ -27,13 +26,8 @@ def sft(
     Called again on the same `out` after a kill, it continues from its last checkpoint.
     """
     scorer, encoder = load(model)
-    steps = n_steps(len(lessons), config)
+    steps = config.steps_for(len(lessons))
     return GroupTrainer(scorer, _Copying(encoder, lessons, config), config, steps, out, watch).fit()
-
-
-def n_steps(n_lessons: int, config: SFT) -> int:
-    """Optimiser steps of the whole training."""
-    return config.steps or math.ceil(n_lessons * config.epochs / config.lessons_per_step)
 
 
 class _Copying:

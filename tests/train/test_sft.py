@@ -19,7 +19,7 @@ from seethink.formats import ANSWER_ONLY, PREFILLED_THINK, THINK_ANSWER
 from seethink.sources.handwritten import Pages
 from seethink.train.configs import SFT
 from seethink.train.groups import Group, pack_groups
-from seethink.train.sft import _Copying, n_steps, sft, share
+from seethink.train.sft import _Copying, sft, share
 from seethink.train.shared_prefix import Scorer
 from seethink.types import Example, Lesson
 from tests import tiny
@@ -133,9 +133,9 @@ def test_every_epoch_teaches_each_lesson_once_in_an_order_that_the_seed_decides(
 
 
 def test_steps_follow_from_epochs_unless_given() -> None:
-    assert n_steps(100, SFT(lessons_per_step=16)) == 7
-    assert n_steps(100, SFT(lessons_per_step=10, epochs=2.5)) == 25
-    assert n_steps(100, SFT(steps=3)) == 3
+    assert SFT(lessons_per_step=16).steps_for(100) == 7
+    assert SFT(lessons_per_step=10, epochs=2.5).steps_for(100) == 25
+    assert SFT(steps=3).steps_for(100) == 3
 
 
 # Training ---------------------------------------------------------------------------------------------
