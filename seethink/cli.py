@@ -155,9 +155,7 @@ class Evaluating(OwnData):
 class Training(OwnData):
     method: Annotated[
         Literal["grpo", "sft", "dpo"],
-        typer.Argument(
-            help="Reinforcement, imitation of steps, or preference (columns prompt, chosen, rejected)."
-        ),
+        typer.Argument(help="Reinforcement, imitation of steps, or preference between two responses."),
     ]
     settings: Annotated[list[str] | None, typer.Argument(metavar=SETTING, help="learning_rate=1e-6")] = None
     config: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Fields as YAML.")] = None

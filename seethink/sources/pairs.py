@@ -16,8 +16,8 @@ PREFERENCES = records.Dialect(
 def read_pairs(path: Path, form: Format, images: Path | None = None) -> tuple[Pair, ...]:
     """Every row of a file as a pair of whole assistant turns, asked in `form`.
 
-    Pictures as in `records.read`; all are opened before this returns. The first fault raises InputError naming
-    file, row and mend.
+    Pictures as in `records.read`; all are opened before this returns. The first fault raises InputError
+    naming file, row and mend.
     """
     path = Path(path)
     folder = Path(images) if images else path if path.is_dir() else path.parent

@@ -48,14 +48,14 @@ def test_rows_become_pairs_with_their_pictures(folder: Path) -> None:
     ],
 )
 def test_a_bad_row_is_refused_with_file_row_and_mend(folder: Path, row: dict, fault: str) -> None:
-    with pytest.raises(InputError, match="my.jsonl") as error:
+    with pytest.raises(InputError, match=r"my\.jsonl") as error:
         read_pairs(lines(folder, GOOD, row), THINK_ANSWER)
     assert fault in str(error.value)
 
 
 def test_a_broken_picture_and_an_empty_file_are_refused(folder: Path) -> None:
     (folder / "b.png").write_bytes(b"no picture")
-    with pytest.raises(InputError, match="row 1: .*b.png cannot be read as a picture"):
+    with pytest.raises(InputError, match=r"row 1: .*b\.png cannot be read as a picture"):
         read_pairs(lines(folder, GOOD | {"image": "b.png"}), THINK_ANSWER)
     with pytest.raises(InputError, match="holds no rows"):
         read_pairs(lines(folder), THINK_ANSWER)
