@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from seethink.media import Frames, Image
 from seethink.types import InputError, Media, Messages, begun_answer
 
 LLAVA_PARTS = {
@@ -117,11 +118,11 @@ class Prompt:
 
 @dataclass
 class _Seen:
-    """Media of a prompt as they were processed: tensors, what stands for each in the text, and whether the
-    processor tells the kinds of tokens."""
+    """Media of a prompt as they were processed: tensors, what stands in the text for each picture and for
+    each clip, and whether the processor tells the kinds of tokens."""
 
     media: dict[str, Any]
-    replacements: list[str]
+    replacements: list[list[str]]
     marked: bool
 
 
@@ -136,15 +137,19 @@ class Encoder:
         self.image_token_id: int = config.image_token_id
         self.media_token_ids = sorted(_media_token_ids(config))
         self.eos_token_id = self._end_of_turn()
+        self.clips = self._places_clips()
 
     def prompts(self, conversations: Sequence[Messages]) -> list[Prompt]:
-        """Media that occur several times are loaded once, and processed once where they stand together.
+        """Media that occur several times are loaded once, and processed once where they stand together. To a
+        family without clips of its own a clip is pictures, each with its time before it.
 
         Raises InputError where a conversation's text itself contains a control token, such as a picture's
         placeholder.
         """
         media = {medium.key: medium for messages in conversations for medium in _media(messages)}
-        loaded = {key: medium.load() for key, medium in media.items()}
+        loaded: dict[str, Any] = {key: medium.load() for key, medium in media.items()}
+        if not self.clips:
+            conversations = [_frame_by_frame(messages, loaded) for messages in conversations]
         seen: dict[tuple[str, ...], _Seen] = {}
         return [self._prompt(messages, loaded, seen) for messages in conversations]
 
@@ -185,16 +190,22 @@ class Encoder:
         self,
         text: str,
         told: Mapping[str, Any],
-        pictures: Sequence[Any],
+        media: Sequence[Any],
         keys: tuple[str, ...],
         seen: dict[tuple[str, ...], _Seen],
     ) -> tuple[list[int], list[int], dict[str, Any]]:
         """(ids, kinds, media tensors) by the processor's own call."""
-        placeholder = getattr(self.processor, "image_token", None)
-        if placeholder and (placed := text.count(placeholder)) != len(pictures):
-            raise InputError(f"the chat template placed {placed} of {len(pictures)} pictures")
-        wanted = {"images": list(pictures)} if pictures else {}
-        if pictures and self.family.shared and not self.family.cross:
+        clips = [medium for medium in media if isinstance(medium, Frames)]
+        pictures = [medium for medium in media if not isinstance(medium, Frames)]
+        for kind, given in (("image", pictures), ("video", clips)):
+            placeholder = getattr(self.processor, f"{kind}_token", None)
+            if placeholder and (placed := text.count(placeholder)) != len(given):
+                raise InputError(f"the chat template placed {placed} of {len(given)} media of kind {kind}")
+        wanted: dict[str, Any] = {"images": pictures} if pictures else {}
+        if clips:
+            wanted["videos"] = [list(clip.pictures) for clip in clips]
+            wanted |= {"do_sample_frames": False, "video_metadata": [_metadata(clip) for clip in clips]}
+        if media and self.family.shared and not self.family.cross:
             wanted["return_text_replacement_offsets"] = True
         out = dict(self.processor(text=[text], return_tensors="pt", **told, **wanted))
         ids = out.pop("input_ids")[0].tolist()
@@ -202,17 +213,26 @@ class Encoder:
         kinds = [out.pop(name, None) for name in ("mm_token_type_ids", "token_type_ids")]
         marked = next((k[0].tolist() for k in kinds if k is not None), [])
         if (offsets := out.pop("text_replacement_offsets", None)) is not None:
-            seen[keys] = _Seen(out, [place["replacement"] for place in offsets[0]], bool(marked))
+            stands = [
+                [p["replacement"] for p in offsets[0] if p["type"] == kind] for kind in ("image", "video")
+            ]
+            seen[keys] = _Seen(out, stands, bool(marked))
         return ids, marked, out
 
     def _again(
         self, text: str, told: Mapping[str, Any], seen: _Seen
     ) -> tuple[list[int], list[int], dict[str, Any]]:
         """The same for another text about the same media: only the text is new."""
-        (expanded,), _ = self.processor.get_text_with_replacements([text], seen.replacements)
+        (expanded,), _ = self.processor.get_text_with_replacements([text], *seen.replacements)
         ids = self.tokenizer(expanded, **told).input_ids
         kinds = self.processor.create_mm_token_type_ids([ids])[0] if seen.marked else []
         return ids, kinds, seen.media
+
+    def _places_clips(self) -> bool:
+        """Whether the chat template has a place for clips that the processor fills."""
+        asked = [{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": "?"}]}]
+        token = getattr(self.processor, "video_token", None)
+        return bool(token) and token in self.processor.apply_chat_template(asked, tokenize=False)
 
     def _end_of_turn(self) -> int:
         """The token with which the chat template closes an assistant's turn; else the tokenizer's own."""
@@ -228,6 +248,33 @@ class Encoder:
 
 def _media(messages: Messages) -> list[Media]:
     return [part[part["type"]] for m in messages for part in m["content"] if part["type"] != "text"]
+
+
+def _frame_by_frame(messages: Messages, loaded: dict[str, Any]) -> Messages:
+    """Clips as pictures with their times; the pictures are added to `loaded`."""
+
+    def unfolded(part: Mapping[str, Any]) -> list[dict[str, Any]]:
+        if part["type"] != "video":
+            return [dict(part)]
+        frames, told = loaded[part["video"].key], []
+        for i, (picture, time_s) in enumerate(zip(frames.pictures, frames.times_s, strict=True)):
+            image = Image.drawn(f"{part['video'].key}/{i}", lambda p=picture: p)
+            loaded[image.key] = picture
+            told += [{"type": "text", "text": f"{time_s:.1f} s: "}, {"type": "image", "image": image}]
+        return told
+
+    return [{**m, "content": [new for part in m["content"] for new in unfolded(part)]} for m in messages]
+
+
+def _metadata(frames: Frames) -> dict[str, Any]:
+    """What processors want to know about a clip whose frames we chose: they count in source frames, here
+    of a millisecond each, so that every frame keeps its time."""
+    return {
+        "total_num_frames": round(1000 * frames.length_s),
+        "fps": 1000,
+        "duration": frames.length_s,
+        "frames_indices": [round(1000 * time_s) for time_s in frames.times_s],
+    }
 
 
 def _bare(messages: Messages) -> Messages:

@@ -1,4 +1,4 @@
-"""Pictures, loaded only when somebody looks at them, and never more than the limits allow."""
+"""Pictures and clips, loaded only when somebody looks at them, and never more than the limits allow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import PIL.Image
 
@@ -77,6 +77,95 @@ class Image:
 
     def __hash__(self) -> int:
         return hash(self.key)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Some frames of a clip of `length_s` seconds: RGB pictures of one size, and at which second each
+    stands."""
+
+    pictures: tuple[PIL.Image.Image, ...]
+    times_s: tuple[float, ...]
+    length_s: float
+
+
+@dataclass(frozen=True)
+class Video:
+    """A clip in a file, of which `count` frames are looked at, evenly spaced; or one `every_s` seconds.
+
+    max_px: frames of more pixels are shrunk as they are decoded. Frames are sought one by one, so a long clip
+    is never in memory as a whole.
+    """
+
+    path: Path
+    count: int = 8
+    every_s: float | None = None
+    max_px: int = 401_408
+    kind: Literal["video"] = "video"
+
+    def __post_init__(self) -> None:
+        if not Path(self.path).is_file():
+            raise InputError(f"there is no clip at {self.path}")
+        if self.count < 1 or (self.every_s is not None and self.every_s <= 0) or self.max_px < 1:
+            raise InputError(f"impossible frames of {self.path}: {self.count}, {self.every_s}, {self.max_px}")
+
+    @property
+    def key(self) -> str:
+        stat = Path(self.path).stat()
+        taken = f"{self.count}:{self.every_s}:{self.max_px}"
+        return f"{Path(self.path).resolve()}:{stat.st_size}:{stat.st_mtime_ns}:{taken}"
+
+    def load(self) -> Frames:
+        """The chosen frames. Raises InputError naming the file, and the second where decoding broke off."""
+        import av
+
+        try:
+            with av.open(str(self.path)) as clip:
+                if not clip.streams.video:
+                    raise InputError(f"{self.path} holds no video stream")
+                stream = clip.streams.video[0]
+                stream.thread_type = "AUTO"
+                return self._taken(clip, stream)
+        except av.FFmpegError as error:
+            raise InputError(f"{self.path} cannot be read as a clip: {error}") from error
+
+    def _taken(self, clip: Any, stream: Any) -> Frames:
+        length_s = _length_s(clip, stream)
+        n = self.count if self.every_s is None else max(1, int(length_s / self.every_s))
+        wanted = [(i + 0.5) * length_s / n for i in range(n)]
+        pictures, times = [], []
+        for time_s in wanted:
+            frame = self._at(clip, stream, time_s)
+            scale = min(1.0, (self.max_px / (frame.width * frame.height)) ** 0.5)
+            size = (max(1, int(frame.width * scale)), max(1, int(frame.height * scale)))
+            pictures.append(frame.to_image(width=size[0], height=size[1]))
+            times.append(round(float(frame.time), 3))
+        return Frames(tuple(pictures), tuple(times), length_s)
+
+    def _at(self, clip: Any, stream: Any, time_s: float) -> Any:
+        """The last frame that begins no later than `time_s`."""
+        import av
+
+        found = None
+        try:
+            clip.seek(int(time_s / stream.time_base), stream=stream)
+            for frame in clip.decode(stream):
+                if found is not None and frame.time > time_s:
+                    break
+                found = frame
+        except av.FFmpegError as error:
+            raise InputError(f"{self.path} breaks off near second {time_s:.1f}: {error}") from error
+        if found is None:
+            raise InputError(f"{self.path} has no frame near second {time_s:.1f}; it was cut short")
+        return found
+
+
+def _length_s(clip: Any, stream: Any) -> float:
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    if clip.duration:
+        return clip.duration / 1_000_000
+    raise InputError(f"{clip.name} does not say how long it is; write it anew with a duration")
 
 
 def keep(image: Image, folder: Path) -> str:

@@ -45,9 +45,10 @@ def tokenizer(**special: str) -> Any:
     )
 
 
-def _template(picture: str) -> str:
-    marks = "<|vision_start|><|image_pad|><|vision_end|>"
-    return tiny.processor().chat_template.replace(marks, picture)
+def _template(picture: str, clip: str = "") -> str:
+    marks = "<|vision_start|><|{}_pad|><|vision_end|>"
+    text = tiny.processor().chat_template
+    return text.replace(marks.format("image"), picture).replace(marks.format("video"), clip)
 
 
 def _text(**changes: Any) -> dict[str, Any]:
@@ -58,15 +59,10 @@ def _marks() -> dict[str, int]:
     return tiny._ids()
 
 
-def _qwen_processor(image: Any, kind: Any, **sizes: Any) -> Any:
-    sized = dict(merge_size=2, temporal_patch_size=2, **sizes)
-    return kind(
-        image_processor=image(size={"shortest_edge": 784, "longest_edge": 100_000}, **sized),
-        tokenizer=tokenizer(),
-        video_processor=hf.Qwen2VLVideoProcessor(
-            size={"shortest_edge": 784, "longest_edge": 100_000}, **sized
-        ),
-        chat_template=_template("<|vision_start|><|image_pad|><|vision_end|>"),
+def qwen2_5_processor() -> Any:
+    like = tiny.processor()
+    return hf.Qwen2_5_VLProcessor(
+        like.image_processor, like.tokenizer, like.video_processor, chat_template=like.chat_template
     )
 
 
@@ -84,7 +80,9 @@ def qwen3_vl() -> tuple[Any, Any]:
         ),
         tokenizer=tokenizer(),
         video_processor=hf.Qwen3VLVideoProcessor(patch_size=16),
-        chat_template=_template("<|vision_start|><|image_pad|><|vision_end|>"),
+        chat_template=tiny.processor().chat_template.replace(
+            "<|vision_start|><|video_pad|><|vision_end|>", "<|video_pad|>"
+        ),
     )
     return hf.Qwen3VLForConditionalGeneration(config), processor
 
@@ -113,7 +111,9 @@ def glm4v() -> tuple[Any, Any]:
         image_processor=hf.Glm4vImageProcessor(size=size),
         tokenizer=words,
         video_processor=hf.Glm4vVideoProcessor(size=size),
-        chat_template=_template("<|begin_of_image|><|image|><|end_of_image|>"),
+        chat_template=_template(
+            "<|begin_of_image|><|image|><|end_of_image|>", "<|begin_of_video|><|video|><|end_of_video|>"
+        ),
     )
     return hf.Glm4vForConditionalGeneration(config), processor
 
@@ -163,7 +163,7 @@ def llava_onevision() -> tuple[Any, Any]:
     processor = hf.LlavaOnevisionProcessor(
         image_processor=hf.LlavaOnevisionImageProcessor(size=SQUARE, image_grid_pinpoints=TILES),
         tokenizer=words, video_processor=hf.LlavaOnevisionVideoProcessor(size=SQUARE), num_image_tokens=16,
-        vision_feature_select_strategy="full", chat_template=_template("<image>"),
+        vision_feature_select_strategy="full", chat_template=_template("<image>", "<video>"),
     )  # fmt: skip
     return hf.LlavaOnevisionForConditionalGeneration(config), processor
 
@@ -183,7 +183,7 @@ def internvl() -> tuple[Any, Any]:
     processor = hf.InternVLProcessor(
         image_processor=hf.GotOcr2ImageProcessor(size=SQUARE, crop_to_patches=True, max_patches=2),
         tokenizer=words, video_processor=hf.InternVLVideoProcessor(size=SQUARE), image_seq_length=4,
-        chat_template=_template("<IMG_CONTEXT>"),
+        chat_template=_template("<IMG_CONTEXT>", "<video>"),
     )  # fmt: skip
     return hf.InternVLForConditionalGeneration(config), processor
 
@@ -221,7 +221,7 @@ def smolvlm() -> tuple[Any, Any]:
     )  # fmt: skip
     edges = dict(size={"longest_edge": 32}, max_image_size={"longest_edge": 16})
     processor = hf.SmolVLMProcessor(
-        hf.SmolVLMImageProcessor(**edges), words, hf.SmolVLMVideoProcessor(), image_seq_len=4,
+        hf.SmolVLMImageProcessor(**edges), words, hf.SmolVLMVideoProcessor(**edges),  image_seq_len=4,
         chat_template=_template("<image>"),
     )  # fmt: skip
     return hf.SmolVLMForConditionalGeneration(config), processor
@@ -304,7 +304,7 @@ def mllama() -> tuple[Any, Any]:
 
 BUILDERS: Mapping[str, Callable[[], tuple[Any, Any]]] = {
     "qwen2_vl": lambda: (tiny.qwen2_vl(), tiny.processor()),
-    "qwen2_5_vl": lambda: (tiny.qwen2_5_vl(), tiny.processor()),
+    "qwen2_5_vl": lambda: (tiny.qwen2_5_vl(), qwen2_5_processor()),
     **{
         build.__name__: build
         for build in (
@@ -323,6 +323,10 @@ BUILDERS: Mapping[str, Callable[[], tuple[Any, Any]]] = {
         )
     },
 }
+
+
+CLIPS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "glm4v", "llava_onevision", "internvl", "smolvlm")
+"""Families with clips of their own."""
 
 
 def build(name: str) -> tuple[Any, Encoder]:

@@ -1,0 +1,153 @@
+"""Clips: frames at their times, never the whole in memory; native where a family has them, else pictures."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy
+import PIL.Image
+import pytest
+import torch
+
+from seethink.formats import ANSWER_ONLY
+from seethink.media import Frames, Video
+from seethink.sources.handwritten import Pages
+from seethink.train.groups import Branch, Group, pack_groups
+from seethink.train.shared_prefix import Scorer
+from seethink.types import Example, InputError
+from tests import vlms
+from tests.test_families import _gradients, _ordinary
+
+RATE, SECONDS = 10, 6
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six seconds; frame i is grey of lightness 4 i."""
+    path = tmp_path_factory.mktemp("clips") / "grey.mp4"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("mpeg4", rate=RATE)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.time_base = Fraction(1, RATE)
+        for i in range(RATE * SECONDS):
+            grey = numpy.full((48, 64, 3), 4 * i, dtype=numpy.uint8)
+            for packet in stream.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")):
+                out.mux(packet)
+        for packet in stream.encode():
+            out.mux(packet)
+    return path
+
+
+def _lightness(picture: PIL.Image.Image) -> float:
+    return float(numpy.asarray(picture).mean())
+
+
+def test_frames_are_evenly_spaced_and_stand_at_their_times(clip: Path) -> None:
+    frames = Video(clip, count=4).load()
+    assert frames.length_s == pytest.approx(SECONDS)
+    assert frames.times_s == pytest.approx([0.7, 2.2, 3.7, 5.2], abs=0.11)
+    for picture, time_s in zip(frames.pictures, frames.times_s, strict=True):
+        assert picture.size == (64, 48) and picture.mode == "RGB"
+        assert _lightness(picture) == pytest.approx(4 * RATE * time_s, abs=4)
+
+
+def test_one_frame_every_so_many_seconds_and_no_more_pixels_than_allowed(clip: Path) -> None:
+    frames = Video(clip, every_s=2.0, max_px=768).load()
+    assert len(frames.pictures) == 3
+    assert all(picture.size == (32, 24) for picture in frames.pictures)
+
+
+def test_equal_clips_have_equal_keys_and_other_frames_another(clip: Path) -> None:
+    assert Video(clip).key == Video(clip).key != Video(clip, count=3).key
+
+
+def test_what_is_no_clip_is_refused_with_its_name(clip: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no clip at"):
+        Video(tmp_path / "none.mp4")
+    (tmp_path / "text.mp4").write_text("no clip")
+    with pytest.raises(InputError, match=r"text\.mp4 cannot be read as a clip"):
+        Video(tmp_path / "text.mp4").load()
+    with pytest.raises(InputError, match="impossible frames"):
+        Video(clip, count=0)
+
+
+def test_a_clip_with_a_broken_end_is_refused_with_the_second(clip: Path, tmp_path: Path) -> None:
+    """Its header still promises six seconds; the frames of the last are zeros."""
+    cut = tmp_path / "cut.mp4"
+    data = bytearray(clip.read_bytes())
+    begin = data.index(b"mdat") + 4
+    half = begin + (len(data) - begin) // 4
+    data[half:-2000] = bytes(len(data) - 2000 - half)
+    cut.write_bytes(data)
+    with pytest.raises(InputError, match=r"cut\.mp4 .*near second"):
+        Video(cut).load()
+
+
+def _groups(encoder, clip: Path) -> list[Group]:
+    """A question about a clip, one about a page, and one in text alone."""
+    asked = [
+        Example("clip", "What happens in <video> here?", (Video(clip, count=4),)),
+        replace(Pages(1, "test")[0], id="page"),
+        Example("text", "What is 2 + 2?"),
+    ]
+    prompts = encoder.prompts([ANSWER_ONLY.prompt(example) for example in asked])
+    generator = torch.Generator().manual_seed(1)
+    return [
+        Group(
+            prompt,
+            [
+                Branch(torch.randint(300, 2000, (n,), generator=generator).tolist(), weight=0.1 * n)
+                for n in (9, 5, 7)
+            ],
+            example.id,
+        )
+        for prompt, example in zip(prompts, asked, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("name", vlms.BUILDERS)
+def test_shared_rows_about_a_clip_equal_ordinary_rows(name: str, clip: Path) -> None:
+    model, encoder = vlms.build(name)
+    groups = _groups(encoder, clip)
+    assert encoder.clips == (name in vlms.CLIPS)
+    full = {group.name: _ordinary(model, encoder, group) for group in groups}
+    sum(
+        b.weight * row.sum() for g in groups for b, row in zip(g.branches, full[g.name], strict=True)
+    ).backward()
+    wanted = _gradients(model)
+    model.zero_grad()
+    scorer = Scorer(model)
+    for pack in pack_groups(groups, 10_000):
+        logps = scorer(pack)
+        (logps * pack.weights).sum().backward()
+        pieces = iter(logps.detach().split([b.n_trained for b in pack.branches]))
+        for group in pack.groups:
+            for row in full[group.name]:
+                torch.testing.assert_close(next(pieces), row.detach(), atol=1e-5, rtol=0)
+    largest = max(float(g.abs().max()) for g in wanted.values())
+    for n, gradient in _gradients(model).items():
+        if not n.endswith("k_proj.bias"):
+            off = (gradient - wanted[n]).abs().max() / (wanted[n].abs().max() + 1e-5 * largest)
+            assert off < 1e-4, (n, float(off))
+
+
+def test_times_reach_the_model_that_tells_them(clip: Path) -> None:
+    _, encoder = vlms.build("qwen3_vl")
+    (prompt,) = encoder.prompts([ANSWER_ONLY.prompt(Example("c", "What?", (Video(clip, count=4),)))])
+    assert re.search("<1.[45] seconds>", encoder.tokenizer.decode(prompt.ids)), "the mean of two frames"
+    _, encoder = vlms.build("qwen2_5_vl")
+    (prompt,) = encoder.prompts([ANSWER_ONLY.prompt(Example("c", "What?", (Video(clip, count=4),)))])
+    assert float(prompt.media["second_per_grid_ts"][0]) == pytest.approx(2 * SECONDS / 4)
+    _, encoder = vlms.build("llava")
+    (prompt,) = encoder.prompts([ANSWER_ONLY.prompt(Example("c", "What?", (Video(clip, count=4),)))])
+    told = encoder.tokenizer.decode(prompt.ids)
+    assert told.index("0.7 s:") < told.index("2.2 s:") < told.index("5.2 s:")
+
+
+def test_a_clip_of_frames_knows_its_length() -> None:
+    frames = Frames((PIL.Image.new("RGB", (8, 8)),), (0.5,), 1.0)
+    assert len(frames.pictures) == len(frames.times_s)
