@@ -15,6 +15,8 @@ class Optimiser:
     lora_rank: above 0, low-rank adapters on the language model's layers are trained instead of its weights
     (Hu et al. 2021), and merged at the end; the other parts then stand still unless they have a rate of
     their own. lora_alpha: their scale, 2 * rank if not given.
+    max_prompt_tokens: a longer prompt (pictures counted) is an error that names its row, or with drop_long is
+    left out and counted. It is never cut: a picture cut in two would be another picture.
     tokens_per_pack: padded tokens of one forward pass; a group larger than that still goes through, alone.
     save_every: optimiser steps between checkpoints from which a killed run continues.
     bf16: autocast (weights and optimiser states stay fp32); None means on an accelerator, not on a CPU.
@@ -31,6 +33,8 @@ class Optimiser:
     weight_decay: float = 0.0
     adam_beta2: float = 0.999
     max_grad_norm: float = 1.0
+    max_prompt_tokens: int | None = None
+    drop_long: bool = False
     tokens_per_pack: int = 16_384
     gradient_checkpointing: bool = False
     bf16: bool | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
 from statistics import fmean
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from seethink.families import Encoder
 from seethink.train import objectives, ranks
 from seethink.train.configs import DPO
-from seethink.train.groups import Branch, Group, Pack
+from seethink.train.groups import Branch, Group, Pack, kept
 from seethink.train.model import Reference, load
 from seethink.train.shared_prefix import Scorer
 from seethink.train.trainer import GroupTrainer, Watch
@@ -42,19 +43,24 @@ class Preferring:
         self.encoder, self.pairs, self.config = encoder, pairs, config
         self.margins: list[Tensor] = []
         self.likelihoods: list[Tensor] = []
+        self.dropped = 0
         self.reference = Reference(model, scorer)
 
     def groups(self, step: int) -> list[Group]:
-        self.margins, self.likelihoods = [], []
         size = self.config.pairs_per_step
         chosen = [self._pair(i) for i in ranks.mine(range(step * size, (step + 1) * size))]
         prompts = self.encoder.prompts([pair.format.prompt(pair.example) for pair in chosen])
-        groups = []
-        for pair, prompt in zip(chosen, prompts, strict=True):
+        short = kept(prompts, [pair.example.id for pair in chosen], self.config)
+        self.dropped = ranks.total(short.count(False))
+        left, groups = size - self.dropped, []
+        for pair, prompt in compress(zip(chosen, prompts, strict=True), short):
             texts = (text.removeprefix(prompt.begun) for text in (pair.better, pair.worse))
-            branches = [Branch(self.encoder.response_ids(text), weight=1 / size) for text in texts]
+            branches = [Branch(self.encoder.response_ids(text), weight=1 / left) for text in texts]
             groups.append(Group(prompt, branches, pair.example.id))
         return groups
+
+    def begin(self) -> None:
+        self.margins, self.likelihoods = [], []
 
     def loss(self, logps: Tensor, pack: Pack) -> Tensor:
         """Each pair's loss stands at the first token of its better response, the likelihood term at all of
@@ -76,7 +82,11 @@ class Preferring:
     def metrics(self) -> dict[str, float | None]:
         margins = ranks.everyone(m for some in self.margins for m in some.tolist())
         better = ranks.everyone(x for some in self.likelihoods for x in some.tolist())
-        known = {"margin": fmean(margins), "accuracy": fmean(m > 0 for m in margins)}
+        known = {
+            "margin": _mean(margins),
+            "accuracy": _mean([m > 0 for m in margins]),
+            "dropped": self.dropped,
+        }
         return known | ({"better_logp": fmean(better)} if better else {})
 
     def _pair(self, i: int) -> Pair:
@@ -84,6 +94,10 @@ class Preferring:
         order = list(range(len(self.pairs)))
         random.Random(f"{self.config.seed}/{epoch}").shuffle(order)
         return self.pairs[order[place]]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return fmean(values) if values else None
 
 
 def _margins(kept: Tensor, owner: Tensor, per_token: bool) -> Tensor:

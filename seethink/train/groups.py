@@ -10,6 +10,8 @@ from torch import Tensor
 
 from seethink.engines.batch import cross_mask, join_media
 from seethink.families import Prompt
+from seethink.train.configs import Optimiser
+from seethink.types import InputError
 
 
 @dataclass
@@ -47,6 +49,27 @@ class Group:
     def length(self) -> int:
         """Tokens of the shared row: P + sum of C_k."""
         return len(self.prompt.ids) + sum(len(branch.ids) for branch in self.branches)
+
+
+def kept(prompts: Sequence[Prompt], names: Sequence[str], config: Optimiser) -> list[bool]:
+    """Which prompts are short enough. Raises InputError for the first that is not, unless it is dropped."""
+    short = [config.max_prompt_tokens is None or len(p.ids) <= config.max_prompt_tokens for p in prompts]
+    if not all(short) and not config.drop_long:
+        at = short.index(False)
+        raise InputError(
+            f"the prompt of {names[at]} has {len(prompts[at].ids):,} tokens, more than max_prompt_tokens="
+            f"{config.max_prompt_tokens}; raise it, make its media smaller, or say drop_long=true"
+        )
+    return short
+
+
+def halves(group: Group) -> list[Group]:
+    """The group with its branches in two halves; a pair, or one branch alone, stays together."""
+    if len(group.branches) <= 2:
+        return [group]
+    half = len(group.branches) // 2
+    parts = (group.branches[:half], group.branches[half:])
+    return [Group(group.prompt, part, group.name) for part in parts]
 
 
 def refuse_media(groups: Sequence[Group], media_token_ids: Sequence[int]) -> None:

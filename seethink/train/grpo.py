@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import compress
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -19,7 +20,7 @@ from seethink.families import Encoder, Prompt
 from seethink.formats import by_steps
 from seethink.train import objectives, ranks
 from seethink.train.configs import GRPO
-from seethink.train.groups import Branch, Group, Pack
+from seethink.train.groups import Branch, Group, Pack, kept
 from seethink.train.model import Reference, load
 from seethink.train.shared_prefix import Scorer
 from seethink.train.trainer import GroupTrainer, Watch, append
@@ -63,6 +64,7 @@ class Practice:
 
     journal: Path | None = None
     media: Path = Path("media")
+    dropped = 0
 
     def __init__(self, model: str, scorer: Scorer, encoder: Encoder, task: Task, config: GRPO) -> None:
         self.model, self.scorer, self.encoder, self.task, self.config = model, scorer, encoder, task, config
@@ -73,10 +75,12 @@ class Practice:
 
     def groups(self, step: int) -> list[Group]:
         turn, update = divmod(step, self.config.updates_per_rollout)
-        self.tally.clipped, self.tally.kl = [], []
         if update == 0:
             self.batch = self._roll_out(turn, step)
         return self.batch
+
+    def begin(self) -> None:
+        self.tally.clipped, self.tally.kl = [], []
 
     def loss(self, logps: Tensor, pack: Pack) -> Tensor:
         """The policy gradient plus kl_weight times KL; of copied traces the likelihood alone.
@@ -107,9 +111,8 @@ class Practice:
     def metrics(self) -> dict[str, float | None]:
         tally = self.tally
         every = ranks.everyone(_facts(rollout) for group in tally.rollouts for rollout in group)
-        groups, skipped, unjudged = (
-            sum(ranks.everyone([n])) for n in (len(tally.rollouts), tally.skipped, tally.unjudged)
-        )
+        counts = (len(tally.rollouts), tally.skipped, tally.unjudged)
+        groups, skipped, unjudged = map(ranks.total, counts)
         judged = [fact for fact in every if fact["reward"] is not None]
         names = dict.fromkeys(name for fact in judged for name in fact["parts"])
         parts = {name: [f["parts"][name] for f in judged if name in f["parts"]] for name in names}
@@ -122,6 +125,7 @@ class Practice:
             "think_rate": _mean([fact["by_steps"] for fact in every]),
             "unjudged": unjudged,
             "refilled_groups": tally.refilled,
+            "dropped": ranks.total(self.dropped),
             "clipped": _overall(tally.clipped),
             "kl": _overall(tally.kl),
         }
@@ -132,11 +136,12 @@ class Practice:
         n, size = len(self.task.examples), self.config.questions_per_step
         order = [divmod(i, n) for i in range(turn * size, (turn + 1) * size)]
         places = [_shuffled(n, f"{self.config.seed}/{epoch}")[place] for epoch, place in order]
+        self.dropped = 0
         prompts, rollouts = self._ask(ranks.mine(places), turn, step)
         groups, self.tally = form_groups(prompts, rollouts, self.config)
         for refill in range(self.config.refills):
             others = [i for i in _shuffled(n, f"{self.config.seed}/{turn}/{refill}") if i not in set(places)]
-            missing = others[: size - sum(ranks.everyone([len(groups)]))]
+            missing = others[: size - ranks.total(len(groups))]
             if not missing:
                 break
             places += missing
@@ -151,6 +156,9 @@ class Practice:
         examples = [self.task.examples[place] for place in places]
         asked = [self.task.format.prompt(example) for example in examples]
         prompts = self.encoder.prompts(asked)
+        short = kept(prompts, [example.id for example in examples], self.config)
+        self.dropped += short.count(False)
+        examples, asked, prompts = (list(compress(some, short)) for some in (examples, asked, prompts))
         sampling = Sampling(
             n=self.config.responses_per_question,
             temperature=self.config.temperature,
@@ -182,7 +190,7 @@ class Practice:
             text = lesson(self.task, example).text.removeprefix(prompt.begun)
             copies.append(Branch(self.encoder.response_ids(text), copied=True))
             by_name.setdefault(example.id, Group(prompt, [], example.id)).branches.append(copies[-1])
-        total = sum(ranks.everyone(copy.n_trained for copy in copies))
+        total = ranks.total(sum(copy.n_trained for copy in copies))
         for copy in copies:
             copy.weight = self.config.nll_weight / total
         return list(by_name.values())
@@ -211,14 +219,14 @@ def form_groups(
     tally.unjudged = sum(map(len, rollouts)) - sum(map(len, judged))
     spread = [len({reward for _, reward in group}) > 1 for group in judged]
     tally.skipped = len(spread) - sum(spread)
-    counted = [group for group, kept in zip(judged, spread, strict=True) if kept or not config.refills]
+    counted = [group for group, uneven in zip(judged, spread, strict=True) if uneven or not config.refills]
     lengths = [len(r.response.token_ids) for group in counted for r, _ in group]
     every = ranks.everyone(lengths)
     weights = iter(objectives.token_weights(lengths, config.normalise, config.max_tokens, every))
     groups = []
-    for prompt, group, kept in zip(prompts, judged, spread, strict=True):
-        own = [next(weights) for _ in group] if kept or not config.refills else []
-        if not kept:
+    for prompt, group, uneven in zip(prompts, judged, spread, strict=True):
+        own = [next(weights) for _ in group] if uneven or not config.refills else []
+        if not uneven:
             continue
         gains = objectives.advantages([reward for _, reward in group], config.advantage).tolist()
         branches = [

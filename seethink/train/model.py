@@ -25,8 +25,12 @@ def load(name: str) -> tuple[Scorer, Encoder]:
 
 
 def prepare(scorer: Scorer, config: Optimiser) -> None:
-    """Add adapters and freeze what `config` says. Raises ValueError where nothing would be trained."""
+    """Add adapters and freeze what `config` says, beside what is frozen already.
+
+    Raises ValueError where nothing would be trained.
+    """
     model, family = scorer.model, scorer.family
+    still = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
     if config.lora_rank and not _adapters(model):
         from peft import LoraConfig
 
@@ -38,7 +42,7 @@ def prepare(scorer: Scorer, config: Optimiser) -> None:
     for name, parameter in model.named_parameters():
         part = family.part_of(name)
         base = bool(config.lora_rank) and part == "language" and ADAPTER not in name
-        parameter.requires_grad_(not base and config.rate(part) > 0)
+        parameter.requires_grad_(name not in still and not base and config.rate(part) > 0)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError("every part is frozen: nothing would be trained")
 

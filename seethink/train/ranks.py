@@ -41,6 +41,11 @@ def everyone(items: Iterable[T]) -> list[T]:
     return [item for some in given for item in some]
 
 
+def total(here: int) -> int:
+    """The sum of what all processes count. Everyone must call it."""
+    return sum(everyone([here]))
+
+
 def wait() -> None:
     """Until everybody is here."""
     if count() > 1:

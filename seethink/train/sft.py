@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import compress, groupby
 from pathlib import Path
 
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch import Tensor
 from seethink.families import Encoder, Prompt
 from seethink.train import objectives, ranks
 from seethink.train.configs import SFT
-from seethink.train.groups import Branch, Group, Pack
+from seethink.train.groups import Branch, Group, Pack, kept
 from seethink.train.model import load
 from seethink.train.trainer import GroupTrainer, Watch
 from seethink.types import Lesson
@@ -33,13 +33,15 @@ def sft(
 class _Copying:
     def __init__(self, encoder: Encoder, lessons: Sequence[Lesson], config: SFT) -> None:
         self.encoder, self.lessons, self.config = encoder, lessons, config
-        self.tokens = 0
+        self.tokens, self.dropped = 0, 0
 
     def groups(self, step: int) -> list[Group]:
         first = step * self.config.lessons_per_step
         chosen = [self._lesson(i) for i in ranks.mine(range(first, first + self.config.lessons_per_step))]
         prompts = self.encoder.prompts([lesson.format.prompt(lesson.example) for lesson in chosen])
-        groups = share(chosen, prompts, self.encoder)
+        short = kept(prompts, [lesson.example.id for lesson in chosen], self.config)
+        self.dropped = ranks.total(short.count(False))
+        groups = share(list(compress(chosen, short)), list(compress(prompts, short)), self.encoder)
         lengths = [branch.n_trained for group in groups for branch in group.branches]
         every = ranks.everyone(lengths)
         weights = iter(objectives.token_weights(lengths, "token", of=every))
@@ -49,11 +51,14 @@ class _Copying:
         self.tokens = sum(every)
         return groups
 
+    def begin(self) -> None:
+        """Nothing is gathered."""
+
     def loss(self, logps: Tensor, pack: Pack) -> Tensor:
         return objectives.nll(logps)
 
     def metrics(self) -> dict[str, float | None]:
-        return {"reply_tokens": self.tokens}
+        return {"reply_tokens": self.tokens, "dropped": self.dropped}
 
     def _lesson(self, i: int) -> Lesson:
         epoch, place = divmod(i, len(self.lessons))

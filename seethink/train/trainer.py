@@ -8,6 +8,7 @@ values that are not finite, and a folder that a killed run continues from.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import time
@@ -24,10 +25,12 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from seethink.families import Encoder
 from seethink.train import ranks
 from seethink.train.configs import Optimiser
-from seethink.train.groups import Group, Pack, pack_groups, refuse_media
+from seethink.train.groups import Group, Pack, halves, pack_groups, refuse_media
 from seethink.train.model import merge, prepare
 from seethink.train.shared_prefix import Scorer
 from seethink.types import InputError, NotFinite
+
+_LOG = logging.getLogger(__name__)
 
 Watch = Callable[[dict[str, Any]], None]
 
@@ -39,6 +42,10 @@ class Method(Protocol):
 
     def groups(self, step: int) -> list[Group]:
         """The groups of optimiser step `step` (from 0), branch weights set; may be empty."""
+        ...
+
+    def begin(self) -> None:
+        """The packs of an update follow: forget what `metrics` gathered of it, if it begins again."""
         ...
 
     def loss(self, logps: Tensor, pack: Pack) -> Tensor:
@@ -78,6 +85,7 @@ class GroupTrainer(Trainer):
         self.scorer, self.method, self.config, self.out = scorer, method, config, out
         self.row: dict[str, float | None] = {}
         self.verified = not scorer.family.shared
+        self.halved = 0
         prepare(scorer, config)
         if config.gradient_checkpointing:
             scorer.model.activation_checkpointing_enable({"use_reentrant": False})
@@ -172,13 +180,12 @@ class GroupTrainer(Trainer):
         refuse_media(groups, self.method.encoder.media_token_ids)
         self._verify(groups)
         model.train()
-        total = torch.zeros((), device=self.args.device)
-        for pack in pack_groups(groups, self.config.tokens_per_pack):
-            total += self._backward(pack.to(self.args.device), inputs["step"] + 1)
+        total = self._accumulate(groups, inputs["step"] + 1)
         self._guard(groups, inputs["step"] + 1)
         ranks.add_gradients(self.scorer.parameters())
         total = torch.tensor(sum(ranks.everyone([float(total)])))
-        self.row = {"loss": float(total), **self.method.metrics(), "seconds": time.monotonic() - started}
+        told = {**self.method.metrics(), "halved": self.halved}
+        self.row = {"loss": float(total), **told, "seconds": time.monotonic() - started}
         return total
 
     def _verify(self, groups: list[Group]) -> None:
@@ -188,6 +195,26 @@ class GroupTrainer(Trainer):
         self.scorer.eval()
         self.scorer.verify(min(groups, key=lambda group: (not group.prompt.media, group.length)))
         self.verified = True
+
+    def _accumulate(self, groups: list[Group], step: int) -> Tensor:
+        """The loss of the step, its gradient left in the model; where memory does not suffice, once more from
+        the beginning, by packs of half the size."""
+        try:
+            return self._by_packs(groups, self.config.tokens_per_pack, step)
+        except torch.OutOfMemoryError:
+            _LOG.warning("step %d: out of memory; once more by packs of half the size", step)
+            self.halved += 1
+            self.scorer.zero_grad()
+            torch.cuda.empty_cache()
+            smaller = [half for group in groups for half in halves(group)]
+            return self._by_packs(smaller, self.config.tokens_per_pack // 2, step)
+
+    def _by_packs(self, groups: list[Group], tokens_per_pack: int, step: int) -> Tensor:
+        self.method.begin()
+        total = torch.zeros((), device=self.args.device)
+        for pack in pack_groups(groups, tokens_per_pack):
+            total += self._backward(pack.to(self.args.device), step)
+        return total
 
     def _backward(self, pack: Pack, step: int) -> Tensor:
         """Through the model itself: a data-parallel wrapper would want every process to make equal calls."""

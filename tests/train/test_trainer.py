@@ -28,6 +28,8 @@ class Copying:
     def __init__(self, spoil=lambda losses, pack: losses) -> None:
         self.spoil, self.encoder = spoil, tiny.encoder(tiny.qwen2_vl())
 
+    def begin(self) -> None: ...
+
     def groups(self, step: int) -> list[Group]:
         examples = list(Pages(3, "train", seed=step % 2))
         prompts = self.encoder.prompts([THINK_ANSWER.prompt(example) for example in examples])
@@ -171,7 +173,8 @@ def test_every_step_has_its_row_and_whoever_watches_sees_it(tmp_path) -> None:
     rows = _rows(tmp_path / "metrics.jsonl")
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
     assert all(
-        row.keys() == {"step", "loss", "mood", "seconds", "grad_norm", "learning_rate"} for row in rows
+        row.keys() == {"step", "loss", "mood", "halved", "seconds", "grad_norm", "learning_rate"}
+        for row in rows
     )
     assert all(row["seconds"] > 0 and row["grad_norm"] > 0 for row in rows)
     assert [row["learning_rate"] for row in rows] == pytest.approx([0, 1e-3, 2e-3 / 3, 1e-3 / 3])

@@ -1,0 +1,171 @@
+"""What goes wrong in a training is named, counted, or mended once; never passed over."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from seethink.formats import ANSWER_ONLY
+from seethink.sources.handwritten import Pages
+from seethink.train.configs import DPO, GRPO, SFT
+from seethink.train.dpo import dpo
+from seethink.train.groups import Branch, Group, halves, pack_groups
+from seethink.train.grpo import grpo
+from seethink.train.sft import _Copying, sft
+from seethink.train.shared_prefix import Scorer
+from seethink.train.trainer import GroupTrainer
+from seethink.types import Example, InputError, Lesson, Pair, Response, Score, Task
+from tests import tiny
+
+PAGES = [*Pages(3, "train", seed=8), Example("text", "What is 2 + 2?", answer="4")]
+LESSONS = [Lesson(page, ANSWER_ONLY, ANSWER_ONLY.write("", page.answer or "")) for page in PAGES]
+PAIRS = [Pair(page, ANSWER_ONLY, "<answer>1</answer>", "I do not know.") for page in PAGES]
+STEADY = dict(learning_rate=1e-3, schedule="constant", warmup=0.0)
+SMALL = GRPO(questions_per_step=4, responses_per_question=3, steps=1, max_tokens=5, **STEADY)
+
+
+def variety(example: Example, response: Response) -> Score:
+    return Score(round(len(set(response.text)) / (1 + len(response.text)), 2))
+
+
+def level(example: Example, response: Response) -> Score:
+    return Score(1.0)
+
+
+def _rows(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+def _train(kind: str, base: str, out: Path, **settings) -> list[dict]:
+    if kind == "sft":
+        sft(base, LESSONS, SFT(lessons_per_step=4, steps=1, **STEADY, **settings), out)
+    elif kind == "dpo":
+        dpo(base, PAIRS, DPO(pairs_per_step=4, steps=1, **STEADY, **settings), out)
+    else:
+        config = GRPO(
+            questions_per_step=4, responses_per_question=3, steps=1, max_tokens=5, **STEADY, **settings
+        )
+        grpo(base, Task("variety", PAGES, ANSWER_ONLY, variety), config, out)
+    return _rows(out)
+
+
+# Memory -----------------------------------------------------------------------------------------------
+
+
+def _breaking(times: int, monkeypatch) -> list[int]:
+    """Passes of `Scorer` after the first fail for want of memory, `times` times; the sizes of all packs."""
+    plain, sizes, broken = Scorer.forward, [], []
+
+    def forward(self, pack, temperature=1.0):
+        sizes.append(pack.ids.numel())
+        if len(sizes) >= 2 and len(broken) < times:
+            broken.append(1)
+            raise torch.OutOfMemoryError("no memory")
+        return plain(self, pack, temperature)
+
+    monkeypatch.setattr(Scorer, "forward", forward)
+    return sizes
+
+
+def _step(tmp_path: Path) -> dict[str, torch.Tensor]:
+    """The gradient of one step on groups of several branches."""
+    model = tiny.qwen2_vl()
+    encoder = tiny.encoder(model)
+    config = SFT(lessons_per_step=4, tokens_per_pack=300, **STEADY)
+    method = _Copying(encoder, LESSONS, config)
+    prompts = encoder.prompts([lesson.format.prompt(lesson.example) for lesson in LESSONS])
+    groups = [
+        Group(prompt, [Branch([400 + k, 401], weight=0.1) for k in range(5)], lesson.example.id)
+        for prompt, lesson in zip(prompts, LESSONS, strict=True)
+    ]
+    method.groups = lambda step: groups
+    trainer = GroupTrainer(Scorer(model), method, config, 1, tmp_path)
+    trainer.verified = True
+    trainer.training_step(trainer.model, {"step": 0})
+    assert trainer.row["halved"] == trainer.halved
+    return {"halved": trainer.halved} | {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+
+
+def test_out_of_memory_halves_the_packs_once_and_changes_no_gradient(tmp_path, monkeypatch, caplog) -> None:
+    wanted = _step(tmp_path / "a")
+    sizes = _breaking(1, monkeypatch)
+    found = _step(tmp_path / "b")
+    assert (wanted.pop("halved"), found.pop("halved")) == (0, 1)
+    assert "out of memory; once more by packs of half the size" in caplog.text
+    assert max(sizes[2:]) < max(sizes[:2])
+    largest = max(float(g.abs().max()) for g in wanted.values())
+    for name, gradient in wanted.items():
+        torch.testing.assert_close(found[name], gradient, atol=1e-5 * largest, rtol=1e-4)
+
+
+def test_out_of_memory_twice_ends_the_training(tmp_path, monkeypatch) -> None:
+    _breaking(2, monkeypatch)
+    with pytest.raises(torch.OutOfMemoryError):
+        _step(tmp_path)
+
+
+def test_a_pair_is_never_cut_in_two() -> None:
+    prompt = tiny.encoder(tiny.qwen2_vl()).prompts([ANSWER_ONLY.prompt(PAGES[3])])[0]
+    branches = [Branch([400 + k]) for k in range(5)]
+    assert [len(half.branches) for half in halves(Group(prompt, branches))] == [2, 3]
+    assert halves(Group(prompt, branches[:2]))[0].branches == branches[:2]
+
+
+# Long prompts -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo", "grpo"])
+def test_a_prompt_beyond_the_limit_is_an_error_that_names_the_row(tmp_path, kind: str) -> None:
+    base = tiny.saved(tmp_path / "base")
+    with pytest.raises(InputError, match=r"tokens, more than max_prompt_tokens=35; .* say drop_long=true"):
+        _train(kind, base, tmp_path / "out", max_prompt_tokens=35)
+    assert not (tmp_path / "out" / "checkpoint").exists()
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo", "grpo"])
+def test_long_prompts_are_dropped_and_counted_when_asked(tmp_path, kind: str) -> None:
+    base = tiny.saved(tmp_path / "base")
+    (row,) = _train(kind, base, tmp_path / "out", max_prompt_tokens=35, drop_long=True)
+    assert row["dropped"] == 3, "the pages; the question in text alone is short"
+    (row,) = _train(kind, base, tmp_path / "all", max_prompt_tokens=3_500)
+    assert row["dropped"] == 0
+
+
+# Nothing to learn from --------------------------------------------------------------------------------
+
+
+def test_a_step_without_any_difference_changes_no_weight(tmp_path) -> None:
+    model = tiny.qwen2_vl()
+    base = tiny.saved(tmp_path / "base", model)
+    config = GRPO(
+        questions_per_step=4, responses_per_question=3, steps=1, max_tokens=5, weight_decay=0.1, **STEADY
+    )
+    out = grpo(base, Task("level", PAGES, ANSWER_ONLY, level), config, tmp_path / "out")
+    after = type(model).from_pretrained(out)
+    for name, value in model.named_parameters():
+        assert torch.equal(value, dict(after.named_parameters())[name]), name
+    assert _rows(tmp_path / "out")[0]["skipped_groups"] == 1
+
+
+def test_an_empty_response_adds_nothing_and_breaks_nothing() -> None:
+    model = tiny.qwen2_vl()
+    prompt = tiny.encoder(model).prompts([ANSWER_ONLY.prompt(PAGES[0])])[0]
+    some = [Branch([400, 401]), Branch([402])]
+    with torch.no_grad():
+        without, with_empty = (
+            Scorer(model)(pack_groups([Group(prompt, branches)], 10_000)[0])
+            for branches in (some, [some[0], Branch([]), some[1]])
+        )
+    torch.testing.assert_close(with_empty, without)
+
+
+def test_a_group_of_one_and_a_score_that_is_no_number_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least two responses"):
+        GRPO(responses_per_question=1)
+    with pytest.raises(ValueError, match="must lie in"):
+        Score(float("nan"))
+    assert replace(GRPO(), responses_per_question=2)
