@@ -47,3 +47,19 @@ def test_every_command_of_the_readme_exists() -> None:
 def test_pages_are_about_this_project_and_no_machine() -> None:
     for page in PAGES:
         assert not re.search(r"/(home|root|work|tmp)/", page.read_text()), page.name
+
+
+def test_the_settings_that_the_training_page_names_exist() -> None:
+    from seethink.settings import override, parse
+    from seethink.train.configs import DPO, GRPO
+
+    page = (ROOT / "docs" / "training.md").read_text()
+    methods = re.findall(r"^\| [^|]+ \| ([^|]*`\w+=[^|]*) \|$", page, re.MULTILINE)
+    assert len(methods) == 7
+    for row in methods:
+        settings = [pair for code in re.findall(r"`([^`]+)`", row) for pair in code.split() if "=" in pair]
+        assert settings and override(GRPO(), dict(map(parse, settings)), "grpo") != GRPO()
+    for field in ("beta", "label_smoothing", "per_token", "nll_weight"):
+        assert field in page and hasattr(DPO(), field)
+    for field in ("max_prompt_tokens", "drop_long", "lora_rank", "tokens_per_pack", "vision_learning_rate"):
+        assert field in page and hasattr(GRPO(), field)

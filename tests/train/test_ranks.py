@@ -122,3 +122,18 @@ def test_a_killed_process_ends_the_job_and_the_next_launch_continues(tmp_path) -
     assert [row["step"] for row in _rows(tmp_path / "two")] == list(range(1, CONFIGS["grpo"].steps + 1))
     for mine, wanted in zip(_rows(tmp_path / "two"), _rows(tmp_path / "one"), strict=True):
         assert mine == pytest.approx(wanted, rel=1e-3, abs=1e-5)
+
+
+def test_a_recipe_is_carried_out_by_two_processes(tmp_path) -> None:
+    out = tmp_path / "run"
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    free = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
+    recipe = ["-m", "seethink", "run", "r1v", "--scale", "smoke", "--out", str(out)]
+    here = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    job = subprocess.run([*torchrun, *free, *recipe], cwd=tmp_path, env=here, capture_output=True, text=True)
+    assert job.returncode == 0, job.stderr[-2000:]
+    assert job.stdout.count("\ngrpo: done") == 1, "one of them speaks"
+    stages = [json.loads(file.read_text()) for file in out.rglob("stage.json")]
+    assert {stage["status"] for stage in stages} == {"done"} and len(stages) == 6
+    assert len(_rows(out / "grpo")) == json.loads((out / "grpo/stage.json").read_text())["config"]["steps"]
+    assert (out / "report.html").exists()
