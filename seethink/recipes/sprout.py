@@ -88,7 +88,8 @@ GRIDS = (*SMALL, (3, 4), (4, 4), (4, 4), (4, 4), (4, 4), (4, 5), (5, 4), (5, 5))
 COURSES = {
     "look": Course(READING, pictures=96, per_picture=1, steps=150, grids=SMALL),
     "reason": Course(REASONING, pictures=32, per_picture=4, steps=1500, grids=GRIDS),
-    "mixed": Course(ANSWERING, pictures=32, per_picture=6, steps=400, grids=GRIDS, learning_rate=5e-4),
+    "practise": Course(REASONING, pictures=32, per_picture=4, steps=600, grids=GRIDS, learning_rate=6e-4),
+    "mixed": Course(ANSWERING, pictures=32, per_picture=6, steps=300, grids=GRIDS, learning_rate=5e-4),
 }
 
 # The seed: tokenizer, processor, random weights -------------------------------------------------------------
