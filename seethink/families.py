@@ -138,6 +138,7 @@ class Encoder:
         self.media_token_ids = sorted(_media_token_ids(config))
         self.eos_token_id = self._end_of_turn()
         self.clips = self._places_clips()
+        self.decoded, self.processed = 0, 0  # media loaded, and calls of the processor, since the beginning
 
     def prompts(self, conversations: Sequence[Messages]) -> list[Prompt]:
         """Media that occur several times are loaded once, and processed once where they stand together. To a
@@ -148,6 +149,7 @@ class Encoder:
         """
         media = {medium.key: medium for messages in conversations for medium in _media(messages)}
         loaded: dict[str, Any] = {key: medium.load() for key, medium in media.items()}
+        self.decoded += len(loaded)
         if not self.clips:
             conversations = [_frame_by_frame(messages, loaded) for messages in conversations]
         seen: dict[tuple[str, ...], _Seen] = {}
@@ -207,6 +209,7 @@ class Encoder:
             wanted |= {"do_sample_frames": False, "video_metadata": [_metadata(clip) for clip in clips]}
         if media and self.family.shared and not self.family.cross:
             wanted["return_text_replacement_offsets"] = True
+        self.processed += 1
         out = dict(self.processor(text=[text], return_tensors="pt", **told, **wanted))
         ids = out.pop("input_ids")[0].tolist()
         out.pop("attention_mask", None)

@@ -175,7 +175,8 @@ class GroupTrainer(Trainer):
         return self.optimizer
 
     def training_step(self, model: Any, inputs: dict[str, int], num_items_in_batch: Any = None) -> Tensor:
-        started = time.monotonic()
+        started, encoder = time.monotonic(), self.method.encoder
+        before = encoder.decoded, encoder.processed
         groups = self.method.groups(inputs["step"])
         refuse_media(groups, self.method.encoder.media_token_ids)
         self._verify(groups)
@@ -184,7 +185,13 @@ class GroupTrainer(Trainer):
         self._guard(groups, inputs["step"] + 1)
         ranks.add_gradients(self.scorer.parameters())
         total = torch.tensor(sum(ranks.everyone([float(total)])))
-        told = {**self.method.metrics(), "halved": self.halved}
+        decoded, processed = encoder.decoded - before[0], encoder.processed - before[1]
+        told = {
+            **self.method.metrics(),
+            "media_decoded": ranks.total(decoded),
+            "processor_calls": ranks.total(processed),
+            "halved": self.halved,
+        }
         self.row = {"loss": float(total), **told, "seconds": time.monotonic() - started}
         return total
 

@@ -169,3 +169,17 @@ def test_a_group_of_one_and_a_score_that_is_no_number_are_refused() -> None:
     with pytest.raises(ValueError, match="must lie in"):
         Score(float("nan"))
     assert replace(GRPO(), responses_per_question=2)
+
+
+# What is done once ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("updates", [1, 2])
+def test_a_picture_is_decoded_and_processed_once_for_all_responses_and_updates(
+    tmp_path, updates: int
+) -> None:
+    base = tiny.saved(tmp_path / "base")
+    rows = _train("grpo", base, tmp_path / "out", updates_per_rollout=updates, save_every=2, kl_weight=0.1)
+    assert len(rows) == updates
+    assert (rows[0]["media_decoded"], rows[0]["processor_calls"]) == (3, 4), "three pages, four questions"
+    assert all((row["media_decoded"], row["processor_calls"]) == (0, 0) for row in rows[1:])
