@@ -2,7 +2,7 @@
 
 source   ours; the shape is Qwen2-VL's (arXiv 2409.12191), with about five million parameters
 claim    none: it exists so that everything here runs at once, offline, on two CPU cores
-needs    tiny: two CPU cores
+needs    tiny: two CPU cores, an hour and a quarter
 differs  Perception comes first, cell by cell. Then steps are learned alone. Only then come the many ways
          of answering that pretrained models have read: at once or by steps, in tags, boxes or prose, obeying
          what was asked only sometimes. So it mostly answers at once even where its steps would be right, and
