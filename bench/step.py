@@ -80,19 +80,25 @@ def ours(base: Path, shape: Shape, steps: int, out: Path) -> tuple[list[float], 
     )  # fmt: skip
     watched = _Watch()
     rows: list[dict[str, Any]] = []
+
+    def watch(row: dict[str, Any]) -> None:
+        watched()
+        rows.append(row)
+
     grpo(
         str(base),
         Task("noise", examples, PLAIN, paid),
         config,
         out,
-        watch=lambda row: (watched(), rows.append(row)),
+        watch=watch,
     )
     return watched.seconds, sum(row["response_tokens"] for row in rows) / len(rows)
 
 
 def trl(base: Path, shape: Shape, steps: int, out: Path) -> tuple[list[float], float]:
     import datasets
-    from trl import GRPOConfig, GRPOTrainer
+    from trl.trainer.grpo_config import GRPOConfig
+    from trl.trainer.grpo_trainer import GRPOTrainer
 
     asked = [{"role": "user", "content": "What is this?"}]
     drawn = pictures(shape, steps)
@@ -117,7 +123,7 @@ def trl(base: Path, shape: Shape, steps: int, out: Path) -> tuple[list[float], f
             if "completions/mean_length" in (logs or {}):
                 rows.append(logs["completions/mean_length"])
 
-    def reward(completions: list[Any], **_: Any) -> list[float]:
+    def reward(completions: list[Any], **_: Any) -> list[float | None]:
         return [variety(completion[0]["content"]) for completion in completions]
 
     trainer = GRPOTrainer(

@@ -118,6 +118,7 @@ class Video:
     def load(self) -> Frames:
         """The chosen frames. Raises InputError naming the file, and the second where decoding broke off."""
         import av
+        from av.error import FFmpegError
 
         try:
             with av.open(str(self.path)) as clip:
@@ -126,7 +127,7 @@ class Video:
                 stream = clip.streams.video[0]
                 stream.thread_type = "AUTO"
                 return self._taken(clip, stream)
-        except av.FFmpegError as error:
+        except FFmpegError as error:
             raise InputError(f"{self.path} cannot be read as a clip: {error}") from error
 
     def _taken(self, clip: Any, stream: Any) -> Frames:
@@ -144,7 +145,7 @@ class Video:
 
     def _at(self, clip: Any, stream: Any, time_s: float) -> Any:
         """The last frame that begins no later than `time_s`."""
-        import av
+        from av.error import FFmpegError
 
         found = None
         try:
@@ -153,7 +154,7 @@ class Video:
                 if found is not None and frame.time > time_s:
                     break
                 found = frame
-        except av.FFmpegError as error:
+        except FFmpegError as error:
             raise InputError(f"{self.path} breaks off near second {time_s:.1f}: {error}") from error
         if found is None:
             raise InputError(f"{self.path} has no frame near second {time_s:.1f}; it was cut short")

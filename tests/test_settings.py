@@ -60,7 +60,9 @@ def test_a_value_of_another_type_is_refused_with_its_place(field, text, expected
 
 
 def test_an_unknown_field_is_answered_with_the_near_ones_and_all():
-    with pytest.raises(InputError, match=r"'lerning_rate'; did you mean learning_rate\? known: .*kl_weight"):
+    with pytest.raises(
+        InputError, match=r"'lerning_rate'; did you mean learning_rate.*\? known: .*kl_weight"
+    ):
         override(GRPO(), {"lerning_rate": "1"}, "grpo")
 
 

@@ -130,7 +130,8 @@ def attend(  # noqa: PLR0913  (transformers' own signature)
     shape, repeats = query.transpose(1, 2).shape, query.shape[1] // key.shape[1]
     query, key, value = (x.transpose(1, 2).flatten(0, 1) for x in (query, key, value))  # (B * L, heads, size)
     q, *shared = (_at(x, branching.tokens) for x in (query, key, value))
-    done = [_sdpa(q, *shared, repeats, scaling, branching.within(sliding_window))[branching.real]]
+    seen = branching.within(sliding_window)
+    done = [_sdpa(q, shared[0], shared[1], repeats, scaling, seen)[branching.real]]
     for batch in branching.batches:
         k, v = (
             torch.cat([prompt.index_select(0, batch.rows), _at(x, batch.tokens)], 1)

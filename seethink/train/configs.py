@@ -27,7 +27,7 @@ class Optimiser:
     projector_learning_rate: float | None = None
     language_learning_rate: float | None = None
     lora_rank: int = 0
-    lora_alpha: float | None = None
+    lora_alpha: int | None = None
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
     warmup: float = 0.0
     weight_decay: float = 0.0

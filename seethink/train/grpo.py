@@ -158,7 +158,8 @@ class Practice:
         prompts = self.encoder.prompts(asked)
         short = kept(prompts, [example.id for example in examples], self.config)
         self.dropped += short.count(False)
-        examples, asked, prompts = (list(compress(some, short)) for some in (examples, asked, prompts))
+        examples, asked = list(compress(examples, short)), list(compress(asked, short))
+        prompts = list(compress(prompts, short))
         sampling = Sampling(
             n=self.config.responses_per_question,
             temperature=self.config.temperature,

@@ -170,7 +170,7 @@ class GroupTrainer(Trainer):
                 {"params": params, "lr": rate, "weight_decay": decay}
                 for (rate, decay), params in sorted_out.items()
             ]
-            kind, settings = self.get_optimizer_cls_and_kwargs(self.args, self.scorer)
+            kind, settings = self.get_optimizer_cls_and_kwargs(self.args)
             self.optimizer = kind(groups, **settings)
         return self.optimizer
 
@@ -261,7 +261,7 @@ class GroupTrainer(Trainer):
         return not gradients or bool(torch.nn.utils.get_total_norm(gradients).isfinite())
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
-        folder = output_dir or self.args.output_dir
+        folder = output_dir or str(self.out)
         if self.config.lora_rank and Path(folder).parent == self.out / "resume":
             Path(folder).mkdir(parents=True, exist_ok=True)
             save_file(self._trained(), Path(folder, "trained.safetensors"))

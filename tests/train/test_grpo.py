@@ -220,6 +220,7 @@ def test_truncated_answers_are_counted(tmp_path) -> None:
     eos = tiny.processor().tokenizer.eos_token_id
     model = tiny.qwen2_vl()
     practice = _practice(model)
+    model.lm_head.bias = torch.nn.Parameter(torch.zeros(2048).index_fill(0, torch.tensor([eos]), -1e4))
     practice.groups(0)
     assert practice.metrics()["truncated"] == 1.0
     model.lm_head.bias = torch.nn.Parameter(torch.zeros(2048).index_fill(0, torch.tensor([eos]), 5.0))
@@ -291,7 +292,7 @@ def test_a_second_update_measures_against_the_policy_that_sampled(tmp_path, monk
 
 
 def test_without_kl_no_reference_is_loaded(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(module, "reference", lambda *_: pytest.fail("a reference was loaded"))
+    monkeypatch.setattr(module.Reference, "__call__", lambda *_: pytest.fail("a reference was asked"))
     assert [row["kl"] for row in _run(tmp_path / "out")] == [None, None]
 
 

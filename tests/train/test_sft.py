@@ -112,7 +112,10 @@ def test_the_loss_is_the_mean_over_all_reply_tokens_of_a_step(tmp_path) -> None:
     branches = [branch for group in method.groups(0) for branch in group.branches]
     assert len({branch.weight for branch in branches}) == 1
     assert sum(branch.weight * branch.n_trained for branch in branches) == pytest.approx(1)
-    assert method.metrics() == {"reply_tokens": sum(branch.n_trained for branch in branches)}
+    assert method.metrics() == {
+        "reply_tokens": sum(branch.n_trained for branch in branches),
+        "dropped": 0,
+    }
 
 
 # What is taught when ----------------------------------------------------------------------------------
