@@ -26,6 +26,8 @@ check: $(VENV)/ready
 bench: $(VENV)/ready
 	$(BIN)/python bench/update.py --prompt 272 --response 64 --group 8
 	$(BIN)/python bench/update.py --prompt 80 --response 200 --group 8
+	$(BIN)/python -m bench.rollout --prompt 272 --response 64 --group 8
+	$(BIN)/python -m bench.step --prompt 272 --response 64 --group 8
 
 docs: $(VENV)/ready
 	$(BIN)/python -m pytest tests/test_docs.py

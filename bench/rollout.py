@@ -1,12 +1,13 @@
 """Sampling G answers to each of B questions about a picture: each prompt computed once and branched, against
-transformers' `generate(num_return_sequences=G)`, which computes every prompt G times.
+transformers' `generate`, told of G answers (it encodes each picture once and computes every prompt G times),
+and given G copies of each prompt and picture, as trainers give them to it.
 
     python -m bench.rollout --prompt 272 --response 64 --group 8
 
-Same model, fp32, same prompts, temperature 1, exactly C tokens an answer (no end of turn is drawn by either).
-The rival at its best: all rows in one batch, cache, pictures encoded once by transformers itself, the same
-attention kernels. Timed runs alternate, after one of each for warming up; the least counts. The ideal counts
-tokens, G (P + C) / (P + G C). The last line is one JSON object.
+Same model, fp32, same prompts, temperature 1, exactly C tokens an answer (no end of turn is drawn by any). The
+rivals at their best: all rows in one batch, with a cache, the same attention kernels. Timed runs alternate,
+after one of each for warming up; the least counts. The ideal counts tokens, G (P + C) / (P + G C). The last
+line is one JSON object.
 """
 
 from __future__ import annotations
@@ -44,15 +45,19 @@ def ours(model: Any, prompts: list[Prompt], shape: Shape) -> int:
     return sum(answer.n_tokens for group in answers for answer in group)
 
 
+def repeated(model: Any, prompts: list[Prompt], shape: Shape) -> int:
+    return generate(model, [prompt for prompt in prompts for _ in range(shape.group)], shape, copies=1)
+
+
 @torch.inference_mode()
-def generate(model: Any, prompts: list[Prompt], shape: Shape) -> int:
+def generate(model: Any, prompts: list[Prompt], shape: Shape, copies: int | None = None) -> int:
     ids = torch.tensor([prompt.ids for prompt in prompts])
     out = model.generate(
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
         mm_token_type_ids=torch.tensor([prompt.kinds for prompt in prompts]),
         **join_media(prompts),
-        num_return_sequences=shape.group,
+        num_return_sequences=copies or shape.group,
         do_sample=True,
         temperature=1.0,
         top_k=0,
@@ -64,7 +69,11 @@ def generate(model: Any, prompts: list[Prompt], shape: Shape) -> int:
     return out[:, ids.shape[1] :].numel()
 
 
-WAYS: dict[str, Callable[[Any, list[Prompt], Shape], int]] = {"ours": ours, "generate": generate}
+WAYS: dict[str, Callable[[Any, list[Prompt], Shape], int]] = {
+    "ours": ours,
+    "generate": generate,
+    "repeated": repeated,
+}
 
 
 def main() -> None:
@@ -89,7 +98,7 @@ def main() -> None:
                 raise SystemExit(f"{name} sampled {tokens} tokens; the comparison would not be fair")
     for name, found in seconds.items():
         print(f"{name:9} {min(found):.2f} s (median {median(found):.2f})")
-    mine, theirs = (min(found) for found in seconds.values())
+    mine, theirs, copied = (min(found) for found in seconds.values())
     line = {
         "name": "rollout",
         "shape": {**asdict(shape), "threads": torch.get_num_threads()},
@@ -97,6 +106,7 @@ def main() -> None:
         "rival_s": theirs,
         "rival": "transformers generate(num_return_sequences=G)",
         "ratio": theirs / mine,
+        "ratio_over_repeated_prompts": copied / mine,
         "ideal": shape.ideal,
         "memory_ratio": None,
         "versions": {
