@@ -4,7 +4,7 @@ and given G copies of each prompt and picture, as trainers give them to it.
 
     python -m bench.rollout --prompt 272 --response 64 --group 8
 
-Same model, fp32, same prompts, temperature 1, exactly C tokens an answer (no end of turn is drawn by any). The
+Same model, fp32, same prompts, temperature 1, exactly C tokens an answer (no end of turn is drawn). The
 rivals at their best: all rows in one batch, with a cache, the same attention kernels. Timed runs alternate,
 after one of each for warming up; the least counts. The ideal counts tokens, G (P + C) / (P + G C). The last
 line is one JSON object.
