@@ -54,7 +54,6 @@ def train(name: str, base: str, out: Path) -> None:
     from seethink.train.grpo import grpo
     from seethink.train.sft import sft
 
-    torch.set_num_threads(1)
     config = CONFIGS[name]
     if isinstance(config, SFT):
         texts = [ANSWER_ONLY.write("", example.answer or "") for example in MIXED]
@@ -71,7 +70,7 @@ def _launch(name: str, base: str, out: Path, processes: int) -> subprocess.Popen
     script = out.with_suffix(".py")
     script.write_text(code)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(processes)]
-    here = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    here = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
     free = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
     return subprocess.Popen(
         [*torchrun, *free, str(script)], cwd=ROOT, env=here, text=True, stderr=subprocess.PIPE
@@ -129,7 +128,7 @@ def test_a_recipe_is_carried_out_by_two_processes(tmp_path) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
     free = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
     recipe = ["-m", "seethink", "run", "r1v", "--scale", "smoke", "--out", str(out)]
-    here = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    here = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
     job = subprocess.run([*torchrun, *free, *recipe], cwd=tmp_path, env=here, capture_output=True, text=True)
     assert job.returncode == 0, job.stderr[-2000:]
     assert job.stdout.count("\ngrpo: done") == 1, "one of them speaks"
