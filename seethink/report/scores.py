@@ -99,8 +99,8 @@ def worth(before: Result, after: Result) -> tuple[float, float, float] | None:
 
     Form is what strict scoring gains beyond lenient scoring. Lenient accuracy is the mean of the accuracies
     by steps and at once, weighted by their shares: mode is what the change of shares gives at the mean
-    advantage of steps over both arms, skill is the rest of the lenient gain. A mode that one arm never uses
-    is taken to be as accurate in it as in the other arm.
+    advantage of steps over both arms, skill is the rest of the lenient gain. A mode that one arm hardly uses
+    (fewer than `ENOUGH` answers) is taken to be as accurate in it as in the other arm.
     """
     strict = _difference(before["value"], after["value"])
     lenient = _difference(before["lenient"]["value"], after["lenient"]["value"])
@@ -109,10 +109,7 @@ def worth(before: Result, after: Result) -> tuple[float, float, float] | None:
         return None
     advantages = []
     for one, other in ((before, after), (after, before)):
-        by_steps, at_once = (
-            one[name] if one[name] is not None else other[name]
-            for name in ("accuracy_by_steps", "accuracy_at_once")
-        )
+        by_steps, at_once = (_accuracy(mode, one, other) for mode in ("by steps", "at once"))
         advantages.append(0.0 if by_steps is None or at_once is None else by_steps - at_once)
     mode = shares * sum(advantages) / 2
     return strict - lenient, mode, lenient - mode
@@ -134,6 +131,13 @@ def _skill(mode: str, before: Result, after: Result) -> str:
         return f"accuracy {mode} cannot be compared, with fewer than {ENOUGH} such answers"
     name = f"accuracy_{mode.replace(' ', '_')}"
     return f"accuracy {mode} {_moved(before[name], after[name])}"
+
+
+def _accuracy(mode: str, result: Result, other: Result) -> float | None:
+    """That of `result` in a mode, or of the other arm where too few answers tell."""
+    name = f"accuracy_{mode.replace(' ', '_')}"
+    told = [r[name] for r in (result, other) if _answers(mode, r) >= ENOUGH and r[name] is not None]
+    return told[0] if told else result[name] if result[name] is not None else other[name]
 
 
 def _answers(mode: str, result: Result) -> int:

@@ -118,3 +118,12 @@ def test_numbers_are_dressed_for_readers():
         "\u22123",
         "—",
     ]
+
+
+def test_one_odd_answer_does_not_decide_how_good_a_mode_is():
+    rare = arm(1 / 400, 0.0, 0.14) | {"n": 400, "unjudged": 0}
+    trained = arm(1.0, 0.36, None) | {"n": 400, "unjudged": 0}
+    form, mode, skill = worth(rare, trained)
+    assert form == pytest.approx(0, abs=1e-9)
+    assert mode == pytest.approx((1 - 1 / 400) * (0.36 - 0.14))
+    assert abs(skill) < 0.002
