@@ -13,20 +13,15 @@ line is one JSON object.
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
 import torch
-import transformers
 
-import seethink
-from bench.update import IMAGE, Shape, build, data
+from bench.update import IMAGE, Shape, build, data, last_line
 from seethink.engines.batch import join_media
 from seethink.engines.local import LocalEngine
 from seethink.families import FAMILIES, Prompt
@@ -99,24 +94,15 @@ def main() -> None:
     for name, found in seconds.items():
         print(f"{name:9} {min(found):.2f} s (median {median(found):.2f})")
     mine, theirs, copied = (min(found) for found in seconds.values())
-    line = {
-        "name": "rollout",
-        "shape": {**asdict(shape), "threads": torch.get_num_threads()},
-        "ours_s": mine,
-        "rival_s": theirs,
-        "rival": "transformers generate(num_return_sequences=G)",
-        "ratio": theirs / mine,
-        "ratio_over_repeated_prompts": copied / mine,
-        "ideal": shape.ideal,
-        "memory_ratio": None,
-        "versions": {
-            "seethink": seethink.__version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-        },
-    }
-    print(json.dumps(line))
+    print(
+        last_line(
+            "rollout",
+            shape,
+            mine,
+            ("transformers generate(num_return_sequences=G)", theirs),
+            {"ratio_over_repeated_prompts": copied / mine},
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -16,13 +16,10 @@ last line is one JSON object.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -31,11 +28,9 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import numpy
 import PIL.Image
-import torch
 import transformers
 
-import seethink
-from bench.update import Shape, build
+from bench.update import Shape, build, last_line
 from seethink.engines.local import pretrained
 from seethink.families import SPROUT
 from seethink.formats import TagFormat
@@ -180,24 +175,7 @@ def main() -> None:
         told = " ".join(f"{s:.2f}" for s in found)
         print(f"{name:5} {median(found):.2f} s a step ({told}), {lengths[name]:.1f} tokens a response")
     mine, theirs = median(seconds["ours"]), median(seconds["trl"])
-    line = {
-        "name": "step",
-        "shape": {**asdict(shape), "threads": torch.get_num_threads()},
-        "ours_s": mine,
-        "rival_s": theirs,
-        "rival": "trl.GRPOTrainer",
-        "ratio": theirs / mine,
-        "ideal": shape.ideal,
-        "memory_ratio": None,
-        "versions": {
-            "seethink": seethink.__version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-            "trl": __import__("trl").__version__,
-        },
-    }
-    print(json.dumps(line))
+    print(last_line("step", shape, mine, ("trl.GRPOTrainer", theirs), {}))
 
 
 if __name__ == "__main__":

@@ -28,16 +28,15 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
-import transformers
 from torch import Tensor
 from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
-import seethink
 from seethink.engines import segments
 from seethink.families import Prompt
 from seethink.train.configs import GRPO
@@ -241,23 +240,25 @@ def report(shape: Shape, runs: int) -> None:
     spared = min(found[rival].busy) / min(mine.busy)
     print(f"{rival_s / ours_s:.2f} times faster, {spared:.2f} times less processor time", end="")
     print(f", {shape.ideal:.2f} times fewer tokens")
+    more = {"memory_ratio": grown["ours"] / grown[rival]}
+    print(last_line("update", shape, ours_s, (rival, rival_s), more))
+
+
+def last_line(name: str, shape: Shape, ours_s: float, rival: tuple[str, float], more: dict[str, Any]) -> str:
+    """The JSON object with which every program here ends; `more` adds to its fields."""
+    versions = {name: version(name) for name in ("seethink", "torch", "transformers", "trl")}
     line = {
-        "name": "update",
-        "shape": {**asdict(shape), "threads": torch.get_num_threads(), "parameters": mine.gradient.numel()},
+        "name": name,
+        "shape": {**asdict(shape), "threads": torch.get_num_threads()},
         "ours_s": ours_s,
-        "rival_s": rival_s,
-        "rival": rival,
-        "ratio": rival_s / ours_s,
+        "rival_s": rival[1],
+        "rival": rival[0],
+        "ratio": rival[1] / ours_s,
         "ideal": shape.ideal,
-        "memory_ratio": grown["ours"] / grown[rival],
-        "versions": {
-            "seethink": seethink.__version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-        },
+        "memory_ratio": None,
+        "versions": {"python": platform.python_version(), **versions},
     }
-    print(json.dumps(line))
+    return json.dumps(line | more)
 
 
 def differences(mine: Measured, other: Measured) -> str:

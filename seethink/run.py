@@ -185,21 +185,7 @@ class Run:
 
             sft(str(model.path), lessons, stage.config, out, watch)
 
-        self._carry_out(stage, work)
-        return Model(key=stage.artefact_key, path=stage.folder / stage.product, base=model.base)
-
-    def grpo(self, name: str, model: Model, task: Task, config: GRPO) -> Model:
-        """`model` after reinforcement on `task`."""
-        inputs = {"model": model, "task": identity.of_task(task)}
-        stage = self._stage(name, "grpo", "checkpoint", config, inputs, len(task.examples))
-
-        def work(out: Path, watch: Watch) -> None:
-            from seethink.train.grpo import grpo
-
-            grpo(str(model.path), task, stage.config, out, self.out / "media", watch)
-
-        self._carry_out(stage, work)
-        return Model(key=stage.artefact_key, path=stage.folder / stage.product, base=model.base)
+        return self._trained(stage, work, model)
 
     def dpo(self, name: str, model: Model, pairs: Sequence[Pair], config: DPO) -> Model:
         """`model` after learning to prefer the better of each pair."""
@@ -211,6 +197,21 @@ class Run:
 
             dpo(str(model.path), pairs, stage.config, out, watch)
 
+        return self._trained(stage, work, model)
+
+    def grpo(self, name: str, model: Model, task: Task, config: GRPO) -> Model:
+        """`model` after reinforcement on `task`."""
+        inputs = {"model": model, "task": identity.of_task(task)}
+        stage = self._stage(name, "grpo", "checkpoint", config, inputs, len(task.examples))
+
+        def work(out: Path, watch: Watch) -> None:
+            from seethink.train.grpo import grpo
+
+            grpo(str(model.path), task, stage.config, out, self.out / "media", watch)
+
+        return self._trained(stage, work, model)
+
+    def _trained(self, stage: Stage, work: Work, model: Model) -> Model:
         self._carry_out(stage, work)
         return Model(key=stage.artefact_key, path=stage.folder / stage.product, base=model.base)
 

@@ -89,9 +89,9 @@ class LocalEngine:
     def _write(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[int]]:
         """Token ids of B * n completions, n of each prompt in a row."""
         self.model.eval()
-        logits, cache, seen, position, media = self._read(prompts)
+        logits, cache, seen, position, cross = self._read(prompts)
         cache.batch_repeat_interleave(sampling.n)
-        last = {name: mask[:, -1:].repeat_interleave(sampling.n, 0) for name, mask in media.items()}
+        last = {name: mask[:, -1:].repeat_interleave(sampling.n, 0) for name, mask in cross.items()}
         logits, seen, position = (x.repeat_interleave(sampling.n, 0) for x in (logits, seen, position))
         luck = _streams(prompts, sampling).to(logits.device)  # (B * n, max_tokens)
         written = torch.full(luck.shape, self.encoder.eos_token_id, device=logits.device)

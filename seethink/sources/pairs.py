@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seethink.sources import records
-from seethink.types import MEDIA_MARK, Example, Format, InputError, Pair
+from seethink.types import Example, Format, Pair
 
 PREFERENCES = records.Dialect(
     "preferences", ("prompt", "chosen", "rejected"), lambda row: records.Told(row.values.get("prompt"), None)
@@ -16,31 +16,19 @@ PREFERENCES = records.Dialect(
 def read_pairs(path: Path, form: Format, images: Path | None = None) -> tuple[Pair, ...]:
     """Every row of a file as a pair of whole assistant turns, asked in `form`.
 
-    Pictures as in `records.read`; all are opened before this returns. The first fault raises InputError
-    naming file, row and mend.
+    Ids and pictures as in `records.read`. The first fault raises InputError naming file, row and mend.
     """
-    path = Path(path)
-    folder = Path(images) if images else path if path.is_dir() else path.parent
-    pairs = tuple(_pair(row, form, folder) for row in records.rows_of(path))
-    if not pairs:
-        raise InputError(f"{path} holds no rows")
-    return pairs
+    rows, folder = records.located(path, images)
+    examples = records.checked(rows, (_asked(row, folder) for row in rows))
+    return tuple(_pair(row, example, form) for row, example in zip(rows, examples, strict=True))
 
 
-def _pair(row: records.Row, form: Format, folder: Path) -> Pair:
+def _asked(row: records.Row, folder: Path) -> Example:
     records.check_columns(row, PREFERENCES)
-    question = row.values.get("prompt")
-    if not isinstance(question, str) or not question.strip():
-        row.refuse("there is no prompt; it must be a text that is not empty")
-    pictures = records.pictures_of(row, folder)
-    if (marks := MEDIA_MARK.findall(question)) and len(marks) != len(pictures):
-        row.refuse(
-            f"the prompt marks {len(marks)} picture(s), but the row has {len(pictures)}; mark all or none"
-        )
-    for picture in pictures:
-        records.look_at(picture, row)
-    given = row.values.get("id")
-    example = Example(f"{row.file.stem}-{row.number}" if given is None else str(given), question, pictures)
+    return records.ask(row, PREFERENCES.tell(row).question, folder)
+
+
+def _pair(row: records.Row, example: Example, form: Format) -> Pair:
     better, worse = (_text(row, column) for column in ("chosen", "rejected"))
     if better == worse:
         row.refuse("chosen and rejected are the same text; nothing can be preferred")

@@ -6,7 +6,7 @@ import difflib
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,22 +27,31 @@ def read(path: Path, images: Path | None = None) -> tuple[Example, ...]:
     returns; the first fault raises InputError naming file, row and mend. Pictures that stand inside a parquet
     file or a saved dataset stay in memory, undecoded.
     """
+    rows, folder = located(path, images)
+    dialect = dialect_of(rows)
+    return checked(rows, (to_example(row, dialect, folder) for row in rows))
+
+
+def located(path: Path, images: Path | None) -> tuple[list[Row], Path]:
+    """The rows of a file, and the folder that their pictures' paths begin at."""
     path = Path(path)
     rows = list(rows_of(path))
     if not rows:
         raise InputError(f"{path} holds no rows")
-    folder = Path(images) if images else path if path.is_dir() else path.parent
-    dialect = dialect_of(rows)
+    return rows, Path(images) if images else path if path.is_dir() else path.parent
+
+
+def checked(rows: Iterable[Row], made: Iterable[Example]) -> tuple[Example, ...]:
+    """The rows' examples, if no id comes twice and every picture can be opened; each is opened once."""
     examples: dict[str, Example] = {}
     looked_at: set[str] = set()
-    for row in rows:
-        example = to_example(row, dialect, folder)
+    for row, example in zip(rows, made, strict=True):
         if example.id in examples:
             row.refuse(f"the id {example.id!r} was used before; make ids differ or leave the column out")
         examples[example.id] = example
         for picture in example.media:
             if picture.key not in looked_at:
-                look_at(picture, row)
+                _look_at(picture, row)
                 looked_at.add(picture.key)
     return tuple(examples.values())
 
@@ -242,31 +251,35 @@ def to_example(row: Row, dialect: Dialect, folder: Path) -> Example:
     """
     check_columns(row, dialect)
     told = dialect.tell(row)
-    if not isinstance(told.question, str) or not told.question.strip():
-        row.refuse("there is no question; it must be a text that is not empty")
+    asked = ask(row, told.question, folder)
     steps = tuple(_thought(step) for step in _texts(row, "steps", told.steps))
     thought, answer = _split_solution(row, _answer_text(row, told.answer))
     if any(tag in text for text in (*steps, *thought, answer) for tag in TAGS):
         row.refuse(
             f"a step or the answer holds one of {' '.join(TAGS)}, which only the format may write; remove it"
         )
-    pictures = pictures_of(row, folder)
-    marks = MEDIA_MARK.findall(told.question)
+    return replace(
+        asked,
+        answer=answer,
+        choices=_texts(row, "choices", told.choices),
+        steps=steps or thought,
+        meta=_meta(row, dialect),
+    )
+
+
+def ask(row: Row, question: Any, folder: Path) -> Example:
+    """The row's question with its pictures, and nothing yet about its answer."""
+    if not isinstance(question, str) or not question.strip():
+        row.refuse("there is no question; it must be a text that is not empty")
+    pictures = _pictures(row, folder)
+    marks = MEDIA_MARK.findall(question)
     if marks and (len(marks) != len(pictures) or "video" in marks):
         marked = " ".join(f"<{mark}>" for mark in marks)
         row.refuse(
             f"the question marks {marked}, but the row has {len(pictures)} picture(s); mark all or none"
         )
     given = row.values.get("id")
-    return Example(
-        id=f"{row.file.stem}-{row.number}" if given is None else str(given),
-        question=told.question,
-        media=pictures,
-        answer=answer,
-        choices=_texts(row, "choices", told.choices),
-        steps=steps or thought,
-        meta=_meta(row, dialect),
-    )
+    return Example(f"{row.file.stem}-{row.number}" if given is None else str(given), question, pictures)
 
 
 def check_columns(row: Row, dialect: Dialect) -> None:
@@ -320,7 +333,7 @@ def _meta(row: Row, dialect: Dialect) -> dict[str, Any]:
     return kept | (meta if isinstance(meta, dict) else {"meta": meta})
 
 
-def pictures_of(row: Row, folder: Path) -> tuple[Image, ...]:
+def _pictures(row: Row, folder: Path) -> tuple[Image, ...]:
     given = [column for column in ("image", "images") if row.values.get(column) is not None]
     if len(given) > 1:
         row.refuse("both 'image' and 'images' are given; keep one")
@@ -344,7 +357,7 @@ def _picture(row: Row, value: Any, folder: Path) -> Image:
         row.refuse(f"{error}; mend the path, or say in which folder the pictures are", error)
 
 
-def look_at(picture: Media, row: Row) -> None:
+def _look_at(picture: Media, row: Row) -> None:
     """Read the header, and decode what is small or stands inside the data; see `DECODE_BELOW_BYTES`."""
     assert isinstance(picture, Image)
     file = Path(picture.where)

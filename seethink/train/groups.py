@@ -19,7 +19,7 @@ class Branch:
     """One continuation of a prompt.
 
     ids: its token ids. trained: which of them the objective sees (default all). weight: of each trained
-    token in the loss; the weights of a step sum to one, so how the step is cut changes nothing. advantage:
+    token in the loss, with regard to the whole step, so how the step is cut changes nothing. advantage:
     of the response. copied: it is a text to copy, beside responses that are rewarded. old, reference:
     log-probabilities (trained tokens,) under the policy that sampled, and the reference model.
     """

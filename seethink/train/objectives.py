@@ -1,7 +1,7 @@
 """Losses as pure functions of tensors. N trained tokens; every function gives (N,) losses per token.
 
-How they are averaged is not decided here: each token brings a weight, the weights of an optimiser step sum
-to one, and the loss is the weighted sum (`groups.Branch.weight`). So packs and ranks may be cut anywhere.
+How they are averaged is not decided here: each token brings a weight that was set for the whole optimiser
+step, and the loss is the weighted sum (`groups.Branch.weight`). So packs and ranks may be cut anywhere.
 """
 
 from __future__ import annotations

@@ -38,13 +38,17 @@ def test_rows_become_pairs_with_their_pictures(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "fault"),
     [
-        ({"chosen": "3", "rejected": "4"}, "row 2: there is no prompt"),
+        ({"chosen": "3", "rejected": "4"}, "row 2: there is no question"),
         ({**GOOD, "chosen": ""}, "row 2: chosen must be a text"),
         ({**GOOD, "rejected": None}, "row 2: rejected must be a text"),
         ({**GOOD, "rejected": "3"}, "row 2: chosen and rejected are the same"),
         ({**GOOD, "chozen": "3"}, "row 2: unknown column 'chozen'; did you mean 'chosen'"),
+        ({**GOOD, "id": "my-1"}, "row 2: the id 'my-1' was used before"),
         ({**GOOD, "image": "b.png"}, "row 2: there is no picture at"),
-        ({**GOOD, "prompt": "<image> or <image>?"}, "row 2: the prompt marks 2"),
+        (
+            {**GOOD, "prompt": "<image> or <image>?"},
+            "row 2: the question marks <image> <image>",
+        ),
     ],
 )
 def test_a_bad_row_is_refused_with_file_row_and_mend(folder: Path, row: dict, fault: str) -> None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
 
 from seethink.attempt import lesson
 from seethink.formats import ANSWER_ONLY
@@ -19,6 +18,7 @@ from seethink.train.grpo import Practice, form_groups
 from seethink.train.shared_prefix import Scorer
 from seethink.types import Example, Response, Rollout, Score, Task
 from tests import tiny
+from tests.train.test_grpo import _gradient
 
 PAGES = Pages(6, "train", seed=9)
 CONFIG = GRPO(questions_per_step=2, responses_per_question=2, max_tokens=20)
@@ -104,14 +104,6 @@ def test_a_long_answer_earns_less_than_a_short_one_with_the_same_score() -> None
 
 
 # Traces beside rewards --------------------------------------------------------------------------------
-
-
-def _gradient(practice: Practice, groups: list[Group]) -> dict[str, Tensor]:
-    model = practice.scorer.model
-    model.zero_grad()
-    for pack in pack_groups(groups, 250):
-        (practice.loss(practice.scorer(pack), pack) * pack.weights).sum().backward()
-    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
 @pytest.mark.parametrize("kl_weight", [0.0, 0.1])

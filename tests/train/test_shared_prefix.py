@@ -5,27 +5,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import PIL.Image
 import pytest
 import torch
 
 from seethink.formats import THINK_ANSWER
-from seethink.media import Image
-from seethink.sources.handwritten import Pages
 from seethink.train.groups import Branch, Group, pack_groups, refuse_media
 from seethink.train.shared_prefix import Scorer
-from seethink.types import Example
 from tests import tiny
+from tests.test_families import _examples
 
 LENGTHS = ((9, 5, 12, 7), (6, 11, 4), (3, 8))
-
-
-def _examples() -> list[Example]:
-    """One page, two pictures at their place in the text, and no picture at all."""
-    pages = Pages(4, "test")
-    wide = Image.drawn("wide", lambda: PIL.Image.linear_gradient("L").resize((84, 56)).convert("RGB"))
-    two = Example("two", "Is <image> the same as <image> or not?", (pages[1].media[0], wide), answer="no")
-    return [pages[0], two, Example("text", "What is 2 + 2?", answer="4")]
 
 
 def _groups(encoder) -> list[Group]:
