@@ -184,7 +184,7 @@ class GroupTrainer(Trainer):
         total = self._accumulate(groups, inputs["step"] + 1)
         self._guard(groups, inputs["step"] + 1)
         ranks.add_gradients(self.scorer.parameters())
-        total = torch.tensor(sum(ranks.everyone([float(total)])))
+        total = torch.tensor(sum(ranks.everyone([float(total)])), device=self.args.device)
         decoded, processed = encoder.decoded - before[0], encoder.processed - before[1]
         told = {
             **self.method.metrics(),
