@@ -13,6 +13,7 @@ import PIL.Image
 import pytest
 import torch
 
+from seethink.engines import features
 from seethink.formats import ANSWER_ONLY
 from seethink.media import Frames, Video
 from seethink.sources.handwritten import Pages
@@ -133,6 +134,16 @@ def test_shared_rows_about_a_clip_equal_ordinary_rows(name: str, clip: Path) -> 
         if not n.endswith("k_proj.bias"):
             off = (gradient - wanted[n]).abs().max() / (wanted[n].abs().max() + 1e-5 * largest)
             assert off < 1e-4, (n, float(off))
+
+
+@pytest.mark.parametrize("name", vlms.CLIPS)
+def test_features_of_a_frozen_tower_stand_for_a_clip(name: str, clip: Path) -> None:
+    model, encoder = vlms.build(name)
+    groups = _groups(encoder, clip)
+    seen = [replace(group, prompt=features.look(model, group.prompt)) for group in groups]
+    scorer = Scorer(model)
+    for mine, wanted in zip(pack_groups(seen, 10_000), pack_groups(groups, 10_000), strict=True):
+        torch.testing.assert_close(scorer(mine), scorer(wanted), atol=1e-5, rtol=0)
 
 
 def test_times_reach_the_model_that_tells_them(clip: Path) -> None:

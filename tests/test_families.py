@@ -9,6 +9,7 @@ import PIL.Image
 import pytest
 import torch
 
+from seethink.engines import features
 from seethink.engines.local import LocalEngine
 from seethink.families import FAMILIES, Encoder, Family, Prompt, family_of
 from seethink.formats import ANSWER_ONLY, THINK_ANSWER
@@ -163,3 +164,31 @@ def test_a_second_question_about_the_same_pictures_is_what_it_would_be_alone(nam
         assert together.media.keys() == alone.media.keys()
         for key, value in alone.media.items():
             assert torch.equal(together.media[key], value)
+
+
+FEATURES = [name for name in vlms.BUILDERS if name != "mllama"]
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_features_of_a_frozen_tower_stand_for_its_pixels(name: str) -> None:
+    model, encoder = vlms.build(name)
+    groups = _groups(encoder)
+    prompts = [group.prompt for group in groups]
+    assert not features.stand_still(model, prompts), "the tower learns"
+    for parameter, weight in model.named_parameters():
+        weight.requires_grad_(encoder.family.part_of(parameter) == "language")
+    assert features.stand_still(model, prompts)
+    seen = [replace(group, prompt=features.look(model, group.prompt)) for group in groups]
+    assert all(not name.startswith("pixel") for group in seen for name in group.prompt.media)
+    scorer, greedy = Scorer(model), Sampling(temperature=0.0, max_tokens=8)
+    for mine, wanted in zip(pack_groups(seen, 10_000), pack_groups(groups, 10_000), strict=True):
+        torch.testing.assert_close(scorer(mine), scorer(wanted), atol=1e-5, rtol=0)
+        scorer.verify(mine.groups[0])
+    engine = LocalEngine(model, encoder)
+    answers = [engine.complete(asked, greedy) for asked in (prompts, [group.prompt for group in seen])]
+    assert answers[0] == answers[1]
+
+
+def test_a_tower_of_cross_attention_is_asked_each_time() -> None:
+    model, encoder = vlms.build("mllama")
+    assert not features.stand_still(model.requires_grad_(False), [group.prompt for group in _groups(encoder)])

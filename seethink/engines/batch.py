@@ -12,14 +12,17 @@ from torch.nn.functional import pad
 from seethink.families import Family, Prompt
 
 CROSS = "cross_attention_mask"
-_ROPE = ("image_grid_thw", "video_grid_thw", "second_per_grid_ts")
+FEATURES = ("_features", "_deepstack")
+"""How the names of media end that are features already (`engines/features.py`)."""
+ROPE = ("image_grid_thw", "video_grid_thw", "second_per_grid_ts")
 
 
 def join_media(prompts: Sequence[Prompt]) -> dict[str, Tensor]:
     """All media of the prompts, in their order, along the family's axis; other axes are padded with zeros."""
     names = dict.fromkeys(name for prompt in prompts for name in prompt.media if name != CROSS)
-    axis = prompts[0].family.media_axis
-    return {name: _cat([p.media[name] for p in prompts if name in p.media], axis) for name in names}
+    own = prompts[0].family.media_axis
+    axes = {name: 0 if name.endswith(FEATURES) else own for name in names}
+    return {name: _cat([p.media[name] for p in prompts if name in p.media], axes[name]) for name in names}
 
 
 def _cat(tensors: Sequence[Tensor], axis: int) -> Tensor:
@@ -54,7 +57,7 @@ def positions(
     """Positions of (B, P) prompts, (3, B, P) for M-RoPE, else (B, P), and (B, 1) where an answer begins."""
     found = (seen.cumsum(-1) - 1).clamp(min=0)
     if family.mrope:
-        grids = {name: media[name] for name in _ROPE if name in media}
+        grids = {name: media[name] for name in ROPE if name in media}
         found, _ = model.model.get_rope_index(
             ids, mm_token_type_ids=kinds, attention_mask=seen.long(), **grids
         )

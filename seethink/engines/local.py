@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor, TopKLogitsWarper, TopPLogitsWarper
 from transformers.utils.logging import disable_progress_bar
 
-from seethink.engines import segments
+from seethink.engines import features, segments
 from seethink.engines.batch import cross_mask, join_media, positions
 from seethink.families import Encoder, Prompt, family_of, resolve
 from seethink.types import Completion, Messages, NotFinite, Sampling
@@ -145,7 +145,13 @@ class LocalEngine:
         at, first = positions(self.model, family, ids, kinds, seen, media)
         blocks = {"token_type_ids": kinds} if family.blocks else {}
         out = self.model.model(
-            input_ids=ids, attention_mask=seen, position_ids=at, use_cache=True, **media, **cross, **blocks
+            input_ids=ids,
+            attention_mask=seen,
+            position_ids=at,
+            use_cache=True,
+            **features.inputs(media),
+            **cross,
+            **blocks,
         )
         return self.model.lm_head(out.last_hidden_state[:, -1]), out.past_key_values, seen, first, cross
 

@@ -11,6 +11,7 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
+from seethink.engines import features
 from seethink.families import Encoder
 from seethink.train import objectives, ranks
 from seethink.train.configs import DPO
@@ -52,8 +53,10 @@ class Preferring:
         prompts = self.encoder.prompts([pair.format.prompt(pair.example) for pair in chosen])
         short = kept(prompts, [pair.example.id for pair in chosen], self.config)
         self.dropped = ranks.total(short.count(False))
+        chosen, prompts = list(compress(chosen, short)), list(compress(prompts, short))
+        prompts = features.once(self.reference.scorer.model, prompts)
         left, groups = size - self.dropped, []
-        for pair, prompt in compress(zip(chosen, prompts, strict=True), short):
+        for pair, prompt in zip(chosen, prompts, strict=True):
             texts = (text.removeprefix(prompt.begun) for text in (pair.better, pair.worse))
             branches = [Branch(self.encoder.response_ids(text), weight=1 / left) for text in texts]
             groups.append(Group(prompt, branches, pair.example.id))

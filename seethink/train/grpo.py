@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from seethink.attempt import judge, lesson, record
+from seethink.engines import features
 from seethink.engines.local import LocalEngine
 from seethink.families import Encoder, Prompt
 from seethink.formats import by_steps
@@ -159,7 +160,7 @@ class Practice:
         short = kept(prompts, [example.id for example in examples], self.config)
         self.dropped += short.count(False)
         examples, asked = list(compress(examples, short)), list(compress(asked, short))
-        prompts = list(compress(prompts, short))
+        prompts = features.once(self.scorer.model, list(compress(prompts, short)))
         sampling = Sampling(
             n=self.config.responses_per_question,
             temperature=self.config.temperature,

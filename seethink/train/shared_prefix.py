@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.utils.checkpoint import checkpoint
 
+from seethink.engines import features
 from seethink.engines.batch import cross_mask, join_media, positions
 from seethink.families import Family, family_of
 from seethink.train import branching
@@ -99,7 +100,7 @@ class Scorer(nn.Module):
             attention_mask=pack.branch.new_ones(1, 1, 1, 1),
             branching=branching.layout(pack.branch, blocks),
             use_cache=False,
-            **pack.media,
+            **features.inputs(pack.media),
         ).last_hidden_state
         return hidden.flatten(0, 1)[pack.predicted_from]  # gather, never shift
 
@@ -136,6 +137,6 @@ class Scorer(nn.Module):
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
             use_cache=False,
-            **{name: value.to(device) for name, value in media.items()},
+            **features.inputs({name: value.to(device) for name, value in media.items()}),
             **dict.fromkeys(told, kinds),
         ).last_hidden_state[0]

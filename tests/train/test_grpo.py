@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from seethink import verify
+from seethink.engines import features
 from seethink.formats import ANSWER_ONLY, PREFILLED_THINK
 from seethink.sources.handwritten import Pages
 from seethink.train import grpo as module
@@ -360,3 +361,20 @@ def test_a_killed_training_ends_as_an_undisturbed_one(tmp_path) -> None:
     for row, other in zip(_jsonl(cut / "metrics.jsonl"), _jsonl(whole / "metrics.jsonl"), strict=True):
         assert row.pop("seconds") > 0 < other.pop("seconds")
         assert row == pytest.approx(other, rel=1e-5, abs=1e-7)
+
+
+def test_a_tower_that_stands_still_looks_once_at_each_picture(tmp_path, monkeypatch) -> None:
+    """Rollout, reference and both updates share what it saw, and learn what they learn from pixels."""
+    config = replace(SHORT, updates_per_rollout=2, kl_weight=0.1, vision_learning_rate=0.0)
+    frozen = replace(config, projector_learning_rate=0.0)
+    looks: list[int] = []
+    look = features.look
+    monkeypatch.setattr(features, "look", lambda model, prompt: looks.append(1) or look(model, prompt))
+    _run(tmp_path / "learning", config)
+    assert not looks, "the projector learns"
+    _run(tmp_path / "once", frozen)
+    assert len(looks) == frozen.steps * frozen.questions_per_step
+    monkeypatch.setattr(features, "stand_still", lambda model, prompts: False)
+    _run(tmp_path / "again", frozen)
+    once, again = (load_file(tmp_path / n / "checkpoint/model.safetensors") for n in ("once", "again"))
+    _assert_same(once, again)
