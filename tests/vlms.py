@@ -66,14 +66,16 @@ def qwen2_5_processor() -> Any:
     )
 
 
-def qwen3_vl() -> tuple[Any, Any]:
+def qwen3_vl(kind: str = "Qwen3VL", **text: Any) -> tuple[Any, Any]:
     vision = dict(
         depth=3, hidden_size=32, intermediate_size=64, num_heads=2, out_hidden_size=64, patch_size=16,
         spatial_merge_size=2, temporal_patch_size=2, num_position_embeddings=64,
         deepstack_visual_indexes=[0, 1],
     )  # fmt: skip
-    text = _text(num_hidden_layers=3, head_dim=16, rope_parameters=ROPE | dict(mrope_interleaved=True))
-    config = hf.Qwen3VLConfig(text_config=text, vision_config=vision, **_marks())
+    text = _text(
+        num_hidden_layers=3, head_dim=16, rope_parameters=ROPE | dict(mrope_interleaved=True), **text
+    )
+    config = getattr(hf, f"{kind}Config")(text_config=text, vision_config=vision, **_marks())
     processor = hf.Qwen3VLProcessor(
         image_processor=hf.Qwen2VLImageProcessor(
             patch_size=16, size={"shortest_edge": 1024, "longest_edge": 100_000}
@@ -84,7 +86,12 @@ def qwen3_vl() -> tuple[Any, Any]:
             "<|vision_start|><|video_pad|><|vision_end|>", "<|video_pad|>"
         ),
     )
-    return hf.Qwen3VLForConditionalGeneration(config), processor
+    return getattr(hf, f"{kind}ForConditionalGeneration")(config), processor
+
+
+def qwen3_vl_moe() -> tuple[Any, Any]:
+    experts = dict(num_experts=4, num_experts_per_tok=2, moe_intermediate_size=48, decoder_sparse_step=1)
+    return qwen3_vl("Qwen3VLMoe", **experts)
 
 
 def glm4v() -> tuple[Any, Any]:
@@ -309,6 +316,7 @@ BUILDERS: Mapping[str, Callable[[], tuple[Any, Any]]] = {
         build.__name__: build
         for build in (
             qwen3_vl,
+            qwen3_vl_moe,
             glm4v,
             llava,
             llava_next,
@@ -325,7 +333,16 @@ BUILDERS: Mapping[str, Callable[[], tuple[Any, Any]]] = {
 }
 
 
-CLIPS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "glm4v", "llava_onevision", "internvl", "smolvlm")
+CLIPS = (
+    "qwen2_vl",
+    "qwen2_5_vl",
+    "qwen3_vl",
+    "qwen3_vl_moe",
+    "glm4v",
+    "llava_onevision",
+    "internvl",
+    "smolvlm",
+)
 """Families with clips of their own."""
 
 
