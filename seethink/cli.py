@@ -125,7 +125,9 @@ class OwnData:
 
     model: Annotated[str, typer.Option(help=MODELS)]
     data: Annotated[Path, typer.Option(help="A file of questions: JSONL, JSON or parquet.")]
-    images: Annotated[Path | None, typer.Option(help="The folder that picture paths begin at.")] = None
+    images: Annotated[Path | None, typer.Option(help="The folder that paths of media begin at.")] = None
+    frames: Annotated[int, typer.Option(min=1, help="Frames of each clip, unless its row says.")] = 8
+    every_s: Annotated[float | None, typer.Option(help="Or one frame every so many seconds.")] = None
     format: Annotated[str, typer.Option(help=", ".join(formats.FORMATS))] = "think_answer"
     verifier: Annotated[str, typer.Option(help=", ".join(verify.VERIFIERS))] = "same_answer"
     out: Annotated[Path | None, typer.Option(help="The run's folder; runs/COMMAND by default.")] = None
@@ -135,7 +137,7 @@ class OwnData:
         from seethink.sources import records
 
         asked, judged = formats.by_name(self.format), verify.by_name(self.verifier)
-        examples = records.read(self.data, self.images)
+        examples = records.read(self.data, self.images, self._clips)
         paid = verify.weighted(correct=(judged, 1.0), format=(verify.well_formed, 0.5))
         return Task(self.data.stem, examples, asked, paid)
 
@@ -143,7 +145,11 @@ class OwnData:
         """The same for pairs of responses, of which one is better."""
         from seethink.sources.pairs import read_pairs
 
-        return read_pairs(self.data, formats.by_name(self.format), self.images)
+        return read_pairs(self.data, formats.by_name(self.format), self.images, self._clips)
+
+    @property
+    def _clips(self) -> dict[str, Any]:
+        return {"count": self.frames, "every_s": self.every_s}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -324,11 +330,7 @@ def _unanswered(path: Path, drawn: Path) -> list[dict[str, Any]]:
             "task": path.stem,
             "id": example.id,
             "question": example.question,
-            "media": [
-                media.keep(picture, drawn / "media")
-                for picture in example.media
-                if isinstance(picture, media.Image)
-            ],
+            "media": [media.keep(medium, drawn / "media") for medium in example.media],
             "gold": example.answer,
             "meta": dict(example.meta),
         }

@@ -8,12 +8,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import PIL.Image
+import PIL.ImageDraw
 
-from seethink.types import InputError
+from seethink.types import InputError, Media
 
+T = TypeVar("T")
 MAX_PIXELS = 150_000_000
 """Decode limit: a picture that claims more pixels than this is refused before it is decoded."""
 
@@ -110,6 +112,11 @@ class Video:
             raise InputError(f"impossible frames of {self.path}: {self.count}, {self.every_s}, {self.max_px}")
 
     @property
+    def choice(self) -> dict[str, str | float | None]:
+        """Which frames are looked at, and how large they are at most; what is recorded of an attempt."""
+        return {"path": str(self.path), "count": self.count, "every_s": self.every_s, "max_px": self.max_px}
+
+    @property
     def key(self) -> str:
         stat = Path(self.path).stat()
         taken = f"{self.count}:{self.every_s}:{self.max_px}"
@@ -117,6 +124,13 @@ class Video:
 
     def load(self) -> Frames:
         """The chosen frames. Raises InputError naming the file, and the second where decoding broke off."""
+        return self._opened(self._taken)
+
+    def seconds(self) -> float:
+        """How long the clip is, from its header. Raises InputError naming the file."""
+        return self._opened(_length_s)
+
+    def _opened(self, use: Callable[[Any, Any], T]) -> T:
         import av
         from av.error import FFmpegError
 
@@ -126,7 +140,7 @@ class Video:
                     raise InputError(f"{self.path} holds no video stream")
                 stream = clip.streams.video[0]
                 stream.thread_type = "AUTO"
-                return self._taken(clip, stream)
+                return use(clip, stream)
         except FFmpegError as error:
             raise InputError(f"{self.path} cannot be read as a clip: {error}") from error
 
@@ -169,12 +183,30 @@ def _length_s(clip: Any, stream: Any) -> float:
     raise InputError(f"{clip.name} does not say how long it is; write it anew with a duration")
 
 
-def keep(image: Image, folder: Path) -> str:
-    """Save a picture once as PNG under `folder`; returns its path relative to the folder's parent."""
-    path = folder / f"{hashlib.sha256(image.key.encode()).hexdigest()[:16]}.png"
+def keep(medium: Media, folder: Path) -> str:
+    """Save a picture once as PNG under `folder`, of a clip the chosen frames side by side, each with its
+    second; returns its path relative to the folder's parent."""
+    path = folder / f"{hashlib.sha256(medium.key.encode()).hexdigest()[:16]}.png"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part")
-        image.load().save(part, format="PNG")
+        seen = medium.load()
+        (_strip(seen) if isinstance(seen, Frames) else seen).save(part, format="PNG")
         os.replace(part, path)
     return f"{folder.name}/{path.name}"
+
+
+def _strip(frames: Frames) -> PIL.Image.Image:
+    """All frames of a clip in one picture, in rows of four, their seconds written into them."""
+    small = [frame.copy() for frame in frames.pictures]
+    for frame, time_s in zip(small, frames.times_s, strict=True):
+        frame.thumbnail((240, 240))
+        PIL.ImageDraw.Draw(frame).text(
+            (3, 2), f"{time_s:.1f} s", "white", stroke_width=1, stroke_fill="black"
+        )
+    width, height = small[0].size
+    columns = min(4, len(small))
+    strip = PIL.Image.new("RGB", (columns * width, -(-len(small) // columns) * height))
+    for i, frame in enumerate(small):
+        strip.paste(frame, (i % columns * width, i // columns * height))
+    return strip

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy
 import PIL.Image
 import pytest
@@ -20,27 +18,15 @@ from seethink.sources.handwritten import Pages
 from seethink.train.groups import Branch, Group, pack_groups
 from seethink.train.shared_prefix import Scorer
 from seethink.types import Example, InputError
-from tests import vlms
+from tests import films, vlms
 from tests.test_families import _gradients, _ordinary
 
-RATE, SECONDS = 10, 6
+SECONDS = 6
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six seconds; frame i is grey of lightness 4 i."""
-    path = tmp_path_factory.mktemp("clips") / "grey.mp4"
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("mpeg4", rate=RATE)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        stream.time_base = Fraction(1, RATE)
-        for i in range(RATE * SECONDS):
-            grey = numpy.full((48, 64, 3), 4 * i, dtype=numpy.uint8)
-            for packet in stream.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")):
-                out.mux(packet)
-        for packet in stream.encode():
-            out.mux(packet)
-    return path
+    return films.clip(tmp_path_factory.mktemp("clips") / "grey.mp4", SECONDS)
 
 
 def _lightness(picture: PIL.Image.Image) -> float:
@@ -53,7 +39,7 @@ def test_frames_are_evenly_spaced_and_stand_at_their_times(clip: Path) -> None:
     assert frames.times_s == pytest.approx([0.7, 2.2, 3.7, 5.2], abs=0.11)
     for picture, time_s in zip(frames.pictures, frames.times_s, strict=True):
         assert picture.size == (64, 48) and picture.mode == "RGB"
-        assert _lightness(picture) == pytest.approx(4 * RATE * time_s, abs=4)
+        assert _lightness(picture) == pytest.approx(4 * films.RATE * time_s, abs=4)
 
 
 def test_one_frame_every_so_many_seconds_and_no_more_pixels_than_allowed(clip: Path) -> None:

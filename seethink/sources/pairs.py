@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from seethink.sources import records
+from seethink.sources.rows import Row
 from seethink.types import Example, Format, Pair
 
 PREFERENCES = records.Dialect(
@@ -13,29 +15,31 @@ PREFERENCES = records.Dialect(
 )
 
 
-def read_pairs(path: Path, form: Format, images: Path | None = None) -> tuple[Pair, ...]:
+def read_pairs(
+    path: Path, form: Format, images: Path | None = None, clips: Mapping[str, Any] | None = None
+) -> tuple[Pair, ...]:
     """Every row of a file as a pair of whole assistant turns, asked in `form`.
 
-    Ids and pictures as in `records.read`. The first fault raises InputError naming file, row and mend.
+    Ids and media as in `records.read`. The first fault raises InputError naming file, row and mend.
     """
-    rows, folder = records.located(path, images)
-    examples = records.checked(rows, (_asked(row, folder) for row in rows))
+    rows, place = records.located(path, images, clips)
+    examples = records.checked(rows, (_asked(row, place) for row in rows))
     return tuple(_pair(row, example, form) for row, example in zip(rows, examples, strict=True))
 
 
-def _asked(row: records.Row, folder: Path) -> Example:
+def _asked(row: Row, place: records.Place) -> Example:
     records.check_columns(row, PREFERENCES)
-    return records.ask(row, PREFERENCES.tell(row).question, folder)
+    return records.ask(row, PREFERENCES.tell(row).question, place)
 
 
-def _pair(row: records.Row, example: Example, form: Format) -> Pair:
+def _pair(row: Row, example: Example, form: Format) -> Pair:
     better, worse = (_text(row, column) for column in ("chosen", "rejected"))
     if better == worse:
         row.refuse("chosen and rejected are the same text; nothing can be preferred")
     return Pair(example, form, better, worse)
 
 
-def _text(row: records.Row, column: str) -> str:
+def _text(row: Row, column: str) -> str:
     """A text, or one assistant message that holds it."""
     value: Any = row.values.get(column)
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):

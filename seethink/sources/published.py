@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, overload
 
 from seethink.media import Image
-from seethink.sources.records import HF_COLUMNS, Row, rows_of, to_example
+from seethink.sources.records import HF_COLUMNS, Place, to_example
+from seethink.sources.rows import Row, rows_of
 from seethink.types import Example, InputError
 
 CLEVR_COUNTING = "leonardPKU/clevr_cogen_a_train"
@@ -45,7 +46,7 @@ class Published(Sequence[Example]):
             return [self[i] for i in range(*index.indices(self.n))]
         i = range(self.n)[index]
         (values,) = self._rows.with_format("arrow")[i : i + 1].to_pylist()
-        return to_example(Row(Path(self.source), i + 1, values), HF_COLUMNS, Path(self.source))
+        return to_example(Row(Path(self.source), i + 1, values), HF_COLUMNS, Place(Path(self.source)))
 
     @cached_property
     def _rows(self) -> Any:

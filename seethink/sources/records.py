@@ -3,42 +3,53 @@
 from __future__ import annotations
 
 import difflib
-import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from seethink.formats import ANSWER_ONLY, TAGS, THINK_ANSWER
-from seethink.media import Image
+from seethink.media import Image, Video
+from seethink.sources.rows import Row, rows_of
 from seethink.types import MEDIA_MARK, Example, InputError, Media
 
 DECODE_BELOW_BYTES = 2_000_000
 """Every picture's header is read; a file smaller than this is decoded too, so that a cut one is found now."""
 
-SUFFIXES = (".jsonl", ".json", ".parquet")
+
+@dataclass(frozen=True)
+class Place:
+    """Where the paths of a file's media begin, and what `media.Video` is told of a clip whose row says
+    nothing."""
+
+    folder: Path
+    clips: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read(path: Path, images: Path | None = None) -> tuple[Example, ...]:
+def read(
+    path: Path, images: Path | None = None, clips: Mapping[str, Any] | None = None
+) -> tuple[Example, ...]:
     """Every row, in order, of a .jsonl, .json or .parquet file, a folder that holds one, or a saved dataset.
 
-    Picture paths start at `images`, or else beside the data. All rows and pictures are checked before this
-    returns; the first fault raises InputError naming file, row and mend. Pictures that stand inside a parquet
-    file or a saved dataset stay in memory, undecoded.
+    Paths of pictures and clips start at `images`, or else beside the data. All rows and media are checked
+    before this returns; the first fault raises InputError naming file, row and mend. Pictures that stand
+    inside a parquet file or a saved dataset stay in memory, undecoded.
     """
-    rows, folder = located(path, images)
+    rows, place = located(path, images, clips)
     dialect = dialect_of(rows)
-    return checked(rows, (to_example(row, dialect, folder) for row in rows))
+    return checked(rows, (to_example(row, dialect, place) for row in rows))
 
 
-def located(path: Path, images: Path | None) -> tuple[list[Row], Path]:
-    """The rows of a file, and the folder that their pictures' paths begin at."""
+def located(
+    path: Path, images: Path | None, clips: Mapping[str, Any] | None = None
+) -> tuple[list[Row], Place]:
+    """The rows of a file, and where their media are."""
     path = Path(path)
     rows = list(rows_of(path))
     if not rows:
         raise InputError(f"{path} holds no rows")
-    return rows, Path(images) if images else path if path.is_dir() else path.parent
+    return rows, Place(Path(images) if images else path if path.is_dir() else path.parent, clips or {})
 
 
 def checked(rows: Iterable[Row], made: Iterable[Example]) -> tuple[Example, ...]:
@@ -54,105 +65,6 @@ def checked(rows: Iterable[Row], made: Iterable[Example]) -> tuple[Example, ...]
                 _look_at(picture, row)
                 looked_at.add(picture.key)
     return tuple(examples.values())
-
-
-# Rows -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row as it stands in its file; `number` counts from 1 (in .jsonl it is the line)."""
-
-    file: Path
-    number: int
-    values: Mapping[str, Any]
-
-    def refuse(self, fault: str, cause: Exception | None = None) -> NoReturn:
-        raise InputError(f"{self.file}, row {self.number}: {fault}") from cause
-
-
-def rows_of(path: Path) -> Iterator[Row]:
-    """The rows of a file, or of the only data file in a folder. Raises InputError naming file and place."""
-    if path.is_dir() and not (path / "state.json").is_file():
-        path = _only_file_in(path)
-    if path.is_dir():
-        return _numbered(path, _saved_rows(path))
-    if not path.is_file():
-        raise InputError(f"there is no data at {path}")
-    if path.suffix not in SUFFIXES:
-        raise InputError(f"{path} is of no known kind; give one of {', '.join(SUFFIXES)}, or a saved dataset")
-    if path.suffix == ".jsonl":
-        return _json_lines(path)
-    return _numbered(path, _parquet_rows(path) if path.suffix == ".parquet" else _json_array(path))
-
-
-def _only_file_in(folder: Path) -> Path:
-    files = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES and file.is_file())
-    files = [file for file in files if file.stem == "data"] or files
-    if len(files) != 1:
-        found = ", ".join(file.name for file in files) or f"no {', '.join(SUFFIXES)} file"
-        raise InputError(f"{folder} must hold one data file, but holds {found}; name the file itself")
-    return files[0]
-
-
-def _numbered(file: Path, values: Iterable[Any]) -> Iterator[Row]:
-    for number, value in enumerate(values, 1):
-        yield _row(file, number, value)
-
-
-def _row(file: Path, number: int, value: Any) -> Row:
-    row = Row(file, number, value if isinstance(value, dict) else {})
-    if not isinstance(value, dict):
-        row.refuse(f"must be an object of named columns, not {value!r:.40}")
-    return row
-
-
-def _json_lines(path: Path) -> Iterator[Row]:
-    for number, line in enumerate(_text(path).split("\n"), 1):
-        if line.strip():
-            yield _row(path, number, _parsed(line, path, number, "every line must hold one JSON object"))
-
-
-def _json_array(path: Path) -> list[Any]:
-    rows = _parsed(_text(path), path, 1, "a .json file holds one array of rows, a .jsonl file one row a line")
-    if not isinstance(rows, list):
-        raise InputError(f"{path} must hold an array of rows, not one {type(rows).__name__}")
-    return rows
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-
-
-def _parsed(text: str, path: Path, first_line: int, mend: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        line = first_line + error.lineno - 1
-        raise InputError(
-            f"{path}, line {line}, column {error.colno}: not JSON ({error.msg}); {mend}"
-        ) from error
-
-
-def _parquet_rows(path: Path) -> list[Any]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        return pyarrow.parquet.read_table(path).to_pylist()
-    except pyarrow.ArrowInvalid as error:
-        raise InputError(f"{path} cannot be read as parquet: {error}") from error
-
-
-def _saved_rows(folder: Path) -> list[Any]:
-    """A folder that `datasets.Dataset.save_to_disk` wrote; pictures stay encoded."""
-    import datasets
-
-    table: Any = datasets.Dataset.load_from_disk(str(folder)).with_format("arrow")[:]
-    return table.to_pylist()
 
 
 # Dialects -------------------------------------------------------------------------------------------------
@@ -212,7 +124,7 @@ class Dialect:
         return (*COMMON, *self.own, *self.kept)
 
 
-COMMON = ("id", "image", "images", "meta")
+COMMON = ("id", "image", "images", "video", "videos", "meta")
 PLAIN = Dialect("plain", ("question", "answer", "steps", "choices"), _plain)
 HF_COLUMNS = Dialect(
     "hf columns",
@@ -243,7 +155,7 @@ def dialect_of(rows: Iterable[Row]) -> Dialect:
 # One row --------------------------------------------------------------------------------------------------
 
 
-def to_example(row: Row, dialect: Dialect, folder: Path) -> Example:
+def to_example(row: Row, dialect: Dialect, place: Place) -> Example:
     """The row as an Example. Columns a dialect keeps (and `meta`) go into the example's meta.
 
     Of a solution with tags, the answer is what stands in `<answer>` and the thought is a step. Raises
@@ -251,7 +163,7 @@ def to_example(row: Row, dialect: Dialect, folder: Path) -> Example:
     """
     check_columns(row, dialect)
     told = dialect.tell(row)
-    asked = ask(row, told.question, folder)
+    asked = ask(row, told.question, place)
     steps = tuple(_thought(step) for step in _texts(row, "steps", told.steps))
     thought, answer = _split_solution(row, _answer_text(row, told.answer))
     if any(tag in text for text in (*steps, *thought, answer) for tag in TAGS):
@@ -267,19 +179,20 @@ def to_example(row: Row, dialect: Dialect, folder: Path) -> Example:
     )
 
 
-def ask(row: Row, question: Any, folder: Path) -> Example:
-    """The row's question with its pictures, and nothing yet about its answer."""
+def ask(row: Row, question: Any, place: Place) -> Example:
+    """The row's question with its pictures and clips, and nothing yet about its answer."""
     if not isinstance(question, str) or not question.strip():
         row.refuse("there is no question; it must be a text that is not empty")
-    pictures = _pictures(row, folder)
+    media = _media(row, place)
     marks = MEDIA_MARK.findall(question)
-    if marks and (len(marks) != len(pictures) or "video" in marks):
+    if marks and any(marks.count(kind) != len(found) for kind, found in media.items()):
         marked = " ".join(f"<{mark}>" for mark in marks)
-        row.refuse(
-            f"the question marks {marked}, but the row has {len(pictures)} picture(s); mark all or none"
-        )
+        has = f"{len(media['image'])} picture(s) and {len(media['video'])} clip(s)"
+        row.refuse(f"the question marks {marked}, but the row has {has}; mark all or none")
+    left = {kind: iter(found) for kind, found in media.items()}
+    placed = [next(left[mark]) for mark in marks] or [*media["image"], *media["video"]]
     given = row.values.get("id")
-    return Example(f"{row.file.stem}-{row.number}" if given is None else str(given), question, pictures)
+    return Example(f"{row.file.stem}-{row.number}" if given is None else str(given), question, tuple(placed))
 
 
 def check_columns(row: Row, dialect: Dialect) -> None:
@@ -333,37 +246,66 @@ def _meta(row: Row, dialect: Dialect) -> dict[str, Any]:
     return kept | (meta if isinstance(meta, dict) else {"meta": meta})
 
 
-def _pictures(row: Row, folder: Path) -> tuple[Image, ...]:
-    given = [column for column in ("image", "images") if row.values.get(column) is not None]
+def _media(row: Row, place: Place) -> dict[str, list[Media]]:
+    """The row's pictures and clips, each kind in its order."""
+    return {
+        "image": [_picture(row, item, place) for item in _items(row, "image", "images")],
+        "video": [_clip(row, item, place) for item in _items(row, "video", "videos")],
+    }
+
+
+def _items(row: Row, one: str, many: str) -> list[Any]:
+    given = [column for column in (one, many) if row.values.get(column) is not None]
     if len(given) > 1:
-        row.refuse("both 'image' and 'images' are given; keep one")
+        row.refuse(f"both {one!r} and {many!r} are given; keep one")
     value = row.values[given[0]] if given else []
-    return tuple(_picture(row, item, folder) for item in (value if isinstance(value, list) else [value]))
+    return value if isinstance(value, list) else [value]
 
 
-def _picture(row: Row, value: Any, folder: Path) -> Image:
+def _picture(row: Row, value: Any, place: Place) -> Media:
     """A path, encoded bytes, or the `{bytes, path}` that datasets store."""
     if isinstance(value, dict):
         value = value.get("bytes") or value.get("path")
     if isinstance(value, bytes):
         return Image.data(value, f"the picture of {row.file}, row {row.number}")
+    return _at(row, value, place, "picture", Image.file)
+
+
+def _clip(row: Row, value: Any, place: Place) -> Media:
+    """A path, or `{path, count, every_s, max_px}`: which frames are looked at, as in `media.Video`."""
+    chosen = dict(value) if isinstance(value, dict) else {"path": value}
+    path = chosen.pop("path", None)
+    if foreign := chosen.keys() - {"count", "every_s", "max_px"}:
+        row.refuse(f"a clip has path, count, every_s and max_px, not {', '.join(sorted(foreign))}")
+    if not all(isinstance(number, int | float) for number in chosen.values()):
+        row.refuse(f"count, every_s and max_px of a clip are numbers, not {chosen}")
+    return _at(row, path, place, "clip", lambda file: Video(file, **{**place.clips, **chosen}))
+
+
+def _at(row: Row, value: Any, place: Place, kind: str, make: Callable[[Path], Media]) -> Media:
     if not isinstance(value, str) or not value:
         row.refuse(
-            f"a picture must be the path of a file, not {value!r:.40}; leave the column out if there is none"
+            f"a {kind} must be the path of a file, not {value!r:.40}; leave the column out if there is none"
         )
     try:
-        return Image.file(folder / value)
+        return make(place.folder / value)
     except (InputError, OSError) as error:
-        row.refuse(f"{error}; mend the path, or say in which folder the pictures are", error)
+        row.refuse(f"{error}; mend the path, or say in which folder the {kind}s are", error)
 
 
-def _look_at(picture: Media, row: Row) -> None:
-    """Read the header, and decode what is small or stands inside the data; see `DECODE_BELOW_BYTES`."""
-    assert isinstance(picture, Image)
-    file = Path(picture.where)
+def _look_at(medium: Media, row: Row) -> None:
+    """Read the header of a clip or picture, and decode a picture that is small or stands inside the data; see
+    `DECODE_BELOW_BYTES`."""
     try:
-        picture.size()
-        if not file.is_file() or file.stat().st_size < DECODE_BELOW_BYTES:
-            picture.load()
+        if isinstance(medium, Video):
+            medium.seconds()
+        elif isinstance(medium, Image):
+            medium.size()
+            file = Path(medium.where)
+            if not file.is_file() or file.stat().st_size < DECODE_BELOW_BYTES:
+                medium.load()
     except InputError as error:
-        row.refuse(f"{error}; replace the picture or remove the row", error)
+        row.refuse(f"{error}; replace the {_WORDS[medium.kind]} or remove the row", error)
+
+
+_WORDS = {"image": "picture", "video": "clip"}

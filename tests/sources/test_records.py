@@ -4,9 +4,12 @@ import json
 import PIL.Image
 import pytest
 
-from seethink.media import Image
+from seethink.attempt import judge, record
+from seethink.formats import ANSWER_ONLY
+from seethink.media import Image, Video
 from seethink.sources.records import DECODE_BELOW_BYTES, read
-from seethink.types import InputError
+from seethink.types import Completion, InputError, Score, Task
+from tests.films import clip
 
 
 def png(size=(32, 32), colour=(200, 10, 10)):
@@ -180,7 +183,7 @@ def test_equal_files_give_equal_examples(folder):
         ),
         (
             {**GOOD, "weather": 1},
-            "unknown column 'weather'; the columns are id, image, images, meta, question",
+            "unknown column 'weather'; the columns are id, image, images, video, videos, meta, question",
         ),
         ({"image": "a.png", "question": "?"}, "there is no answer; give the text or number that is right"),
         ({**GOOD, "answer": None}, "there is no answer; give the text or number that is right"),
@@ -200,9 +203,12 @@ def test_equal_files_give_equal_examples(folder):
         ({**GOOD, "images": ["b.png"]}, "both 'image' and 'images' are given; keep one"),
         (
             {**GOOD, "question": "<image> or <image>?"},
-            "the question marks <image> <image>, but the row has 1 picture",
+            "the question marks <image> <image>, but the row has 1 picture(s) and 0 clip(s)",
         ),
-        ({"question": "<image>?", "answer": "3"}, "the question marks <image>, but the row has 0 picture"),
+        (
+            {"question": "<image>?", "answer": "3"},
+            "the question marks <image>, but the row has 0 picture(s) and 0 clip(s)",
+        ),
         ({**GOOD, "question": "<video>?"}, "the question marks <video>, but"),
     ],
 )
@@ -294,3 +300,47 @@ def test_a_folder_of_none_or_several_data_files_is_refused(folder):
     lines(folder, GOOD, name="train.jsonl")
     lines(folder, GOOD, name="test.jsonl")
     assert "holds test.jsonl, train.jsonl; name the file itself" in refused(folder)
+
+
+# Clips
+
+
+@pytest.fixture
+def filmed(folder):
+    clip(folder / "c.mp4", seconds=2)
+    return folder
+
+
+def test_a_clip_stands_where_its_mark_is_and_its_row_may_choose_its_frames(filmed):
+    both = {"image": "a.png", "video": "c.mp4", "question": "Is <video> like <image>?", "answer": "no"}
+    own = {"videos": [{"path": "c.mp4", "count": 3, "max_px": 500}], "question": "What?", "answer": "1"}
+    first, second = read(lines(filmed, both, own), clips={"count": 5})
+    assert first.media == (Video(filmed / "c.mp4", count=5), Image.file(filmed / "a.png"))
+    assert second.media == (Video(filmed / "c.mp4", count=3, max_px=500),)
+    assert second.media[0].choice["count"] == len(second.media[0].load().pictures) == 3
+
+
+@pytest.mark.parametrize(
+    ("video", "why"),
+    [
+        ("gone.mp4", "there is no clip at gone.mp4; mend the path"),
+        ("bad.mp4", "bad.mp4 cannot be read as a clip"),
+        ({"path": "c.mp4", "frames": 3}, "a clip has path, count, every_s and max_px, not frames"),
+        ({"path": "c.mp4", "count": "three"}, "are numbers, not"),
+        ({"path": "c.mp4", "count": 0}, "impossible frames"),
+        (7, "a clip must be the path of a file, not 7"),
+    ],
+)
+def test_a_clip_that_cannot_be_used_is_refused_with_its_row(filmed, video, why):
+    (filmed / "bad.mp4").write_bytes(b"no clip" * 30)
+    message = refused(lines(filmed, GOOD, {"video": video, "question": "What?", "answer": "1"}))
+    assert message.startswith("my.jsonl, row 2: ") and why in message
+
+
+def test_a_clip_in_an_attempt_is_shown_as_its_frames_and_recorded(filmed, tmp_path):
+    (example,) = read(lines(filmed, {"video": "c.mp4", "question": "What?", "answer": "1"}))
+    task = Task("clips", [example], ANSWER_ONLY, lambda example, response: Score(1.0))
+    row = record(task, judge(task, example, Completion("<answer>1</answer>")), tmp_path / "media")
+    assert row["clips"] == [{"path": str(filmed / "c.mp4"), "count": 8, "every_s": None, "max_px": 401_408}]
+    (strip,) = row["media"]
+    assert PIL.Image.open(tmp_path / strip).size == (4 * 64, 2 * 48)
