@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from types import NoneType
@@ -62,6 +63,11 @@ def _read(value: object, kind: Any, where: str) -> Any:
             return None
         (kind,) = (choice for choice in choices if choice is not NoneType)
         return _read(text, kind, where)
+    if get_origin(kind) is tuple:
+        parts = [part for part in re.split(r"[\s,()\[\]]+", text) if part]
+        if len(parts) != len(choices):
+            raise InputError(f"{where} is not {len(choices)} values, such as 0.1,0.9")
+        return tuple(_read(part, choice, where) for part, choice in zip(parts, choices, strict=True))
     if kind is bool:
         if text.lower() not in _BOOLS:
             raise InputError(f"{where} is not {_EXPECTED[bool]}")

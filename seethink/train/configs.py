@@ -89,26 +89,49 @@ class SFT(Optimiser):
 
 
 @dataclass(frozen=True)
-class GRPO(Optimiser):
-    """Group relative policy optimisation (Shao et al. 2024, DeepSeekMath, eq. 3), with clip-higher (DAPO,
-    eq. 10).
+class Practising(Optimiser):
+    """How questions are asked in a training that learns from its own responses.
 
-    steps: rollout batches; each feeds `updates_per_rollout` (mu) optimiser steps. kl_weight (beta) 0 loads
-    no reference model; kl: its estimator. ratio: of each "token" (GRPO), of the whole "sequence" (GSPO), or a
-    "weight" that is clipped while every token keeps its gradient (CISPO). advantage: "group" (GRPO),
-    "centred" (Dr. GRPO), "rloo". normalise: "sequence" is the mean over responses of the mean over tokens
-    (GRPO), "token" the mean over all tokens of the step (DAPO), "fixed" the sum over max_tokens (Dr. GRPO).
+    steps: rollout batches. shuffle False asks the questions as they stand, a curriculum. pass_rates: a
+    question that was answered right less or more often than this is passed over once (`questions.Walk`).
     refills: up to this many times per step, groups without spread are replaced by other questions (DAPO's
-    dynamic sampling); overlong_tokens: the last tokens before the limit cost reward (DAPO). nll_weight: of
-    the traces of the same questions, learned beside the rewards. Formulas and sources: `objectives.py`.
+    dynamic sampling).
     """
 
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
     questions_per_step: int = 16
     responses_per_question: int = 8
     steps: int = 100
     temperature: float = 1.0
     max_tokens: int = 256
+    shuffle: bool = True
+    pass_rates: tuple[float, float] = (0.0, 1.0)
+    refills: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.responses_per_question < 2:
+            raise ValueError("a group needs at least two responses, or no advantage can be formed")
+        if not 0 <= self.pass_rates[0] < self.pass_rates[1] <= 1:
+            raise ValueError(f"pass_rates is a range within 0 and 1, such as 0.1,0.9, not {self.pass_rates}")
+        if min(self.questions_per_step, self.steps, self.max_tokens) < 1 or self.refills < 0:
+            raise ValueError(f"impossible settings: {self}")
+
+
+@dataclass(frozen=True)
+class GRPO(Practising):
+    """Group relative policy optimisation (Shao et al. 2024, DeepSeekMath, eq. 3), with clip-higher (DAPO,
+    eq. 10).
+
+    Each rollout batch feeds `updates_per_rollout` (mu) optimiser steps. kl_weight (beta) 0 loads no reference
+    model; kl: its estimator. ratio: of each "token" (GRPO), of the whole "sequence" (GSPO), or a "weight"
+    that is clipped while every token keeps its gradient (CISPO). advantage: "group" (GRPO), "centred"
+    (Dr. GRPO), "rloo". normalise: "sequence" is the mean over responses of the mean over tokens (GRPO),
+    "token" the mean over all tokens of the step (DAPO), "fixed" the sum over max_tokens (Dr. GRPO).
+    overlong_tokens: the last tokens before the limit cost reward (DAPO). nll_weight: of the traces of the
+    same questions, learned beside the rewards. Formulas and sources: `objectives.py`.
+    """
+
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
     kl_weight: float = 0.0
     kl: Literal["k1", "k2", "k3"] = "k3"
     clip_low: float = 0.2
@@ -117,17 +140,14 @@ class GRPO(Optimiser):
     advantage: Literal["group", "centred", "rloo"] = "group"
     normalise: Literal["sequence", "token", "fixed"] = "sequence"
     updates_per_rollout: int = 1
-    refills: int = 0
     overlong_tokens: int = 0
     nll_weight: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.responses_per_question < 2:
-            raise ValueError("a group needs at least two responses, or no advantage can be formed")
-        if not 0 <= self.overlong_tokens < self.max_tokens or self.refills < 0 or self.nll_weight < 0:
+        if not 0 <= self.overlong_tokens < self.max_tokens or self.nll_weight < 0:
             raise ValueError(f"impossible settings: {self}")
-        if self.save_every % self.updates_per_rollout:
+        if self.updates_per_rollout < 1 or self.save_every % self.updates_per_rollout:
             raise ValueError(
                 "save_every must be a multiple of updates_per_rollout: a rollout is not cut in two"
             )

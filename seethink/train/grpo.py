@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import compress
 from pathlib import Path
 from statistics import fmean
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seethink.attempt import judge, lesson, record
+from seethink.attempt import headline, judge, lesson, record
 from seethink.engines import features
 from seethink.engines.local import LocalEngine
 from seethink.families import Encoder, Prompt
@@ -23,6 +22,7 @@ from seethink.train import objectives, ranks
 from seethink.train.configs import GRPO
 from seethink.train.groups import Branch, Group, Pack, kept
 from seethink.train.model import Reference, load
+from seethink.train.questions import Walk
 from seethink.train.shared_prefix import Scorer
 from seethink.train.trainer import GroupTrainer, Watch, append
 from seethink.types import Rollout, Sampling, Task, begun_answer
@@ -56,6 +56,7 @@ class Tally:
     skipped: int = 0
     unjudged: int = 0
     refilled: int = 0
+    rested: int = 0
     clipped: list[Tensor] = field(default_factory=list)
     kl: list[Tensor] = field(default_factory=list)
 
@@ -73,6 +74,7 @@ class Practice:
         self.batch: list[Group] = []
         self.tally = Tally()
         self.reference = Reference(model, scorer)
+        self.walk = Walk(task.examples, config)
 
     def groups(self, step: int) -> list[Group]:
         turn, update = divmod(step, self.config.updates_per_rollout)
@@ -126,6 +128,7 @@ class Practice:
             "think_rate": _mean([fact["by_steps"] for fact in every]),
             "unjudged": unjudged,
             "refilled_groups": tally.refilled,
+            "rested_questions": tally.rested,
             "dropped": ranks.total(self.dropped),
             "clipped": _overall(tally.clipped),
             "kl": _overall(tally.kl),
@@ -134,22 +137,22 @@ class Practice:
     def _roll_out(self, turn: int, step: int) -> list[Group]:
         """Ask the turn's questions, score the answers, and keep the groups that hold a difference to learn
         from; where there are too few, ask others, `refills` times at most."""
-        n, size = len(self.task.examples), self.config.questions_per_step
-        order = [divmod(i, n) for i in range(turn * size, (turn + 1) * size)]
-        places = [_shuffled(n, f"{self.config.seed}/{epoch}")[place] for epoch, place in order]
+        size = self.config.questions_per_step
+        if self.walk.turn != turn:
+            self.walk.resume(turn, self.journal or Path())
+        places = self.walk.next()
         self.dropped = 0
         prompts, rollouts = self._ask(ranks.mine(places), turn, step)
         groups, self.tally = form_groups(prompts, rollouts, self.config)
         for refill in range(self.config.refills):
-            others = [i for i in _shuffled(n, f"{self.config.seed}/{turn}/{refill}") if i not in set(places)]
-            missing = others[: size - ranks.total(len(groups))]
+            missing = self.walk.others(refill, places)[: size - ranks.total(len(groups))]
             if not missing:
                 break
             places += missing
             more = self._ask(ranks.mine(missing), turn, step)
             prompts, rollouts = prompts + more[0], rollouts + more[1]
             groups, self.tally = form_groups(prompts, rollouts, self.config)
-        self.tally.refilled = len(places) - size
+        self.tally.refilled, self.tally.rested = len(places) - size, self.walk.rested
         return self._with_traces(groups, prompts, rollouts)
 
     def _ask(self, places: Sequence[int], turn: int, step: int) -> tuple[list[Prompt], list[list[Rollout]]]:
@@ -172,6 +175,10 @@ class Practice:
             [judge(self.task, example, completion, begun_answer(messages)) for completion in completions]
             for example, messages, completions in zip(examples, asked, answers, strict=True)
         ]
+        told = (
+            {"id": r.example.id, "correct": headline(self.task, r.score).value} for g in rollouts for r in g
+        )
+        self.walk.tell(ranks.everyone(told))
         if self.journal:
             rows = [record(self.task, r, self.media, step + 1) for group in rollouts for r in group]
             rows = ranks.everyone(rows)
@@ -244,13 +251,6 @@ def _reward(rollout: Rollout, config: GRPO) -> float:
     assert rollout.score.value is not None
     n_tokens = len(rollout.response.token_ids)
     return rollout.score.value + objectives.overlong(n_tokens, config.max_tokens, config.overlong_tokens)
-
-
-@lru_cache(maxsize=2)
-def _shuffled(n: int, key: str) -> list[int]:
-    order = list(range(n))
-    random.Random(key).shuffle(order)
-    return order
 
 
 def _seed(seed: int, turn: int) -> int:

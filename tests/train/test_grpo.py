@@ -342,7 +342,15 @@ def train(base: str, out: str, kill_at: int | None = None) -> Path:
         if row["step"] == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    config = replace(SHORT, steps=4, updates_per_rollout=2, save_every=2, kl_weight=0.1, schedule="linear")
+    config = replace(
+        SHORT,
+        steps=4,
+        pass_rates=(0.03, 1.0),
+        updates_per_rollout=2,
+        save_every=2,
+        kl_weight=0.1,
+        schedule="linear",
+    )
     return grpo(base, _task(), config, Path(out), watch=watch)
 
 
