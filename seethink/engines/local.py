@@ -23,11 +23,14 @@ KEEP_ROWS = 0.75
 """When fewer rows than this share are still writing, the finished ones leave the cache."""
 
 
-def pretrained(name: str) -> tuple[Any, Any]:
-    """(model, processor) by alias, folder or hub id, fp32: small updates would vanish in bf16 weights."""
+def pretrained(name: str, quantised: Any = None) -> tuple[Any, Any]:
+    """(model, processor) by alias, folder or hub id, fp32: small updates would vanish in bf16 weights.
+    quantised: a quantization config of transformers, for weights that stand still."""
     disable_progress_bar()
     path = resolve(name)
-    model = AutoModelForImageTextToText.from_pretrained(path, dtype=torch.float32, attn_implementation="sdpa")
+    model = AutoModelForImageTextToText.from_pretrained(
+        path, dtype=torch.float32, attn_implementation="sdpa", quantization_config=quantised
+    )
     if family_of(model.config).segments:
         model.set_attn_implementation({"vision_config": segments.NAME})
     return model, AutoProcessor.from_pretrained(path)

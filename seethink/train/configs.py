@@ -14,7 +14,8 @@ class Optimiser:
     vision_, projector_, language_learning_rate: of one part; None means learning_rate, 0 freezes it.
     lora_rank: above 0, low-rank adapters on the language model's layers are trained instead of its weights
     (Hu et al. 2021), and merged at the end; the other parts then stand still unless they have a rate of
-    their own. lora_alpha: their scale, 2 * rank if not given.
+    their own. lora_alpha: their scale, 2 * rank if not given. four_bit: what they stand beside is held in 4
+    bits (QLoRA).
     max_prompt_tokens: a longer prompt (pictures counted) is an error that names its row, or with drop_long is
     left out and counted. It is never cut: a picture cut in two would be another picture.
     tokens_per_pack: padded tokens of one forward pass; a group larger than that still goes through, alone.
@@ -28,6 +29,7 @@ class Optimiser:
     language_learning_rate: float | None = None
     lora_rank: int = 0
     lora_alpha: int | None = None
+    four_bit: bool = False
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
     warmup: float = 0.0
     weight_decay: float = 0.0
@@ -51,6 +53,8 @@ class Optimiser:
             or any(rate is not None and rate < 0 for rate in self._own_rates.values())
         ):
             raise ValueError(f"impossible settings: {self}")
+        if self.four_bit and not self.lora_rank:
+            raise ValueError("weights in 4 bits stand still: four_bit needs adapters, such as lora_rank=16")
 
     @property
     def _own_rates(self) -> dict[str, float | None]:

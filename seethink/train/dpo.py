@@ -27,7 +27,7 @@ def dpo(model: str, pairs: Sequence[Pair], config: DPO, out: Path, watch: Watch 
 
     Called again on the same `out` after a kill, it continues from its last checkpoint.
     """
-    scorer, encoder = load(model)
+    scorer, encoder = load(model, config.four_bit)
     steps = config.steps_for(len(pairs))
     return GroupTrainer(
         scorer, Preferring(model, scorer, encoder, pairs, config), config, steps, out, watch

@@ -41,7 +41,7 @@ def grpo(
     Every attempt is written to `out/attempts.jsonl`, its pictures under `media`. Called again on the same
     `out` after a kill, it continues from its last checkpoint.
     """
-    scorer, encoder = load(model)
+    scorer, encoder = load(model, config.four_bit)
     practice = Practice(model, scorer, encoder, task, config)
     practice.journal, practice.media = out / "attempts.jsonl", media or out / "media"
     steps = config.steps * config.updates_per_rollout

@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForImageTextToText
+from transformers import AutoConfig, AutoModelForImageTextToText, BitsAndBytesConfig
 
 from seethink.engines.local import pretrained
-from seethink.families import Encoder, resolve
+from seethink.families import Encoder, family_of, resolve
 from seethink.train.configs import Optimiser
 from seethink.train.groups import Pack
 from seethink.train.shared_prefix import Scorer
+from seethink.types import InputError, NotFinite
 
 ADAPTER = ".lora_"
 
 
-def load(name: str) -> tuple[Scorer, Encoder]:
+def load(name: str, four_bit: bool = False) -> tuple[Scorer, Encoder]:
     """A model by alias, folder or hub id, wrapped for training, and what turns conversations into its
-    prompts."""
-    model, processor = pretrained(name)
+    prompts. four_bit: the language model's linear layers are held in 4 bits (QLoRA, Dettmers et al. 2023:
+    NF4, constants quantised too); they compute in bf16 on an accelerator, in fp32 on a CPU."""
+    model, processor = pretrained(name, _four_bits(name) if four_bit else None)
+    for module in model.modules():
+        # Some CPUs would repack such a layer at the first rollout, for good: other numbers, and no gradient.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
     return Scorer(model), Encoder(processor, model.config)
+
+
+def _four_bits(name: str) -> BitsAndBytesConfig:
+    if find_spec("bitsandbytes") is None:
+        raise InputError("four_bit=true needs bitsandbytes; pip install 'seethink[quant]', or leave it out")
+    parts = family_of(AutoConfig.from_pretrained(resolve(name))).parts
+    whole = [begin.rstrip(".") for part, names in parts.items() if part != "language" for begin in names]
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16 if torch.cuda.is_available() else torch.float32,
+        llm_int8_skip_modules=[*whole, "lm_head"],
+    )
 
 
 def prepare(scorer: Scorer, config: Optimiser) -> None:
@@ -64,13 +85,24 @@ def _adapters(model: Any) -> dict[str, Any]:
     return {name: module for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)}
 
 
+@torch.no_grad()
 def merge(model: Any) -> None:
-    """Add adapters to the weights they stand beside and take them out: an ordinary model again."""
+    """Add adapters to the weights they stand beside and take them out: an ordinary model again, in full
+    precision. Weights in 4 bits become what those bits stand for, so the model says what it said in training.
+    """
+    from peft.utils.integrations import dequantize_module_weight
+
     for name, layer in _adapters(model).items():
-        layer.merge(safe_merge=True)
-        parent, _, leaf = name.rpartition(".")
-        setattr(model.get_submodule(parent), leaf, layer.get_base_layer())
+        base = layer.get_base_layer()
+        merged = dequantize_module_weight(base).float() + layer.get_delta_weight("default")
+        plain = torch.nn.Linear(base.in_features, base.out_features, base.bias is not None, device="meta")
+        plain.weight, plain.bias = torch.nn.Parameter(merged), base.bias
+        model.set_submodule(name, plain)
+    if not torch.stack([p.isfinite().all() for p in model.parameters()]).all():
+        raise NotFinite("the merged weights are not numbers")
     model._hf_peft_config_loaded = False
+    if getattr(model, "hf_quantizer", None) is not None:
+        model.hf_quantizer.remove_quantization_config(model)
 
 
 class Reference:
@@ -95,7 +127,8 @@ class Reference:
             finally:
                 model.enable_adapters()
         if self.copy is None:
-            self.copy = load(self.name)[0].to(pack.ids.device).eval().requires_grad_(False)
+            four_bit = bool(getattr(model, "is_loaded_in_4bit", False))
+            self.copy = load(self.name, four_bit)[0].to(pack.ids.device).eval().requires_grad_(False)
         return self.copy(pack, temperature)
 
 

@@ -25,7 +25,7 @@ def sft(
 
     Called again on the same `out` after a kill, it continues from its last checkpoint.
     """
-    scorer, encoder = load(model)
+    scorer, encoder = load(model, config.four_bit)
     steps = config.steps_for(len(lessons))
     return GroupTrainer(scorer, _Copying(encoder, lessons, config), config, steps, out, watch).fit()
 

@@ -3,6 +3,7 @@ ordinary model."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,18 +12,20 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForImageTextToText
 
+from seethink.engines.local import LocalEngine
 from seethink.families import Encoder, family_of
 from seethink.formats import ANSWER_ONLY
 from seethink.sources.handwritten import Pages
+from seethink.train import model as model_module
 from seethink.train.configs import DPO, GRPO, SFT, Optimiser
 from seethink.train.dpo import Preferring
 from seethink.train.groups import Branch, Group, Pack, pack_groups
 from seethink.train.grpo import Practice
-from seethink.train.model import ADAPTER, Reference, merge, prepare
+from seethink.train.model import ADAPTER, Reference, load, merge, prepare
 from seethink.train.sft import _Copying, sft
 from seethink.train.shared_prefix import Scorer
 from seethink.train.trainer import GroupTrainer
-from seethink.types import Example, Lesson, Pair, Response, Score, Task
+from seethink.types import Example, InputError, Lesson, Pair, Response, Sampling, Score, Task
 from tests import tiny, vlms
 
 PAGES = Pages(4, "train", seed=5)
@@ -90,10 +93,9 @@ def test_adapters_train_the_layers_of_the_language_model_alone_and_are_merged(tm
     assert not any(word in name for name in moved for word in ("lm_head", "embed", "norm"))
 
 
-def _filled_adapters(model) -> Scorer:
-    scorer = Scorer(model)
+def _fill_adapters(scorer: Scorer) -> Scorer:
     prepare(scorer, Optimiser(lora_rank=4))
-    for name, parameter in model.named_parameters():
+    for name, parameter in scorer.model.named_parameters():
         if ADAPTER in name:
             torch.nn.init.normal_(parameter, std=0.1)
     return scorer
@@ -108,11 +110,79 @@ def _pack(encoder: Encoder) -> Pack:
 def test_a_merged_model_says_what_it_said_with_its_adapters() -> None:
     model = tiny.qwen2_vl()
     pack = _pack(tiny.encoder(model))
-    scorer = _filled_adapters(model)
+    scorer = _fill_adapters(Scorer(model))
     with_adapters = scorer(pack)
     merge(model)
     torch.testing.assert_close(scorer(pack), with_adapters, atol=1e-5, rtol=0)
     assert not any(ADAPTER in name for name, _ in model.named_parameters())
+
+
+# Weights in 4 bits -------------------------------------------------------------------------------------
+
+
+def test_only_the_layers_that_adapters_stand_beside_are_in_four_bits(tmp_path) -> None:
+    scorer, _ = load(tiny.saved(tmp_path / "base"), four_bit=True)
+    prepare(scorer, Optimiser(lora_rank=4, four_bit=True))
+    small = {name for name, weight in scorer.model.named_parameters() if weight.dtype == torch.uint8}
+    beside = {name.rpartition(".lora_A")[0] for name, _ in scorer.model.named_parameters() if ADAPTER in name}
+    assert small and {name.removesuffix(".base_layer.weight") for name in small} == beside - {""}
+
+
+@torch.no_grad()
+def test_a_model_in_four_bits_is_merged_into_one_that_says_the_same(tmp_path) -> None:
+    scorer, encoder = load(tiny.saved(tmp_path / "base"), four_bit=True)
+    pack = _pack(encoder)
+    _fill_adapters(scorer)
+    with_adapters = scorer(pack)
+    merge(scorer.model)
+    torch.testing.assert_close(scorer(pack), with_adapters, atol=1e-5, rtol=0)
+
+
+def test_a_rollout_changes_nothing_in_a_model_in_four_bits(tmp_path) -> None:
+    scorer, encoder = load(tiny.saved(tmp_path / "base"), four_bit=True)
+    pack = _pack(encoder)
+    _fill_adapters(scorer)
+    before = scorer(pack)
+    LocalEngine(scorer.model, encoder).generate([ANSWER_ONLY.prompt(PAGES[0])], Sampling(n=2, max_tokens=4))
+    after = scorer.train()(pack)
+    torch.testing.assert_close(after, before)
+    after.sum().backward()
+    grown = {n for n, p in scorer.model.named_parameters() if p.grad is not None and p.grad.any()}
+    assert grown == {n for n, p in scorer.model.named_parameters() if p.requires_grad}
+
+
+def test_a_training_in_four_bits_learns_and_leaves_an_ordinary_model(tmp_path) -> None:
+    config = replace(QUICK, lora_rank=4, four_bit=True, steps=8, learning_rate=1e-2)
+    base = tiny.saved(tmp_path / "base")
+    checkpoint = sft(base, LESSONS, config, tmp_path / "out")
+    rows = [json.loads(line) for line in (tmp_path / "out/metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["loss"] < 0.9 * rows[0]["loss"]
+    assert "quantization_config" not in json.loads((checkpoint / "config.json").read_text())
+    model = AutoModelForImageTextToText.from_pretrained(checkpoint)
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+    before = _stored(base)
+    still = [name for name in before if family_of(model.config).part_of(name) != "language"]
+    assert still and all(torch.equal(before[name], _stored(checkpoint)[name]) for name in still)
+
+
+def test_the_reference_of_a_model_in_four_bits_is_in_four_bits_too(tmp_path) -> None:
+    base = tiny.saved(tmp_path / "base")
+    scorer, encoder = load(base, four_bit=True)
+    pack = _pack(encoder)
+    with torch.no_grad():
+        before = scorer(pack)
+    prepare(scorer, Optimiser(lora_rank=4, four_bit=True, vision_learning_rate=1e-3))
+    reference = Reference(base, scorer)
+    torch.testing.assert_close(reference(pack), before, atol=1e-5, rtol=0)
+    assert reference.copy is not None and reference.copy.model.is_loaded_in_4bit
+
+
+def test_four_bits_without_adapters_or_without_their_library_are_refused(tmp_path, monkeypatch) -> None:
+    with pytest.raises(ValueError, match="needs adapters"):
+        SFT(four_bit=True)
+    monkeypatch.setattr(model_module, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"seethink\[quant\]"):
+        load(tiny.saved(tmp_path / "base"), four_bit=True)
 
 
 def test_a_killed_training_of_adapters_continues_where_it_was(tmp_path) -> None:
@@ -136,7 +206,7 @@ def test_the_reference_is_the_model_without_its_adapters_or_else_a_copy(tmp_path
     pack = _pack(tiny.encoder(model))
     with torch.no_grad():
         before = Scorer(model)(pack)
-    scorer = _filled_adapters(model)
+    scorer = _fill_adapters(Scorer(model))
     reference = Reference(base, scorer)
     torch.testing.assert_close(reference(pack), before, atol=1e-5, rtol=0)
     assert reference.copy is None, "no second model in memory"
