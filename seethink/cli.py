@@ -82,7 +82,7 @@ def show_recipe(
     out: RunFolder = None,
     seed: Seed = 0,
 ) -> None:
-    """Print a recipe's stages, settings and derived numbers. Touches no data."""
+    """Print a recipe's stages, settings and derived numbers. Of the data, one question is looked at."""
     module, run = _recipe_run(recipe, scale, out, seed, overrides)
     stages = run.plan(module.recipe)
     for note in run.notes:

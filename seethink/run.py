@@ -21,7 +21,7 @@ from seethink import identity
 from seethink.attempt import lesson
 from seethink.families import resolve
 from seethink.settings import override, parse, unknown
-from seethink.stage import TRAININGS, Evaluation, Kind, Model, Stage, alone_in
+from seethink.stage import NOTHING, TRAININGS, Asked, Evaluation, Kind, Model, Stage, alone_in
 from seethink.terminal import Progress, say, show_report
 from seethink.types import InputError, Lesson, Pair, Sampling, Task
 
@@ -178,7 +178,7 @@ class Run:
     def sft(self, name: str, model: Model, lessons: Sequence[Lesson], config: SFT) -> Model:
         """`model` after supervised training on `lessons`."""
         inputs = {"model": model, "lessons": identity.of_sequence(lessons)}
-        stage = self._stage(name, "sft", "checkpoint", config, inputs, len(lessons))
+        stage = self._stage(name, "sft", "checkpoint", config, inputs, Asked.lessons(lessons))
 
         def work(out: Path, watch: Watch) -> None:
             from seethink.train.sft import sft
@@ -190,7 +190,7 @@ class Run:
     def dpo(self, name: str, model: Model, pairs: Sequence[Pair], config: DPO) -> Model:
         """`model` after learning to prefer the better of each pair."""
         inputs = {"model": model, "pairs": identity.of_sequence(pairs)}
-        stage = self._stage(name, "dpo", "checkpoint", config, inputs, len(pairs))
+        stage = self._stage(name, "dpo", "checkpoint", config, inputs, Asked.pairs(pairs))
 
         def work(out: Path, watch: Watch) -> None:
             from seethink.train.dpo import dpo
@@ -202,7 +202,7 @@ class Run:
     def grpo(self, name: str, model: Model, task: Task, config: GRPO) -> Model:
         """`model` after reinforcement on `task`."""
         inputs = {"model": model, "task": identity.of_task(task)}
-        stage = self._stage(name, "grpo", "checkpoint", config, inputs, len(task.examples))
+        stage = self._stage(name, "grpo", "checkpoint", config, inputs, Asked.tasks([task]))
 
         def work(out: Path, watch: Watch) -> None:
             from seethink.train.grpo import grpo
@@ -219,8 +219,7 @@ class Run:
         """Every attempt of `model` at `tasks` on disk, and its rows of the report; all share one headline."""
         headline = _only_one({task.headline for task in tasks})
         inputs = {"model": model, "tasks": [identity.of_task(task) for task in tasks]}
-        questions = sum(len(task.examples) for task in tasks)
-        stage = self._stage(name, "evaluate", "attempts.jsonl", sampling, inputs, questions)
+        stage = self._stage(name, "evaluate", "attempts.jsonl", sampling, inputs, Asked.tasks(tasks))
 
         def work(out: Path, watch: Watch) -> dict[str, Any]:
             from seethink.engines.local import LocalEngine
@@ -271,7 +270,13 @@ class Run:
     # How a stage is carried out ----------------------------------------------------------------------------
 
     def _stage(
-        self, name: str, kind: Kind, product: str, config: Any, inputs: Mapping[str, Any], questions: int = 0
+        self,
+        name: str,
+        kind: Kind,
+        product: str,
+        config: Any,
+        inputs: Mapping[str, Any],
+        asked: Asked = NOTHING,
     ) -> Stage:
         """Plan a stage: settings overridden, key known."""
         if not _STAGE_NAME.fullmatch(name) or name in self.stages:
@@ -280,7 +285,7 @@ class Run:
             if config is None:
                 raise InputError(f"the stage {name} has no settings; leave out {name}.{next(iter(settings))}")
             config = override(config, settings, name)
-        self.stages[name] = Stage(self.out, name, kind, product, config, inputs, questions)
+        self.stages[name] = Stage(self.out, name, kind, product, config, inputs, asked)
         return self.stages[name]
 
     def _carry_out(self, stage: Stage, work: Work) -> Any:

@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seethink import __version__, identity
-from seethink.types import InputError
+from seethink.types import InputError, Lesson, Messages, Pair, Task
 
 Kind = Literal["make", "sft", "dpo", "grpo", "evaluate", "compare"]
 TRAININGS: tuple[Kind, ...] = ("sft", "dpo", "grpo")
@@ -53,10 +53,39 @@ class Evaluation(Artefact):
 
 
 @dataclass(frozen=True)
+class Asked:
+    """How many questions a stage has. `first` gives the first as it is asked, and the texts to be learned of
+    it; a plan looks at no other."""
+
+    questions: int
+    first: Callable[[], tuple[Messages, list[str]]]
+
+    @classmethod
+    def lessons(cls, lessons: Sequence[Lesson]) -> Asked:
+        return cls(len(lessons), lambda: (_prompt(lessons[0]), [lessons[0].text]))
+
+    @classmethod
+    def pairs(cls, pairs: Sequence[Pair]) -> Asked:
+        return cls(len(pairs), lambda: (_prompt(pairs[0]), [pairs[0].better, pairs[0].worse]))
+
+    @classmethod
+    def tasks(cls, tasks: Sequence[Task]) -> Asked:
+        n = sum(len(task.examples) for task in tasks)
+        return cls(n, lambda: (tasks[0].format.prompt(tasks[0].examples[0]), []))
+
+
+def _prompt(asked: Lesson | Pair) -> Messages:
+    return asked.format.prompt(asked.example)
+
+
+NOTHING = Asked(0, lambda: ([], []))
+
+
+@dataclass(frozen=True)
 class Stage:
     """What is to be done in `<run>/<name>/`, and what is there already.
 
-    product: what the stage leaves for others, relative to its folder. questions: how many it asks or teaches.
+    product: what the stage leaves for others, relative to its folder. asked: what it asks or teaches.
     """
 
     run: Path
@@ -65,7 +94,7 @@ class Stage:
     product: str
     config: Any
     inputs: Mapping[str, Any]
-    questions: int = 0
+    asked: Asked = NOTHING
 
     @cached_property
     def key(self) -> str:

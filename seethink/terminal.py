@@ -15,6 +15,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from seethink.stage import Model, Stage
+from seethink.types import InputError
 
 PLAIN_EVERY_S = 10.0
 _MEASURES = ("reward", "loss", "correct")
@@ -79,10 +80,10 @@ def show_plan(console: Console, stages: Iterable[Stage]) -> None:
 
 
 def derived(stage: Stage) -> dict[str, str]:
-    """The numbers that follow from the settings, as text. Loads no data and no weights."""
+    """The numbers that follow from the settings, as text. Loads no weights, and of the data one question."""
     if stage.kind in ("make", "compare"):
         return {}
-    counts = {"questions": stage.questions, **_COUNTS[stage.kind](stage.questions, stage.config)}
+    counts = {"questions": stage.asked.questions, **_COUNTS[stage.kind](stage.asked.questions, stage.config)}
     return {name: f"{count:,}" for name, count in counts.items()} | _size(stage)
 
 
@@ -121,17 +122,22 @@ def _size(stage: Stage) -> dict[str, str]:
     n = _parameters(str(model.base))
     if n is None:
         return {"parameters": f"unknown: the configuration of {model.base} is not on this machine"}
-    told = {"parameters": f"{n:,}"}
-    if stage.kind != "evaluate":
-        told["memory"] = (
-            f"{training_bytes(n, getattr(stage.config, 'kl_weight', 0.0)) / 1e9:,.2f} GB and activations"
-        )
-    return told
+    return {"parameters": f"{n:,}"} | _memory(stage, str(model.base))
 
 
-def training_bytes(n_parameters: int, kl_weight: float) -> int:
-    """All fp32: weights (4 bytes each), gradients (4), AdamW's moments (8), the KL term's reference (4)."""
-    return n_parameters * (4 + 4 + 8 + (4 if kl_weight > 0 else 0))
+def _memory(stage: Stage, model: str) -> dict[str, str]:
+    from seethink.train import memory
+
+    try:
+        asked = memory.question(model, *stage.asked.first(), stage.config)
+    except (InputError, OSError) as error:
+        return {"memory": f"unknown, the first question cannot be read: {error}"}
+    needed = memory.estimate(model, asked, stage.config, stage.asked.questions)
+    told = ", ".join(f"{name} {size / 1e9:.2f}" for name, size in needed.parts.items() if size)
+    return {
+        "prompt tokens": f"{len(asked.prompt.ids):,} of the first question",
+        "memory, most": f"{needed.peak / 1e9:.2f} GB ({told})",
+    }
 
 
 @cache

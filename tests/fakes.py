@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, overload
 
 from PIL import Image as Pillow
@@ -31,6 +31,7 @@ NAMES = (
     "seethink.train.sft",
     "seethink.train.grpo",
     "seethink.train.model",
+    "seethink.train.memory",
     "seethink.engines.local",
     "seethink.evaluate",
 )
@@ -102,6 +103,7 @@ def install() -> None:
     fakes = {
         "seethink.train.sft": {"sft": _sft},
         "seethink.train.model": {"parameters": lambda name: None if "hub" in name else 1_000_000},
+        "seethink.train.memory": {"question": _question, "estimate": _estimate},
         "seethink.train.grpo": {"grpo": _grpo},
         "seethink.engines.local": {"LocalEngine": type("LocalEngine", (), {"load": staticmethod(str)})},
         "seethink.evaluate": {"evaluate": _evaluate, "compare": _compare},
@@ -109,6 +111,14 @@ def install() -> None:
     for name in NAMES:
         sys.modules[name] = ModuleType(name)
         sys.modules[name].__dict__.update(fakes[name])
+
+
+def _question(name: str, asked: Any, texts: Sequence[str], config: Any) -> Any:
+    return SimpleNamespace(prompt=SimpleNamespace(ids=[0] * 1_234), texts=texts)
+
+
+def _estimate(name: str, asked: Any, config: Any, questions: int) -> Any:
+    return SimpleNamespace(peak=2_500_000_000, parts={"libraries": 0, "update": 10**9 * questions})
 
 
 def _sft(model: str, lessons: Sequence[Any], config: Any, out: Path, watch: Any) -> Path:

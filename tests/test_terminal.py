@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import sys
 
 import pytest
 from rich.console import Console
@@ -8,9 +9,9 @@ from rich.console import Console
 from seethink import terminal
 from seethink.run import Run, Scale
 from seethink.stage import Stage
-from seethink.terminal import Progress, show_plan, show_report, training_bytes
+from seethink.terminal import Progress, show_plan, show_report
 from seethink.train.configs import GRPO, SFT
-from seethink.types import Sampling
+from seethink.types import InputError, Sampling
 from tests import fakes
 
 
@@ -42,11 +43,6 @@ def test_on_a_terminal_progress_is_a_bar_that_leaves_nothing(heard):
     assert "3/3" in heard.getvalue() and "loss 1.500" in heard.getvalue()
 
 
-def test_memory_counts_the_reference_only_where_there_is_one():
-    assert training_bytes(1_000, kl_weight=0.0) == 16_000
-    assert training_bytes(1_000, kl_weight=0.04) == 20_000
-
-
 def test_a_plan_tells_the_numbers_that_follow_from_the_settings(console, heard, tmp_path):
     def recipe(run: Run) -> None:
         base = run.model(str(fakes.model_folder(tmp_path / "base")))
@@ -63,16 +59,31 @@ def test_a_plan_tells_the_numbers_that_follow_from_the_settings(console, heard, 
         told = {stage.name: terminal.derived(stage) for stage in stages}
     assert told["sft"] == {
         "questions": "6", "optimiser steps": "10", "lessons taught": "40", "parameters": "1,000,000",
-        "memory": "0.02 GB and activations",
+        "prompt tokens": "1,234 of the first question", "memory, most": "2.50 GB (update 6.00)",
     }  # fmt: skip
     assert told["grpo"] == {
         "questions": "6", "optimiser steps": "10", "questions asked": "10", "responses": "40",
         "response tokens, most": "400",
         "parameters": "unknown: the configuration of hub/model is not on this machine",
     }  # fmt: skip
-    assert told["eval/base"]["responses"] == "12" and "memory" not in told["eval/base"]
+    assert told["eval/base"]["responses"] == "12" and "memory, most" in told["eval/base"]
     lines = heard.getvalue().splitlines()
     assert "sft: pending" in lines and "    grpo.kl_weight=0.0" in lines
+
+
+def test_a_first_question_that_cannot_be_read_leaves_the_memory_unknown_and_says_why(tmp_path, monkeypatch):
+    def gone(*_):
+        raise InputError("there is no picture at a.png")
+
+    def recipe(run: Run) -> None:
+        base = run.model(str(fakes.model_folder(tmp_path / "base")))
+        run.grpo("grpo", base, fakes.task(readable=False), GRPO())
+
+    with fakes.installed():
+        stages = Run("toy", Scale("tiny"), tmp_path / "run").plan(recipe)
+        monkeypatch.setattr(sys.modules["seethink.train.memory"], "question", gone)
+        told = terminal.derived(stages["grpo"])
+    assert told["memory"].startswith("unknown, the first question cannot be read: ")
 
 
 def test_a_model_that_a_stage_makes_has_no_size_until_it_is_made(tmp_path):

@@ -45,12 +45,14 @@ def _ids() -> dict[str, int]:
     return {key: processor().tokenizer.convert_tokens_to_ids(f"<|{name}|>") for key, name in names.items()}
 
 
-def qwen2_vl(seed: int = 0) -> Qwen2VLForConditionalGeneration:
+def qwen2_vl(seed: int = 0, **changes: Any) -> Qwen2VLForConditionalGeneration:
+    """`changes` to the language model's configuration."""
     torch.manual_seed(seed)
+    text = TEXT | changes
     vision = dict(
         depth=2,
         embed_dim=32,
-        hidden_size=64,
+        hidden_size=text["hidden_size"],
         num_heads=2,
         mlp_ratio=2,
         patch_size=14,
@@ -58,7 +60,7 @@ def qwen2_vl(seed: int = 0) -> Qwen2VLForConditionalGeneration:
         temporal_patch_size=2,
     )
     return _lively(
-        Qwen2VLForConditionalGeneration(Qwen2VLConfig(text_config=TEXT, vision_config=vision, **_ids()))
+        Qwen2VLForConditionalGeneration(Qwen2VLConfig(text_config=text, vision_config=vision, **_ids()))
     )
 
 

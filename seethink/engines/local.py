@@ -4,6 +4,7 @@ branched."""
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from seethink.engines import features, segments
 from seethink.engines.batch import cross_mask, join_media, positions
 from seethink.families import Encoder, Prompt, family_of, resolve
 from seethink.types import Completion, Messages, NotFinite, Sampling
+
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # peft imports it, and it tells of CPU kernels
 
 TOKENS_PER_BATCH = 32_768
 """Cached tokens (rows times prompt and answer) of one batch; what does not fit goes into the next."""

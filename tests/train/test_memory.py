@@ -1,0 +1,142 @@
+"""The memory that a plan tells is what the training then takes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
+from typing import Any
+
+import pytest
+import torch
+from transformers import Qwen2VLForConditionalGeneration
+
+from seethink.formats import ANSWER_ONLY
+from seethink.sources.handwritten import Pages
+from seethink.train import memory
+from seethink.train.configs import DPO, GRPO, SFT
+from seethink.train.groups import Branch, Group, pack_groups
+from seethink.train.shared_prefix import Scorer
+from seethink.types import Example, Response, Sampling, Score, Task
+from tests import tiny
+
+ROOT = Path(__file__).parents[2]
+LARGER = {"hidden_size": 256, "intermediate_size": 768, "num_hidden_layers": 5}
+ROPE = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [8, 12, 12]}
+PAGES = Pages(12, "train", seed=3)
+RUNS = {
+    "grpo": GRPO(steps=1, questions_per_step=12, responses_per_question=8, max_tokens=64),
+    "grpo in packs, with a reference": GRPO(
+        steps=1, questions_per_step=6, max_tokens=64, tokens_per_pack=2_000, kl_weight=0.1
+    ),
+    "grpo with checkpointing": GRPO(steps=1, max_tokens=64, gradient_checkpointing=True),
+}
+
+
+def larger() -> Qwen2VLForConditionalGeneration:
+    """Large enough that what it keeps is more than the libraries."""
+    return tiny.qwen2_vl(**LARGER, rope_parameters=ROPE)
+
+
+def variety(example: Example, response: Response) -> Score:
+    return Score(round(len(set(response.text)) / (1 + len(response.text)), 2))
+
+
+def measure(name: str, base: str, out: str) -> None:
+    """What a process of its own does: train, and tell the highest size that it had."""
+    from seethink.train.grpo import grpo
+
+    grpo(base, Task("variety", PAGES, ANSWER_ONLY, variety), RUNS[name], Path(out))
+    sys.stdout.write(f"\n{1024 * getrusage(RUSAGE_SELF).ru_maxrss}")
+
+
+def plan(name: str, base: str) -> None:
+    asked = memory.question(base, ANSWER_ONLY.prompt(PAGES[0]), [], RUNS[name])
+    needed = memory.estimate(base, asked, RUNS[name], len(PAGES))
+    sys.stdout.write(f"\n{json.dumps([needed.peak, needed.update])}")
+
+
+def _told(call: str) -> Any:
+    """What a function above tells in a process of its own, whose memory is given back when it is free."""
+    here = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "1048576"} if "checkpointing" in call else None
+    code = f"from tests.train.test_memory import *; {call}"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=here, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-2000:]
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_plan_is_within_a_quarter_of_the_highest_size_that_a_training_had(tmp_path, name: str) -> None:
+    base = tiny.saved(tmp_path / "base", larger())
+    measured = _told(f"measure({name!r}, {base!r}, {str(tmp_path / 'out')!r})")
+    peak, update = _told(f"plan({name!r}, {base!r})")
+    assert peak == pytest.approx(measured, rel=0.25)
+    assert update > 0.15 * measured, "what is kept for the backward pass is a large part of it"
+
+
+def test_what_is_counted_for_the_backward_pass_is_what_autograd_keeps() -> None:
+    model = larger()
+    scorer, encoder = Scorer(model), tiny.encoder(model)
+    prompts = encoder.prompts([ANSWER_ONLY.prompt(page) for page in PAGES[:4]])
+    groups = [Group(prompt, [Branch(list(range(300, 364)))] * 8) for prompt in prompts]
+    weights = {weight.untyped_storage().data_ptr() for weight in scorer.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    (pack,) = pack_groups(groups, 100_000)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        logps = scorer(pack)
+    assert len(logps) == 4 * 8 * 64
+    bytes_kept = sum(size for place, size in kept.items() if place not in weights)
+    counted = sum(memory.activations(scorer, memory.Question(p, (64,) * 8), SFT()) for p in prompts)
+    assert counted == pytest.approx(bytes_kept, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "less"),
+    [
+        ({"vision_learning_rate": 0.0, "projector_learning_rate": 0.0}, "update"),
+        ({"gradient_checkpointing": True}, "update"),
+        ({"tokens_per_pack": 1_000}, "update"),
+        ({"lora_rank": 4}, "states"),
+        ({"max_tokens": 8}, "rollout"),
+    ],
+)
+def test_what_spares_memory_is_planned_with_less(tmp_path, settings: dict[str, Any], less: str) -> None:
+    base, plain = tiny.saved(tmp_path / "base", larger()), GRPO(max_tokens=64)
+    needed = []
+    for config in (plain, replace(plain, **settings)):
+        asked = memory.question(base, ANSWER_ONLY.prompt(PAGES[0]), [], config)
+        needed.append(memory.estimate(base, asked, config, 100))
+    assert getattr(needed[1], less) < getattr(needed[0], less)
+
+
+def test_a_reference_counts_where_it_is_a_model_of_its_own_and_four_bits_are_few(tmp_path) -> None:
+    base = tiny.saved(tmp_path / "base", larger())
+    asked = memory.question(base, ANSWER_ONLY.prompt(PAGES[0]), ["<answer>1</answer>"] * 2, DPO())
+    n = sum(weight.numel() for weight in larger().parameters())
+
+    def states(config: Any) -> int:
+        return memory.estimate(base, asked, config, 10).states
+
+    assert states(SFT()) == 12 * n and states(DPO()) == 16 * n
+    adapters = states(DPO(lora_rank=4))
+    assert 4 * n < adapters < 5 * n
+    assert states(DPO(lora_rank=4, four_bit=True)) < 0.6 * adapters
+
+
+def test_an_evaluation_needs_no_gradients(tmp_path) -> None:
+    base = tiny.saved(tmp_path / "base", larger())
+    sampling = Sampling(max_tokens=64)
+    asked = memory.question(base, ANSWER_ONLY.prompt(PAGES[0]), [], sampling)
+    needed = memory.estimate(base, asked, sampling, 10)
+    assert needed.update == 0 and needed.rollout > 0
+    assert needed.states == 4 * sum(weight.numel() for weight in larger().parameters())
