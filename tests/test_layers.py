@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "seethink"
 ROWS = (
     ("types",),
-    ("media",),
+    ("media", "boxes"),
     ("formats", "families", "verify", "settings"),
     ("attempt", "engines", "sources", "identity"),
     ("solve",),

@@ -1,0 +1,88 @@
+"""Boxes in a picture, read from what a model or a data set says and written again. Whose pixels they are in,
+`families.py` knows."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+MAX_BOXES = 1_000
+"""More than this is no answer."""
+
+_FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
+_NOTHING = {"none", "null", "[]", "{}"}
+_CORNERS = ("bbox_2d", "bbox", "box", "box_2d")
+_LABELS = ("label", "category", "name")
+
+
+@dataclass(frozen=True)
+class Box:
+    """(x1, y1) is the corner at the top left, (x2, y2) that at the bottom right; as it was said, so corners
+    may be swapped."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    label: str = ""
+
+    @property
+    def corners(self) -> tuple[float, float, float, float]:
+        return self.x1, self.y1, self.x2, self.y2
+
+
+def read_boxes(text: str) -> tuple[Box, ...] | None:
+    """All boxes of a text that is JSON as a whole, or in its last fence: `[x1, y1, x2, y2]`, `{"bbox_2d":
+    [...], "label": ...}`, or a list of either. None where it is anything else; () where it says that there is
+    none ("None", "[]")."""
+    fences = _FENCE.findall(text)
+    told = (fences[-1] if fences else text).strip()
+    if told.casefold().rstrip(".") in _NOTHING:
+        return ()
+    try:
+        found = json.loads(told)
+    except (ValueError, RecursionError):
+        return None
+    if _is_box(found):
+        found = [found]
+    if not isinstance(found, list) or not 0 < len(found) <= MAX_BOXES or not all(map(_is_box, found)):
+        return None
+    return tuple(map(_box, found))
+
+
+def write_boxes(boxes: Iterable[Box]) -> str:
+    """The boxes as JSON, `[{"bbox_2d": [...], "label": ...}]`; whole numbers without a fraction."""
+    rows = [
+        {"bbox_2d": [_plain(x) for x in box.corners]} | ({"label": box.label} if box.label else {})
+        for box in boxes
+    ]
+    return json.dumps(rows, ensure_ascii=False)
+
+
+def _is_box(value: Any) -> bool:
+    corners = _corners(value)
+    return (
+        isinstance(corners, list)
+        and len(corners) == 4
+        and all(isinstance(x, int | float) and not isinstance(x, bool) for x in corners)
+        and all(math.isfinite(x) for x in corners)
+    )
+
+
+def _corners(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return next((value[name] for name in _CORNERS if name in value), None)
+
+
+def _box(value: Any) -> Box:
+    label = next((value[n] for n in _LABELS if n in value), "") if isinstance(value, dict) else ""
+    return Box(*map(float, _corners(value)), label=str(label))
+
+
+def _plain(x: float) -> float | int:
+    return int(x) if x == int(x) else x
