@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +11,9 @@ from typing import Any
 
 MAX_BOXES = 1_000
 """More than this is no answer."""
+
+FARTHEST = 1e9
+"""A corner beyond this stands in no picture; it may not even fit a float."""
 
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 _NOTHING = {"none", "null", "[]", "{}"}
@@ -69,7 +71,7 @@ def _is_box(value: Any) -> bool:
         isinstance(corners, list)
         and len(corners) == 4
         and all(isinstance(x, int | float) and not isinstance(x, bool) for x in corners)
-        and all(math.isfinite(x) for x in corners)
+        and all(abs(x) <= FARTHEST for x in corners)
     )
 
 

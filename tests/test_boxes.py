@@ -33,6 +33,7 @@ LABELS = st.text(max_size=12)
         ("[1, 2, 30, true]", None),
         ("[1, 2, 30, NaN]", None),
         ("[1, 2, 30, 1e999]", None),
+        (f"[1, 2, 30, 1{'0' * 400}]", None),
         ('[1, 2, 30, "40"]', None),
         ('{"label": "cat"}', None),
         ("[" * 100_000, None),
