@@ -101,6 +101,10 @@ class GRPO(Optimiser):
     refills: up to this many times per step, groups without spread are replaced by other questions (DAPO's
     dynamic sampling); overlong_tokens: the last tokens before the limit cost reward (DAPO). nll_weight: of
     the traces of the same questions, learned beside the rewards. Formulas and sources: `objectives.py`.
+    rollout: who answers; "local" is the trained model itself, "vllm" a copy in this process that may take the
+    share `rollout_memory` of the accelerator's memory, "http://host:port/v1" a vLLM server. importance_cap:
+    where the copy's probabilities differ from the model's, up to which ratio the difference is made good; 0
+    leaves it.
     """
 
     schedule: Literal["constant", "linear", "cosine"] = "constant"
@@ -120,9 +124,18 @@ class GRPO(Optimiser):
     refills: int = 0
     overlong_tokens: int = 0
     nll_weight: float = 0.0
+    rollout: str = "local"
+    rollout_memory: float = 0.3
+    importance_cap: float = 2.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.rollout not in ("local", "vllm") and not self.rollout.startswith(("http://", "https://")):
+            raise ValueError(f"rollout is 'local', 'vllm' or http://host:port/v1, not {self.rollout!r}")
+        if not 0 < self.rollout_memory < 1 or self.importance_cap < 0:
+            raise ValueError(f"impossible settings: {self}")
+        if self.rollout != "local" and self.temperature > 2:
+            raise ValueError(f"vLLM samples at temperatures up to 2, not {self.temperature}")
         if self.responses_per_question < 2:
             raise ValueError("a group needs at least two responses, or no advantage can be formed")
         if not 0 <= self.overlong_tokens < self.max_tokens or self.refills < 0 or self.nll_weight < 0:

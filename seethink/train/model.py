@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -22,6 +23,11 @@ def load(name: str) -> tuple[Scorer, Encoder]:
     prompts."""
     model, processor = pretrained(name)
     return Scorer(model), Encoder(processor, model.config)
+
+
+def mixed_precision(config: Optimiser) -> bool:
+    """Whether forward passes are autocast to bf16."""
+    return torch.cuda.is_available() if config.bf16 is None else config.bf16
 
 
 def prepare(scorer: Scorer, config: Optimiser) -> None:
@@ -71,6 +77,20 @@ def merge(model: Any) -> None:
         parent, _, leaf = name.rpartition(".")
         setattr(model.get_submodule(parent), leaf, layer.get_base_layer())
     model._hf_peft_config_loaded = False
+
+
+@torch.no_grad()
+def weights(model: Any) -> Iterator[tuple[str, Tensor]]:
+    """The weights that `merge` would leave, by their names there, one by one; the model is not touched."""
+    adapters = _adapters(model)
+    for name, value in model.state_dict().items():
+        if ADAPTER in name:
+            continue
+        owner, _, leaf = name.rpartition(".base_layer.")
+        if owner in adapters and leaf == "weight":
+            layer = adapters[owner]
+            value = value + sum(layer.get_delta_weight(adapter) for adapter in layer.active_adapters)
+        yield (f"{owner}.{leaf}" if owner else name), value
 
 
 class Reference:
