@@ -26,8 +26,9 @@ VISION: dict[str, Any] = dict(
 
 
 def qwen2_vl(seed: int = 0, tied: bool = False) -> Any:
+    text = TEXT | dict(tie_word_embeddings=tied)
     vision = VISION | dict(embed_dim=64, hidden_size=128, mlp_ratio=2)
-    config = hf.Qwen2VLConfig(text_config=TEXT, vision_config=vision, tie_word_embeddings=tied, **tiny._ids())
+    config = hf.Qwen2VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=tied, **tiny._ids())
     torch.manual_seed(seed)
     return _lively(hf.Qwen2VLForConditionalGeneration(config))
 

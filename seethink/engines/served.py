@@ -84,13 +84,14 @@ class ServedEngine:
     def _check(self, name: str) -> None:
         """Raise InputError unless the server serves `name` and was started for training."""
         cards = self.http.get("/v1/models").raise_for_status().json()["data"]
-        served = {card[field] for card in cards for field in ("id", "root") if card.get(field)}
-        if served.isdisjoint({name, resolve(name)}):
+        ours = {name, resolve(name)}
+        self.served = next((card["id"] for card in cards if ours & {card["id"], card["root"]}), "")
+        if not self.served:
+            others = ", ".join(card["id"] for card in cards)
             raise InputError(
-                f"the server at {self.url} serves {', '.join(sorted(served))}, not {name}; start it with "
-                f"--model {name}, or say --served-model-name {name} if it is the same model"
+                f"the server at {self.url} serves {others}, not {name}; start it with that model, or say "
+                f"--served-model-name {name} if it is the same one"
             )
-        self.served = cards[0]["id"]
         told = self.http.get("/server_info", params={"config_format": "json"})
         config = told.json()["vllm_config"] if told.is_success else None
         generates = self.http.get("/inference/v1/generate").status_code != 404  # known, though not by GET
@@ -156,9 +157,9 @@ class ServedEngine:
             try:
                 answer = self.http.post(path, json=body)
             except httpx2.TransportError as error:
-                if last:
-                    raise
                 problem = repr(error)
+                if last:
+                    raise RuntimeError(f"the vLLM server at {self.url} is gone: {problem}") from error
             else:
                 if answer.is_success:
                     return answer

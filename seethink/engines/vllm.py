@@ -27,6 +27,8 @@ from seethink.types import Completion, InputError, Messages, NotFinite, Sampling
 
 NEVER = -1e4
 """Added to the logits of tokens that must not be sampled; unlike -inf it can be written as JSON."""
+WHOLE = 65_536
+"""On a CPU, tokens of one pass over prompts; more than any rollout has there."""
 UNTOLD = -9999.0
 """What vLLM's server writes for a log-probability that it does not know."""
 
@@ -101,8 +103,11 @@ class VllmEngine:
         platform = vllm.platforms.current_platform
         self.encoder, self.on_cpu = encoder, platform.is_cpu()
         self.sleeps, self.asleep = platform.is_sleep_mode_available(), False
+        # on a CPU, whose generators have no offset, seeded answers end vLLM if a prompt is computed in pieces
+        whole = {"enable_chunked_prefill": False, "max_num_batched_tokens": WHOLE} if self.on_cpu else {}
         several = distributed.is_initialized() and distributed.get_world_size() > 1
-        with torch.random.fork_rng():  # vLLM seeds the generators of this process
+        own = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+        with torch.random.fork_rng(own):  # vLLM seeds the generators of this process
             self.llm = vllm.LLM(
                 model=resolve(name),
                 dtype=dtype,
@@ -113,6 +118,7 @@ class VllmEngine:
                 enforce_eager=self.on_cpu,
                 enable_sleep_mode=self.sleeps,
                 distributed_executor_backend="external_launcher" if several else None,
+                **whole,
             )
 
     def generate(self, conversations: Sequence[Messages], sampling: Sampling) -> list[list[Completion]]:
@@ -191,7 +197,7 @@ def _clip(frames: Frames) -> np.ndarray:
 
 def _pack_heads(model: torch.nn.Module) -> None:
     """On a CPU vLLM multiplies by a packed copy of the output layer, which a reload leaves stale where the
-    layer is tied to the embeddings."""
+    layer is tied to the embeddings and not loaded by itself."""
     layers = importlib.import_module("vllm.model_executor.layers.vocab_parallel_embedding")
     module: Any
     for module in model.modules():
