@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VLLM := .venv-vllm
 RUN ?= runs/r1v-tiny
 
-.PHONY: demo test check bench docs clean
+.PHONY: demo test test-vllm check bench docs clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "SeeThink needs Python 3.11 or newer; say make PYTHON=..."'
@@ -12,11 +13,24 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+# vLLM stands in front of .venv, whose torch, transformers and the rest it shares: what is true of a picture in
+# `make test` is true here. vLLM's CPU build asks for torch's; it runs with the ordinary one as well.
+$(VLLM)/ready: $(VENV)/ready requirements-vllm.txt
+	rm -rf $(VLLM)
+	$(BIN)/python -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-vllm.txt
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> $$($(VLLM)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/behind.pth
+	touch $@
+
 demo: $(VENV)/ready
 	$(BIN)/seethink run r1v --scale tiny --out $(RUN)
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest
+
+test-vllm: $(VLLM)/ready
+	$(VLLM)/bin/python -m pytest tests_vllm
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .
@@ -33,4 +47,4 @@ docs: $(VENV)/ready
 	$(BIN)/python -m pytest tests/test_docs.py
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) $(VLLM) runs

@@ -47,6 +47,7 @@ def judge(task: Task, example: Example, completion: Completion, begun: str = "")
         stop=completion.stop,
         n_tokens=completion.n_tokens,
         token_ids=completion.token_ids,
+        logps=completion.logps,
     )
     return Rollout(example, response, _verified(task, example, response))
 

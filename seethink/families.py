@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from seethink.media import Frames, Image
-from seethink.types import InputError, Media, Messages, begun_answer
+from seethink.types import Completion, InputError, Media, Messages, begun_answer
 
 LLAVA_PARTS = {
     "vision": ("model.vision_tower.",),
@@ -98,6 +98,8 @@ class Prompt:
     ids: token ids with every media placeholder expanded. kinds: 1 where an id stands for a picture, 2 for a
     clip, else 0. media: the processor's tensors for all media of the prompt; empty for text. key: identity of
     ids and media. begun: text of the begun answer that `ids` end with, if any. family: whose prompt it is.
+    text, loaded: the same before the processor, for engines that have their own: what the chat template
+    wrote, placeholders not yet expanded, and the loaded pictures and clips in their order.
     """
 
     ids: list[int]
@@ -106,6 +108,8 @@ class Prompt:
     key: str = ""
     begun: str = ""
     family: Family = FAMILIES[0]
+    text: str = ""
+    loaded: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
         self.kinds = self.kinds or [0] * len(self.ids)
@@ -159,8 +163,18 @@ class Encoder:
         """Ids of a whole assistant turn, end-of-turn token included."""
         return [*self.tokenizer(text, add_special_tokens=False).input_ids, self.eos_token_id]
 
+    def asked_ids(self, prompt: Prompt) -> list[int]:
+        """Ids of the prompt's text as it stands, one placeholder for each medium."""
+        return self.tokenizer(prompt.text, **self._told(prompt.text)).input_ids
+
     def decode(self, ids: Sequence[int]) -> str:
         return self.tokenizer.decode(ids, skip_special_tokens=True)
+
+    def completion(self, ids: Sequence[int], logps: Sequence[float] = ()) -> Completion:
+        """Sampled tokens as an engine hands them out."""
+        ended = bool(ids) and ids[-1] == self.eos_token_id
+        text = self.decode(ids[:-1] if ended else ids)
+        return Completion(text, "stop" if ended else "length", len(ids), tuple(ids), tuple(logps))
 
     def _refuse_control(self, messages: Messages) -> None:
         """A turn's end inside a question would end the turn there, a placeholder would be a picture."""
@@ -180,13 +194,18 @@ class Encoder:
             _bare(messages[:-1] if begun else messages), tokenize=False, add_generation_prompt=True
         )
         keys, text = tuple(medium.key for medium in _media(messages)), asked + begun
-        bos = self.tokenizer.bos_token
-        told = {"add_special_tokens": False} if bos and asked.startswith(bos) else {}
+        told, shown = self._told(text), tuple(loaded[key] for key in keys)
         if keys in seen:
             ids, kinds, media = self._again(text, told, seen[keys])
         else:
-            ids, kinds, media = self._process(text, told, [loaded[key] for key in keys], keys, seen)
-        return Prompt(ids, kinds if media else [], media, f"{text}\n{list(keys)}", begun, self.family)
+            ids, kinds, media = self._process(text, told, shown, keys, seen)
+        key = f"{text}\n{list(keys)}"
+        return Prompt(ids, kinds if media else [], media, key, begun, self.family, text, shown)
+
+    def _told(self, text: str) -> dict[str, Any]:
+        """How to tokenise `text`: where the chat template wrote the first token, it is not added again."""
+        bos = self.tokenizer.bos_token
+        return {"add_special_tokens": False} if bos and text.startswith(bos) else {}
 
     def _process(
         self,

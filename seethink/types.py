@@ -82,12 +82,15 @@ class Completion:
     """What an engine adds to a conversation: the continuation alone, special tokens left out of `text`.
 
     `token_ids` are what was sampled, end-of-turn token included; empty where the engine cannot know them.
+    `logps` are their log-probabilities under the distributions they were drawn from (temperature, top_p and
+    top_k applied); empty where the engine does not tell them.
     """
 
     text: str
     stop: Literal["stop", "length"] = "stop"
     n_tokens: int = 0
     token_ids: tuple[int, ...] = field(default=(), repr=False, compare=False)
+    logps: tuple[float, ...] = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ class Response:
     n_tokens: int = 0
     fault: str | None = None
     token_ids: tuple[int, ...] = field(default=(), repr=False, compare=False)
+    logps: tuple[float, ...] = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True)

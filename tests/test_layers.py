@@ -32,6 +32,7 @@ ALL = sorted(
     [
         *SOURCES,
         *(ROOT / "tests").rglob("*.py"),
+        *(ROOT / "tests_vllm").rglob("*.py"),
         *(ROOT / "bench").rglob("*.py"),
         *(ROOT / "examples").rglob("*.py"),
     ]

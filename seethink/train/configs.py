@@ -99,7 +99,10 @@ class Practising(Optimiser):
     steps: rollout batches. shuffle False asks the questions as they stand, a curriculum. pass_rates: a
     question that was answered right less or more often than this is passed over once (`questions.Walk`).
     refills: up to this many times per step, groups without spread are replaced by other questions (DAPO's
-    dynamic sampling).
+    dynamic sampling). rollout: who answers; "local" is the trained model itself, "vllm" a copy in this
+    process that may take the share `rollout_memory` of the accelerator's memory, "http://host:port/v1" a vLLM
+    server. importance_cap: where the copy's probabilities differ from the model's, up to which ratio the
+    difference is made good; 0 leaves it.
     """
 
     questions_per_step: int = 16
@@ -110,6 +113,9 @@ class Practising(Optimiser):
     shuffle: bool = True
     pass_rates: tuple[float, float] = (0.0, 1.0)
     refills: int = 0
+    rollout: str = "local"
+    rollout_memory: float = 0.3
+    importance_cap: float = 2.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -117,6 +123,12 @@ class Practising(Optimiser):
             raise ValueError("a group needs at least two responses, or no advantage can be formed")
         if not 0 <= self.pass_rates[0] < self.pass_rates[1] <= 1:
             raise ValueError(f"pass_rates is a range within 0 and 1, such as 0.1,0.9, not {self.pass_rates}")
+        if self.rollout not in ("local", "vllm") and not self.rollout.startswith(("http://", "https://")):
+            raise ValueError(f"rollout is 'local', 'vllm' or http://host:port/v1, not {self.rollout!r}")
+        if self.rollout != "local" and self.temperature > 2:
+            raise ValueError(f"vLLM samples at temperatures up to 2, not {self.temperature}")
+        if not 0 < self.rollout_memory < 1 or self.importance_cap < 0:
+            raise ValueError(f"impossible settings: {self}")
         if min(self.questions_per_step, self.steps, self.max_tokens) < 1 or self.refills < 0:
             raise ValueError(f"impossible settings: {self}")
 

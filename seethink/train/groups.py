@@ -20,8 +20,10 @@ class Branch:
 
     ids: its token ids. trained: which of them the objective sees (default all). weight: of each trained
     token in the loss, with regard to the whole step, so how the step is cut changes nothing. advantage:
-    of the response. copied: it is a text to copy, beside responses that are rewarded. old, reference:
-    log-probabilities (trained tokens,) under the policy that sampled, and the reference model.
+    of the response. copied: it is a text to copy, beside responses that are rewarded. sampled: of each token,
+    the log-probability that the engine drew it with; empty where the trained model itself was the engine.
+    old, reference: log-probabilities (trained tokens,) under the policy that sampled, and the reference
+    model.
     """
 
     ids: Sequence[int]
@@ -29,6 +31,7 @@ class Branch:
     weight: float = 1.0
     advantage: float = 0.0
     copied: bool = False
+    sampled: Sequence[float] = ()
     old: Tensor | None = None
     reference: Tensor | None = None
 

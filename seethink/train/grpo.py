@@ -15,7 +15,6 @@ from torch import Tensor
 
 from seethink.attempt import headline, judge, lesson, record
 from seethink.engines import features
-from seethink.engines.local import LocalEngine
 from seethink.families import Encoder, Prompt
 from seethink.formats import by_steps
 from seethink.train import objectives, ranks
@@ -23,6 +22,7 @@ from seethink.train.configs import GRPO
 from seethink.train.groups import Branch, Group, Pack, kept
 from seethink.train.model import Reference, load
 from seethink.train.questions import Walk
+from seethink.train.rollouts import Rollouts
 from seethink.train.shared_prefix import Scorer
 from seethink.train.trainer import GroupTrainer, Watch, append
 from seethink.types import Rollout, Sampling, Task, begun_answer
@@ -44,8 +44,12 @@ def grpo(
     scorer, encoder = load(model, config.four_bit)
     practice = Practice(model, scorer, encoder, task, config)
     practice.journal, practice.media = out / "attempts.jsonl", media or out / "media"
+    practice.engine.folder = out / "rollout-weights"
     steps = config.steps * config.updates_per_rollout
-    return GroupTrainer(scorer, practice, config, steps, out, watch).fit()
+    try:
+        return GroupTrainer(scorer, practice, config, steps, out, watch).fit()
+    finally:
+        practice.engine.close()
 
 
 @dataclass
@@ -59,6 +63,7 @@ class Tally:
     rested: int = 0
     clipped: list[Tensor] = field(default_factory=list)
     kl: list[Tensor] = field(default_factory=list)
+    gap: list[Tensor] = field(default_factory=list)
 
 
 class Practice:
@@ -70,7 +75,7 @@ class Practice:
 
     def __init__(self, model: str, scorer: Scorer, encoder: Encoder, task: Task, config: GRPO) -> None:
         self.model, self.scorer, self.encoder, self.task, self.config = model, scorer, encoder, task, config
-        self.engine = LocalEngine(scorer.model, encoder)
+        self.engine = Rollouts(model, scorer.model, encoder, config)
         self.batch: list[Group] = []
         self.tally = Tally()
         self.reference = Reference(model, scorer)
@@ -83,7 +88,7 @@ class Practice:
         return self.batch
 
     def begin(self) -> None:
-        self.tally.clipped, self.tally.kl = [], []
+        self.tally.clipped, self.tally.kl, self.tally.gap = [], [], []
 
     def loss(self, logps: Tensor, pack: Pack) -> Tensor:
         """The policy gradient plus kl_weight times KL; of copied traces the likelihood alone.
@@ -96,6 +101,7 @@ class Practice:
             branch.old = now if branch.old is None else branch.old
         old = torch.cat([branch.old for branch in pack.branches if branch.old is not None])
         losses, clipped = self._policy_gradient(logps, old, pack)
+        losses = losses * self._importance(old, pack)
         self.tally.clipped.append(clipped[~pack.copied].float())
         if self.config.kl_weight:
             kl = objectives.kl(logps, self._reference_logps(pack, lengths), self.config.kl)
@@ -110,6 +116,15 @@ class Practice:
         if self.config.ratio == "weight":
             return objectives.clipped_weight_policy_gradient(logps, old, pack.advantages, clip[1])
         return objectives.clipped_policy_gradient(logps, old, pack.advantages, *clip)
+
+    def _importance(self, old: Tensor, pack: Pack) -> Tensor:
+        """(N,) factors that make good what separates the engine that sampled from the trained model."""
+        given = zip(pack.branches, old.split([branch.n_trained for branch in pack.branches]), strict=True)
+        sampled = torch.cat([old.new_tensor(b.sampled) if b.sampled else own for b, own in given])
+        told = torch.tensor([bool(b.sampled) for b in pack.branches], device=old.device)[pack.owner]
+        self.tally.gap.append((old - sampled).abs()[told])
+        cap = self.config.importance_cap
+        return objectives.importance(old, sampled, cap) if cap else torch.ones_like(old)
 
     def metrics(self) -> dict[str, float | None]:
         tally = self.tally
@@ -132,7 +147,15 @@ class Practice:
             "dropped": ranks.total(self.dropped),
             "clipped": _overall(tally.clipped),
             "kl": _overall(tally.kl),
+            **self._sampler_metrics(),
         }
+
+    def _sampler_metrics(self) -> dict[str, float | None]:
+        """How far the engine's log-probabilities are from the model's, in the mean over tokens, and how many
+        calls to a server failed and were made again."""
+        if self.config.rollout == "local":
+            return {}
+        return {"sampler_gap": _overall(self.tally.gap), "retried": ranks.total(self.engine.retried)}
 
     def _roll_out(self, turn: int, step: int) -> list[Group]:
         """Ask the turn's questions, score the answers, and keep the groups that hold a difference to learn
@@ -142,6 +165,7 @@ class Practice:
             self.walk.resume(turn, self.journal or Path())
         places = self.walk.next()
         self.dropped = 0
+        self.engine.follow(step)
         prompts, rollouts = self._ask(ranks.mine(places), turn, step)
         groups, self.tally = form_groups(prompts, rollouts, self.config)
         for refill in range(self.config.refills):
@@ -152,6 +176,7 @@ class Practice:
             more = self._ask(ranks.mine(missing), turn, step)
             prompts, rollouts = prompts + more[0], rollouts + more[1]
             groups, self.tally = form_groups(prompts, rollouts, self.config)
+        self.engine.rest()
         self.tally.refilled, self.tally.rested = len(places) - size, self.walk.rested
         return self._with_traces(groups, prompts, rollouts)
 
@@ -239,7 +264,7 @@ def form_groups(
             continue
         gains = objectives.advantages([reward for _, reward in group], config.advantage).tolist()
         branches = [
-            Branch(r.response.token_ids, weight=w, advantage=a)
+            Branch(r.response.token_ids, weight=w, advantage=a, sampled=r.response.logps)
             for (r, _), w, a in zip(group, own, gains, strict=True)
         ]
         groups.append(Group(prompt, branches, group[0][0].example.id))

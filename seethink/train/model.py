@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
@@ -29,6 +30,11 @@ def load(name: str, four_bit: bool = False) -> tuple[Scorer, Encoder]:
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
     return Scorer(model), Encoder(processor, model.config)
+
+
+def mixed_precision(config: Optimiser) -> bool:
+    """Whether forward passes are autocast to bf16."""
+    return torch.cuda.is_available() if config.bf16 is None else config.bf16
 
 
 def _four_bits(name: str) -> BitsAndBytesConfig:
@@ -90,19 +96,35 @@ def merge(model: Any) -> None:
     """Add adapters to the weights they stand beside and take them out: an ordinary model again, in full
     precision. Weights in 4 bits become what those bits stand for, so the model says what it said in training.
     """
-    from peft.utils.integrations import dequantize_module_weight
-
     for name, layer in _adapters(model).items():
         base = layer.get_base_layer()
-        merged = dequantize_module_weight(base).float() + layer.get_delta_weight("default")
         plain = torch.nn.Linear(base.in_features, base.out_features, base.bias is not None, device="meta")
-        plain.weight, plain.bias = torch.nn.Parameter(merged), base.bias
+        plain.weight, plain.bias = torch.nn.Parameter(_merged(layer)), base.bias
         model.set_submodule(name, plain)
     if not torch.stack([p.isfinite().all() for p in model.parameters()]).all():
         raise NotFinite("the merged weights are not numbers")
     model._hf_peft_config_loaded = False
     if getattr(model, "hf_quantizer", None) is not None:
         model.hf_quantizer.remove_quantization_config(model)
+
+
+def _merged(layer: Any) -> Tensor:
+    from peft.utils.integrations import dequantize_module_weight
+
+    return dequantize_module_weight(layer.get_base_layer()).float() + layer.get_delta_weight("default")
+
+
+@torch.no_grad()
+def weights(model: Any) -> Iterator[tuple[str, Tensor]]:
+    """The weights that `merge` would leave, by their names there, one by one; the model is not touched."""
+    adapters = _adapters(model)
+    for name, value in model.state_dict().items():
+        owner, _, leaf = name.rpartition(".base_layer.")
+        if ADAPTER in name or (owner in adapters and leaf not in ("weight", "bias")):
+            continue  # beside a weight in 4 bits stand the constants that it was divided by
+        if owner in adapters and leaf == "weight":
+            value = _merged(adapters[owner])
+        yield (f"{owner}.{leaf}" if owner else name), value
 
 
 class Reference:

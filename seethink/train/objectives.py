@@ -86,6 +86,18 @@ def clipped_weight_policy_gradient(
     return -ratio.clamp(max=1 + clip_high) * advantage * logps, ratio > 1 + clip_high
 
 
+def importance(old: Tensor, sampled: Tensor, cap: float) -> Tensor:
+    """(N,) min(p / q, cap), the factor of the loss of a token that was drawn with probability q where the
+    trained model gives it p.
+
+    Truncated importance sampling (Yao et al. 2025, "Your Efficient RL Framework Secretly Brings You
+    Off-Policy RL Training"): an engine that computes in its own way samples from a slightly other policy. The
+    ratio makes the expectation right again, the cap keeps single tokens from ruling the gradient. No gradient
+    flows through it.
+    """
+    return (old - sampled).exp().clamp(max=cap)
+
+
 def kl(logps: Tensor, reference: Tensor, kind: str = "k3") -> Tensor:
     """(N,) estimates of KL(policy, reference) from samples of the policy (Schulman 2020).
 

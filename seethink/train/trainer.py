@@ -26,7 +26,7 @@ from seethink.families import Encoder
 from seethink.train import ranks
 from seethink.train.configs import Optimiser
 from seethink.train.groups import Group, Pack, halves, pack_groups, refuse_media
-from seethink.train.model import merge, prepare
+from seethink.train.model import merge, mixed_precision, prepare
 from seethink.train.shared_prefix import Scorer
 from seethink.types import InputError, NotFinite
 
@@ -108,7 +108,7 @@ class GroupTrainer(Trainer):
             remove_unused_columns=False,
             disable_tqdm=True,
             use_cpu=not torch.cuda.is_available(),
-            bf16=torch.cuda.is_available() if config.bf16 is None else config.bf16,
+            bf16=mixed_precision(config),
             dataloader_pin_memory=False,
         )
         super().__init__(

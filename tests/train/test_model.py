@@ -21,7 +21,7 @@ from seethink.train.configs import DPO, GRPO, SFT, Optimiser
 from seethink.train.dpo import Preferring
 from seethink.train.groups import Branch, Group, Pack, pack_groups
 from seethink.train.grpo import Practice
-from seethink.train.model import ADAPTER, Reference, load, merge, prepare
+from seethink.train.model import ADAPTER, Reference, load, merge, prepare, weights
 from seethink.train.sft import _Copying, sft
 from seethink.train.shared_prefix import Scorer
 from seethink.train.trainer import GroupTrainer
@@ -133,9 +133,10 @@ def test_a_model_in_four_bits_is_merged_into_one_that_says_the_same(tmp_path) ->
     scorer, encoder = load(tiny.saved(tmp_path / "base"), four_bit=True)
     pack = _pack(encoder)
     _fill_adapters(scorer)
-    with_adapters = scorer(pack)
+    with_adapters, sent = scorer(pack), dict(weights(scorer.model))
     merge(scorer.model)
     torch.testing.assert_close(scorer(pack), with_adapters, atol=1e-5, rtol=0)
+    torch.testing.assert_close(sent, dict(scorer.model.state_dict()))
 
 
 def test_a_rollout_changes_nothing_in_a_model_in_four_bits(tmp_path) -> None:

@@ -11,7 +11,8 @@ from torch import Tensor
 from seethink.train import objectives
 from seethink.train.configs import DPO, GRPO
 from seethink.train.dpo import Preferring
-from seethink.train.grpo import Practice
+from seethink.train.groups import Branch
+from seethink.train.grpo import Practice, Tally
 from seethink.train.shared_prefix import Scorer
 from tests import tiny
 
@@ -30,12 +31,15 @@ def _numbers(seed: int = 0) -> dict[str, Tensor]:
         "logps": (old - 2 + 0.3 * change),
         "old": old - 2,
         "reference": old - 2 + 0.2 * drift,
+        "sampled": old - 2 + drift.roll(1),
         "gains": torch.randn(len(LENGTHS), generator=generator, dtype=torch.float64),
         "mask": (torch.arange(LIMIT)[None] < torch.tensor(LENGTHS)[:, None]).double(),
     }
 
 
-def _theirs(logps: Tensor, n: dict[str, Tensor], kind: str, level: str, beta: float, high: float) -> Tensor:
+def _theirs(
+    logps: Tensor, n: dict[str, Tensor], kind: str, level: str, beta: float, high: float, cap: float = 0.0
+) -> Tensor:
     from trl.trainer.grpo_trainer import GRPOTrainer
 
     args = SimpleNamespace(delta=None, use_bias_correction_kl=False, steps_per_generation=1)
@@ -46,7 +50,7 @@ def _theirs(logps: Tensor, n: dict[str, Tensor], kind: str, level: str, beta: fl
     trainer = SimpleNamespace(
         aux_loss_enabled=False, top_entropy_quantile=1.0, off_policy_mask_threshold=None,
         importance_sampling_level=level, beta=beta, loss_type=kind, epsilon_low=0.2, epsilon_high=high,
-        use_vllm=False, vllm_importance_sampling_correction=False, max_completion_length=LIMIT,
+        use_vllm=cap > 0, vllm_importance_sampling_correction=cap > 0, max_completion_length=LIMIT,
         current_gradient_accumulation_steps=1, accelerator=alone, args=args, model=torch.nn.Linear(1, 1),
         _entropy_bonus_enabled=False, _metrics={"train": _Lists(), "eval": _Lists()},
         _get_per_token_logps_and_entropies=lambda *a, **k: (logps, torch.zeros_like(logps), None),
@@ -56,6 +60,7 @@ def _theirs(logps: Tensor, n: dict[str, Tensor], kind: str, level: str, beta: fl
         "prompt_ids": empty, "prompt_mask": empty, "completion_ids": torch.zeros(logps.shape).long(),
         "completion_mask": n["mask"], "advantages": n["gains"], "old_per_token_logps": n["old"],
         "ref_per_token_logps": n["reference"], "num_items_in_batch": n["mask"].sum(),
+        "importance_sampling_ratio": (n["old"] - n["sampled"]).exp().clamp(max=cap or None, min=0.0),
     }  # fmt: skip
     return GRPOTrainer._compute_loss(trainer, None, inputs)
 
@@ -66,12 +71,15 @@ class _Lists(dict):
         return self[key]
 
 
-def _ours(logps: Tensor, n: dict[str, Tensor], config: GRPO) -> Tensor:
+def _ours(logps: Tensor, n: dict[str, Tensor], config: GRPO, correct: bool = False) -> Tensor:
     held = n["mask"].bool()
     owner = torch.arange(len(LENGTHS)).repeat_interleave(torch.tensor(LENGTHS))
-    pack = SimpleNamespace(owner=owner, advantages=n["gains"][owner])
-    practice = SimpleNamespace(config=config)
+    drawn = [row[:length].tolist() for row, length in zip(n["sampled"], LENGTHS, strict=True)]
+    branches = [Branch(range(len(row)), sampled=row if correct else ()) for row in drawn]
+    pack = SimpleNamespace(owner=owner, advantages=n["gains"][owner], branches=branches)
+    practice = SimpleNamespace(config=config, tally=Tally())
     losses, _ = Practice._policy_gradient(practice, logps[held], n["old"][held], pack)
+    losses = losses * Practice._importance(practice, n["old"][held], pack)
     if config.kl_weight:
         losses = losses + config.kl_weight * objectives.kl(logps[held], n["reference"][held], config.kl)
     weights = objectives.token_weights(LENGTHS, config.normalise, config.max_tokens)
@@ -99,6 +107,22 @@ def test_policy_gradients_are_those_of_trl(kind, level, high, settings, beta) ->
     (wanted,), (found,) = (torch.autograd.grad(loss, logps) for loss in (theirs, ours))
     torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-5)
     assert wanted.abs().max() > 0
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.04])
+@pytest.mark.parametrize("level", ["token", "sequence"])
+def test_what_separates_sampler_and_model_is_made_good_as_in_trl(level: str, beta: float) -> None:
+    n = _numbers()
+    logps = n["logps"].requires_grad_()
+    theirs = _theirs(logps, n, "grpo", level, beta, 0.2, cap=1.5)
+    config = GRPO(max_tokens=LIMIT, kl_weight=beta, ratio=level, importance_cap=1.5)
+    ours = _ours(logps, n, config, correct=True)
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+    (wanted,), (found,) = (torch.autograd.grad(loss, logps) for loss in (theirs, ours))
+    torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-5)
+    assert not torch.isclose(ours, _ours(logps, n, config), rtol=1e-2), "the ratios matter"
+    ratios = (n["old"] - n["sampled"]).exp()[n["mask"].bool()]
+    assert 0.1 < float((ratios > 1.5).double().mean()) < 0.9, "so does the cap"
 
 
 def test_leave_one_out_advantages_are_those_of_trl() -> None:

@@ -1,0 +1,5 @@
+"""One thread, no downloads, and a warning less; set before torch and vLLM are imported."""
+
+import os
+
+os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}

@@ -1,0 +1,137 @@
+"""A vLLM server over loopback: the same prompts and the same numbers, and weights that it fetches."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from seethink.engines.local import LocalEngine, pretrained
+from seethink.engines.served import ServedEngine
+from seethink.families import SPROUT, Encoder
+from seethink.formats import PREFILLED_THINK
+from seethink.sources.handwritten import Pages
+from seethink.train.configs import GRPO
+from seethink.train.grpo import grpo
+from seethink.types import InputError, Sampling, Task
+from tests_vllm import models
+from tests_vllm.models import QUESTIONS
+from tests_vllm.scored import differences
+from tests_vllm.test_grpo import variety
+
+DRAWN = Sampling(n=8, max_tokens=12, temperature=0.8, seed=5)
+EQUAL = 1e-4
+SERVER = [
+    "-m",
+    "vllm.entrypoints.openai.api_server",
+]  # `vllm serve`, which the CPU build's script cannot start
+WHOLE = ["--no-enable-chunked-prefill", "--max-num-batched-tokens", "16384"]  # see engines/vllm.py
+
+
+@dataclass
+class Served:
+    """A server of `sprout`, and the same model here; `folder` is seen by both."""
+
+    url: str
+    model: Any
+    encoder: Encoder
+    folder: Path
+
+    def engine(self, name: str = "sprout", wait_s: float = 5.0) -> ServedEngine:
+        return ServedEngine(self.url, name, self.encoder, wait_s)
+
+    def other(self) -> Any:
+        """The same model with every weight a little off."""
+        model, _ = pretrained("sprout")
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight += 0.3 * weight.std() * torch.randn(weight.shape, generator=generator)
+        return model.eval()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("served")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, *SERVER, "--model", str(SPROUT), "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--dtype", "float32", "--enforce-eager", "--gpu-memory-utilization", "0.08"]
+    command += ["--enable-scale-out", "--logprobs-mode", "processed_logprobs", *WHOLE]
+    environment = os.environ | {"VLLM_SERVER_DEV_MODE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+    environment.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)  # engines in this process have set it
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(
+            command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    model, processor = pretrained("sprout")
+    encoder = Encoder(processor, model.config)
+    found = Served(f"http://127.0.0.1:{port}/v1", model.eval(), encoder, folder / "weights")
+    try:
+        found.engine(wait_s=250)
+        yield found
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+
+
+def test_prompts_are_the_trainers_and_so_are_log_probabilities(served) -> None:
+    prompts = served.encoder.prompts(list(QUESTIONS.values()))
+    answers = served.engine().complete(prompts, DRAWN)  # raises OtherPrompt unless the ids are equal
+    assert [len(answer) for answer in answers] == [8] * len(QUESTIONS)
+    for name, prompt, answer in zip(QUESTIONS, prompts, answers, strict=True):
+        off = differences(served.model, served.encoder, [prompt], [answer], DRAWN.temperature)
+        assert float(off.abs().max()) < EQUAL, name
+    assert len({c.token_ids for answer in answers for c in answer}) > 10
+
+
+def test_greedy_answers_are_those_of_the_local_engine(served) -> None:
+    prompts = served.encoder.prompts(list(QUESTIONS.values()))
+    sampling = Sampling(temperature=0, max_tokens=12)
+    theirs = LocalEngine(served.model, served.encoder).complete(prompts, sampling)
+    ours = served.engine().complete(prompts, sampling)
+    ids = [[c.token_ids for answer in some for c in answer] for some in (ours, theirs)]
+    assert ids[0] == ids[1]
+    assert ours == theirs
+
+
+def test_new_weights_answer_at_once_and_old_ones_are_forgotten(served) -> None:
+    prompts = served.encoder.prompts(list(QUESTIONS.values()))
+    engine, new = served.engine(), served.other()
+    engine.complete(prompts, DRAWN)
+    for now, before in ((new, served.model), (served.model, new)):
+        engine.take(now.state_dict().items(), served.folder)
+        answers = engine.complete(prompts, DRAWN)
+        assert float(differences(now, served.encoder, prompts, answers, 0.8).abs().max()) < EQUAL
+        assert float(differences(before, served.encoder, prompts, answers, 0.8).abs().max()) > 1
+
+
+def test_a_training_is_answered_by_its_own_weights_from_the_first_step(served, tmp_path) -> None:
+    served.engine().take(served.other().state_dict().items(), served.folder)  # of another run
+    config = GRPO(
+        learning_rate=5e-4, questions_per_step=4, responses_per_question=6, steps=4, max_tokens=12,
+        rollout=served.url,
+    )  # fmt: skip
+    out = tmp_path / "out"
+    grpo("sprout", Task("variety", Pages(8, "train", seed=2), PREFILLED_THINK, variety), config, out)
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert max(row["sampler_gap"] for row in rows) < EQUAL
+    assert [row["retried"] for row in rows] == [0] * 4
+    assert not (out / "rollout-weights").exists()
+
+
+def test_a_server_of_another_model_is_refused(served, tmp_path) -> None:
+    name = models.saved(tmp_path / "model", models.qwen2_vl())
+    with pytest.raises(InputError, match=f"serves {SPROUT}, not {name}"):
+        served.engine(name)
