@@ -22,6 +22,7 @@ from seethink.train import objectives, ranks
 from seethink.train.configs import GRPO
 from seethink.train.groups import Branch, Group, Pack, kept
 from seethink.train.model import Reference, load
+from seethink.train.sharded import gathered
 from seethink.train.shared_prefix import Scorer
 from seethink.train.trainer import GroupTrainer, Watch, append
 from seethink.types import Rollout, Sampling, Task, begun_answer
@@ -166,7 +167,8 @@ class Practice:
             max_tokens=self.config.max_tokens,
             seed=_seed(self.config.seed, turn),
         )
-        answers = self.engine.complete(prompts, sampling)
+        with gathered(self.scorer):
+            answers = self.engine.complete(prompts, sampling)
         rollouts = [
             [judge(self.task, example, completion, begun_answer(messages)) for completion in completions]
             for example, messages, completions in zip(examples, asked, answers, strict=True)

@@ -12,6 +12,7 @@ from seethink.engines.local import pretrained
 from seethink.families import Encoder, resolve
 from seethink.train.configs import Optimiser
 from seethink.train.groups import Pack
+from seethink.train.sharded import divided
 from seethink.train.shared_prefix import Scorer
 
 ADAPTER = ".lora_"
@@ -77,7 +78,8 @@ class Reference:
     """Log-probabilities under the model as it is stored: what KL is measured against. It sees the pictures.
 
     A model of which adapters alone are trained is its own reference, with the adapters off; otherwise a
-    frozen copy is loaded when it is first asked.
+    frozen copy is loaded when it is first asked. Where weights are divided among processes, each still holds
+    a whole copy, so that none waits for another's question.
     """
 
     def __init__(self, name: str, scorer: Scorer) -> None:
@@ -88,7 +90,8 @@ class Reference:
     def __call__(self, pack: Pack, temperature: float = 1.0) -> Tensor:
         """(N,) log-probabilities of the pack's trained tokens."""
         model = self.scorer.model
-        if all(ADAPTER in name for name, p in model.named_parameters() if p.requires_grad):
+        adapted = all(ADAPTER in name for name, p in model.named_parameters() if p.requires_grad)
+        if adapted and not divided(model):
             model.disable_adapters()
             try:
                 return self.scorer(pack, temperature)

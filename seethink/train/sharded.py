@@ -1,0 +1,131 @@
+"""Weights divided among the processes: FSDP2 and DeepSpeed, as `accelerate launch` was told.
+
+torch, DeepSpeed and accelerate divide weights, sum gradients and write what a killed run resumes from. Ours is
+what they ask of a training: a divided model is computed by all processes together, layer by layer, so each
+must make the same calls in the same order (`equal_calls`); where each computes for itself, it needs the whole
+weights for that long (`gathered`).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from accelerate.utils.modeling import get_non_persistent_buffers
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy
+from torch.distributed.tensor import DTensor
+
+from seethink.train import ranks
+from seethink.train.groups import Group, Pack, pack_groups
+from seethink.types import InputError
+
+
+def settle(accelerator: Any) -> bool:
+    """Whether the launcher asked for sharding; what it asked for is made fit for training.
+
+    Under bf16, gradients are summed in fp32 and log-probabilities stay in fp32; accelerate would round both.
+    Raises InputError for what is not supported.
+    """
+    fsdp, zero = (getattr(accelerator.state, f"{name}_plugin", None) for name in ("fsdp", "deepspeed"))
+    if fsdp is not None and fsdp.fsdp_version != 2:
+        raise InputError("of FSDP, version 2 alone is supported; say fsdp_version: 2 to accelerate")
+    if fsdp is not None and fsdp.mixed_precision_policy is not None:
+        computed_in = fsdp.mixed_precision_policy.param_dtype
+        fsdp.mixed_precision_policy = MixedPrecisionPolicy(
+            computed_in, reduce_dtype=torch.float32, cast_forward_inputs=False
+        )
+    return fsdp is not None or zero is not None
+
+
+def divided(model: nn.Module) -> bool:
+    """Whether this process holds a part of the weights only. ZeRO-2 divides gradients alone."""
+    return any(isinstance(p, DTensor) or hasattr(p, "ds_id") for p in model.parameters())
+
+
+def equal_calls(packs: Sequence[Pack], shared: bool) -> list[tuple[Pack, bool]]:
+    """The packs and whether each is work, in an order that is the same in all processes.
+
+    What a pack calls depends on its kind: pictures or none (a vision tower may be called or not), and without
+    shared rows the number of branches. A process with fewer packs of a kind repeats one, idly, which must
+    weigh nothing; where it has none, the first process that has one lends it. Everyone must call it.
+    """
+    mine: dict[str, list[Pack]] = {}
+    for pack in packs:
+        prompt = pack.groups[0].prompt
+        kind = repr((prompt.family.alike(prompt.media), None if shared else len(pack.branches)))
+        mine.setdefault(kind, []).append(pack)
+    counts = ranks.everyone([{kind: len(some) for kind, some in mine.items()}])
+    wanted = {kind: max(count.get(kind, 0) for count in counts) for kind in sorted(set().union(*counts))}
+    lent: dict[str, list[Group]] = {}
+    for kind in wanted:
+        has = [kind in count for count in counts]
+        if not all(has) and has.index(True) == ranks.number():
+            lent[kind] = min(mine[kind], key=lambda pack: pack.ids.numel()).groups
+    borrowed = {kind: groups for some in ranks.everyone([lent]) for kind, groups in some.items()}
+    calls = []
+    for kind, count in wanted.items():
+        work = mine.get(kind, [])
+        idle = (
+            min(work, key=lambda pack: pack.ids.numel()) if work else pack_groups(borrowed[kind], 1 << 62)[0]
+        )
+        calls += [(pack, True) for pack in work] + [(idle, False)] * (count - len(work))
+    return calls
+
+
+@contextmanager
+def gathered(model: nn.Module) -> Iterator[None]:
+    """The whole weights in every process, and no exchange at any call of the model. Everyone must enter.
+
+    So each may call it as often as it likes, as rollouts do. What is changed meanwhile is lost.
+    """
+    with ExitStack() as stack:
+        for unit in (module for module in model.modules() if isinstance(module, FSDPModule)):
+            unit.unshard()
+            stack.callback(unit.reshard)
+        if partitioned := [p for p in model.parameters() if hasattr(p, "ds_id")]:
+            from deepspeed.zero import GatheredParameters
+
+            stack.enter_context(GatheredParameters(partitioned))
+        stack.enter_context(_without_hooks(model))
+        yield
+
+
+@contextmanager
+def _without_hooks(model: nn.Module) -> Iterator[None]:
+    """By hooks, a layer's weights are gathered before its call and freed after it."""
+    kept = [(module, module._forward_pre_hooks, module._forward_hooks) for module in model.modules()]
+    for module, _, _ in kept:
+        module._forward_pre_hooks, module._forward_hooks = OrderedDict(), OrderedDict()
+    try:
+        yield
+    finally:
+        for module, before, after in kept:
+            module._forward_pre_hooks, module._forward_hooks = before, after
+
+
+def whole(model: nn.Module) -> dict[str, Tensor]:
+    """What `model.state_dict()` would hold if nothing were divided, on the CPU of process 0, elsewhere
+    nothing; gathered one by one. Everyone must call it."""
+    passing = get_non_persistent_buffers(model, recurse=True, fqns=True)
+    named = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
+    found: dict[int, Tensor] = {}  # tied weights stay one tensor
+    for name, value in named:
+        if name not in passing and id(value) not in found:
+            full = _whole(value)
+            found[id(value)] = full.cpu() if ranks.number() == 0 else full.new_empty(0)
+    return {} if ranks.number() else {name: found[id(value)] for name, value in named if name not in passing}
+
+
+def _whole(value: Tensor) -> Tensor:
+    if isinstance(value, DTensor):
+        return value.detach().full_tensor()
+    if hasattr(value, "ds_id") and not value.numel():
+        from deepspeed.zero import GatheredParameters
+
+        with GatheredParameters([value]):
+            return value.detach().clone()
+    return value.detach()
