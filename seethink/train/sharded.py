@@ -1,9 +1,9 @@
 """Weights divided among the processes: FSDP2 and DeepSpeed, as `accelerate launch` was told.
 
-torch, DeepSpeed and accelerate divide weights, sum gradients and write what a killed run resumes from. Ours is
-what they ask of a training: a divided model is computed by all processes together, layer by layer, so each
-must make the same calls in the same order (`equal_calls`); where each computes for itself, it needs the whole
-weights for that long (`gathered`).
+torch, DeepSpeed and accelerate divide weights, sum gradients and write what a killed run resumes from. Ours
+is what they ask of a training: a divided model is computed by all processes together, layer by layer, so
+each must make the same calls in the same order (`equal_calls`); where each computes for itself, it needs the
+whole weights for that long (`gathered`).
 """
 
 from __future__ import annotations

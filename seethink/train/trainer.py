@@ -235,15 +235,17 @@ class GroupTrainer(Trainer):
         calls = [(pack, True) for pack in pack_groups(groups, tokens_per_pack)]
         if self.sharded:
             calls = sharded.equal_calls([pack for pack, _ in calls], self.scorer.family.shared)
-        for pack, work in calls:
+        for left, (pack, work) in zip(reversed(range(len(calls))), calls, strict=True):
+            self.accelerator.gradient_state._set_sync_gradients(not left)  # then DeepSpeed makes its step
             total += self._backward(pack.to(self.args.device), step, work)
         return total
 
     def _backward(self, pack: Pack, step: int, work: bool = True) -> Tensor:
-        """Through the model itself: a data-parallel wrapper would want every process to make equal calls. What
-        is no work is called for the others' sake and weighs nothing."""
+        """Through the model itself: a data-parallel wrapper would want every process to make equal calls.
+        What is no work is called for the others' sake and weighs nothing."""
+        model = self.scorer if self.deepspeed is None else self.deepspeed
         with self.compute_loss_context_manager():
-            logps = self.scorer(pack, self._temperature)
+            logps = model(pack, self._temperature)
             losses = self.method.loss(logps, pack) * pack.weights if work else 0 * logps
         if not losses.isfinite().all():
             at = int(pack.owner[~losses.isfinite()][0])
@@ -287,7 +289,7 @@ class GroupTrainer(Trainer):
         return norm
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Into a checkpoint to resume from; divided weights are written there beside the optimiser's state."""
+        """Into a checkpoint to resume from; divided weights go there beside the optimiser's state."""
         if not self.sharded:
             super().save_model(output_dir, _internal_call)
 
