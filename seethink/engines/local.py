@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from accelerate.utils import disable_fsdp_ram_efficient_loading
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor, TopKLogitsWarper, TopPLogitsWarper
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.utils.logging import disable_progress_bar
 
 from seethink.engines import segments
@@ -24,7 +26,13 @@ KEEP_ROWS = 0.75
 
 
 def pretrained(name: str) -> tuple[Any, Any]:
-    """(model, processor) by alias, folder or hub id, fp32: small updates would vanish in bf16 weights."""
+    """(model, processor) by alias, folder or hub id, fp32: small updates would vanish in bf16 weights.
+
+    Whole in every process, whatever a launcher of sharded trainings says of loading: engines and references
+    compute alone, and a trainer divides its model itself.
+    """
+    disable_fsdp_ram_efficient_loading()
+    unset_hf_deepspeed_config()
     disable_progress_bar()
     path = resolve(name)
     model = AutoModelForImageTextToText.from_pretrained(path, dtype=torch.float32, attn_implementation="sdpa")

@@ -41,6 +41,12 @@ def settle(accelerator: Any) -> bool:
     return fsdp is not None or zero is not None
 
 
+def forget_gradients(engine: Any) -> None:
+    """ZeRO-3 would keep the last step's gradient of weights that the next one does not reach."""
+    if (kept := getattr(engine.optimizer, "grad_partitions_flat_buffer", None)) is not None:
+        kept.zero_()
+
+
 def divided(model: nn.Module) -> bool:
     """Whether this process holds a part of the weights only. ZeRO-2 divides gradients alone."""
     return any(isinstance(p, DTensor) or hasattr(p, "ds_id") for p in model.parameters())
@@ -87,9 +93,9 @@ def gathered(model: nn.Module) -> Iterator[None]:
             unit.unshard()
             stack.callback(unit.reshard)
         if partitioned := [p for p in model.parameters() if hasattr(p, "ds_id")]:
-            from deepspeed.zero import GatheredParameters
+            import deepspeed
 
-            stack.enter_context(GatheredParameters(partitioned))
+            stack.enter_context(deepspeed.zero.GatheredParameters(partitioned))
         stack.enter_context(_without_hooks(model))
         yield
 
@@ -124,8 +130,8 @@ def _whole(value: Tensor) -> Tensor:
     if isinstance(value, DTensor):
         return value.detach().full_tensor()
     if hasattr(value, "ds_id") and not value.numel():
-        from deepspeed.zero import GatheredParameters
+        import deepspeed
 
-        with GatheredParameters([value]):
+        with deepspeed.zero.GatheredParameters([value]):
             return value.detach().clone()
     return value.detach()

@@ -189,6 +189,8 @@ class GroupTrainer(Trainer):
         refuse_media(groups, self.method.encoder.media_token_ids)
         self._verify(groups)
         model.train()
+        if self.deepspeed is not None:
+            sharded.forget_gradients(self.deepspeed)
         total = self._accumulate(groups, inputs["step"] + 1)
         if not self.sharded:
             self._guard(groups, inputs["step"] + 1)
