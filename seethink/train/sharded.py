@@ -14,31 +14,42 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
-from accelerate.utils.modeling import get_non_persistent_buffers
 from torch import Tensor, nn
-from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy
+from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, MixedPrecisionPolicy
 from torch.distributed.tensor import DTensor
 
 from seethink.train import ranks
 from seethink.train.groups import Group, Pack, pack_groups
 from seethink.types import InputError
 
+_OFFLOADED = ("optimizer", "param")
+
 
 def settle(accelerator: Any) -> bool:
     """Whether the launcher asked for sharding; what it asked for is made fit for training.
 
-    Under bf16, gradients are summed in fp32 and log-probabilities stay in fp32; accelerate would round both.
+    Under bf16, FSDP sums gradients in fp32 and log-probabilities stay in fp32; accelerate would round both.
     Raises InputError for what is not supported.
     """
     fsdp, zero = (getattr(accelerator.state, f"{name}_plugin", None) for name in ("fsdp", "deepspeed"))
-    if fsdp is not None and fsdp.fsdp_version != 2:
-        raise InputError("of FSDP, version 2 alone is supported; say fsdp_version: 2 to accelerate")
-    if fsdp is not None and fsdp.mixed_precision_policy is not None:
+    if fsdp is None and zero is None:
+        return False
+    devices = zero.deepspeed_config["zero_optimization"] if zero else {}
+    offloaded = any(devices.get(f"offload_{part}", {}).get("device", "none") != "none" for part in _OFFLOADED)
+    refused = {
+        "FSDP version 1 (say fsdp_version: 2)": fsdp and fsdp.fsdp_version != 2,
+        "offloading to the CPU": offloaded or (fsdp and fsdp.cpu_offload == CPUOffloadPolicy()),
+        "fp16 (say bf16)": accelerator.mixed_precision == "fp16",
+    }
+    for what, asked in refused.items():
+        if asked:
+            raise InputError(f"the launcher asks for {what}, which sharded trainings do not support")
+    if fsdp and fsdp.mixed_precision_policy:
         computed_in = fsdp.mixed_precision_policy.param_dtype
         fsdp.mixed_precision_policy = MixedPrecisionPolicy(
             computed_in, reduce_dtype=torch.float32, cast_forward_inputs=False
         )
-    return fsdp is not None or zero is not None
+    return True
 
 
 def forget_gradients(engine: Any) -> None:
@@ -88,15 +99,18 @@ def gathered(model: nn.Module) -> Iterator[None]:
 
     So each may call it as often as it likes, as rollouts do. What is changed meanwhile is lost.
     """
+    units = [module for module in model.modules() if isinstance(module, FSDPModule)]
+    partitioned = [parameter for parameter in model.parameters() if hasattr(parameter, "ds_id")]
     with ExitStack() as stack:
-        for unit in (module for module in model.modules() if isinstance(module, FSDPModule)):
+        for unit in units:
             unit.unshard()
             stack.callback(unit.reshard)
-        if partitioned := [p for p in model.parameters() if hasattr(p, "ds_id")]:
+        if partitioned:
             import deepspeed
 
             stack.enter_context(deepspeed.zero.GatheredParameters(partitioned))
-        stack.enter_context(_without_hooks(model))
+        if units or partitioned:
+            stack.enter_context(_without_hooks(model))
         yield
 
 
@@ -113,25 +127,33 @@ def _without_hooks(model: nn.Module) -> Iterator[None]:
             module._forward_pre_hooks, module._forward_hooks = before, after
 
 
-def whole(model: nn.Module) -> dict[str, Tensor]:
-    """What `model.state_dict()` would hold if nothing were divided, on the CPU of process 0, elsewhere
-    nothing; gathered one by one. Everyone must call it."""
-    passing = get_non_persistent_buffers(model, recurse=True, fqns=True)
-    named = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
-    found: dict[int, Tensor] = {}  # tied weights stay one tensor
-    for name, value in named:
-        if name not in passing and id(value) not in found:
+def make_whole(model: nn.Module) -> None:
+    """In process 0, `model` becomes an ordinary one in fp32 on the CPU, its weights gathered one by one.
+    It is trained no more. Everyone must call it."""
+    made: dict[int, nn.Parameter] = {}  # tied weights stay one
+    for name, value in list(model.named_parameters(remove_duplicate=False)):
+        if id(value) not in made:
             full = _whole(value)
-            found[id(value)] = full.cpu() if ranks.number() == 0 else full.new_empty(0)
-    return {} if ranks.number() else {name: found[id(value)] for name, value in named if name not in passing}
+            made[id(value)] = nn.Parameter(
+                full.cpu().float() if ranks.number() == 0 else full.new_empty(0), False
+            )
+        if ranks.number() == 0:
+            owner, _, leaf = name.rpartition(".")
+            model.get_submodule(owner)._parameters[leaf] = made[id(value)]
+    for module in model.modules():
+        module._state_dict_pre_hooks.clear()  # they would put the divided weights back
 
 
 def _whole(value: Tensor) -> Tensor:
+    """Under bf16, DeepSpeed computes with rounded weights and trains fp32 ones: those are what is kept."""
     if isinstance(value, DTensor):
         return value.detach().full_tensor()
-    if hasattr(value, "ds_id") and not value.numel():
+    if hasattr(value, "ds_id") or hasattr(value, "_hp_mapping"):
         import deepspeed
 
-        with deepspeed.zero.GatheredParameters([value]):
-            return value.detach().clone()
+        if (trained := deepspeed.utils.safe_get_full_fp32_param(value)) is not None:
+            return trained.detach()
+        if not value.numel():
+            with deepspeed.zero.GatheredParameters([value]):
+                return value.detach().clone()
     return value.detach()

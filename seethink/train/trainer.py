@@ -14,7 +14,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -130,11 +129,14 @@ class GroupTrainer(Trainer):
         finished = self.out / "checkpoint"
         if not finished.exists():
             self._continue()
-            weights = self._finished_weights()
+            if self.sharded:
+                sharded.make_whole(self.scorer.model)
             if ranks.number() == 0:
                 unfinished = self.out / "checkpoint.part"
                 shutil.rmtree(unfinished, ignore_errors=True)
-                self._save(str(unfinished), weights)
+                if self.config.lora_rank:
+                    merge(self.scorer.model)
+                self._save(str(unfinished))
                 os.replace(unfinished, finished)
             ranks.wait()
         if ranks.number() == 0:
@@ -150,14 +152,6 @@ class GroupTrainer(Trainer):
         ranks.wait()
         found = last_checkpoint(self.out / "resume")
         self.train(resume_from_checkpoint=str(found) if found else None)
-
-    def _finished_weights(self) -> dict[str, Tensor] | None:
-        """Adapters merged; the whole weights where they are divided, None where the model has them itself."""
-        model = self.scorer.model
-        with sharded.gathered(self.scorer) if self.config.lora_rank else nullcontext():
-            if self.config.lora_rank:
-                merge(model)
-            return sharded.whole(model) if self.sharded else None
 
     def get_train_dataloader(self) -> torch.utils.data.DataLoader:
         """Every process sees every step; what it does of it, the method decides."""
@@ -305,7 +299,7 @@ class GroupTrainer(Trainer):
             Path(folder).mkdir(parents=True, exist_ok=True)
             save_file(self._trained(), Path(folder, "trained.safetensors"))
             return
-        self.scorer.model.save_pretrained(folder, state_dict=state_dict)
+        self.scorer.model.save_pretrained(folder)
         self.method.encoder.processor.save_pretrained(folder)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
