@@ -8,13 +8,15 @@ whole weights for that long (`gathered`).
 
 from __future__ import annotations
 
+import atexit
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin, parse_flag_from_env
+from torch import Tensor, distributed, nn
 from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, MixedPrecisionPolicy
 from torch.distributed.tensor import DTensor
 
@@ -31,8 +33,12 @@ def settle(accelerator: Any) -> bool:
     Under bf16, FSDP sums gradients in fp32 and log-probabilities stay in fp32; accelerate would round both.
     Raises InputError for what is not supported.
     """
-    fsdp, zero = (getattr(accelerator.state, f"{name}_plugin", None) for name in ("fsdp", "deepspeed"))
-    if fsdp is None and zero is None:
+    state = accelerator.state
+    # accelerate itself would ignore the wish on CPUs
+    if parse_flag_from_env("ACCELERATE_USE_FSDP") and state.distributed_type == DistributedType.MULTI_CPU:
+        state.fsdp_plugin, state.distributed_type = FullyShardedDataParallelPlugin(), DistributedType.FSDP
+    fsdp, zero = (getattr(state, f"{name}_plugin", None) for name in ("fsdp", "deepspeed"))
+    if not (fsdp or zero):
         return False
     devices = zero.deepspeed_config["zero_optimization"] if zero else {}
     offloaded = any(devices.get(f"offload_{part}", {}).get("device", "none") != "none" for part in _OFFLOADED)
@@ -44,12 +50,18 @@ def settle(accelerator: Any) -> bool:
     for what, asked in refused.items():
         if asked:
             raise InputError(f"the launcher asks for {what}, which sharded trainings do not support")
-    if fsdp and fsdp.mixed_precision_policy:
-        computed_in = fsdp.mixed_precision_policy.param_dtype
+    if fsdp and accelerator.mixed_precision == "bf16":
         fsdp.mixed_precision_policy = MixedPrecisionPolicy(
-            computed_in, reduce_dtype=torch.float32, cast_forward_inputs=False
+            torch.bfloat16, reduce_dtype=torch.float32, cast_forward_inputs=False
         )
+    atexit.register(_part)
     return True
+
+
+def _part() -> None:
+    """Threads of a process group that is left to the interpreter's end may abort the process."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def forget_gradients(engine: Any) -> None:

@@ -119,6 +119,7 @@ class GroupTrainer(Trainer):
             callbacks=[_Journal(self, steps, watch)],
         )
         self.sharded = sharded.settle(self.accelerator)
+        self.is_fsdp_enabled = self.sharded and not self.is_deepspeed_enabled
         self.callback_handler.pop_callback(PrinterCallback)
 
     def fit(self) -> Path:
