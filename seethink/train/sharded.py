@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+from accelerate.state import PartialState
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin, parse_flag_from_env
 from torch import Tensor, distributed, nn
 from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, MixedPrecisionPolicy
@@ -34,9 +35,10 @@ def settle(accelerator: Any) -> bool:
     Raises InputError for what is not supported.
     """
     state = accelerator.state
-    # accelerate itself would ignore the wish on CPUs
     if parse_flag_from_env("ACCELERATE_USE_FSDP") and state.distributed_type == DistributedType.MULTI_CPU:
-        state.fsdp_plugin, state.distributed_type = FullyShardedDataParallelPlugin(), DistributedType.FSDP
+        # on CPUs accelerate would ignore the wish; torch does not
+        state.fsdp_plugin = FullyShardedDataParallelPlugin()
+        state.distributed_type = PartialState().distributed_type = DistributedType.FSDP
     fsdp, zero = (getattr(state, f"{name}_plugin", None) for name in ("fsdp", "deepspeed"))
     if not (fsdp or zero):
         return False

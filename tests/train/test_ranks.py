@@ -60,7 +60,8 @@ def train(config: Optimiser, base: str, out: Path) -> None:
         sft(base, lessons, config, out)
     elif isinstance(config, DPO):
         dpo(base, [Pair(e, ANSWER_ONLY, "<answer>1</answer>", "I do not know.") for e in MIXED], config, out)
-    elif isinstance(config, GRPO):
+    else:
+        assert isinstance(config, GRPO)
         grpo(base, Task("variety", MIXED, ANSWER_ONLY, paid), config, out)
 
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState, DistributedType
 from safetensors.torch import load_file
 from torch.distributed.fsdp import CPUOffloadPolicy, OffloadPolicy
 
@@ -74,7 +75,7 @@ if importlib.util.find_spec("deepspeed"):
 from tests.train.test_sharded import *
 for name in {names!r}:
     train(TRAININGS[name], {base!r}, Path({str(out)!r}) / name)
-torch.distributed.destroy_process_group()
+assert AcceleratorState().distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
 """
 
 
