@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from accelerate.utils import disable_fsdp_ram_efficient_loading
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor, TopKLogitsWarper, TopPLogitsWarper
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.utils.logging import disable_progress_bar
 
 from seethink.engines import features, segments
@@ -28,7 +30,13 @@ KEEP_ROWS = 0.75
 
 def pretrained(name: str, quantised: Any = None) -> tuple[Any, Any]:
     """(model, processor) by alias, folder or hub id, fp32: small updates would vanish in bf16 weights.
-    quantised: a quantization config of transformers, for weights that stand still."""
+    quantised: a quantization config of transformers, for weights that stand still.
+
+    Whole in every process, whatever a launcher of sharded trainings says of loading: engines and references
+    compute alone, and a trainer divides its model itself.
+    """
+    disable_fsdp_ram_efficient_loading()
+    unset_hf_deepspeed_config()
     disable_progress_bar()
     path = resolve(name)
     model = AutoModelForImageTextToText.from_pretrained(

@@ -17,6 +17,7 @@ from seethink.train import objectives, ranks
 from seethink.train.configs import DPO
 from seethink.train.groups import Branch, Group, Pack, kept
 from seethink.train.model import Reference, load
+from seethink.train.sharded import gathered
 from seethink.train.shared_prefix import Scorer
 from seethink.train.trainer import GroupTrainer, Watch
 from seethink.types import Pair
@@ -54,7 +55,8 @@ class Preferring:
         short = kept(prompts, [pair.example.id for pair in chosen], self.config)
         self.dropped = ranks.total(short.count(False))
         chosen, prompts = list(compress(chosen, short)), list(compress(prompts, short))
-        prompts = features.once(self.reference.scorer.model, prompts)
+        with gathered(self.reference.scorer):
+            prompts = features.once(self.reference.scorer.model, prompts)
         left, groups = size - self.dropped, []
         for pair, prompt in zip(chosen, prompts, strict=True):
             texts = (text.removeprefix(prompt.begun) for text in (pair.better, pair.worse))

@@ -23,6 +23,7 @@ from seethink.train.groups import Branch, Group, Pack, kept
 from seethink.train.model import Reference, load
 from seethink.train.questions import Walk
 from seethink.train.rollouts import Rollouts
+from seethink.train.sharded import gathered
 from seethink.train.shared_prefix import Scorer
 from seethink.train.trainer import GroupTrainer, Watch, append
 from seethink.types import Rollout, Sampling, Task, begun_answer
@@ -165,7 +166,8 @@ class Practice:
             self.walk.resume(turn, self.journal or Path())
         places = self.walk.next()
         self.dropped = 0
-        self.engine.follow(step)
+        with gathered(self.scorer):
+            self.engine.follow(step)
         prompts, rollouts = self._ask(ranks.mine(places), turn, step)
         groups, self.tally = form_groups(prompts, rollouts, self.config)
         for refill in range(self.config.refills):
@@ -188,14 +190,16 @@ class Practice:
         short = kept(prompts, [example.id for example in examples], self.config)
         self.dropped += short.count(False)
         examples, asked = list(compress(examples, short)), list(compress(asked, short))
-        prompts = features.once(self.scorer.model, list(compress(prompts, short)))
+        prompts = list(compress(prompts, short))
         sampling = Sampling(
             n=self.config.responses_per_question,
             temperature=self.config.temperature,
             max_tokens=self.config.max_tokens,
             seed=_seed(self.config.seed, turn),
         )
-        answers = self.engine.complete(prompts, sampling)
+        with gathered(self.scorer):
+            prompts = features.once(self.scorer.model, prompts)
+            answers = self.engine.complete(prompts, sampling)
         rollouts = [
             [judge(self.task, example, completion, begun_answer(messages)) for completion in completions]
             for example, messages, completions in zip(examples, asked, answers, strict=True)

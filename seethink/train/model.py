@@ -14,6 +14,7 @@ from seethink.engines.local import pretrained
 from seethink.families import Encoder, family_of, resolve
 from seethink.train.configs import Optimiser
 from seethink.train.groups import Pack
+from seethink.train.sharded import divided
 from seethink.train.shared_prefix import Scorer
 from seethink.types import InputError, NotFinite
 
@@ -118,10 +119,10 @@ def _merged(layer: Any) -> Tensor:
 def weights(model: Any) -> Iterator[tuple[str, Tensor]]:
     """The weights that `merge` would leave, by their names there, one by one; the model is not touched."""
     adapters = _adapters(model)
-    for name, value in model.state_dict().items():
+    for name, value in model.named_parameters(remove_duplicate=False):
+        if ADAPTER in name:
+            continue
         owner, _, leaf = name.rpartition(".base_layer.")
-        if ADAPTER in name or (owner in adapters and leaf not in ("weight", "bias")):
-            continue  # beside a weight in 4 bits stand the constants that it was divided by
         if owner in adapters and leaf == "weight":
             value = _merged(adapters[owner])
         yield (f"{owner}.{leaf}" if owner else name), value
@@ -131,7 +132,8 @@ class Reference:
     """Log-probabilities under the model as it is stored: what KL is measured against. It sees the pictures.
 
     A model of which adapters alone are trained is its own reference, with the adapters off; otherwise a
-    frozen copy is loaded when it is first asked.
+    frozen copy is loaded when it is first asked. Where weights are divided among processes, each still holds
+    a whole copy, so that none waits for another's question.
     """
 
     def __init__(self, name: str, scorer: Scorer) -> None:
@@ -142,7 +144,8 @@ class Reference:
     def __call__(self, pack: Pack, temperature: float = 1.0) -> Tensor:
         """(N,) log-probabilities of the pack's trained tokens."""
         model = self.scorer.model
-        if all(ADAPTER in name for name, p in model.named_parameters() if p.requires_grad):
+        adapted = all(ADAPTER in name for name, p in model.named_parameters() if p.requires_grad)
+        if adapted and not divided(model):
             model.disable_adapters()
             try:
                 return self.scorer(pack, temperature)

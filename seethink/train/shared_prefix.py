@@ -47,7 +47,10 @@ class Scorer(nn.Module):
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
+        self.config = model.config
         self.family: Family = family_of(model.config)
+        kinds = {type(module).__name__ for module in model.modules()}
+        self._no_split_modules = sorted(kinds & set(model._no_split_modules or ()))
         if self.family.shared:
             model.set_attn_implementation({"text_config": branching.NAME})
         else:

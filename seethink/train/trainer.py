@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import shutil
 import time
@@ -23,12 +24,12 @@ from torch.utils.data import Dataset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from seethink.families import Encoder
-from seethink.train import ranks
+from seethink.train import ranks, sharded
 from seethink.train.configs import Optimiser
 from seethink.train.groups import Group, Pack, halves, pack_groups, refuse_media
 from seethink.train.model import merge, mixed_precision, prepare
 from seethink.train.shared_prefix import Scorer
-from seethink.types import InputError, NotFinite
+from seethink.types import NotFinite
 
 _LOG = logging.getLogger(__name__)
 
@@ -117,8 +118,8 @@ class GroupTrainer(Trainer):
             train_dataset=_Steps(steps),
             callbacks=[_Journal(self, steps, watch)],
         )
-        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
-            raise InputError("sharded models (FSDP, DeepSpeed) are not trained yet; use torchrun alone")
+        self.sharded = sharded.settle(self.accelerator)
+        self.is_fsdp_enabled = self.sharded and not self.is_deepspeed_enabled
         self.callback_handler.pop_callback(PrinterCallback)
 
     def fit(self) -> Path:
@@ -129,11 +130,13 @@ class GroupTrainer(Trainer):
         finished = self.out / "checkpoint"
         if not finished.exists():
             self._continue()
-            if self.config.lora_rank:
-                merge(self.scorer.model)
+            if self.sharded:
+                sharded.make_whole(self.scorer.model)
             if ranks.number() == 0:
                 unfinished = self.out / "checkpoint.part"
                 shutil.rmtree(unfinished, ignore_errors=True)
+                if self.config.lora_rank:
+                    merge(self.scorer.model)
                 self._save(str(unfinished))
                 os.replace(unfinished, finished)
             ranks.wait()
@@ -181,9 +184,12 @@ class GroupTrainer(Trainer):
         refuse_media(groups, self.method.encoder.media_token_ids)
         self._verify(groups)
         model.train()
+        if self.deepspeed is not None:
+            sharded.forget_gradients(self.deepspeed)
         total = self._accumulate(groups, inputs["step"] + 1)
-        self._guard(groups, inputs["step"] + 1)
-        ranks.add_gradients(self.scorer.parameters())
+        if not self.sharded:
+            self._guard(groups, inputs["step"] + 1)
+            ranks.add_gradients(self.scorer.parameters())
         total = torch.tensor(sum(ranks.everyone([float(total)])), device=self.args.device)
         decoded, processed = encoder.decoded - before[0], encoder.processed - before[1]
         told = {
@@ -197,10 +203,12 @@ class GroupTrainer(Trainer):
 
     def _verify(self, groups: list[Group]) -> None:
         """Before the first step: does this model give shared rows what it gives full ones?"""
-        if self.verified or not groups:
+        if self.verified or not any(ranks.everyone([bool(groups)])):
             return
         self.scorer.eval()
-        self.scorer.verify(min(groups, key=lambda group: (not group.prompt.media, group.length)))
+        with sharded.gathered(self.scorer):
+            if groups:
+                self.scorer.verify(min(groups, key=lambda group: (not group.prompt.media, group.length)))
         self.verified = True
 
     def _accumulate(self, groups: list[Group], step: int) -> Tensor:
@@ -209,6 +217,8 @@ class GroupTrainer(Trainer):
         try:
             return self._by_packs(groups, self.config.tokens_per_pack, step)
         except torch.OutOfMemoryError:
+            if self.sharded:  # the others wait inside a call that this process did not end
+                raise
             _LOG.warning("step %d: out of memory; once more by packs of half the size", step)
             self.halved += 1
             self.scorer.zero_grad()
@@ -219,21 +229,28 @@ class GroupTrainer(Trainer):
     def _by_packs(self, groups: list[Group], tokens_per_pack: int, step: int) -> Tensor:
         self.method.begin()
         total = torch.zeros((), device=self.args.device)
-        for pack in pack_groups(groups, tokens_per_pack):
-            total += self._backward(pack.to(self.args.device), step)
+        calls = [(pack, True) for pack in pack_groups(groups, tokens_per_pack)]
+        if self.sharded:
+            calls = sharded.equal_calls([pack for pack, _ in calls], self.scorer.family.shared)
+        for left, (pack, work) in zip(reversed(range(len(calls))), calls, strict=True):
+            self.accelerator.gradient_state._set_sync_gradients(not left)  # then DeepSpeed makes its step
+            total += self._backward(pack.to(self.args.device), step, work)
         return total
 
-    def _backward(self, pack: Pack, step: int) -> Tensor:
-        """Through the model itself: a data-parallel wrapper would want every process to make equal calls."""
+    def _backward(self, pack: Pack, step: int, work: bool = True) -> Tensor:
+        """Through the model itself: a data-parallel wrapper would want every process to make equal calls.
+        What is no work is called for the others' sake and weighs nothing."""
+        model = self.scorer if self.deepspeed is None else self.deepspeed
         with self.compute_loss_context_manager():
-            losses = self.method.loss(self.scorer(pack, self._temperature), pack) * pack.weights
+            logps = model(pack, self._temperature)
+            losses = self.method.loss(logps, pack) * pack.weights if work else 0 * logps
         if not losses.isfinite().all():
             at = int(pack.owner[~losses.isfinite()][0])
             raise NotFinite(
                 f"step {step}: the loss of {_owner(pack, at)} is not finite; the run stops before it is used"
             )
         loss = losses.sum()
-        self.accelerator.backward(loss)
+        self.accelerator.backward(loss * ranks.count() if self.sharded else loss)  # sharding takes the mean
         return loss.detach()
 
     @property
@@ -260,17 +277,36 @@ class GroupTrainer(Trainer):
         gradients = [p.grad for p in self.scorer.parameters() if p.grad is not None]
         return not gradients or bool(torch.nn.utils.get_total_norm(gradients).isfinite())
 
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        """Raise NotFinite where the processes' common gradient, divided among them, is not finite."""
+        norm = super()._get_grad_norm(model, grad_norm)
+        if self.sharded and not math.isfinite(norm):
+            step = self.state.global_step + 1
+            raise NotFinite(f"step {step}: the gradient is not finite; the run stops before it is used")
+        return norm
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Into a checkpoint to resume from; divided weights go there beside the optimiser's state."""
+        if not self.sharded:
+            super().save_model(output_dir, _internal_call)
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        super()._save_rng_state(output_dir)
+        ranks.wait()  # trainer_state.json comes next, and says that all is there
+
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         folder = output_dir or str(self.out)
         if self.config.lora_rank and Path(folder).parent == self.out / "resume":
             Path(folder).mkdir(parents=True, exist_ok=True)
             save_file(self._trained(), Path(folder, "trained.safetensors"))
             return
-        inner = {name.removeprefix("model."): value for name, value in (state_dict or {}).items()}
-        self.scorer.model.save_pretrained(folder, state_dict=inner or None)
+        self.scorer.model.save_pretrained(folder)
         self.method.encoder.processor.save_pretrained(folder)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        if self.sharded:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            return
         inner = self.scorer.model
         if self.config.lora_rank:
             inner.load_state_dict(

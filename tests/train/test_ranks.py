@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from seethink.formats import ANSWER_ONLY
 from seethink.sources.handwritten import Pages
-from seethink.train.configs import DPO, GRPO, SFT
+from seethink.train.configs import DPO, GRPO, SFT, Optimiser
 from seethink.types import Example, Lesson, Pair, Response, Score, Task
 from tests import tiny
 
@@ -48,13 +48,12 @@ def paid(example: Example, response: Response) -> Score:
     return Score(round(len(set(response.text)) / (1 + len(response.text)), 1))
 
 
-def train(name: str, base: str, out: Path) -> None:
+def train(config: Optimiser, base: str, out: Path) -> None:
     """What each process runs; imported by the child processes below."""
     from seethink.train.dpo import dpo
     from seethink.train.grpo import grpo
     from seethink.train.sft import sft
 
-    config = CONFIGS[name]
     if isinstance(config, SFT):
         texts = [ANSWER_ONLY.write("", example.answer or "") for example in MIXED]
         lessons = [Lesson(e, ANSWER_ONLY, text) for e, text in zip(MIXED, texts, strict=True)]
@@ -62,51 +61,69 @@ def train(name: str, base: str, out: Path) -> None:
     elif isinstance(config, DPO):
         dpo(base, [Pair(e, ANSWER_ONLY, "<answer>1</answer>", "I do not know.") for e in MIXED], config, out)
     else:
+        assert isinstance(config, GRPO)
         grpo(base, Task("variety", MIXED, ANSWER_ONLY, paid), config, out)
 
 
-def _launch(name: str, base: str, out: Path, processes: int) -> subprocess.Popen[str]:
-    code = f"from tests.train.test_ranks import *; train({name!r}, {base!r}, Path({str(out)!r}))"
-    script = out.with_suffix(".py")
+def training(name: str, base: str, out: Path) -> str:
+    """The lines that train as `CONFIGS[name]` says."""
+    return f"from tests.train.test_ranks import *; train(CONFIGS[{name!r}], {base!r}, Path({str(out)!r}))"
+
+
+def launch(code: str, script: Path, **environment: str) -> subprocess.Popen[str]:
+    """Two processes that run `code`, which is written to `script`."""
     script.write_text(code)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(processes)]
-    here = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    here = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "", **environment}
     free = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
     return subprocess.Popen(
         [*torchrun, *free, str(script)], cwd=ROOT, env=here, text=True, stderr=subprocess.PIPE
     )
 
 
-def _rows(out: Path) -> list[dict]:
+def rows_of(out: Path) -> list[dict]:
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     return [{k: v for k, v in row.items() if k != "seconds" and v is not None} for row in rows]
+
+
+def assert_equal(made: Path, wanted: Path, base: str, within: float = 1e-2) -> None:
+    """One training did what another did: the same weights, `within` this share of the largest change, and
+    metrics."""
+    two, one, start = (
+        load_file(folder / "model.safetensors")
+        for folder in (made / "checkpoint", wanted / "checkpoint", Path(base))
+    )
+    largest = max(float((one[n] - start[n]).abs().max()) for n in start)
+    assert largest > 1e-4, "something was learned"
+    assert two.keys() == one.keys()
+    for weight, value in one.items():
+        torch.testing.assert_close(two[weight], value, atol=within * largest, rtol=0)
+    for row, like in zip(rows_of(made), rows_of(wanted), strict=True):
+        assert row == pytest.approx(like, rel=1e-3, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_two_processes_end_with_the_weights_and_metrics_of_one(tmp_path, name: str) -> None:
     base = tiny.saved(tmp_path / "base")
-    train(name, base, tmp_path / "one")
-    job = _launch(name, base, tmp_path / "two", 2)
+    train(CONFIGS[name], base, tmp_path / "one")
+    job = launch(training(name, base, tmp_path / "two"), tmp_path / "two.py")
     _, told = job.communicate(timeout=240)
     assert job.returncode == 0, told[-2000:]
-    one, two, start = (
-        load_file(folder / "model.safetensors")
-        for folder in (tmp_path / "one/checkpoint", tmp_path / "two/checkpoint", Path(base))
-    )
-    largest = max(float((one[n] - start[n]).abs().max()) for n in start)
-    assert largest > 1e-4, "something was learned"
-    for weight, value in one.items():
-        torch.testing.assert_close(two[weight], value, atol=1e-2 * largest, rtol=0)
-    for mine, wanted in zip(_rows(tmp_path / "two"), _rows(tmp_path / "one"), strict=True):
-        assert mine == pytest.approx(wanted, rel=1e-3, abs=1e-5)
+    assert_equal(tmp_path / "two", tmp_path / "one", base)
 
 
 def test_a_killed_process_ends_the_job_and_the_next_launch_continues(tmp_path) -> None:
     base = tiny.saved(tmp_path / "base")
-    train("grpo", base, tmp_path / "one")
-    job = _launch("grpo", base, tmp_path / "two", 2)
-    resume = tmp_path / "two" / "resume"
-    while not list(resume.glob("checkpoint-*/trainer_state.json")):
+    train(CONFIGS["grpo"], base, tmp_path / "one")
+    kill_and_continue(training("grpo", base, tmp_path / "two"), tmp_path / "two")
+    assert [row["step"] for row in rows_of(tmp_path / "two")] == list(range(1, CONFIGS["grpo"].steps + 1))
+    assert_equal(tmp_path / "two", tmp_path / "one", base)
+
+
+def kill_and_continue(code: str, out: Path, **environment: str) -> None:
+    """Launch a training, kill one of its processes after the first checkpoint, and launch it again."""
+    job = launch(code, out.with_suffix(".py"), **environment)
+    while not list((out / "resume").glob("checkpoint-*/trainer_state.json")):
         assert job.poll() is None, job.communicate()[1][-2000:]
         time.sleep(0.02)
     children = subprocess.run(["pgrep", "-P", str(job.pid)], capture_output=True, text=True, check=True)
@@ -115,12 +132,9 @@ def test_a_killed_process_ends_the_job_and_the_next_launch_continues(tmp_path) -
     _, told = job.communicate(timeout=60)
     assert job.returncode != 0 and time.monotonic() - began < 60
     assert "SIGKILL" in told
-    again = _launch("grpo", base, tmp_path / "two", 2)
+    again = launch(code, out.with_suffix(".py"), **environment)
     _, told = again.communicate(timeout=240)
     assert again.returncode == 0, told[-2000:]
-    assert [row["step"] for row in _rows(tmp_path / "two")] == list(range(1, CONFIGS["grpo"].steps + 1))
-    for mine, wanted in zip(_rows(tmp_path / "two"), _rows(tmp_path / "one"), strict=True):
-        assert mine == pytest.approx(wanted, rel=1e-3, abs=1e-5)
 
 
 def test_a_recipe_is_carried_out_by_two_processes(tmp_path) -> None:
@@ -134,5 +148,5 @@ def test_a_recipe_is_carried_out_by_two_processes(tmp_path) -> None:
     assert job.stdout.count("\ngrpo: done") == 1, "one of them speaks"
     stages = [json.loads(file.read_text()) for file in out.rglob("stage.json")]
     assert {stage["status"] for stage in stages} == {"done"} and len(stages) == 6
-    assert len(_rows(out / "grpo")) == json.loads((out / "grpo/stage.json").read_text())["config"]["steps"]
+    assert len(rows_of(out / "grpo")) == json.loads((out / "grpo/stage.json").read_text())["config"]["steps"]
     assert (out / "report.html").exists()
