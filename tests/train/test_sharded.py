@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState, DistributedType
 from safetensors.torch import load_file
 from torch.distributed.fsdp import CPUOffloadPolicy, OffloadPolicy
 
