@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from bench.update import IMAGE, Shape, build, data, last_line
+from bench.shape import IMAGE, Shape, build, data, last_line
 from seethink.engines.batch import join_media
 from seethink.engines.local import LocalEngine
 from seethink.families import FAMILIES, Prompt

@@ -30,7 +30,7 @@ import numpy
 import PIL.Image
 import transformers
 
-from bench.update import Shape, build, last_line
+from bench.shape import Shape, build, last_line
 from seethink.engines.local import pretrained
 from seethink.families import SPROUT
 from seethink.formats import TagFormat

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.update import PATCH_VALUES, Shape, data
+from bench.shape import PATCH_VALUES, Shape, data
 
 ROOT = Path(__file__).parents[2]
 
