@@ -43,6 +43,7 @@ class Rival(GRPOTrainer):
     """TRL's trainer, asked for one update or one rollout of given questions instead of a training."""
 
     def __init__(self, model: Any, shape: Shape, out: Path, **more: Any) -> None:
+        self.policy = model.train()
         self.heard: list[Tensor] = []
         super().__init__(
             model,
@@ -51,7 +52,6 @@ class Rival(GRPOTrainer):
             train_dataset=Dataset.from_dict({"prompt": ["?"] * shape.questions}),
             processing_class=AutoProcessor.from_pretrained(str(SPROUT)),
         )
-        self.model.train()
 
     def update(self, batches: Sequence[list[Group]]) -> Tensor:
         """Leaves gradients in the model, one backward for each batch of groups; (B * G, C)
@@ -59,7 +59,7 @@ class Rival(GRPOTrainer):
         self.heard.clear()
         self.current_gradient_accumulation_steps = len(batches)
         for groups in batches:
-            self.compute_loss(self.model, inputs(groups, self.model.device)).backward()
+            self.compute_loss(self.policy, inputs(groups, self.policy.device)).backward()
         return torch.cat(self.heard)
 
     def rollout(self, prompts: list[Prompt], group: int) -> list[list[int]]:

@@ -95,7 +95,7 @@ def ways(shape: Shape, rival: str, folder: Path) -> dict[str, Way]:
         from bench.rival import Rival
 
         trainer = Rival(build(), shape, folder)
-        model, update = trainer.model, trainer.update
+        model, update = trainer.policy, trainer.update
     else:
         model = build()
         update = lambda batches: repeated(model, batches)  # noqa: E731

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+from functools import partial
 from typing import Any
 
 import torch
@@ -74,17 +75,15 @@ class Scorer(nn.Module):
             )
 
     def _logps(self, rows: Tensor, targets: Tensor, temperature: float) -> Tensor:
-        chunks = zip(rows.split(ROWS_PER_CHUNK), targets.split(ROWS_PER_CHUNK), strict=True)
-        return torch.cat([self._chunk(h, t, temperature) for h, t in chunks])
+        """Logits are computed again in the backward pass, except the last chunk's: that begins with them."""
+        chunks = list(zip(rows.split(ROWS_PER_CHUNK), targets.split(ROWS_PER_CHUNK), strict=True))
+        again = partial(checkpoint, self._chunk, use_reentrant=False, preserve_rng_state=False)
+        earlier = [again(*chunk, temperature) for chunk in chunks[:-1]]
+        return torch.cat([*earlier, self._chunk(*chunks[-1], temperature)])
 
     def _chunk(self, hidden: Tensor, targets: Tensor, temperature: float) -> Tensor:
-        def logps(hidden: Tensor) -> Tensor:
-            logits = self.model.lm_head(hidden).float() / temperature
-            return logits.gather(-1, targets[:, None])[:, 0] - logits.logsumexp(-1)
-
-        if not torch.is_grad_enabled():
-            return logps(hidden)
-        return checkpoint(logps, hidden, use_reentrant=False, preserve_rng_state=False)
+        logits = self.model.lm_head(hidden).float() / temperature
+        return logits.gather(-1, targets[:, None])[:, 0] - logits.logsumexp(-1)
 
     def _shared(self, pack: Pack) -> Tensor:
         """(N, H) hidden states that predict the trained tokens.
