@@ -21,6 +21,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 NAME = "seethink_branching"
+MULTIPLE = 1
+"""Rows may have any length."""
 LENGTH_STEP = 32
 """Branches whose lengths round up to the same multiple of this share a batch."""
 
@@ -132,7 +134,7 @@ def attend(  # noqa: PLR0913  (transformers' own signature)
     attention_mask: Tensor | None,
     scaling: float | None = None,
     sliding_window: int | None = None,
-    branching: Layout | None = None,
+    packed: Layout | None = None,
     **rest: Any,
 ) -> tuple[Tensor, None]:
     """query (B, heads, L, size), key and value (B, fewer heads, L, size) -> (B, L, heads, size).
@@ -140,20 +142,20 @@ def attend(  # noqa: PLR0913  (transformers' own signature)
     Without a layout (rollouts, ordinary rows) or with a mask that is one (cross-attention to pictures) this
     is transformers' own sdpa attention.
     """
-    if branching is None or (attention_mask is not None and attention_mask.numel() > 1):
+    if packed is None or (attention_mask is not None and attention_mask.numel() > 1):
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **rest)
     shape, repeats = query.transpose(1, 2).shape, query.shape[1] // key.shape[1]
     query, key, value = (x.transpose(1, 2).flatten(0, 1) for x in (query, key, value))  # (B * L, heads, size)
-    q, *shared = (_at(x, branching.tokens) for x in (query, key, value))
-    masks = branching.masks_for(sliding_window, repeats, query.dtype)
-    done = [_sdpa(q, shared[0], shared[1], scaling, masks[0])[branching.real]]
-    for batch, mask in zip(branching.batches, masks[1:], strict=True):
+    q, *shared = (_at(x, packed.tokens) for x in (query, key, value))
+    masks = packed.masks_for(sliding_window, repeats, query.dtype)
+    done = [_sdpa(q, shared[0], shared[1], scaling, masks[0])[packed.real]]
+    for batch, mask in zip(packed.batches, masks[1:], strict=True):
         k, v = (
             torch.cat([prompt.index_select(0, batch.rows), _at(x, batch.tokens)], 1)
             for prompt, x in zip(shared, (key, value), strict=True)
         )
         done.append(_sdpa(_at(query, batch.tokens), k, v, scaling, mask)[batch.real])
-    out = torch.zeros_like(query).index_copy(0, branching.written, torch.cat(done))
+    out = torch.zeros_like(query).index_copy(0, packed.written, torch.cat(done))
     return out.view(shape), None
 
 
