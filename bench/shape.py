@@ -116,7 +116,6 @@ def parsed(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, Shape]:
 
 def last_line(name: str, shape: Shape, ours_s: float, rival: tuple[str, float], more: dict[str, Any]) -> str:
     """The JSON object with which every program here ends; `more` adds to its fields."""
-    versions = {name: version(name) for name in ("seethink", "torch", "transformers", "trl")}
     line = {
         "name": name,
         "shape": {**asdict(shape), "threads": torch.get_num_threads()},
@@ -127,6 +126,11 @@ def last_line(name: str, shape: Shape, ours_s: float, rival: tuple[str, float], 
         "ideal": shape.ideal,
         "measured_over_ideal": rival[1] / ours_s / shape.ideal,
         "memory_ratio": None,
-        "versions": {"python": platform.python_version(), **versions},
+        "versions": versions(),
     }
     return json.dumps(line | more)
+
+
+def versions() -> dict[str, str]:
+    known = {name: version(name) for name in ("seethink", "torch", "transformers", "trl")}
+    return {"python": platform.python_version(), **known}

@@ -2,7 +2,7 @@
 
 `branching` copies a prompt's keys and values for each branch; here nothing is copied or masked for nothing:
 the kernel leaves out tiles of 128 x 128 tokens in which no query sees a key, and asks the mask only where
-some do. The numbers are those of `branching` (tested on a CPU, where torch has no fused kernel to train with).
+some do. The numbers are those of `branching` (tested on a CPU, where torch has no kernel to train with).
 """
 
 from __future__ import annotations
