@@ -38,10 +38,10 @@ check: $(VENV)/ready
 	$(BIN)/basedpyright
 
 bench: $(VENV)/ready
-	$(BIN)/python bench/update.py --prompt 272 --response 64 --group 8
-	$(BIN)/python bench/update.py --prompt 80 --response 200 --group 8
-	$(BIN)/python -m bench.rollout --prompt 272 --response 64 --group 8
-	$(BIN)/python -m bench.step --prompt 272 --response 64 --group 8
+	$(BIN)/python bench/update.py --prompt 272 --response 64 --group 8 --rival trl
+	$(BIN)/python bench/update.py --prompt 80 --response 200 --group 8 --rival trl
+	$(BIN)/python -m bench.rollout --prompt 272 --response 64 --group 8 --rival trl
+	$(BIN)/python -m bench.step --prompt 272 --response 64 --group 8 --rival trl
 
 docs: $(VENV)/ready
 	$(BIN)/python -m pytest tests/test_docs.py

@@ -2,38 +2,45 @@
 transformers' `generate`, told of G answers (it encodes each picture once and computes every prompt G times),
 and given G copies of each prompt and picture, as trainers give them to it.
 
-    python -m bench.rollout --prompt 272 --response 64 --group 8
+    python -m bench.rollout --prompt 272 --response 64 --group 8 --rival trl
 
 Same model, fp32, same prompts, temperature 1, exactly C tokens an answer (no end of turn is drawn). The
-rivals at their best: all rows in one batch, with a cache, the same attention kernels. Timed runs alternate,
-after one of each for warming up; the least counts. The ideal counts tokens, G (P + C) / (P + G C). The last
-line is one JSON object.
+rivals at their best: all rows in one batch, with a cache, the same attention kernels. `trl` is the rollout of
+TRL's GRPOTrainer, which hands `generate` copies; see `bench/rival.py`. Timed runs alternate, after one of
+each for warming up; the least counts. The ideal counts tokens, G (P + C) / (P + G C). The last line is one
+JSON object.
 """
 
 from __future__ import annotations
 
-import argparse
+import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 
-from bench.update import IMAGE, Shape, build, data, last_line
+from bench.shape import IMAGE, Shape, arguments, build, data, last_line, parsed
 from seethink.engines.batch import join_media
 from seethink.engines.local import LocalEngine
 from seethink.families import FAMILIES, Prompt
-from seethink.types import Sampling
+from seethink.types import Completion, Sampling
 
 END = 2
-"""Never drawn, by either."""
+"""Never drawn, by any of them."""
+RIVALS = ("generate", "repeated", "trl")
 
 
 def ours(model: Any, prompts: list[Prompt], shape: Shape) -> int:
     encoder = SimpleNamespace(
-        family=FAMILIES[0], eos_token_id=END, media_token_ids=[IMAGE, END], decode=lambda ids: ""
+        family=FAMILIES[0],
+        eos_token_id=END,
+        media_token_ids=[IMAGE, END],
+        completion=lambda ids: Completion("", n_tokens=len(ids)),
     )
     sampling = Sampling(n=shape.group, temperature=1.0, max_tokens=shape.response)
     answers = LocalEngine(model, encoder).complete(prompts, sampling)  # type: ignore[arg-type]
@@ -64,45 +71,43 @@ def generate(model: Any, prompts: list[Prompt], shape: Shape, copies: int | None
     return out[:, ids.shape[1] :].numel()
 
 
-WAYS: dict[str, Callable[[Any, list[Prompt], Shape], int]] = {
-    "ours": ours,
-    "generate": generate,
-    "repeated": repeated,
-}
+def ways(model: Any, shape: Shape, rival: str, folder: Path) -> dict[str, Callable[[list[Prompt]], int]]:
+    """What samples answers to prompts and returns how many tokens; ours first, then the rival."""
+    theirs: dict[str, Callable[[list[Prompt]], int]] = {
+        "generate": partial(generate, model, shape=shape),
+        "repeated": partial(repeated, model, shape=shape),
+    }
+    if rival == "trl":
+        from bench.rival import Rival
+
+        never = {"suppress_tokens": [IMAGE, END], "eos_token_id": None}
+        trainer = Rival(build(), shape, folder, generation_kwargs=never)
+        trainer.eos_token_ids = []  # it would cut answers there
+        theirs["trl"] = lambda prompts: sum(map(len, trainer.rollout(prompts, shape.group)))
+    return {"ours": partial(ours, model, shape=shape), rival: theirs[rival], **theirs}
 
 
 def main() -> None:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
-    parser.add_argument("--prompt", type=int, default=272, help="prompt tokens")
-    parser.add_argument("--response", type=int, default=64, help="tokens of each answer")
-    parser.add_argument("--group", type=int, default=8, help="answers to a question")
-    parser.add_argument("--questions", type=int, default=2, help="questions in a batch")
+    parser = arguments(__doc__, RIVALS)
     parser.add_argument("--runs", type=int, default=3, help="timed runs of each")
-    chosen = parser.parse_args()
-    shape = Shape(chosen.prompt, chosen.response, chosen.group, chosen.questions)
+    given, shape = parsed(parser)
     model, prompts = build().eval(), [group.prompt for group in data(shape)]
-    seconds: dict[str, list[float]] = {name: [] for name in WAYS}
-    for turn in range(chosen.runs + 1):
-        for name, sample in WAYS.items():
-            started = time.perf_counter()
-            tokens = sample(model, prompts, shape)
-            if turn:
-                seconds[name].append(time.perf_counter() - started)
-            if tokens != shape.questions * shape.group * shape.response:
-                raise SystemExit(f"{name} sampled {tokens} tokens; the comparison would not be fair")
+    with tempfile.TemporaryDirectory() as folder:
+        sampled = ways(model, shape, given.rival, Path(folder))
+        seconds: dict[str, list[float]] = {name: [] for name in sampled}
+        for turn in range(given.runs + 1):
+            for name, sample in sampled.items():
+                started = time.perf_counter()
+                tokens = sample(prompts)
+                if turn:
+                    seconds[name].append(time.perf_counter() - started)
+                if tokens != shape.questions * shape.group * shape.response:
+                    raise SystemExit(f"{name} sampled {tokens} tokens; the comparison would not be fair")
     for name, found in seconds.items():
         print(f"{name:9} {min(found):.2f} s (median {median(found):.2f})")
-    mine, theirs, copied = (min(found) for found in seconds.values())
-    print(
-        last_line(
-            "rollout",
-            shape,
-            mine,
-            ("transformers generate(num_return_sequences=G)", theirs),
-            {"ratio_over_repeated_prompts": copied / mine},
-        )
-    )
+    best = {name: min(found) for name, found in seconds.items()}
+    more = {"ratio_over_repeated_prompts": best["repeated"] / best["ours"]}
+    print(last_line("rollout", shape, best["ours"], (given.rival, best[given.rival]), more))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """Whole steps of GRPO, rollout and update, against TRL's GRPOTrainer: the same model, questions and sizes.
 
-    python -m bench.step --prompt 272 --response 64 --group 8
+    python -m bench.step --prompt 272 --response 64 --group 8 --rival trl
 
 ours  `seethink.train.grpo` as the command line runs it: the prompt is computed once for all answers, in the
       rollout and in the update.
-trl   trl.GRPOTrainer on transformers' own `generate`, at its best for this shape on a CPU: all rows in one
-      batch, on-policy, so that it needs no second pass for old log-probabilities; no reference model.
+trl   trl.GRPOTrainer on transformers' own `generate`, at its best for this shape: all rows in one batch, and
+      see `bench/rival.py`.
 
 Both sample G answers of at most C tokens to each of B questions about a picture of their own, score them by
 the same function, and make one optimiser step, fp32. A random model seldom ends early; the tokens that each
@@ -15,8 +15,6 @@ last line is one JSON object.
 
 from __future__ import annotations
 
-import argparse
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,13 +22,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-
 import numpy
 import PIL.Image
 import transformers
+from datasets import Dataset
 
-from bench.update import Shape, build, last_line
+from bench.rival import Quiet, config
+from bench.shape import Shape, arguments, build, last_line, parsed
 from seethink.engines.local import pretrained
 from seethink.families import SPROUT
 from seethink.formats import TagFormat
@@ -91,20 +89,10 @@ def ours(base: Path, shape: Shape, steps: int, out: Path) -> tuple[list[float], 
 
 
 def trl(base: Path, shape: Shape, steps: int, out: Path) -> tuple[list[float], float]:
-    import datasets
-    from trl.trainer.grpo_config import GRPOConfig
-    from trl.trainer.grpo_trainer import GRPOTrainer
-
     asked = [{"role": "user", "content": "What is this?"}]
     drawn = pictures(shape, steps)
-    data = datasets.Dataset.from_dict({"prompt": [asked] * len(drawn), "image": drawn})
-    config = GRPOConfig(
-        output_dir=str(out), per_device_train_batch_size=shape.questions * shape.group,
-        num_generations=shape.group, max_completion_length=shape.response, max_steps=steps, beta=0.0,
-        learning_rate=1e-6, use_cpu=True, bf16=False, report_to=[], save_strategy="no", logging_steps=1,
-        disable_tqdm=True, gradient_checkpointing=False, loss_type="grpo", temperature=1.0, top_k=0,
-        top_p=1.0, shuffle_dataset=False,
-    )  # fmt: skip
+    data = Dataset.from_dict({"prompt": [asked] * len(drawn), "image": drawn})
+    settings = config(shape, out, max_steps=steps, learning_rate=1e-6, logging_steps=1, shuffle_dataset=False)
     model, processor = pretrained(str(base))
     model.set_attn_implementation("sdpa")
     watched = _Watch()
@@ -121,8 +109,8 @@ def trl(base: Path, shape: Shape, steps: int, out: Path) -> tuple[list[float], f
     def reward(completions: list[Any], **_: Any) -> list[float | None]:
         return [variety(completion[0]["content"]) for completion in completions]
 
-    trainer = GRPOTrainer(
-        model, reward, args=config, train_dataset=data, processing_class=processor, callbacks=[Clock()]
+    trainer = Quiet(
+        model, reward, args=settings, train_dataset=data, processing_class=processor, callbacks=[Clock()]
     )
     watched.begin()
     trainer.train()
@@ -150,17 +138,10 @@ RIVALS: dict[str, Callable[[Path, Shape, int, Path], tuple[list[float], float]]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--prompt", type=int, default=272, help="prompt tokens")
-    parser.add_argument("--response", type=int, default=64, help="tokens of each answer")
-    parser.add_argument("--group", type=int, default=8, help="answers to a question")
-    parser.add_argument("--questions", type=int, default=2, help="questions in a step")
+    parser = arguments(__doc__, ("trl",))
     parser.add_argument("--steps", type=int, default=3, help="timed steps in a block")
     parser.add_argument("--blocks", type=int, default=2, help="blocks of each")
-    chosen = parser.parse_args()
-    shape = Shape(chosen.prompt, chosen.response, chosen.group, chosen.questions)
+    chosen, shape = parsed(parser)
     seconds: dict[str, list[float]] = {name: [] for name in RIVALS}
     lengths: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:

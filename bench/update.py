@@ -1,147 +1,73 @@
 """One update from G answers to each of B questions about a picture: answers that share their prompt against
 answers that repeat it. Forward and backward, no optimiser.
 
-    python bench/update.py --prompt 272 --response 64 --group 8
+    python bench/update.py --prompt 272 --response 64 --group 8 --rival trl
 
 ours      one row a question, `[prompt | answer 1 | ... | answer G]`: the code that `seethink train grpo` runs
 repeated  B * G full rows `[prompt | answer]`, every one with its own copy of the picture, as other trainers
           make them. At its best: no padding (all answers are equally long), logits at answer positions alone,
-          pictures in the same forward, the same attention kernels. It runs with all rows in one batch and
-          question by question; the faster of the two is the rival.
+          pictures in the same forward, the same attention kernels.
+trl       the same rows in TRL's GRPOTrainer, its own loss and backward; see `bench/rival.py`.
 
-Both compute the same log-probabilities and gradients of the same model; the differences are printed. A
-picture is as square as P - 16 tokens allow, the other prompt tokens are text. Timed runs alternate, after one
-of each for warming up; the least counts. Memory is what one update adds to the resident size at its highest,
-in another process. The ideal ratio counts tokens, G (P + C) / (P + G C); the picture alone would
-save G. The last line is one JSON object.
+A rival runs with all rows in one batch and question by question; the faster of the two counts. All compute
+the same log-probabilities and gradients of the same model; the differences are printed. A picture is as
+square as P - 16 tokens allow, the other prompt tokens are text. Timed runs alternate, after one of each for
+warming up; the least counts. Memory is what one update adds to the resident size at its highest, in another
+process. The ideal ratio counts tokens, G (P + C) / (P + G C); the picture alone would save G. The last line
+is one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
-import platform
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # started by its file's name, it finds `bench` too
+
 import torch
 from torch import Tensor
-from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
-from seethink.engines import segments
-from seethink.families import Prompt
+from bench.shape import IMAGE, Shape, arguments, build, data, last_line, parsed
 from seethink.train.configs import GRPO
-from seethink.train.groups import Branch, Group, pack_groups
+from seethink.train.groups import Group, pack_groups
 from seethink.train.shared_prefix import Scorer
 
-HIDDEN, LAYERS, VOCABULARY, IMAGE = 384, 6, 2048, 5
-TEXT_TOKENS = 16
-PATCH_VALUES = 3 * 2 * 14 * 14
-"""Channels, frames of a patch, and pixels of its square."""
+RIVALS = ("repeated", "trl")
 
 
-@dataclass(frozen=True)
-class Shape:
-    """P prompt tokens, C tokens of each answer, G answers a question, B questions."""
-
-    prompt: int
-    response: int
-    group: int
-    questions: int
-
-    @property
-    def picture(self) -> tuple[int, int]:
-        """(rows, columns) of picture tokens: as square as fits and leaves `TEXT_TOKENS` of text."""
-        room = self.prompt - TEXT_TOKENS
-        rows = math.isqrt(room)
-        return rows, room // rows
-
-    @property
-    def ideal(self) -> float:
-        return self.group * (self.prompt + self.response) / (self.prompt + self.group * self.response)
-
-
-def build() -> Qwen2VLForConditionalGeneration:
-    """A Qwen2-VL of 24 million parameters, fp32, the same every time."""
-    torch.manual_seed(0)
-    text: dict[str, Any] = dict(
-        vocab_size=VOCABULARY,
-        hidden_size=HIDDEN,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        intermediate_size=3 * HIDDEN,
-        rope_parameters=dict(rope_type="default", mrope_section=[16, 16, 16], rope_theta=10_000.0),
-        tie_word_embeddings=True,
-        bos_token_id=None,
-        eos_token_id=0,
-    )
-    vision = dict(depth=LAYERS, embed_dim=HIDDEN, hidden_size=HIDDEN, num_heads=4, mlp_ratio=3, patch_size=14)
-    marks: dict[str, Any] = dict(
-        image_token_id=IMAGE, video_token_id=6, vision_start_token_id=7, vision_end_token_id=8
-    )
-    config = Qwen2VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=True, **marks)
-    model = Qwen2VLForConditionalGeneration(config).train()
-    model.set_attn_implementation({"": "sdpa", "vision_config": segments.NAME})
-    return model
-
-
-def data(shape: Shape) -> list[Group]:
-    """B questions with pictures of noise and G answers of noise, some good, some bad."""
-    rows, columns = shape.picture
-    generator = torch.Generator().manual_seed(1)
-    groups = []
-    for b in range(shape.questions):
-        ids = torch.randint(10, VOCABULARY, (shape.prompt,), generator=generator)
-        ids[4 : 4 + rows * columns] = IMAGE
-        pixels = torch.randn(4 * rows * columns, PATCH_VALUES, generator=generator)
-        grid = torch.tensor([[1, 2 * rows, 2 * columns]])
-        answers = torch.randint(10, VOCABULARY, (shape.group, shape.response), generator=generator)
-        weight = 1 / (shape.questions * shape.group * shape.response)
-        branches = [
-            Branch(answer, weight=weight, advantage=advantage)
-            for answer, advantage in zip(
-                answers.tolist(), torch.linspace(-1, 1, shape.group).tolist(), strict=True
-            )
-        ]
-        media = {"pixel_values": pixels, "image_grid_thw": grid}
-        groups.append(
-            Group(Prompt(ids.tolist(), (ids == IMAGE).int().tolist(), media), branches, f"question {b}")
-        )
-    return groups
-
-
-Update = Callable[[Scorer, list[Group]], Tensor]
-"""Leaves gradients in the model and returns (B * G, C) log-probabilities in the order of the groups."""
-
-
-def ours(scorer: Scorer, groups: list[Group]) -> Tensor:
+def ours(scorer: Scorer, groups: list[Group], tokens_per_pack: int = GRPO().tokens_per_pack) -> Tensor:
     logps = []
-    for pack in pack_groups(groups, GRPO().tokens_per_pack):
+    for pack in pack_groups(groups, tokens_per_pack):
+        pack = pack.to(scorer.model.device)
         found = scorer(pack)
         (found * -pack.advantages * pack.weights).sum().backward()
         logps.append(found.detach().unflatten(0, (len(pack.branches), -1)))
     return torch.cat(logps)
 
 
-def repeated(scorer: Scorer, groups: list[Group]) -> Tensor:
+def repeated(model: Any, batches: list[list[Group]]) -> Tensor:
+    return torch.cat([_repeated(model, groups) for groups in batches])
+
+
+def _repeated(model: Any, groups: list[Group]) -> Tensor:
     rows = [(group.prompt, branch) for group in groups for branch in group.branches]
-    ids = torch.tensor([[*prompt.ids, *branch.ids] for prompt, branch in rows])
+    ids = torch.tensor([[*prompt.ids, *branch.ids] for prompt, branch in rows]).to(model.device)
     pictures = {
-        name: torch.cat([prompt.media[name] for prompt, _ in rows])
+        name: torch.cat([prompt.media[name] for prompt, _ in rows]).to(model.device)
         for name in ("pixel_values", "image_grid_thw")
     }
     n = len(rows[0][1].ids)
-    logits = scorer.model(
+    logits = model(
         input_ids=ids,
         mm_token_type_ids=(ids == IMAGE).int(),
         use_cache=False,
@@ -149,21 +75,35 @@ def repeated(scorer: Scorer, groups: list[Group]) -> Tensor:
         **pictures,
     ).logits[:, :-1]
     logps = logits.gather(-1, ids[:, -n:, None])[..., 0] - logits.logsumexp(-1)
-    (
-        logps * torch.tensor([-branch.advantage * branch.weight for _, branch in rows])[:, None]
-    ).sum().backward()
+    wanted = torch.tensor([-branch.advantage * branch.weight for _, branch in rows]).to(model.device)
+    (logps * wanted[:, None]).sum().backward()
     return logps.detach()
 
 
-def one_by_one(scorer: Scorer, groups: list[Group]) -> Tensor:
-    return torch.cat([repeated(scorer, [group]) for group in groups])
+@dataclass
+class Way:
+    """A model, and what leaves gradients in it and returns (B * G, C) log-probabilities in the order of the
+    groups."""
+
+    model: Any
+    update: Callable[[], Tensor]
 
 
-UPDATES: dict[str, Update] = {
-    "ours": ours,
-    "repeated rows, one batch": repeated,
-    "repeated rows, question by question": one_by_one,
-}
+def ways(shape: Shape, rival: str, folder: Path) -> dict[str, Way]:
+    scorer, groups = Scorer(build()), data(shape)
+    if rival == "trl":
+        from bench.rival import Rival
+
+        trainer = Rival(build(), shape, folder)
+        model, update = trainer.policy, trainer.update
+    else:
+        model = build()
+        update = lambda batches: repeated(model, batches)  # noqa: E731
+    return {
+        "ours": Way(scorer.model, lambda: ours(scorer, groups)),
+        f"{rival}, one batch": Way(model, lambda: update([groups])),
+        f"{rival}, question by question": Way(model, lambda: update([[group] for group in groups])),
+    }
 
 
 @dataclass
@@ -176,40 +116,38 @@ class Measured:
     gradient: Tensor
 
 
-def measure(shape: Shape, runs: int) -> dict[str, Measured]:
+def measure(found: dict[str, Way], runs: int) -> dict[str, Measured]:
     """Every update `runs` times in turns, A B C A B C, after one round that is not timed."""
-    scorer, groups = Scorer(build()), data(shape)
-    found: dict[str, Measured] = {}
+    measured: dict[str, Measured] = {}
     for turn in range(runs + 1):
-        for name, update in UPDATES.items():
-            scorer.zero_grad()
+        for name, way in found.items():
+            way.model.zero_grad()
             started, busy = time.perf_counter(), time.process_time()
-            logps = update(scorer, groups)
+            logps = way.update()
             seconds, busy = time.perf_counter() - started, time.process_time() - busy
             if turn == 0:
-                gradient = torch.cat([p.grad.flatten() for p in scorer.parameters() if p.grad is not None])
-                found[name] = Measured([], [], logps, gradient)
+                gradient = torch.cat([p.grad.flatten() for p in way.model.parameters() if p.grad is not None])
+                measured[name] = Measured([], [], logps, gradient)
             else:
-                found[name].seconds.append(seconds)
-                found[name].busy.append(busy)
-    return found
+                measured[name].seconds.append(seconds)
+                measured[name].busy.append(busy)
+    return measured
 
 
-def peaks(shape: Shape) -> dict[str, int]:
+def peaks(found: dict[str, Way]) -> dict[str, int]:
     """Bytes by which each update raises this process's resident size at its highest (Linux).
 
     Run with `RETURNING`, so that nothing freed before is used again. `ru_maxrss` will not do: it cannot be
     reset, and begins with the size of the parent process.
     """
-    scorer, groups = Scorer(build()), data(shape)
-    found = {}
-    for name, update in UPDATES.items():
-        scorer.zero_grad()
+    grown = {}
+    for name, way in found.items():
+        way.model.zero_grad()
         Path("/proc/self/clear_refs").write_text("5")  # the peak is now the present size
         before = _resident("VmRSS")
-        update(scorer, groups)
-        found[name] = _resident("VmHWM") - before
-    return found
+        way.update()
+        grown[name] = _resident("VmHWM") - before
+    return grown
 
 
 RETURNING = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
@@ -221,12 +159,11 @@ def _resident(field: str) -> int:
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
 
 
-def report(shape: Shape, runs: int) -> None:
+def report(shape: Shape, found: dict[str, Measured]) -> None:
     """The figures for a reader, then the JSON line."""
-    found = measure(shape, runs)
     command = [sys.executable, *sys.argv, "--memory"]
     told = subprocess.run(command, env={**os.environ, **RETURNING}, check=True, stdout=subprocess.PIPE)
-    grown = json.loads(told.stdout)
+    grown = json.loads(told.stdout.splitlines()[-1])
     for name, measured in found.items():
         best, middle, busy = min(measured.seconds), median(measured.seconds), min(measured.busy)
         peak = grown[name] / 2**20
@@ -244,23 +181,6 @@ def report(shape: Shape, runs: int) -> None:
     print(last_line("update", shape, ours_s, (rival, rival_s), more))
 
 
-def last_line(name: str, shape: Shape, ours_s: float, rival: tuple[str, float], more: dict[str, Any]) -> str:
-    """The JSON object with which every program here ends; `more` adds to its fields."""
-    versions = {name: version(name) for name in ("seethink", "torch", "transformers", "trl")}
-    line = {
-        "name": name,
-        "shape": {**asdict(shape), "threads": torch.get_num_threads()},
-        "ours_s": ours_s,
-        "rival_s": rival[1],
-        "rival": rival[0],
-        "ratio": rival[1] / ours_s,
-        "ideal": shape.ideal,
-        "memory_ratio": None,
-        "versions": {"python": platform.python_version(), **versions},
-    }
-    return json.dumps(line | more)
-
-
 def differences(mine: Measured, other: Measured) -> str:
     """How far two ways of computing the same are apart. Raises ValueError beyond 1e-5 and 1e-4."""
     logps = float((mine.logps - other.logps).abs().max())
@@ -272,23 +192,16 @@ def differences(mine: Measured, other: Measured) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--prompt", type=int, required=True, help="P: prompt tokens, the picture's included")
-    parser.add_argument("--response", type=int, required=True, help="C: tokens of each answer")
-    parser.add_argument("--group", type=int, required=True, help="G: answers to each question")
-    parser.add_argument("--questions", type=int, default=2, help="B: questions")
+    parser = arguments(__doc__, RIVALS)
     parser.add_argument("--runs", type=int, default=5, help="timed runs of each")
-    parser.add_argument("--threads", type=int, default=2, help="threads of torch")
     parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    shape = Shape(given.prompt, given.response, given.group, given.questions)
-    if given.memory:
-        print(json.dumps(peaks(shape)))
-    else:
-        report(shape, given.runs)
+    given, shape = parsed(parser)
+    with tempfile.TemporaryDirectory() as folder:
+        found = ways(shape, given.rival, Path(folder))
+        if given.memory:
+            print(json.dumps(peaks(found)))
+        else:
+            report(shape, measure(found, given.runs))
 
 
 if __name__ == "__main__":

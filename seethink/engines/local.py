@@ -17,6 +17,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from seethink.engines import features, segments
 from seethink.engines.batch import cross_mask, join_media, positions
+from seethink.engines.cache import make_room
 from seethink.families import Encoder, Prompt, family_of, resolve
 from seethink.types import Completion, Messages, NotFinite, Sampling
 
@@ -101,6 +102,7 @@ class LocalEngine:
         self.model.eval()
         logits, cache, seen, position, cross = self._read(prompts)
         cache.batch_repeat_interleave(sampling.n)
+        make_room(cache)
         last = {name: mask[:, -1:].repeat_interleave(sampling.n, 0) for name, mask in cross.items()}
         logits, seen, position = (x.repeat_interleave(sampling.n, 0) for x in (logits, seen, position))
         luck = _streams(prompts, sampling).to(logits.device)  # (B * n, max_tokens)

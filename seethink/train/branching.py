@@ -2,25 +2,27 @@
 
 With one dense mask, a row `[prompt | branch 1 | ... | branch K]` costs (P + sum C)^2, most of it masked
 away. Here the prompt attends to itself and every branch to prompt and itself: P^2 + K C (P + C). Branches
-of like length, from whatever rows, form one batch. The prompt's keys and values are copied for each branch;
-everything else about the prompt is still computed once. Sliding windows and pictures whose tokens see each
-other backwards (Gemma 3) are masks inside these two. Same numbers as the dense mask (tested); registered
-through transformers' `AttentionInterface`, no model code is touched.
+of like length, from whatever rows, form one batch. The prompt's keys and values are copied for each branch
+(not for each query head); everything else about the prompt is still computed once. Sliding windows and
+pictures whose tokens see each other backwards (Gemma 3) are masks inside these two. Same numbers as the
+dense mask (tested); registered through transformers' `AttentionInterface`, no model code is touched.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 NAME = "seethink_branching"
+MULTIPLE = 1
+"""Rows may have any length."""
 LENGTH_STEP = 32
 """Branches whose lengths round up to the same multiple of this share a batch."""
 
@@ -37,16 +39,31 @@ class Branches:
     seen: Tensor
     apart: Tensor
 
+    def within(self, window: int | None) -> Tensor:
+        """(n, 1, C, P + C): what branches see in a layer with a sliding `window`."""
+        return self.seen if window is None else self.seen & (self.apart < window)
+
 
 @dataclass
 class Layout:
     """Where prompts and branches of a pack stand. tokens (B, P) in the flattened (B * L); real (B, P); blocks
-    (B, P): which picture a token belongs to, -1 for text, None where attention is causal throughout."""
+    (B, P): which picture a token belongs to, -1 for text, None where attention is causal throughout. masks:
+    those that were already asked for."""
 
     tokens: Tensor
     real: Tensor
     batches: list[Branches]
     blocks: Tensor | None = None
+    masks: dict[tuple[Any, ...], list[Tensor | None]] = field(default_factory=dict)
+
+    def masks_for(self, window: int | None, heads: int, dtype: torch.dtype) -> list[Tensor | None]:
+        """What is added to the scores of the prompt and of each batch, `heads` times below each other; made
+        once, for all layers keep them for their backward."""
+        key = (window, heads, dtype)
+        if key not in self.masks:
+            seen = [self.within(window), *(batch.within(window) for batch in self.batches)]
+            self.masks[key] = [None if x is None else _added(x, heads, dtype) for x in seen]
+        return self.masks[key]
 
     @property
     def written(self) -> Tensor:
@@ -69,7 +86,7 @@ class Layout:
 def picture_blocks(kinds: Tensor) -> Tensor:
     """(B, P) kinds of tokens -> the number of the picture that each belongs to, -1 for text."""
     picture = kinds > 0
-    begins = picture & ~torch.nn.functional.pad(picture, (1, 0))[:, :-1]
+    begins = picture & ~pad(picture, (1, 0))[:, :-1]
     return torch.where(picture, begins.cumsum(1) - 1, -1)
 
 
@@ -117,7 +134,7 @@ def attend(  # noqa: PLR0913  (transformers' own signature)
     attention_mask: Tensor | None,
     scaling: float | None = None,
     sliding_window: int | None = None,
-    branching: Layout | None = None,
+    packed: Layout | None = None,
     **rest: Any,
 ) -> tuple[Tensor, None]:
     """query (B, heads, L, size), key and value (B, fewer heads, L, size) -> (B, L, heads, size).
@@ -125,21 +142,20 @@ def attend(  # noqa: PLR0913  (transformers' own signature)
     Without a layout (rollouts, ordinary rows) or with a mask that is one (cross-attention to pictures) this
     is transformers' own sdpa attention.
     """
-    if branching is None or (attention_mask is not None and attention_mask.numel() > 1):
+    if packed is None or (attention_mask is not None and attention_mask.numel() > 1):
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **rest)
     shape, repeats = query.transpose(1, 2).shape, query.shape[1] // key.shape[1]
     query, key, value = (x.transpose(1, 2).flatten(0, 1) for x in (query, key, value))  # (B * L, heads, size)
-    q, *shared = (_at(x, branching.tokens) for x in (query, key, value))
-    seen = branching.within(sliding_window)
-    done = [_sdpa(q, shared[0], shared[1], repeats, scaling, seen)[branching.real]]
-    for batch in branching.batches:
+    q, *shared = (_at(x, packed.tokens) for x in (query, key, value))
+    masks = packed.masks_for(sliding_window, repeats, query.dtype)
+    done = [_sdpa(q, shared[0], shared[1], scaling, masks[0])[packed.real]]
+    for batch, mask in zip(packed.batches, masks[1:], strict=True):
         k, v = (
             torch.cat([prompt.index_select(0, batch.rows), _at(x, batch.tokens)], 1)
             for prompt, x in zip(shared, (key, value), strict=True)
         )
-        seen = batch.seen if sliding_window is None else batch.seen & (batch.apart < sliding_window)
-        done.append(_sdpa(_at(query, batch.tokens), k, v, repeats, scaling, seen)[batch.real])
-    out = torch.zeros_like(query).index_copy(0, branching.written, torch.cat(done))
+        done.append(_sdpa(_at(query, batch.tokens), k, v, scaling, mask)[batch.real])
+    out = torch.zeros_like(query).index_copy(0, packed.written, torch.cat(done))
     return out.view(shape), None
 
 
@@ -148,14 +164,28 @@ def _at(flat: Tensor, places: Tensor) -> Tensor:
     return flat.index_select(0, places.flatten()).unflatten(0, places.shape)
 
 
-def _sdpa(
-    query: Tensor, key: Tensor, value: Tensor, repeats: int, scaling: float | None, seen: Tensor | None = None
-) -> Tensor:
-    """(n, C, heads, size) queries over (n, S, fewer heads, size); causal where no mask is given."""
+def _sdpa(query: Tensor, key: Tensor, value: Tensor, scaling: float | None, mask: Tensor | None) -> Tensor:
+    """(n, C, heads, size) queries over (n, S, fewer heads, size); causal where no mask is given.
+
+    With a mask, query heads that share a key head are queries below each other: no kernel then needs a copy
+    of keys and values for each of them.
+    """
     q, k, v = (x.transpose(1, 2) for x in (query, key, value))
-    k, v = k.repeat_interleave(repeats, 1), v.repeat_interleave(repeats, 1)
-    out = scaled_dot_product_attention(q, k, v, attn_mask=seen, is_causal=seen is None, scale=scaling)
+    if mask is None:
+        out = scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling, enable_gqa=True)
+    else:
+        below = q.unflatten(1, (k.shape[1], -1)).flatten(2, 3)  # (n, fewer heads, repeats * C, size)
+        out = scaled_dot_product_attention(below, k, v, attn_mask=mask, scale=scaling).reshape(q.shape)
     return out.transpose(1, 2)
+
+
+def _added(seen: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """(n, 1, C, S) -> (n, 1, heads * C, S), 0 where seen, else minus infinity; in memory rows begin at
+    multiples of 16, as fused kernels want them."""
+    width = seen.shape[-1]
+    seen = pad(seen.repeat(1, 1, heads, 1), (0, -width % 16))
+    mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, -torch.inf)
+    return mask[..., :width]
 
 
 AttentionInterface.register(NAME, attend)

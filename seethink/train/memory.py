@@ -159,9 +159,9 @@ class _Text:
     def kept(self, asked: Question) -> int:
         """Numbers of one layer: norms (their input, what they normalised, their output), the gated MLP, and
         the queries, keys, values and outputs of attention, the prompt's for each branch anew."""
-        p, c = len(asked.prompt.ids), sum(asked.branches)
-        attention = 4 * p + 4 * c + 2 * p * len(asked.branches)
-        return (p + c) * (6 * self.hidden + 4 * self.inner + 2 * self.heads) + attention * self.heads
+        p, c, k = len(asked.prompt.ids), sum(asked.branches), len(asked.branches)
+        keys = 2 * (p + c + p * k) * self.kept_heads
+        return (p + c) * (6 * self.hidden + 4 * self.inner + 4 * self.heads) + keys
 
 
 @dataclass(frozen=True)

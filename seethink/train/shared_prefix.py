@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import inspect
 import logging
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ from torch.utils.checkpoint import checkpoint
 from seethink.engines import features
 from seethink.engines.batch import cross_mask, join_media, positions
 from seethink.families import Family, family_of
-from seethink.train import branching
+from seethink.train import branching, flex
 from seethink.train.groups import Branch, Group, Pack, pack_groups
 
 _LOG = logging.getLogger(__name__)
@@ -42,17 +43,23 @@ class Scorer(nn.Module):
 
     The pictures go through the tower inside this call, once per group, so data-parallel wrappers see
     everything. Families that cannot share rows take full ones: the same numbers, the prompt computed K times.
+
+    attention: "flex" is one fused kernel for accelerators. Not the default, for it was never timed on one.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, attention: Literal["branching", "flex"] = "branching") -> None:
         super().__init__()
         self.model = model
         self.config = model.config
         self.family: Family = family_of(model.config)
         kinds = {type(module).__name__ for module in model.modules()}
         self._no_split_modules = sorted(kinds & set(model._no_split_modules or ()))
+        self.attention = flex if attention == "flex" else branching
+        if attention == "flex" and self.family.cross:
+            _LOG.warning("%s has cross-attention: it trains without FlexAttention", self.family.name)
+            self.attention = branching
         if self.family.shared:
-            model.set_attn_implementation({"text_config": branching.NAME})
+            model.set_attn_implementation({"text_config": self.attention.NAME})
         else:
             _LOG.warning("%s has no entry in seethink/families.py: it trains on full rows", self.family.name)
 
@@ -78,33 +85,33 @@ class Scorer(nn.Module):
             )
 
     def _logps(self, rows: Tensor, targets: Tensor, temperature: float) -> Tensor:
-        chunks = zip(rows.split(ROWS_PER_CHUNK), targets.split(ROWS_PER_CHUNK), strict=True)
-        return torch.cat([self._chunk(h, t, temperature) for h, t in chunks])
+        """Logits are computed again in the backward pass, except the last chunk's: that begins with them."""
+        chunks = list(zip(rows.split(ROWS_PER_CHUNK), targets.split(ROWS_PER_CHUNK), strict=True))
+        again = partial(checkpoint, self._chunk, use_reentrant=False, preserve_rng_state=False)
+        earlier = [again(*chunk, temperature) for chunk in chunks[:-1]]
+        return torch.cat([*earlier, self._chunk(*chunks[-1], temperature)])
 
     def _chunk(self, hidden: Tensor, targets: Tensor, temperature: float) -> Tensor:
-        def logps(hidden: Tensor) -> Tensor:
-            logits = self.model.lm_head(hidden).float() / temperature
-            return logits.gather(-1, targets[:, None])[:, 0] - logits.logsumexp(-1)
-
-        if not torch.is_grad_enabled():
-            return logps(hidden)
-        return checkpoint(logps, hidden, use_reentrant=False, preserve_rng_state=False)
+        logits = self.model.lm_head(hidden).float() / temperature
+        return logits.gather(-1, targets[:, None])[:, 0] - logits.logsumexp(-1)
 
     def _shared(self, pack: Pack) -> Tensor:
         """(N, H) hidden states that predict the trained tokens.
 
         Beside a layout the mask is a mere placeholder: transformers hands a 4-D mask on as it is, and
-        `branching.attend` does not look at it.
+        `attend` does not look at it.
         """
-        blocks = branching.picture_blocks(pack.kinds) if self.family.blocks else None
+        width = pack.ids.shape[1]
+        more = (0, -width % self.attention.MULTIPLE)
+        blocks = branching.picture_blocks(pad(pack.kinds, more)) if self.family.blocks else None
         hidden = self.model.model(
-            input_ids=pack.ids,
-            position_ids=self._positions(pack),
+            input_ids=pad(pack.ids, more),
+            position_ids=pad(self._positions(pack), more),
             attention_mask=pack.branch.new_ones(1, 1, 1, 1),
-            branching=branching.layout(pack.branch, blocks),
+            packed=self.attention.layout(pad(pack.branch, more, value=-2), blocks),
             use_cache=False,
             **features.inputs(pack.media),
-        ).last_hidden_state
+        ).last_hidden_state[:, :width]
         return hidden.flatten(0, 1)[pack.predicted_from]  # gather, never shift
 
     def _positions(self, pack: Pack) -> Tensor:

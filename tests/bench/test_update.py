@@ -10,22 +10,27 @@ from pathlib import Path
 
 import pytest
 
-from bench.update import PATCH_VALUES, Shape, data
+from bench.shape import PATCH_VALUES, Shape, data
+from bench.update import RIVALS
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_last_line_is_the_json_object() -> None:
+@pytest.mark.parametrize("rival", RIVALS)
+def test_the_last_line_is_the_json_object(rival: str) -> None:
     small = {"prompt": 22, "response": 3, "group": 2, "questions": 2, "runs": 1, "threads": 1}
-    command = [sys.executable, "bench/update.py", *(f"--{name}={value}" for name, value in small.items())]
+    options = [f"--{name}={value}" for name, value in small.items()]
+    command = [sys.executable, "bench/update.py", f"--rival={rival}", *options]
     here = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=here, stdout=subprocess.PIPE, text=True, check=True)
     told = json.loads(done.stdout.splitlines()[-1])
-    keys = {"name", "shape", "ours_s", "rival_s", "rival", "ratio", "ideal", "memory_ratio", "versions"}
-    assert told.keys() == keys
+    times = {"ours_s", "rival_s", "ratio", "ideal", "measured_over_ideal"}
+    assert told.keys() == {"name", "shape", "rival", "memory_ratio", "versions", *times}
+    assert told["rival"].startswith(rival)
     assert told["name"] == "update"
     assert told["ratio"] == pytest.approx(told["rival_s"] / told["ours_s"])
     assert told["ideal"] == pytest.approx(2 * (22 + 3) / (22 + 2 * 3))
+    assert told["measured_over_ideal"] == pytest.approx(told["ratio"] / told["ideal"])
     assert told["memory_ratio"] > 0
     assert "gradients by" in done.stdout, "that both do the same is said"
 

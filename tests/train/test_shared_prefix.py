@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from seethink.formats import THINK_ANSWER
+from seethink.train import shared_prefix
 from seethink.train.groups import Branch, Group, pack_groups, refuse_media
 from seethink.train.shared_prefix import Scorer
 from tests import tiny
@@ -115,6 +116,18 @@ def test_temperature_divides_the_logits() -> None:
         model.lm_head.weight.mul_(2.0)
         warm = Scorer(model)(pack, temperature=2.0)
     torch.testing.assert_close(cool, warm, atol=1e-5, rtol=0)
+
+
+def test_logits_in_chunks_have_the_same_numbers_and_gradients(monkeypatch) -> None:
+    model = tiny.qwen2_vl()
+    groups = _groups(tiny.encoder(model))
+    whole, wanted = _shared(model, groups, 10_000)
+    monkeypatch.setattr(shared_prefix, "ROWS_PER_CHUNK", 7)
+    found, gradients = _shared(model, groups, 10_000)
+    for name, rows in whole.items():
+        torch.testing.assert_close(torch.cat(found[name]), torch.cat(rows), atol=1e-6, rtol=0)
+    for name, gradient in wanted.items():
+        torch.testing.assert_close(gradients[name], gradient, atol=1e-5, rtol=1e-4)
 
 
 def test_media_tokens_in_a_branch_are_refused() -> None:
