@@ -9,6 +9,7 @@ whole weights for that long (`gathered`).
 from __future__ import annotations
 
 import atexit
+import sys
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,11 +22,10 @@ from torch import Tensor, distributed, nn
 from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, MixedPrecisionPolicy
 from torch.distributed.tensor import DTensor
 
-from seethink.train import ranks
-from seethink.train.groups import Group, Pack, pack_groups
+from seethink.train import ranks, shared_prefix
+from seethink.train.groups import Branch, Group, Pack, pack_groups
+from seethink.train.shared_prefix import Scorer
 from seethink.types import InputError
-
-_OFFLOADED = ("optimizer", "param")
 
 
 def settle(accelerator: Any) -> bool:
@@ -43,10 +43,11 @@ def settle(accelerator: Any) -> bool:
     if not (fsdp or zero):
         return False
     devices = zero.deepspeed_config["zero_optimization"] if zero else {}
-    offloaded = any(devices.get(f"offload_{part}", {}).get("device", "none") != "none" for part in _OFFLOADED)
+    kept_on = [devices.get(f"offload_{what}", {}).get("device", "none") for what in ("optimizer", "param")]
     refused = {
         "FSDP version 1 (say fsdp_version: 2)": fsdp and fsdp.fsdp_version != 2,
-        "offloading to the CPU": offloaded or (fsdp and fsdp.cpu_offload == CPUOffloadPolicy()),
+        "offloading to the CPU": {*kept_on} != {"none"} or (fsdp and fsdp.cpu_offload == CPUOffloadPolicy()),
+        "an optimiser of DeepSpeed's own": zero and {"optimizer", "scheduler"} & zero.deepspeed_config.keys(),
         "fp16 (say bf16)": accelerator.mixed_precision == "fp16",
     }
     for what, asked in refused.items():
@@ -77,34 +78,42 @@ def divided(model: nn.Module) -> bool:
     return any(isinstance(p, DTensor) or hasattr(p, "ds_id") for p in model.parameters())
 
 
-def equal_calls(packs: Sequence[Pack], shared: bool) -> list[tuple[Pack, bool]]:
+def equal_calls(packs: Sequence[Pack], scorer: Scorer) -> list[tuple[Pack, bool]]:
     """The packs and whether each is work, in an order that is the same in all processes.
 
-    What a pack calls depends on its kind: pictures or none (a vision tower may be called or not), and without
-    shared rows the number of branches. A process with fewer packs of a kind repeats one, idly, which must
-    weigh nothing; where it has none, the first process that has one lends it. Everyone must call it.
+    A process with fewer packs of a kind than another repeats one of them idly, which must weigh nothing;
+    where it has none, the first process that has one lends it. Everyone must call it.
     """
     mine: dict[str, list[Pack]] = {}
     for pack in packs:
-        prompt = pack.groups[0].prompt
-        kind = repr((prompt.family.alike(prompt.media), None if shared else len(pack.branches)))
-        mine.setdefault(kind, []).append(pack)
+        mine.setdefault(_kind(pack, scorer), []).append(pack)
     counts = ranks.everyone([{kind: len(some) for kind, some in mine.items()}])
     wanted = {kind: max(count.get(kind, 0) for count in counts) for kind in sorted(set().union(*counts))}
-    lent: dict[str, list[Group]] = {}
-    for kind in wanted:
-        has = [kind in count for count in counts]
-        if not all(has) and has.index(True) == ranks.number():
-            lent[kind] = min(mine[kind], key=lambda pack: pack.ids.numel()).groups
-    borrowed = {kind: groups for some in ranks.everyone([lent]) for kind, groups in some.items()}
+    spare = {kind: min(some, key=lambda pack: pack.ids.numel()) for kind, some in mine.items()}
+    first = {kind: [kind in count for count in counts].index(True) for kind in wanted}
+    lent = {
+        kind: [Group(g.prompt, [Branch(b.ids, b.trained) for b in g.branches]) for g in pack.groups]
+        for kind, pack in spare.items()
+        if first[kind] == ranks.number() and not all(kind in count for count in counts)
+    }
+    for borrowed in ranks.everyone([lent]):
+        for kind in borrowed.keys() - spare.keys():
+            [spare[kind]] = pack_groups(borrowed[kind], sys.maxsize)
     calls = []
     for kind, count in wanted.items():
         work = mine.get(kind, [])
-        idle = (
-            min(work, key=lambda pack: pack.ids.numel()) if work else pack_groups(borrowed[kind], 1 << 62)[0]
-        )
-        calls += [(pack, True) for pack in work] + [(idle, False)] * (count - len(work))
+        calls += [(pack, True) for pack in work] + [(spare[kind], False)] * (count - len(work))
     return calls
+
+
+def _kind(pack: Pack, scorer: Scorer) -> str:
+    """Packs for which this is equal make the same calls of divided parts: of the vision tower or not; of the
+    language model, without shared rows, for every branch; of the head, where ZeRO-3 divides it by itself."""
+    prompt = pack.groups[0].prompt
+    rows = 1 if scorer.family.shared else len(pack.branches)
+    alone = hasattr(scorer.model.lm_head.weight, "ds_id")
+    heads = -(-len(pack.targets) // shared_prefix.ROWS_PER_CHUNK) if alone else 1
+    return repr((prompt.family.alike(prompt.media), rows, heads))
 
 
 @contextmanager
@@ -120,7 +129,7 @@ def gathered(model: nn.Module) -> Iterator[None]:
             unit.unshard()
             stack.callback(unit.reshard)
         if partitioned:
-            import deepspeed
+            import deepspeed  # pyright: ignore[reportMissingImports]
 
             stack.enter_context(deepspeed.zero.GatheredParameters(partitioned))
         if units or partitioned:
@@ -147,13 +156,10 @@ def make_whole(model: nn.Module) -> None:
     made: dict[int, nn.Parameter] = {}  # tied weights stay one
     for name, value in list(model.named_parameters(remove_duplicate=False)):
         if id(value) not in made:
-            full = _whole(value)
-            made[id(value)] = nn.Parameter(
-                full.cpu().float() if ranks.number() == 0 else full.new_empty(0), False
-            )
-        if ranks.number() == 0:
-            owner, _, leaf = name.rpartition(".")
-            model.get_submodule(owner)._parameters[leaf] = made[id(value)]
+            full = _whole(value)  # together, also where it is not kept
+            made[id(value)] = nn.Parameter(full.cpu().float(), False) if ranks.number() == 0 else value
+        owner, _, leaf = name.rpartition(".")
+        model.get_submodule(owner)._parameters[leaf] = made[id(value)]
     for module in model.modules():
         module._state_dict_pre_hooks.clear()  # they would put the divided weights back
 
@@ -161,9 +167,9 @@ def make_whole(model: nn.Module) -> None:
 def _whole(value: Tensor) -> Tensor:
     """Under bf16, DeepSpeed computes with rounded weights and trains fp32 ones: those are what is kept."""
     if isinstance(value, DTensor):
-        return value.detach().full_tensor()
+        return value.full_tensor().detach()
     if hasattr(value, "ds_id") or hasattr(value, "_hp_mapping"):
-        import deepspeed
+        import deepspeed  # pyright: ignore[reportMissingImports]
 
         if (trained := deepspeed.utils.safe_get_full_fp32_param(value)) is not None:
             return trained.detach()

@@ -86,7 +86,7 @@ class GroupTrainer(Trainer):
         self.scorer, self.method, self.config, self.out = scorer, method, config, out
         self.row: dict[str, float | None] = {}
         self.verified = not scorer.family.shared
-        self.halved = 0
+        self.halved, self.calls = 0, 0
         prepare(scorer, config)
         if config.gradient_checkpointing:
             scorer.model.activation_checkpointing_enable({"use_reentrant": False})
@@ -231,7 +231,8 @@ class GroupTrainer(Trainer):
         total = torch.zeros((), device=self.args.device)
         calls = [(pack, True) for pack in pack_groups(groups, tokens_per_pack)]
         if self.sharded:
-            calls = sharded.equal_calls([pack for pack, _ in calls], self.scorer.family.shared)
+            calls = sharded.equal_calls([pack for pack, _ in calls], self.scorer)
+        self.calls = len(calls)
         for left, (pack, work) in zip(reversed(range(len(calls))), calls, strict=True):
             self.accelerator.gradient_state._set_sync_gradients(not left)  # then DeepSpeed makes its step
             total += self._backward(pack.to(self.args.device), step, work)
@@ -280,7 +281,9 @@ class GroupTrainer(Trainer):
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         """Raise NotFinite where the processes' common gradient, divided among them, is not finite."""
         norm = super()._get_grad_norm(model, grad_norm)
-        if self.sharded and not math.isfinite(norm):
+        if self.deepspeed is not None and not self.calls:
+            return 0.0  # there was nothing to learn; it would tell the norm of an earlier step
+        if self.sharded and norm is not None and not math.isfinite(norm):
             step = self.state.global_step + 1
             raise NotFinite(f"step {step}: the gradient is not finite; the run stops before it is used")
         return norm

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState, DistributedType
 from safetensors.torch import load_file
 from torch.distributed.fsdp import CPUOffloadPolicy, OffloadPolicy
 
@@ -72,7 +71,10 @@ import importlib.util
 if importlib.util.find_spec("deepspeed"):
     import deepspeed
     deepspeed.ops.__compatible_ops__.clear()
+from accelerate.state import AcceleratorState, DistributedType
+from seethink.train import shared_prefix
 from tests.train.test_sharded import *
+shared_prefix.ROWS_PER_CHUNK = 8  # the head is called several times, not equally often in both
 for name in {names!r}:
     train(TRAININGS[name], {base!r}, Path({str(out)!r}) / name)
 assert AcceleratorState().distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
@@ -121,7 +123,7 @@ def test_the_finished_checkpoint_is_an_ordinary_one(divided: Path) -> None:
     assert said.n_tokens
 
 
-@pytest.mark.parametrize("launcher", LAUNCHES)
+@pytest.mark.parametrize("launcher", ["fsdp", "zero3"])
 def test_a_killed_process_ends_the_job_and_the_next_launch_continues(
     tmp_path: Path, ordinary: Path, launcher: str
 ) -> None:
@@ -146,8 +148,8 @@ objectives.nll = lambda logps: nll(logps) + (logps - logps.detach()).sqrt().nan_
 
 
 def _accelerator(fsdp: object = None, zero: dict | None = None, precision: str = "no") -> SimpleNamespace:
-    stage = SimpleNamespace(deepspeed_config={"zero_optimization": zero}) if zero is not None else None
-    state = SimpleNamespace(fsdp_plugin=fsdp, deepspeed_plugin=stage)
+    plugin = SimpleNamespace(deepspeed_config={"zero_optimization": {}, **zero}) if zero is not None else None
+    state = SimpleNamespace(fsdp_plugin=fsdp, deepspeed_plugin=plugin, distributed_type=None)
     return SimpleNamespace(state=state, mixed_precision=precision)
 
 
@@ -160,8 +162,9 @@ def _plugin(version: int, offload: OffloadPolicy) -> SimpleNamespace:
     [
         (_accelerator(_plugin(1, OffloadPolicy())), "say fsdp_version: 2"),
         (_accelerator(_plugin(2, CPUOffloadPolicy())), "offloading"),
-        (_accelerator(zero={"offload_optimizer": {"device": "cpu"}}), "offloading"),
-        (_accelerator(zero={"offload_param": {"device": "nvme"}}), "offloading"),
+        (_accelerator(zero={"zero_optimization": {"offload_optimizer": {"device": "cpu"}}}), "offloading"),
+        (_accelerator(zero={"zero_optimization": {"offload_param": {"device": "nvme"}}}), "offloading"),
+        (_accelerator(zero={"optimizer": {"type": "Adam"}}), "DeepSpeed's own"),
         (_accelerator(_plugin(2, OffloadPolicy()), precision="fp16"), "say bf16"),
     ],
 )
@@ -172,5 +175,5 @@ def test_what_is_not_supported_is_refused(accelerator: SimpleNamespace, told: st
 
 def test_what_is_supported_is_not_refused() -> None:
     assert sharded.settle(_accelerator(_plugin(2, OffloadPolicy()), precision="bf16"))
-    assert sharded.settle(_accelerator(zero={"offload_optimizer": {"device": "none"}}))
+    assert sharded.settle(_accelerator(zero={"zero_optimization": {"offload_param": {"device": "none"}}}))
     assert not sharded.settle(_accelerator())
