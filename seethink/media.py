@@ -183,14 +183,14 @@ def _length_s(clip: Any, stream: Any) -> float:
     raise InputError(f"{clip.name} does not say how long it is; write it anew with a duration")
 
 
-def keep(medium: Media, folder: Path) -> str:
+def keep(medium: Media, folder: Path, seen: Any = None) -> str:
     """Save a picture once as PNG under `folder`, of a clip the chosen frames side by side, each with its
-    second; returns its path relative to the folder's parent."""
+    second; returns its path relative to the folder's parent. seen: the medium, where it is loaded already."""
     path = folder / f"{hashlib.sha256(medium.key.encode()).hexdigest()[:16]}.png"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part")
-        seen = medium.load()
+        seen = medium.load() if seen is None else seen
         (_strip(seen) if isinstance(seen, Frames) else seen).save(part, format="PNG")
         os.replace(part, path)
     return f"{folder.name}/{path.name}"

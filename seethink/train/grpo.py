@@ -17,6 +17,7 @@ from seethink.attempt import headline, judge, lesson, record
 from seethink.engines import features
 from seethink.families import Encoder, Prompt
 from seethink.formats import by_steps
+from seethink.media import keep
 from seethink.train import objectives, ranks
 from seethink.train.configs import GRPO
 from seethink.train.groups import Branch, Group, Pack, kept
@@ -26,7 +27,7 @@ from seethink.train.rollouts import Rollouts
 from seethink.train.sharded import gathered
 from seethink.train.shared_prefix import Scorer
 from seethink.train.trainer import GroupTrainer, Watch, append
-from seethink.types import Rollout, Sampling, Task, begun_answer
+from seethink.types import Example, Rollout, Sampling, Task, begun_answer
 
 
 def grpo(
@@ -209,11 +210,20 @@ class Practice:
         )
         self.walk.tell(ranks.everyone(told))
         if self.journal:
+            self._keep(examples, prompts)
             rows = [record(self.task, r, self.media, step + 1) for group in rollouts for r in group]
             rows = ranks.everyone(rows)
             if ranks.number() == 0:
                 append(self.journal, rows)
         return prompts, rollouts
+
+    def _keep(self, examples: Sequence[Example], prompts: Sequence[Prompt]) -> None:
+        """Save what the questions show while it is loaded, so that nothing is decoded again for the record.
+        A clip that its family sees as pictures is loaded anew."""
+        for example, prompt in zip(examples, prompts, strict=True):
+            if len(example.media) == len(prompt.loaded):
+                for medium, seen in zip(example.media, prompt.loaded, strict=True):
+                    keep(medium, self.media, seen)
 
     def _with_traces(
         self, groups: list[Group], prompts: Sequence[Prompt], rollouts: Sequence[Sequence[Rollout]]

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from seethink.formats import ANSWER_ONLY
+from seethink.media import Image
 from seethink.sources.handwritten import Pages
 from seethink.train.configs import DPO, GRPO, SFT
 from seethink.train.dpo import dpo
@@ -176,10 +177,12 @@ def test_a_group_of_one_and_a_score_that_is_no_number_are_refused() -> None:
 
 @pytest.mark.parametrize("updates", [1, 2])
 def test_a_picture_is_decoded_and_processed_once_for_all_responses_and_updates(
-    tmp_path, updates: int
+    tmp_path, monkeypatch, updates: int
 ) -> None:
-    base = tiny.saved(tmp_path / "base")
+    base, loads, load = tiny.saved(tmp_path / "base"), [], Image.load
+    monkeypatch.setattr(Image, "load", lambda picture: loads.append(picture.key) or load(picture))
     rows = _train("grpo", base, tmp_path / "out", updates_per_rollout=updates, save_every=2, kl_weight=0.1)
     assert len(rows) == updates
     assert (rows[0]["media_decoded"], rows[0]["processor_calls"]) == (3, 4), "three pages, four questions"
+    assert len(loads) == len(set(loads)) == 3, "nor for the record"
     assert all((row["media_decoded"], row["processor_calls"]) == (0, 0) for row in rows[1:])
