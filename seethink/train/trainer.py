@@ -29,7 +29,7 @@ from seethink.train.configs import Optimiser
 from seethink.train.groups import Group, Pack, halves, pack_groups, refuse_media
 from seethink.train.model import merge, mixed_precision, prepare
 from seethink.train.shared_prefix import Scorer
-from seethink.types import NotFinite
+from seethink.types import InputError, NotFinite
 
 _LOG = logging.getLogger(__name__)
 
@@ -119,6 +119,8 @@ class GroupTrainer(Trainer):
             callbacks=[_Journal(self, steps, watch)],
         )
         self.sharded = sharded.settle(self.accelerator)
+        if self.sharded and config.four_bit:
+            raise InputError("weights in 4 bits are not divided among processes; leave four_bit out")
         self.is_fsdp_enabled = self.sharded and not self.is_deepspeed_enabled
         self.callback_handler.pop_callback(PrinterCallback)
 
