@@ -13,8 +13,8 @@ A rival runs with all rows in one batch and question by question; the faster of 
 the same log-probabilities and gradients of the same model; the differences are printed. A picture is as
 square as P - 16 tokens allow, the other prompt tokens are text. Timed runs alternate, after one of each for
 warming up; the least counts. Memory is what one update adds to the resident size at its highest, in another
-process. The ideal ratio counts tokens, G (P + C) / (P + G C); the picture alone would save G. The last line
-is one JSON object.
+process; it is compared with the rival's way that needs less. The ideal ratio counts tokens, G (P + C) /
+(P + G C); the picture alone would save G. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -177,7 +177,8 @@ def report(shape: Shape, found: dict[str, Measured]) -> None:
     spared = min(found[rival].busy) / min(mine.busy)
     print(f"{rival_s / ours_s:.2f} times faster, {spared:.2f} times less processor time", end="")
     print(f", {shape.ideal:.2f} times fewer tokens")
-    more = {"memory_ratio": grown["ours"] / grown[rival]}
+    frugal = min(grown[name] for name in found if name != "ours")
+    more = {"memory_ratio": grown["ours"] / frugal}
     print(last_line("update", shape, ours_s, (rival, rival_s), more))
 
 
