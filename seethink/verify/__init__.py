@@ -6,6 +6,7 @@ from seethink.verify.choice import same_choice, yes_no
 from seethink.verify.combine import describe, first_of, only_if, weighted
 from seethink.verify.ordering import Ordering
 from seethink.verify.points import Points
+from seethink.verify.published import PUBLISHED
 from seethink.verify.shape import (
     Consistent,
     LengthCosine,
@@ -50,13 +51,22 @@ VERIFIERS: dict[str, Verifier] = {
 """By name, each as it should be. A judge (`verify.judge`) needs an engine, so it has no name here."""
 
 
-def by_name(name: str) -> Verifier:
-    if name not in VERIFIERS:
-        raise InputError(f"unknown verifier {name!r}; the verifiers are {', '.join(VERIFIERS)}")
-    return VERIFIERS[name]
+def by_name(name: str, as_published: str | None = None) -> Verifier:
+    """as_published: the form of that system with its defects, also written `name@system`."""
+    name, _, system = name.partition("@")
+    system = as_published or system
+    known = PUBLISHED.get(system, {}) if system else VERIFIERS
+    if name not in known:
+        asked = f"{name}@{system}" if system else name
+        offered = [f"{verifier}@{system}" for system in PUBLISHED for verifier in PUBLISHED[system]]
+        raise InputError(
+            f"unknown verifier {asked!r}; the verifiers are {', '.join(offered if system else VERIFIERS)}"
+        )
+    return known[name]
 
 
 __all__ = [
+    "PUBLISHED",
     "VERIFIERS",
     "any_of_texts",
     "by_name",
