@@ -41,19 +41,26 @@ def read_boxes(text: str) -> tuple[Box, ...] | None:
     """All boxes of a text that is JSON as a whole, or in its last fence: `[x1, y1, x2, y2]`, `{"bbox_2d":
     [...], "label": ...}`, or a list of either. None where it is anything else; () where it says that there is
     none ("None", "[]")."""
-    fences = _FENCE.findall(text)
-    told = (fences[-1] if fences else text).strip()
-    if told.casefold().rstrip(".") in _NOTHING:
+    found = read_json(text)
+    if found == []:
         return ()
-    try:
-        found = json.loads(told)
-    except (ValueError, RecursionError):
-        return None
     if _is_box(found):
         found = [found]
     if not isinstance(found, list) or not 0 < len(found) <= MAX_BOXES or not all(map(_is_box, found)):
         return None
     return tuple(map(_box, found))
+
+
+def read_json(text: str) -> Any:
+    """What a text says in JSON, as a whole or in its last fence; [] for "None", None where it is no JSON."""
+    fences = _FENCE.findall(text)
+    told = (fences[-1] if fences else text).strip()
+    if told.casefold().rstrip(".") in _NOTHING:
+        return []
+    try:
+        return json.loads(told)
+    except (ValueError, RecursionError):
+        return None
 
 
 def write_boxes(boxes: Iterable[Box]) -> str:

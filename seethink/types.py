@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from seethink.boxes import Box
+
 MEDIA_MARK = re.compile(r"<(image|video)>")
 """Where a medium stands inside a question; LLaVA's convention."""
 
@@ -95,7 +97,10 @@ class Completion:
 
 @dataclass(frozen=True)
 class Response:
-    """What came back, read. `fault` says where the text breaks its format; None when it obeys."""
+    """What came back, read. `fault` says where the text breaks its format; None when it obeys.
+
+    `boxes` are those of the answer, in original pixels; None where it holds none that can be read.
+    """
 
     text: str
     thought: str | None = None
@@ -106,6 +111,7 @@ class Response:
     fault: str | None = None
     token_ids: tuple[int, ...] = field(default=(), repr=False, compare=False)
     logps: tuple[float, ...] = field(default=(), repr=False, compare=False)
+    boxes: tuple[Box, ...] | None = None
 
 
 @dataclass(frozen=True)

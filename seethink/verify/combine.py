@@ -96,14 +96,19 @@ def describe(verifier: Verifier) -> dict[str, Any]:
 
     Two verifiers with equal descriptions judge alike. Raises ValueError for one that cannot be told apart
     from others of its kind (a lambda, a closure, a partial): make it a module's function or a frozen
-    dataclass.
+    dataclass, of which fields with `compare=False` are left out.
     """
     if dataclasses.is_dataclass(verifier) and not isinstance(verifier, type):
-        fields = {field.name: _told(getattr(verifier, field.name)) for field in dataclasses.fields(verifier)}
+        told = [field.name for field in dataclasses.fields(verifier) if field.compare]
+        fields = {name: _told(getattr(verifier, name)) for name in told}
         return _defined(type(verifier)) | {"fields": fields}
     if inspect.isfunction(verifier) and verifier.__qualname__.isidentifier():
         return _defined(verifier)
     raise ValueError(f"{verifier!r} has no identity; make it a module's function or a frozen dataclass")
+
+
+_READERS = {"seethink.boxes"}
+"""What answers are read with, outside of this package."""
 
 
 def _told(value: Any) -> Any:
@@ -124,10 +129,15 @@ def _defined(thing: Any) -> dict[str, Any]:
 
 
 def _package(module: ModuleType, found: set[ModuleType]) -> set[ModuleType]:
-    """The module and those of its own package that it uses, directly or not: what decides how it judges."""
+    """The module, those of its own package that it uses, directly or not, and readers: what decides how it
+    judges."""
     found.add(module)
     for value in vars(module).values():
         near = value if inspect.ismodule(value) else sys.modules.get(getattr(value, "__module__", None) or "")
-        if near and near not in found and module.__package__ and near.__package__ == module.__package__:
+        if near and near not in found and _judges(near, module):
             _package(near, found)
     return found
+
+
+def _judges(near: ModuleType, module: ModuleType) -> bool:
+    return near.__name__ in _READERS or bool(module.__package__ and near.__package__ == module.__package__)

@@ -30,14 +30,17 @@ class MathProcess:
         self.limit_s = limit_s
         self.forget()
 
-    def compare(self, gold: str, answer: str) -> str:
-        """`equal`, `different`, `answer unreadable`, or else why it cannot be judged."""
+    def compare(self, gold: str, answer: str, believing: bool = False) -> str:
+        """`equal`, `different`, `answer unreadable`, or else why it cannot be judged.
+
+        believing: any mathematics in the texts counts, and gold and answer change places, as published.
+        """
         with self._lock:
             if self._child is None or self._child.poll() is not None:
                 self._end()
                 self._child = self._start()
             try:
-                outcome = _ask(self._child, [gold, answer])
+                outcome = _ask(self._child, [gold, answer, believing])
             except BaseException:
                 self._child.kill()  # a late outcome must not be taken for the next one's
                 self._end()
@@ -75,7 +78,7 @@ class MathProcess:
         return child.returncode
 
 
-def _ask(child: subprocess.Popen[bytes], question: list[str]) -> str | None:
+def _ask(child: subprocess.Popen[bytes], question: list[str | bool]) -> str | None:
     """The child's outcome; None if it ended instead."""
     assert child.stdin and child.stdout
     child.stdin.write(json.dumps(question).encode() + b"\n")
@@ -84,9 +87,12 @@ def _ask(child: subprocess.Popen[bytes], question: list[str]) -> str | None:
     return json.loads(reply) if reply else None
 
 
-def _outcome(gold: str, answer: str) -> str:
+def _outcome(gold: str, answer: str, believing: bool) -> str:
     from math_verify import LatexExtractionConfig, parse, verify
 
+    if believing:
+        told, wanted = (parse(text, parsing_timeout=None) for text in (answer, gold))  # type: ignore
+        return "equal" if verify(told, wanted, timeout_seconds=None) else "different"
     whole = [LatexExtractionConfig()]
 
     def read(text: str) -> list:

@@ -51,5 +51,11 @@ def same_math(example: Example, response: Response) -> Score:
     return Score(None, f"{outcome}: gold {shown(example.answer)}, answer {shown(response.answer)}")
 
 
+def believed(gold: str, text: str) -> bool:
+    """Whether math-verify finds the gold anywhere in a text, asked as the published systems ask: texts in the
+    wrong order, and what breaks off counts as unequal."""
+    return _PROCESS.compare(gold, text, believing=True) == "equal"
+
+
 def _expression(text: str) -> str:
     return _MATH_MARKS.sub("", text).strip().rstrip(".").rstrip()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+
+from rapidfuzz.distance import Levenshtein
 
 from seethink.types import Example, Response, Score
 
@@ -25,6 +28,11 @@ _NOT_UNITS = {
     *("pi", "and", "or", "to"),
 }
 """Words that change the number they follow, or begin another one."""
+_SYMBOLS = {
+    **{"meter": "m", "metre": "m", "kilometer": "km", "kilometre": "km", "pixel": "px", "degree": "°"},
+    **{"centimeter": "cm", "centimetre": "cm", "millimeter": "mm", "millimetre": "mm", "hour": "h"},
+    **{"gram": "g", "kilogram": "kg", "second": "s", "sec": "s", "minute": "min", "liter": "l", "litre": "l"},
+}
 
 
 @dataclass(frozen=True)
@@ -52,13 +60,19 @@ def read_quantity(text: str) -> Quantity | None:
     return Quantity(value / 100 if match["percent"] else value, unit.lower())
 
 
+def _one_unit(unit: str) -> str:
+    singular = unit.removesuffix("s") if len(unit) > 2 else unit
+    return _SYMBOLS.get(singular, singular)
+
+
 def same_number(example: Example, response: Response) -> Score:
     """1 if the answer, as a whole, is the gold's number, else 0.
 
     Formula: equality of exact fractions, no rounding (`0.5`, `1/2` and `50%` are one number, `0.33` and
-    `1/3` are not). A unit may be missing on either side; where both have one it must be the same word. Two
-    numbers earn nothing. Range: {0, 1}; None if the gold is not one number. Source: R1-V's counting
-    evaluation, which takes the integer between the answer tags, widened to fractions and units.
+    `1/3` are not). A unit may be missing on either side; where both have one it must be the same (`m`,
+    `meter` and `metres` are one, `m` and `km` are not, and nothing is converted). Two numbers earn nothing.
+    Range: {0, 1}; None if the gold is not one number. Source: R1-V's counting evaluation, which takes the
+    integer between the answer tags, widened to fractions and units.
     """
     if missing := unjudged(example, response):
         return missing
@@ -67,7 +81,7 @@ def same_number(example: Example, response: Response) -> Score:
         return Score(None, f"the gold {shown(example.answer)} is not one number")
     if told is None:
         return Score(0.0, f"read {shown(response.answer)}, which is not one number")
-    same_unit = not gold.unit or not told.unit or gold.unit == told.unit
+    same_unit = not gold.unit or not told.unit or _one_unit(gold.unit) == _one_unit(told.unit)
     return verdict(gold.value == told.value and same_unit, example, response)
 
 
@@ -84,13 +98,60 @@ def same_text(example: Example, response: Response) -> Score:
     """
     if missing := unjudged(example, response):
         return missing
-    gold = _bare(str(example.answer))
+    gold = bare(str(example.answer))
     if not gold:
         return Score(None, f"the gold {shown(example.answer)} holds no text")
-    return verdict(gold == _bare(str(response.answer)), example, response)
+    return verdict(gold == bare(str(response.answer)), example, response)
 
 
-def _bare(text: str) -> str:
+LEAST_RATIO = 0.5
+_DIGITS = re.compile(r"[0-9]+")
+
+
+def text_ratio(example: Example, response: Response) -> Score:
+    """How much of the gold's text the answer has.
+
+    Formula: 1 - d / max(len), d the Levenshtein distance of the two texts, compared as `same_text` compares
+    them; 0 below one half, and 0 where the numbers in them differ (1984 is not three quarters of 1985).
+    Range: {0} and [0.5, 1]; None if nothing is left of the gold. Source: ANLS (Biten et al., ICCV 2019), as
+    scored by DocVQA and TextVQA.
+    """
+    if missing := unjudged(example, response):
+        return missing
+    gold, told = bare(str(example.answer)), bare(str(response.answer))
+    if not gold:
+        return Score(None, f"the gold {shown(example.answer)} holds no text")
+    if _DIGITS.findall(gold) != _DIGITS.findall(told):
+        return Score(0.0, f"read {shown(told)}, whose numbers are not those of {shown(gold)}")
+    ratio = Levenshtein.normalized_similarity(gold, told, score_cutoff=LEAST_RATIO)
+    return Score(ratio, f"read {shown(response.answer)}, {ratio:.0%} of {shown(example.answer)}")
+
+
+def any_of_texts(example: Example, response: Response) -> Score:
+    """1 if the answer is one of the gold's texts, else 0.
+
+    Formula: `same_text` with each item of a gold that is a JSON list of texts (`["sofa", "couch"]`); any
+    other gold is one text. Range: {0, 1}; None if no item holds text. Source: TextVQA and OK-VQA, whose
+    questions have several right answers (there an answer's share of ten annotators counts).
+    """
+    if missing := unjudged(example, response):
+        return missing
+    texts = {bare(text) for text in _texts(str(example.answer))} - {""}
+    if not texts:
+        return Score(None, f"the gold {shown(example.answer)} holds no text")
+    return verdict(bare(str(response.answer)) in texts, example, response)
+
+
+def _texts(gold: str) -> list[str]:
+    try:
+        found = json.loads(gold)
+    except (ValueError, RecursionError):
+        return [gold]
+    return found if isinstance(found, list) and all(isinstance(text, str) for text in found) else [gold]
+
+
+def bare(text: str) -> str:
+    """Case folded, whitespace collapsed, wrapping and closing punctuation off the ends."""
     return " ".join(text.casefold().split()).lstrip(_OPENING + " ").rstrip(_CLOSING + " ")
 
 

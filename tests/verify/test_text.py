@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seethink.types import Example, Response
-from seethink.verify import same_number, same_text
+from seethink.verify import any_of_texts, same_number, same_text, text_ratio
 from seethink.verify.text import Quantity, read_quantity
 
 
@@ -115,3 +115,33 @@ def test_signs_and_inner_marks_are_part_of_the_text(gold, answer):
 
 def test_a_gold_of_punctuation_alone_cannot_be_judged():
     assert judged(same_text, "?!", "?!").value is None
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [("5 m", "5 meters"), ("5 cm", "5 centimetres"), ("5 cubes", "5 cube"), ("45°", "45 degrees")],
+)
+def test_one_unit_has_several_names(gold, answer):
+    assert judged(same_number, gold, answer).value == judged(same_number, answer, gold).value == 1.0
+
+
+def test_a_text_earns_its_share_of_the_gold_from_a_half_on():
+    assert judged(text_ratio, "red cube", "Red cube.").value == 1.0
+    assert judged(text_ratio, "red cube", "red cubes").value == pytest.approx(8 / 9)
+    assert judged(text_ratio, "red cube", "blue ball").value == 0.0
+    assert judged(text_ratio, "1985", "1984").value == 0.0
+    assert judged(text_ratio, "...", "x").value is None
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_a_share_of_text_is_none_or_zero_or_at_least_a_half(gold, answer):
+    value = judged(text_ratio, gold, answer).value
+    assert value is None or value == 0 or 0.5 <= value <= 1
+    assert (judged(same_text, gold, answer).value == 1.0) <= (value == 1.0)
+
+
+def test_any_text_of_a_list_is_right():
+    gold = '["sofa", "couch"]'
+    assert judged(any_of_texts, gold, "Couch.").value == judged(any_of_texts, "couch", "couch").value == 1.0
+    assert judged(any_of_texts, gold, "sofa couch").value == judged(any_of_texts, gold, gold).value == 0.0
+    assert judged(any_of_texts, '["", "?"]', "sofa").value is None

@@ -1,0 +1,207 @@
+"""Judgement of boxes: how well they lie, and whether all are there. All in original pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from seethink.boxes import Box, read_boxes
+from seethink.types import Example, Response, Score
+from seethink.verify.text import bare, shown, unjudged
+
+THRESHOLDS = tuple(t / 100 for t in range(50, 100, 5))
+"""COCO's: 0.50, 0.55 ... 0.95."""
+
+Boxes = tuple[Box, ...]
+
+
+def ious(gold: Boxes, told: Boxes) -> np.ndarray:
+    """Intersection over union of every pair, (gold, told), in [0, 1]. A box without area, or with swapped
+    corners, meets nothing."""
+    g = np.array([box.corners for box in gold], dtype=float).reshape(-1, 1, 4)
+    t = np.array([box.corners for box in told], dtype=float).reshape(1, -1, 4)
+    inner = np.clip(np.minimum(g[..., 2:], t[..., 2:]) - np.maximum(g[..., :2], t[..., :2]), 0, None)
+    met = inner.prod(axis=-1)
+    whole = sum(np.clip(b[..., 2:] - b[..., :2], 0, None).prod(axis=-1) for b in (g, t)) - met
+    return np.divide(met, whole, out=np.zeros_like(met), where=whole > 0)
+
+
+def iou(a: Box, b: Box) -> float:
+    return float(ious((a,), (b,))[0, 0])
+
+
+@dataclass(frozen=True)
+class BoxIoU:
+    """How well the one box of the answer lies on the one box of the gold.
+
+    Formula: IoU of real intervals; with `above`, 1 if the IoU is greater, else 0. Labels do not count. More
+    than one box earns 0. Where the gold says that there is none, only an explicit none earns 1. Range:
+    [0, 1]; None if the gold is not one box. Source: the soft IoU reward of VLM-R1 (which counts pixels,
+    reads non-negative integers alone and takes the first of many); above 0.5 is the accuracy of RefCOCO.
+    """
+
+    above: float | None = None
+
+    def __call__(self, example: Example, response: Response) -> Score:
+        read = _read(example, response)
+        if isinstance(read, Score):
+            return read
+        gold, told = read
+        if len(gold) != 1:
+            return Score(None, f"the gold {shown(example.answer)} is {len(gold)} boxes, not one")
+        if len(told) != 1:
+            return Score(0.0, f"read {len(told)} boxes, not one")
+        value = iou(gold[0], told[0])
+        why = f"IoU {value:.3f} of {told[0].corners} with {gold[0].corners}"
+        return Score(value if self.above is None else float(value > self.above), why)
+
+
+def mean_precision(example: Example, response: Response) -> Score:
+    """Mean average precision over labels and IoU thresholds.
+
+    Formula: mean of AP over the labels of gold and answer together and over IoU 0.50:0.05:0.95. Boxes that a
+    model says have no confidence, so all tie and the curve has one point: AP = precision * recall. Boxes of
+    one label are paired best IoU first, each once. A label that the gold lacks has AP 0: its boxes are false
+    positives. Where the gold says that there is none, only an explicit none earns 1. Range: [0, 1]; None if
+    the gold is no boxes. Source: COCO's mAP, as VLM-R1 uses it for detection (`od_ap`: boxes of unknown
+    labels are dropped there, late ones cost nothing, and unreadable text counts as "none").
+    """
+    return _precision_score(example, response, THRESHOLDS, "mAP")
+
+
+def ap50(example: Example, response: Response) -> Score:
+    """As `mean_precision`, at IoU 0.5 alone. Source: VLM-R1's `od_ap50`."""
+    return _precision_score(example, response, (0.5,), "AP50")
+
+
+def boxes_length(example: Example, response: Response) -> Score:
+    """As `mean_precision`, times min(1, n_gold / n_told): more boxes than there are earn less. Source:
+    VLM-R1's `odLength`, which stopped its models from saying ever more boxes."""
+    score = mean_precision(example, response)
+    read = _read(example, response)
+    if isinstance(read, Score) or score.value is None:
+        return score
+    share = min(1.0, len(read[0]) / len(read[1]))
+    return Score(score.value * share, f"{score.why}; {len(read[1])} boxes for {len(read[0])}")
+
+
+def boxes_f1(example: Example, response: Response) -> Score:
+    """F1 of the boxes at IoU 0.5.
+
+    Formula: 2 TP / (n_gold + n_told), a true positive has the label of its pair; boxes of unknown labels are
+    false positives. None explicit on both sides is 1. Range: [0, 1]; None if the gold is no boxes. Source:
+    the greedy precision and recall of VLM-R1's evaluations, as one number.
+    """
+    read = _read(example, response)
+    if isinstance(read, Score):
+        return read
+    gold, told = read
+    right = len(_paired(gold, told, _same_label(gold, told)))
+    return Score(2 * right / (len(gold) + len(told)), f"{right} right of {len(gold)}, {len(told)} said")
+
+
+@dataclass(frozen=True)
+class BoxesWeighted:
+    """Position, labels and completeness of the boxes, weighed.
+
+    Formula: over pairs of one label with IoU of at least 0.5, best first, and n = max(n_gold, n_told):
+    position = sum of IoU / n, label = pairs / n, completeness = 2 pairs / (n_gold + n_told). Range: [0, 1];
+    None if the gold is no boxes. Source: VLM-R1's `weighted_sum` with its weights. There a box of a wrong
+    label may take the pair from the right one, and a thousand boxes around the right one earn 0.85: position
+    is divided by n_gold, and completeness is the mean of precision and recall.
+    """
+
+    position: float = 0.7
+    label: float = 0.0
+    completeness: float = 0.3
+
+    def __call__(self, example: Example, response: Response) -> Score:
+        read = _read(example, response)
+        if isinstance(read, Score):
+            return read
+        gold, told = read
+        right = [value for _, _, value in _paired(gold, told, _same_label(gold, told))]
+        most = max(len(gold), len(told))
+        parts = {
+            "position": sum(right) / most,
+            "label": len(right) / most,
+            "completeness": 2 * len(right) / (len(gold) + len(told)),
+        }
+        weights = {"position": self.position, "label": self.label, "completeness": self.completeness}
+        value = sum(weights[name] * parts[name] for name in parts) / sum(weights.values())
+        why = f"{len(right)} right of {len(gold)}, {len(told)} said"
+        return Score(min(1.0, value), why, {name: Score(min(1.0, part)) for name, part in parts.items()})
+
+
+def _read(example: Example, response: Response) -> tuple[Boxes, Boxes] | Score:
+    """Gold and told boxes, at least one of each; or the score where one side is missing, broken or empty."""
+    if missing := unjudged(example, response):
+        return missing
+    gold = read_boxes(str(example.answer))
+    told = read_boxes(str(response.answer)) if response.boxes is None else response.boxes
+    if gold is None or any(box.x2 <= box.x1 or box.y2 <= box.y1 for box in gold):
+        return Score(None, f"the gold {shown(example.answer)} is no boxes")
+    if told is None:
+        return Score(0.0, f"read {shown(response.answer)}, which is no boxes")
+    if not gold or not told:
+        return Score(float(not gold and not told), f"read {len(told)} boxes, the gold has {len(gold)}")
+    return gold, told
+
+
+def _same_label(gold: Boxes, told: Boxes) -> np.ndarray:
+    """Whether labels agree, (gold, told). Where the gold has none, all do."""
+    named = _labels(gold, told)
+    return np.array(named[: len(gold)])[:, None] == np.array(named[len(gold) :])[None, :]
+
+
+def _labels(gold: Boxes, told: Boxes) -> list[str]:
+    asked = any(box.label for box in gold)
+    return [bare(box.label) if asked else "" for box in (*gold, *told)]
+
+
+def _paired(
+    gold: Boxes, told: Boxes, among: np.ndarray, least: float = THRESHOLDS[0]
+) -> list[tuple[int, int, float]]:
+    """Pairs (gold, told, IoU) with at least `least`, each box once, those `among` alone. Best IoU first, so
+    the pairs at a higher threshold are those of a lower one that reach it."""
+    values = ious(gold, told)
+    rows, columns = np.nonzero((values >= least) & among)
+    order = np.argsort(-values[rows, columns], kind="stable")
+    free_gold, free_told, pairs = set(range(len(gold))), set(range(len(told))), []
+    for i, j in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
+        if i in free_gold and j in free_told:
+            free_gold.discard(i)
+            free_told.discard(j)
+            pairs.append((i, j, float(values[i, j])))
+            if not free_gold or not free_told:
+                break
+    return pairs
+
+
+def _precision_score(example: Example, response: Response, thresholds: tuple[float, ...], name: str) -> Score:
+    read = _read(example, response)
+    if isinstance(read, Score):
+        return read
+    gold, told = read
+    labels = _labels(gold, told)
+    of_gold, of_told = labels[: len(gold)], labels[len(gold) :]
+    pairs = _paired(gold, told, _same_label(gold, told))
+    known = set(of_gold)
+    precisions = {
+        label: _average_precision(
+            [value for i, _, value in pairs if of_gold[i] == label],
+            (of_gold.count(label), of_told.count(label)),
+            thresholds,
+        )
+        for label in known
+    }
+    value = sum(precisions.values()) / len(known | set(of_told))
+    return Score(min(1.0, value), f"{name} {value:.3f}, {len(told)} boxes for {len(gold)}")
+
+
+def _average_precision(reached: list[float], counts: tuple[int, int], thresholds: tuple[float, ...]) -> float:
+    """Precision times recall, averaged over thresholds; counts: (gold, told) boxes of this label."""
+    n_gold, n_told = counts
+    right = [sum(value >= t for value in reached) for t in thresholds]
+    return sum(n * n / (n_gold * n_told) for n in right) / len(thresholds) if n_told else 0.0

@@ -1,0 +1,70 @@
+"""Judgement of orders: the same things in the same sequence."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from itertools import combinations
+
+from seethink.types import Example, Response, Score
+from seethink.verify.text import bare, shown, unjudged
+
+MAX_ITEMS = 100
+
+_BETWEEN = re.compile(
+    r"\s*(?:->|=>|→|>|<|,|;|\n|\bthen\b)\s*(?:(?:and\s+)?then\b\s*|and\b\s*)?", re.IGNORECASE
+)
+
+
+def read_order(text: str) -> tuple[str, ...] | None:
+    """The items of a JSON list, or of a text that says them one after the other: `B, A, C`, `B -> A -> C`,
+    one a line, numbered or not. None for fewer than two, more than `MAX_ITEMS`, an empty one, or one said
+    twice; `<` and `>` may not be mixed."""
+    text = text.strip()
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, list):
+        items = [str(item) if isinstance(item, str | int) else "" for item in found]
+    elif re.search(r"(?<![-=])>", text) and "<" in text:
+        return None
+    else:
+        items = _BETWEEN.split(text.strip("[]()").rstrip("."))
+        numbers = [re.match(r"([0-9]+)[.)]\s+", item) for item in items]
+        if all(match and int(match[1][:9]) == i for i, match in enumerate(numbers, 1)):
+            items = [item[match.end() :] for item, match in zip(items, numbers, strict=True) if match]
+    order = tuple(map(bare, items))
+    return order if 2 <= len(order) <= MAX_ITEMS and all(order) and len(set(order)) == len(order) else None
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """Whether the answer puts the gold's items in the gold's order.
+
+    Formula: 1 if the sequences are equal, else 0; `partial`: max(0, Kendall's tau), so that a random order
+    earns nothing on the average of signs and the reverse earns 0. An answer that leaves out an item, adds one
+    or says one twice earns 0. Range: {0, 1}, or [0, 1]; None if the gold is no sequence. Source: temporal
+    and depth ordering questions of video benchmarks; tau: Kendall 1938.
+    """
+
+    partial: bool = False
+
+    def __call__(self, example: Example, response: Response) -> Score:
+        if missing := unjudged(example, response):
+            return missing
+        gold, told = read_order(str(example.answer)), read_order(str(response.answer))
+        if gold is None:
+            return Score(None, f"the gold {shown(example.answer)} is no sequence")
+        if told is None or set(told) != set(gold):
+            return Score(0.0, f"read {shown(response.answer)}, which is no order of {shown(example.answer)}")
+        tau = kendall(gold, told)
+        return Score(max(0.0, tau) if self.partial else float(told == gold), f"Kendall's tau {tau:.2f}")
+
+
+def kendall(gold: tuple[str, ...], told: tuple[str, ...]) -> float:
+    """(agreeing pairs - others) / pairs, in [-1, 1], of two orders of the same items."""
+    place = {item: i for i, item in enumerate(told)}
+    signs = [1 if place[a] < place[b] else -1 for a, b in combinations(gold, 2)]
+    return sum(signs) / len(signs)
