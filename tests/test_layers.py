@@ -13,8 +13,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "seethink"
 ROWS = (
+    ("boxes",),
     ("types",),
-    ("media", "boxes"),
+    ("media", "chat"),
     ("formats", "families", "verify", "settings"),
     ("attempt", "engines", "sources", "identity"),
     ("solve",),

@@ -84,12 +84,13 @@ class LocalEngine:
     ) -> None:
         rows = self._write([prompts[i] for i in batch], sampling)
         for place, i in enumerate(batch):
-            done[i] = [self._completion(ids) for ids in rows[place * sampling.n : (place + 1) * sampling.n]]
+            own = rows[place * sampling.n : (place + 1) * sampling.n]
+            done[i] = [self._completion(prompts[i], ids) for ids in own]
 
-    def _completion(self, ids: list[int]) -> Completion:
+    def _completion(self, prompt: Prompt, ids: list[int]) -> Completion:
         ended = bool(ids) and ids[-1] == self.encoder.eos_token_id
         text = self.encoder.decode(ids[:-1] if ended else ids)
-        return Completion(text, "stop" if ended else "length", len(ids), tuple(ids))
+        return Completion(text, "stop" if ended else "length", len(ids), tuple(ids), prompt.frame)
 
     @torch.inference_mode()
     def _write(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[int]]:
