@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from seethink import media
+from seethink.boxes import read_boxes
+from seethink.families import to_pixels
 from seethink.formats import by_steps, read_any
 from seethink.types import (
     Completion,
     Engine,
     Example,
+    Frame,
     InputError,
     Lesson,
     Response,
@@ -43,13 +46,20 @@ def judge(task: Task, example: Example, completion: Completion, begun: str = "")
     A verifier that raises stops the caller; the exception says which example it failed on.
     """
     response = replace(
-        task.format.parse(begun + completion.text),
+        _located(task.format.parse(begun + completion.text), completion.frame),
         stop=completion.stop,
         n_tokens=completion.n_tokens,
         token_ids=completion.token_ids,
         logps=completion.logps,
     )
     return Rollout(example, response, _verified(task, example, response))
+
+
+def _located(response: Response, frame: Frame | None) -> Response:
+    """The response with the boxes of its answer, if it is boxes, in pixels of the original picture."""
+    named = None if frame is None or response.answer is None else read_boxes(response.answer)
+    boxes = None if frame is None or named is None else to_pixels(named, frame)
+    return replace(response, boxes=boxes, frame=frame)
 
 
 def headline(task: Task, score: Score) -> Score:
@@ -59,9 +69,8 @@ def headline(task: Task, score: Score) -> Score:
 
 def lenient(task: Task, rollout: Rollout) -> tuple[Response, Score]:
     """The same text read in whatever form its final answer stands, and the headline score of that answer."""
-    read = replace(
-        read_any(rollout.response.text), stop=rollout.response.stop, n_tokens=rollout.response.n_tokens
-    )
+    said = rollout.response
+    read = replace(_located(read_any(said.text), said.frame), stop=said.stop, n_tokens=said.n_tokens)
     return read, headline(task, _verified(task, rollout.example, read))
 
 
@@ -71,6 +80,8 @@ def record(task: Task, rollout: Rollout, pictures: Path, step: int | None = None
     read, forgiving = lenient(task, rollout)
     return {
         "task": task.name,
+        "format": task.format.name,
+        "mode": task.format.mode,
         "id": example.id,
         "step": step,
         "question": example.question,
@@ -81,6 +92,7 @@ def record(task: Task, rollout: Rollout, pictures: Path, step: int | None = None
         "text": response.text,
         "thought": response.thought,
         "said": response.answer,
+        "boxes": None if response.boxes is None else [box.corners for box in response.boxes],
         "stop": response.stop,
         "n_tokens": response.n_tokens,
         "fault": response.fault,
@@ -109,7 +121,7 @@ def lesson(task: Task, example: Example) -> Lesson:
     if example.answer is None:
         raise InputError(f"example {example.id} has no answer to teach; give it one or leave it out")
     try:
-        text = task.format.write(" ".join(example.steps), example.answer)
+        text = task.format.write(example.steps, example.answer)
     except ValueError as error:
         raise InputError(f"example {example.id} cannot be written: {error}") from error
     return Lesson(example=example, format=task.format, text=text)

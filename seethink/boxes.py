@@ -19,6 +19,10 @@ _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 _NOTHING = {"none", "null", "[]", "{}"}
 _CORNERS = ("bbox_2d", "bbox", "box", "box_2d")
 _LABELS = ("label", "category", "name")
+_NUMBER = r"-?\d{1,15}(?:\.\d{1,15})?"
+_WRITTEN = re.compile(
+    rf'(?P<key>"(?:{"|".join(_CORNERS)})"\s*:\s*)\[\s*(?P<corners>{_NUMBER}(?:\s*,\s*{_NUMBER}){{3}})\s*\]'
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,9 @@ class Box:
     @property
     def corners(self) -> tuple[float, float, float, float]:
         return self.x1, self.y1, self.x2, self.y2
+
+    def scaled(self, x: float, y: float) -> Box:
+        return Box(self.x1 * x, self.y1 * y, self.x2 * x, self.y2 * y, self.label)
 
 
 def read_boxes(text: str) -> tuple[Box, ...] | None:
@@ -70,6 +77,20 @@ def write_boxes(boxes: Iterable[Box]) -> str:
         for box in boxes
     ]
     return json.dumps(rows, ensure_ascii=False)
+
+
+def scale_written(text: str, x: float, y: float, places: int = 0) -> str:
+    """The text with every box in it that stands as JSON (`"bbox_2d": [...]`) scaled and rounded to `places`.
+
+    Four numbers without a name are left as they are: they may be no box.
+    """
+
+    def scaled(found: re.Match[str]) -> str:
+        corners = map(float, found["corners"].split(","))
+        moved = (round(at * by, places) for at, by in zip(corners, (x, y, x, y), strict=True))
+        return found["key"] + json.dumps([*map(_plain, moved)])
+
+    return _WRITTEN.sub(scaled, text)
 
 
 def _is_box(value: Any) -> bool:

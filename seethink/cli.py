@@ -26,6 +26,7 @@ from seethink.types import GREEDY, Example, InputError, NotFinite, Pair, Respons
 
 T = TypeVar("T")
 SETTING = "[FIELD=VALUE]..."
+ASKED = f"Where the instruction stands: {', '.join(formats.MODES)}."
 MODELS = "sprout (bundled, tiny), a model's folder, or a hub id."
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
@@ -129,6 +130,7 @@ class OwnData:
     frames: Annotated[int, typer.Option(min=1, help="Frames of each clip, unless its row says.")] = 8
     every_s: Annotated[float | None, typer.Option(help="Or one frame every so many seconds.")] = None
     format: Annotated[str, typer.Option(help=", ".join(formats.FORMATS))] = "think_answer"
+    mode: Annotated[str, typer.Option(help=ASKED)] = "suffix"
     verifier: Annotated[str, typer.Option(help=", ".join(verify.VERIFIERS))] = "same_answer"
     out: Annotated[Path | None, typer.Option(help="The run's folder; runs/COMMAND by default.")] = None
 
@@ -136,7 +138,7 @@ class OwnData:
         """Everything that can be wrong with it is found here, before any work: pictures are opened, too."""
         from seethink.sources import records
 
-        asked, judged = formats.by_name(self.format), verify.by_name(self.verifier)
+        asked, judged = formats.by_name(self.format, self.mode), verify.by_name(self.verifier)
         examples = records.read(self.data, self.images, self._clips)
         paid = verify.weighted(correct=(judged, 1.0), format=(verify.well_formed, 0.5))
         return Task(self.data.stem, examples, asked, paid)
@@ -145,7 +147,7 @@ class OwnData:
         """The same for pairs of responses, of which one is better."""
         from seethink.sources.pairs import read_pairs
 
-        return read_pairs(self.data, formats.by_name(self.format), self.images, self._clips)
+        return read_pairs(self.data, formats.by_name(self.format, self.mode), self.images, self._clips)
 
     @property
     def _clips(self) -> dict[str, Any]:
@@ -252,6 +254,7 @@ def ask(
     words: Annotated[list[str], typer.Argument(metavar="PICTURE... QUESTION", help="The question is last.")],
     model: Annotated[str, typer.Option(help=MODELS)] = "sprout",
     format: Annotated[str, typer.Option(help=", ".join(formats.FORMATS))] = "think_answer",
+    mode: Annotated[str, typer.Option(help=ASKED)] = "suffix",
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 512,
 ) -> None:
     """Ask a model about one picture or several."""
@@ -263,7 +266,7 @@ def ask(
     example = Example("ask", question, tuple(Image.file(picture) for picture in pictures))
     for picture in example.media:
         picture.load()
-    task = Task("ask", [example], formats.by_name(format), _nobody_knows)
+    task = Task("ask", [example], formats.by_name(format, mode), _nobody_knows)
 
     from seethink.attempt import attempt
     from seethink.engines.local import LocalEngine

@@ -95,6 +95,7 @@ def summarise(rows: Sequence[Row]) -> Row:
     strict, forgiving = _values(rows), _values(rows, lenient=True)
     return {
         **interval(strict),
+        "asked": asked(rows),
         "n": len(strict),
         "unjudged": len(rows) - len(strict),
         "readable": len(readable) / max(1, len(rows)),
@@ -107,6 +108,11 @@ def summarise(rows: Sequence[Row]) -> Row:
         "mean_tokens": _mean([row["n_tokens"] for row in rows]),
         "lenient": interval(forgiving),
     }
+
+
+def asked(rows: Iterable[Row]) -> str:
+    """The formats and modes that the attempts answer to; results of two are not of one kind."""
+    return ", ".join(dict.fromkeys(f"{row['format']}, {row['mode']}" for row in rows if "mode" in row))
 
 
 def interval(values: Sequence[float]) -> dict[str, float | None]:
@@ -124,7 +130,8 @@ def interval(values: Sequence[float]) -> dict[str, float | None]:
 
 
 def compare(a: Path, b: Path) -> list[Row]:
-    """Paired tests between the attempts of two arms, a row for each task both answered."""
+    """Paired tests between the attempts of two arms, a row for each task both answered. `asked` holds how
+    either was asked, and is there only where the two were asked differently."""
     first, second = _by_question(read_rows(a)), _by_question(read_rows(b))
     tasks = list(dict.fromkeys(task for task, _ in first))
     rows = []
@@ -133,7 +140,11 @@ def compare(a: Path, b: Path) -> list[Row]:
         if pairs:
             strict = paired([(x["correct"], y["correct"]) for x, y in pairs])
             loose = paired([(x["lenient"]["value"], y["lenient"]["value"]) for x, y in pairs])
-            rows.append({"task": task, **strict, **{f"lenient_{k}": loose[k] for k in ("difference", "p")}})
+            ways = [asked(pair[i] for pair in pairs) for i in range(2)]
+            rows.append(
+                {"task": task, **strict, **{f"lenient_{k}": loose[k] for k in ("difference", "p")}}
+                | ({"asked": ways} if ways[0] != ways[1] else {})
+            )
     return rows
 
 

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from seethink import chat
+from seethink.boxes import Box, scale_written
 from seethink.media import Frames, Image
-from seethink.types import Completion, InputError, Media, Messages, begun_answer
+from seethink.types import Completion, Frame, FrameKind, InputError, Media, Messages, begun_answer
 
 LLAVA_PARTS = {
     "vision": ("model.vision_tower.",),
@@ -32,7 +34,8 @@ class Family:
     tokens of one picture also see each other backwards. cross: pictures are seen by cross-attention, through
     a mask with a row for each token. segments: the vision tower takes all pictures as one row of patches
     (see `engines/segments.py`). shared: branches can share a row (`train/shared_prefix.py`); others take full
-    rows, which is equal and slower.
+    rows, which is equal and slower. boxes: what it counts in when it names a place, as its makers say
+    (docs/formats.md has the sources); pixels of the picture as it was given where they say nothing.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Family:
     cross: bool = False
     segments: bool = False
     shared: bool = True
+    boxes: FrameKind = "original"
 
     def alike(self, media: Mapping[str, Any]) -> tuple[Any, ...]:
         """Prompts for which this is equal may stand in one batch.
@@ -73,10 +77,14 @@ _IDEFICS_PARTS = {
 _MLLAMA_PARTS = {**LLAVA_PARTS, "vision": ("model.vision_model.",)}
 
 FAMILIES = (
-    Family("qwen-vl", ("qwen2_vl", "qwen2_5_vl"), _QWEN_PARTS, mrope=True, segments=True),
-    Family("qwen3-vl", ("qwen3_vl", "qwen3_vl_moe"), _QWEN_PARTS, mrope=True),
-    Family("glm-4v", ("glm4v",), _QWEN_PARTS, mrope=True),
-    Family("llava", ("llava", "llava_next", "llava_onevision", "internvl", "mistral3", "aria")),
+    Family("qwen2-vl", ("qwen2_vl",), _QWEN_PARTS, mrope=True, segments=True, boxes="thousandths"),
+    Family("qwen2.5-vl", ("qwen2_5_vl",), _QWEN_PARTS, mrope=True, segments=True, boxes="resized"),
+    Family("qwen3-vl", ("qwen3_vl", "qwen3_vl_moe"), _QWEN_PARTS, mrope=True, boxes="thousandths"),
+    Family("glm-4v", ("glm4v",), _QWEN_PARTS, mrope=True, boxes="thousandths"),
+    Family("llava", ("llava", "llava_next", "llava_onevision"), boxes="unit"),
+    Family("internvl", ("internvl",), boxes="thousandths"),
+    Family("mistral3", ("mistral3",)),
+    Family("aria", ("aria",)),
     Family("idefics", ("idefics3", "smolvlm"), _IDEFICS_PARTS, media_axis=1),
     Family("gemma3", ("gemma3",), blocks=True),
     Family("mllama", ("mllama",), _MLLAMA_PARTS, cross=True),
@@ -91,6 +99,24 @@ def family_of(config: Any) -> Family:
     return Family(config.model_type, (config.model_type,), shared=False)
 
 
+_PLACES: Mapping[FrameKind, int] = {"unit": 3}
+"""Decimals of a written corner; whole numbers where nothing is said."""
+
+
+def to_pixels(boxes: Sequence[Box], frame: Frame) -> tuple[Box, ...]:
+    """Boxes that a model named, in pixels of the original picture."""
+    x, y = (pixels / units for pixels, units in zip(frame.size, frame.units, strict=True))
+    return tuple(box.scaled(x, y) for box in boxes)
+
+
+def as_named(text: str, frame: Frame | None) -> str:
+    """A text whose boxes are in pixels of the original picture, as a model is to say it."""
+    if frame is None or frame.kind == "original":
+        return text
+    x, y = (units / pixels for pixels, units in zip(frame.size, frame.units, strict=True))
+    return scale_written(text, x, y, _PLACES.get(frame.kind, 0))
+
+
 @dataclass
 class Prompt:
     """A conversation as the model takes it.
@@ -98,8 +124,9 @@ class Prompt:
     ids: token ids with every media placeholder expanded. kinds: 1 where an id stands for a picture, 2 for a
     clip, else 0. media: the processor's tensors for all media of the prompt; empty for text. key: identity of
     ids and media. begun: text of the begun answer that `ids` end with, if any. family: whose prompt it is.
-    text, loaded: the same before the processor, for engines that have their own: what the chat template
-    wrote, placeholders not yet expanded, and the loaded pictures and clips in their order.
+    frame: of the boxes in its answer, which are those of its first picture. text, loaded: the same before the
+    processor, for engines that have their own: what the chat template wrote, placeholders not yet expanded,
+    and the loaded pictures and clips in their order.
     """
 
     ids: list[int]
@@ -108,6 +135,7 @@ class Prompt:
     key: str = ""
     begun: str = ""
     family: Family = FAMILIES[0]
+    frame: Frame | None = None
     text: str = ""
     loaded: tuple[Any, ...] = ()
 
@@ -139,9 +167,10 @@ class Encoder:
         self.tokenizer = processor.tokenizer
         self.family = family_of(config)
         self.image_token_id: int = config.image_token_id
+        self.patch_px: int = getattr(getattr(config, "vision_config", None), "patch_size", 0)
         self.media_token_ids = sorted(_media_token_ids(config))
-        self.eos_token_id = self._end_of_turn()
-        self.clips = self._places_clips()
+        self.eos_token_id = chat.end_of_turn(processor)
+        self.clips = chat.places_clips(processor)
         self.decoded, self.processed = 0, 0  # media loaded, and calls of the processor, since the beginning
 
     def prompts(self, conversations: Sequence[Messages]) -> list[Prompt]:
@@ -167,14 +196,20 @@ class Encoder:
         """Ids of the prompt's text as it stands, one placeholder for each medium."""
         return self.tokenizer(prompt.text, **self._told(prompt.text)).input_ids
 
+    def reply_ids(self, prompt: Prompt, text: str) -> list[int]:
+        """What is left to say of `text` after what the prompt has begun, boxes as the model names them."""
+        return self.response_ids(as_named(text, prompt.frame).removeprefix(prompt.begun))
+
     def decode(self, ids: Sequence[int]) -> str:
         return self.tokenizer.decode(ids, skip_special_tokens=True)
 
-    def completion(self, ids: Sequence[int], logps: Sequence[float] = ()) -> Completion:
-        """Sampled tokens as an engine hands them out."""
+    def completion(self, prompt: Prompt, ids: Sequence[int], logps: Sequence[float] = ()) -> Completion:
+        """Tokens sampled after a prompt as an engine hands them out."""
         ended = bool(ids) and ids[-1] == self.eos_token_id
         text = self.decode(ids[:-1] if ended else ids)
-        return Completion(text, "stop" if ended else "length", len(ids), tuple(ids), tuple(logps))
+        return Completion(
+            text, "stop" if ended else "length", len(ids), tuple(ids), tuple(logps), prompt.frame
+        )
 
     def _refuse_control(self, messages: Messages) -> None:
         """A turn's end inside a question would end the turn there, a placeholder would be a picture."""
@@ -190,22 +225,31 @@ class Encoder:
     ) -> Prompt:
         self._refuse_control(messages)
         begun = begun_answer(messages)
-        asked = self.processor.apply_chat_template(
-            _bare(messages[:-1] if begun else messages), tokenize=False, add_generation_prompt=True
-        )
+        asked = chat.written(self.processor, messages[:-1] if begun else messages)
         keys, text = tuple(medium.key for medium in _media(messages)), asked + begun
         told, shown = self._told(text), tuple(loaded[key] for key in keys)
         if keys in seen:
             ids, kinds, media = self._again(text, told, seen[keys])
         else:
             ids, kinds, media = self._process(text, told, shown, keys, seen)
-        key = f"{text}\n{list(keys)}"
-        return Prompt(ids, kinds if media else [], media, key, begun, self.family, text, shown)
+        key, frame = f"{text}\n{list(keys)}", self._frame(shown, media)
+        return Prompt(ids, kinds if media else [], media, key, begun, self.family, frame, text, shown)
 
     def _told(self, text: str) -> dict[str, Any]:
         """How to tokenise `text`: where the chat template wrote the first token, it is not added again."""
         bos = self.tokenizer.bos_token
         return {"add_special_tokens": False} if bos and text.startswith(bos) else {}
+
+    def _frame(self, loaded: Sequence[Any], media: Mapping[str, Any]) -> Frame | None:
+        """That of the first picture; None without one."""
+        size = next((picture.size for picture in loaded if not isinstance(picture, Frames)), None)
+        if size is None:
+            return None
+        if self.family.boxes == "resized":
+            _, rows, columns = media["image_grid_thw"][0].tolist()
+            return Frame("resized", size, (columns * self.patch_px, rows * self.patch_px))
+        units = {"thousandths": (1000, 1000), "unit": (1, 1), "original": size}
+        return Frame(self.family.boxes, size, units[self.family.boxes])
 
     def _process(
         self,
@@ -250,23 +294,6 @@ class Encoder:
         kinds = self.processor.create_mm_token_type_ids([ids])[0] if seen.marked else []
         return ids, kinds, seen.media
 
-    def _places_clips(self) -> bool:
-        """Whether the chat template has a place for clips that the processor fills."""
-        asked = [{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": "?"}]}]
-        token = getattr(self.processor, "video_token", None)
-        return bool(token) and token in self.processor.apply_chat_template(asked, tokenize=False)
-
-    def _end_of_turn(self) -> int:
-        """The token with which the chat template closes an assistant's turn; else the tokenizer's own."""
-        said = "seethink"
-        turns = [
-            {"role": role, "content": [{"type": "text", "text": said}]} for role in ("user", "assistant")
-        ]
-        rest = self.processor.apply_chat_template(turns, tokenize=False).rpartition(said)[2]
-        ids = self.tokenizer(rest, add_special_tokens=False).input_ids
-        special = set(self.tokenizer.all_special_ids)
-        return next((i for i in ids if i in special), self.tokenizer.eos_token_id)
-
 
 def _media(messages: Messages) -> list[Media]:
     return [part[part["type"]] for m in messages for part in m["content"] if part["type"] != "text"]
@@ -297,17 +324,6 @@ def _metadata(frames: Frames) -> dict[str, Any]:
         "duration": frames.length_s,
         "frames_indices": [round(1000 * time_s) for time_s in frames.times_s],
     }
-
-
-def _bare(messages: Messages) -> Messages:
-    """The messages as chat templates expect them: media by type alone."""
-    return [
-        {
-            **m,
-            "content": [part if part["type"] == "text" else {"type": part["type"]} for part in m["content"]],
-        }
-        for m in messages
-    ]
 
 
 def _media_token_ids(config: Any) -> set[int]:

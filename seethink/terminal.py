@@ -166,6 +166,9 @@ def show_report(console: Console, report: Mapping[str, Any]) -> None:
         lenient = f"lenient {_points(test['lenient_difference'])} (p {_p(test['lenient_p'])})"
         strict = f"{_points(test['difference'])} (p {_p(test['p'])})"
         say(console, f"{test['task']}: {test['b']} - {test['a']} = {strict}, {lenient}, n = {test['n']}")
+        if asked := test.get("asked"):
+            ways = f"{test['a']} by {asked[0]}; {test['b']} by {asked[1]}"
+            say(console, f"  but they were asked differently: {ways}")
     for claim in report["claims"]:
         numbers = f"paper {_percent(claim['paper'])}, here {_percent(claim['measured'])}"
         say(console, f"{claim['task']}, {claim['arm']}: {numbers} ({claim['source']})")

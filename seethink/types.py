@@ -70,7 +70,9 @@ Message = dict[str, Any]
 
 Messages = list[Message]
 """A conversation. If its last message is the assistant's, that is a begun answer, and the engine continues
-it."""
+it. A first message of the role `PLAIN` is no turn: its content is given to a base model as it stands."""
+
+PLAIN = "plain"
 
 
 def begun_answer(messages: Messages) -> str:
@@ -79,13 +81,29 @@ def begun_answer(messages: Messages) -> str:
     return "".join(part["text"] for part in last["content"]) if last["role"] == "assistant" else ""
 
 
+FrameKind = Literal["original", "resized", "thousandths", "unit"]
+"""What a model counts in when it names a place in a picture: pixels of the picture as it was given, pixels of
+the picture as the model was shown it, thousandths of its sides, or parts of its sides, from 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """In what a model's boxes are measured: a picture of `size` (width, height) in its own pixels is `units`
+    wide and high in the model's numbers."""
+
+    kind: FrameKind
+    size: tuple[int, int]
+    units: tuple[int, int]
+
+
 @dataclass(frozen=True)
 class Completion:
     """What an engine adds to a conversation: the continuation alone, special tokens left out of `text`.
 
     `token_ids` are what was sampled, end-of-turn token included; empty where the engine cannot know them.
     `logps` are their log-probabilities under the distributions they were drawn from (temperature, top_p and
-    top_k applied); empty where the engine does not tell them.
+    top_k applied); empty where the engine does not tell them. `frame` is that of the boxes in `text`; None
+    without a picture, or where the engine cannot know it.
     """
 
     text: str
@@ -93,13 +111,15 @@ class Completion:
     n_tokens: int = 0
     token_ids: tuple[int, ...] = field(default=(), repr=False, compare=False)
     logps: tuple[float, ...] = field(default=(), repr=False, compare=False)
+    frame: Frame | None = None
 
 
 @dataclass(frozen=True)
 class Response:
     """What came back, read. `fault` says where the text breaks its format; None when it obeys.
 
-    `boxes` are those of the answer, in original pixels; None where it holds none that can be read.
+    `boxes` are the answer's, in pixels of the original picture; None where it is no boxes, or where nobody
+    knows what they are measured in. `frame` is that of `text`, where it is known.
     """
 
     text: str
@@ -112,6 +132,7 @@ class Response:
     token_ids: tuple[int, ...] = field(default=(), repr=False, compare=False)
     logps: tuple[float, ...] = field(default=(), repr=False, compare=False)
     boxes: tuple[Box, ...] | None = None
+    frame: Frame | None = None
 
 
 @dataclass(frozen=True)
@@ -137,14 +158,22 @@ class Format(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def mode(self) -> str:
+        """Where the instruction stands (`formats.MODES`); recorded with every result."""
+        ...
+
     def prompt(self, example: Example) -> Messages: ...
 
     def parse(self, text: str) -> Response:
         """Read a whole answer (a begun answer included)."""
         ...
 
-    def write(self, thought: str, answer: str) -> str:
-        """The text a perfect model would give, begun answer included."""
+    def write(self, thought: str | Sequence[str], answer: str) -> str:
+        """The text a perfect model would give, begun answer included. `thought` is a text, or its steps.
+
+        Raises ValueError for what the format could not read back.
+        """
         ...
 
 

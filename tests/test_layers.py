@@ -15,7 +15,7 @@ PACKAGE = ROOT / "seethink"
 ROWS = (
     ("boxes",),
     ("types",),
-    ("media",),
+    ("media", "chat"),
     ("formats", "families", "verify", "settings"),
     ("attempt", "engines", "sources", "identity"),
     ("solve",),

@@ -94,7 +94,7 @@ class LocalEngine:
         rows = self._write([prompts[i] for i in batch], sampling)
         for place, i in enumerate(batch):
             own = rows[place * sampling.n : (place + 1) * sampling.n]
-            done[i] = [self.encoder.completion(ids) for ids in own]
+            done[i] = [self.encoder.completion(prompts[i], ids) for ids in own]
 
     @torch.inference_mode()
     def _write(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[int]]:

@@ -72,7 +72,7 @@ def completion(encoder: Encoder, prompt: Prompt, ids: Sequence[int], logps: Sequ
     """An answer that vLLM sampled. Raises NotFinite where a log-probability is no number."""
     if len(logps) != len(ids) or not all(math.isfinite(logp) and logp > UNTOLD for logp in logps):
         raise NotFinite(f"vLLM's log-probabilities are not numbers, after {prompt.text[-200:]!r}")
-    return encoder.completion(ids, logps)
+    return encoder.completion(prompt, ids, logps)
 
 
 def require() -> None:

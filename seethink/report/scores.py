@@ -54,6 +54,8 @@ def in_words(test: Mapping[str, Any]) -> str:
         f"Of {n:,} questions judged for both, {b} did better on {only_b:,} and {a} on {only_a:,}; "
         f"on the other {n - only_a - only_b:,} they did the same."
     )
+    if asked := test.get("asked"):
+        told += f" But they were asked differently: {a} by {asked[0]}, {b} by {asked[1]}."
     if test["p"] is None or not test["difference"]:
         return told
     leader = b if test["difference"] > 0 else a

@@ -59,8 +59,8 @@ class Preferring:
             prompts = features.once(self.reference.scorer.model, prompts)
         left, groups = size - self.dropped, []
         for pair, prompt in zip(chosen, prompts, strict=True):
-            texts = (text.removeprefix(prompt.begun) for text in (pair.better, pair.worse))
-            branches = [Branch(self.encoder.response_ids(text), weight=1 / left) for text in texts]
+            replies = (self.encoder.reply_ids(prompt, text) for text in (pair.better, pair.worse))
+            branches = [Branch(ids, weight=1 / left) for ids in replies]
             groups.append(Group(prompt, branches, pair.example.id))
         return groups
 

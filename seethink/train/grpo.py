@@ -235,8 +235,8 @@ class Practice:
         copies = []
         for prompt, group in zip(prompts, rollouts, strict=True):
             example = group[0].example
-            text = lesson(self.task, example).text.removeprefix(prompt.begun)
-            copies.append(Branch(self.encoder.response_ids(text), copied=True))
+            ids = self.encoder.reply_ids(prompt, lesson(self.task, example).text)
+            copies.append(Branch(ids, copied=True))
             by_name.setdefault(example.id, Group(prompt, [], example.id)).branches.append(copies[-1])
         total = ranks.total(sum(copy.n_trained for copy in copies))
         for copy in copies:

@@ -75,7 +75,7 @@ def question(name: str, asked: Messages, texts: Sequence[str], config: Any) -> Q
         return Question(prompt, (config.max_tokens,) * config.responses_per_question)
     if isinstance(config, Sampling):
         return Question(prompt, (config.max_tokens,) * config.n)
-    replies = (encoder.response_ids(text.removeprefix(prompt.begun)) for text in texts)
+    replies = (encoder.reply_ids(prompt, text) for text in texts)
     return Question(prompt, tuple(len(ids) for ids in replies))
 
 

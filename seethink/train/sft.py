@@ -88,7 +88,7 @@ def share(lessons: Sequence[Lesson], prompts: Sequence[Prompt], encoder: Encoder
             common = _common_prefix([prompt.ids for _, prompt in shared])
             branches = []
             for lesson, prompt in shared:
-                reply = encoder.response_ids(lesson.text.removeprefix(prompt.begun))
+                reply = encoder.reply_ids(prompt, lesson.text)
                 rest = prompt.ids[common:]
                 branches.append(Branch([*rest, *reply], [False] * len(rest) + [True] * len(reply)))
             head = shared[0][1]

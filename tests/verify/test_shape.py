@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seethink.formats import FORMATS
+from seethink.formats import BOX_JSON, FORMATS, TagFormat
 from seethink.types import Example, Response
 from seethink.verify import VERIFIERS, same_number, well_formed
 from seethink.verify.shape import Consistent, LengthCosine, PerToken, Repetition, SoftOverlong
@@ -22,7 +22,9 @@ def said(answer: str, tokens: int) -> Response:
 
 def test_what_a_format_writes_is_well_formed():
     for format in FORMATS.values():
-        score = well_formed(EXAMPLE, format.parse(format.write("1 + 1", "2")))
+        stages = len(format.stages) if isinstance(format, TagFormat) else 1
+        answer = "[1, 2, 3, 4]" if format is BOX_JSON else "2"
+        score = well_formed(EXAMPLE, format.parse(format.write(["1 + 1"] * stages, answer)))
         assert score.value == 1.0, format.name
 
 
