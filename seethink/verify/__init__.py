@@ -2,6 +2,7 @@
 
 from seethink.types import InputError, Verifier
 from seethink.verify.combine import describe, first_of, only_if, weighted
+from seethink.verify.relaxed import relaxed_number
 from seethink.verify.shape import well_formed
 from seethink.verify.symbolic import same_math
 from seethink.verify.text import same_number, same_text
@@ -11,6 +12,7 @@ VERIFIERS: dict[str, Verifier] = {
     "same_text": same_text,
     "same_math": same_math,
     "same_answer": first_of(same_number, same_text),
+    "relaxed_number": relaxed_number,
     "well_formed": well_formed,
 }
 
@@ -27,6 +29,7 @@ __all__ = [
     "describe",
     "first_of",
     "only_if",
+    "relaxed_number",
     "same_math",
     "same_number",
     "same_text",
