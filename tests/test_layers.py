@@ -17,6 +17,7 @@ ROWS = (
     ("media", "boxes"),
     ("formats", "families", "verify", "settings"),
     ("attempt", "engines", "sources", "identity"),
+    ("benchmarks",),
     ("solve",),
     ("train", "evaluate", "stage"),
     ("report", "terminal"),
