@@ -7,7 +7,7 @@ import inspect
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -21,8 +21,8 @@ from rich.console import Console
 from seethink import formats, recipes, verify
 from seethink.run import Run, Scale
 from seethink.settings import override, unknown
-from seethink.terminal import say, show_plan, show_results
-from seethink.types import GREEDY, Example, InputError, NotFinite, Pair, Response, Score, Task
+from seethink.terminal import say, show_benchmarks, show_plan, show_results
+from seethink.types import GREEDY, Example, InputError, NotFinite, Pair, Response, Sampling, Score, Task
 
 T = TypeVar("T")
 SETTING = "[FIELD=VALUE]..."
@@ -156,7 +156,28 @@ class OwnData:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluating(OwnData):
+    model: Annotated[str, typer.Option(help=MODELS, show_default=False)] = ""
+    data: Annotated[Path | None, typer.Option(help="A file of questions.")] = None  # type: ignore[assignment]
+    benchmark: Annotated[str, typer.Option("--task", help="Or a published test.", show_default=False)] = ""
+    folder: Annotated[Path | None, typer.Option(help="Where the published test's copy is.")] = None
+    listed: Annotated[bool, typer.Option("--list", help="Print the published tests.")] = False
+    format: Annotated[str, typer.Option(help=", ".join(formats.FORMATS), show_default=False)] = ""
+    mode: Annotated[str, typer.Option(help=ASKED, show_default=False)] = ""
     settings: Annotated[list[str] | None, typer.Argument(metavar=SETTING, help="max_tokens=512")] = None
+
+    def chosen(self) -> tuple[Task, Sampling, Mapping[str, float]]:
+        """The task, how it is decoded, and what was published about it."""
+        from seethink import benchmarks
+
+        if not self.model or bool(self.data) == bool(self.benchmark):
+            raise InputError("name a --model, and either your own --data or a published --task")
+        if not self.benchmark:
+            own = replace(self, format=self.format or "think_answer", mode=self.mode or "suffix")
+            return own.task(), GREEDY, {}
+        test = benchmarks.by_name(self.benchmark)
+        task = test.task(self.folder, self.format, self.mode)
+        _ = task.examples[0]  # another layout is found here, before any work
+        return task, test.sampling, test.claims
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,15 +210,21 @@ def _takes(options: type[T]) -> Callable[[Callable[[T], None]], Callable[..., No
 @app.command("eval", epilog="Example: seethink eval --model sprout --data my.jsonl --verifier same_number")
 @_takes(Evaluating)
 def evaluate(job: Evaluating) -> None:
-    """Ask a model every question of a file, greedily, and judge its answers."""
+    """Ask a model every question of a file, greedily, or of a published test, as it was published; judge."""
+    if job.listed:
+        from seethink.benchmarks import BENCHMARKS
+
+        return show_benchmarks(Console(), BENCHMARKS.values())
     run = Run("eval", Scale("full"), job.out or Path("runs/eval"), overrides=_of("eval", job.settings))
-    task, results = job.task(), {}
+    (task, sampling, claims), results = job.chosen(), {}
 
     def recipe(run: Run) -> None:
-        results[job.model] = run.evaluate("eval", run.model(job.model), [task], GREEDY).rows
+        results[job.model] = run.evaluate("eval", run.model(job.model), [task], sampling).rows
 
     _execute(run, recipe)
     show_results(run.console, task.headline, results)
+    for arm, value in claims.items():
+        say(run.console, f"published, {arm}: {value:.1%}")
     say(run.console, f"every attempt: {run.out / 'eval' / 'attempts.jsonl'}")
     say(run.console, f"to leaf through them: seethink look {run.out}")
 

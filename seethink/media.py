@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -49,6 +49,10 @@ class Image:
         """`draw` must be a pure function that `key` identifies."""
         return cls(key, key, draw)
 
+    def fit(self, max_px: int) -> Image:
+        """The same picture, shrunk to at most `max_px` pixels where it has more."""
+        return replace(self, key=f"{self.key}<{max_px}", _open=lambda: _shrunk(self._opened(), max_px))
+
     def load(self) -> PIL.Image.Image:
         """The decoded picture, RGB. Raises InputError naming the file when it is broken or beyond
         `MAX_PIXELS`."""
@@ -81,6 +85,17 @@ class Image:
         return hash(self.key)
 
 
+def _shrunk(picture: PIL.Image.Image, max_px: int) -> PIL.Image.Image:
+    size = _within(picture.width, picture.height, max_px)
+    return picture if size == picture.size else picture.convert("RGB").resize(size)
+
+
+def _within(width: int, height: int, max_px: int) -> tuple[int, int]:
+    """The size shrunk to at most `max_px` pixels, its aspect ratio kept."""
+    scale = min(1.0, (max_px / (width * height)) ** 0.5)
+    return max(1, int(width * scale)), max(1, int(height * scale))
+
+
 @dataclass(frozen=True)
 class Frames:
     """Some frames of a clip of `length_s` seconds: RGB pictures of one size, and at which second each
@@ -95,8 +110,8 @@ class Frames:
 class Video:
     """A clip in a file, of which `count` frames are looked at, evenly spaced; or one `every_s` seconds.
 
-    max_px: frames of more pixels are shrunk as they are decoded. Frames are sought one by one, so a long clip
-    is never in memory as a whole.
+    max_px: frames of more pixels are shrunk as they are decoded. span_s: only this part of the clip, from and
+    to a second, is looked at. Frames are sought one by one, so a long clip is never in memory as a whole.
     """
 
     path: Path
@@ -104,22 +119,28 @@ class Video:
     every_s: float | None = None
     max_px: int = 401_408
     kind: Literal["video"] = "video"
+    span_s: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if not Path(self.path).is_file():
             raise InputError(f"there is no clip at {self.path}")
         if self.count < 1 or (self.every_s is not None and self.every_s <= 0) or self.max_px < 1:
             raise InputError(f"impossible frames of {self.path}: {self.count}, {self.every_s}, {self.max_px}")
+        if self.span_s and not 0 <= self.span_s[0] < self.span_s[1]:
+            raise InputError(
+                f"impossible part of {self.path}: from second {self.span_s[0]} to {self.span_s[1]}"
+            )
 
     @property
     def choice(self) -> dict[str, str | float | None]:
         """Which frames are looked at, and how large they are at most; what is recorded of an attempt."""
-        return {"path": str(self.path), "count": self.count, "every_s": self.every_s, "max_px": self.max_px}
+        taken = {"path": str(self.path), "count": self.count, "every_s": self.every_s, "max_px": self.max_px}
+        return taken | ({"start_s": self.span_s[0], "end_s": self.span_s[1]} if self.span_s else {})
 
     @property
     def key(self) -> str:
         stat = Path(self.path).stat()
-        taken = f"{self.count}:{self.every_s}:{self.max_px}"
+        taken = f"{self.count}:{self.every_s}:{self.max_px}" + (f":{self.span_s}" if self.span_s else "")
         return f"{Path(self.path).resolve()}:{stat.st_size}:{stat.st_mtime_ns}:{taken}"
 
     def load(self) -> Frames:
@@ -146,13 +167,18 @@ class Video:
 
     def _taken(self, clip: Any, stream: Any) -> Frames:
         length_s = _length_s(clip, stream)
-        n = self.count if self.every_s is None else max(1, int(length_s / self.every_s))
-        wanted = [(i + 0.5) * length_s / n for i in range(n)]
+        start_s, end_s = self.span_s or (0.0, length_s)
+        if start_s >= length_s:
+            raise InputError(
+                f"{self.path} ends at second {length_s:.1f}, before the part from {start_s:.1f} on"
+            )
+        long_s = min(end_s, length_s) - start_s
+        n = self.count if self.every_s is None else max(1, int(long_s / self.every_s))
+        wanted = [start_s + (i + 0.5) * long_s / n for i in range(n)]
         pictures, times = [], []
         for time_s in wanted:
             frame = self._at(clip, stream, time_s)
-            scale = min(1.0, (self.max_px / (frame.width * frame.height)) ** 0.5)
-            size = (max(1, int(frame.width * scale)), max(1, int(frame.height * scale)))
+            size = _within(frame.width, frame.height, self.max_px)
             pictures.append(frame.to_image(width=size[0], height=size[1]))
             times.append(round(float(frame.time), 3))
         return Frames(tuple(pictures), tuple(times), length_s)

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
@@ -16,6 +17,9 @@ from rich.table import Table
 
 from seethink.stage import Model, Stage
 from seethink.types import InputError
+
+if TYPE_CHECKING:
+    from seethink.benchmarks import Benchmark
 
 PLAIN_EVERY_S = 10.0
 _MEASURES = ("reward", "loss", "correct")
@@ -145,6 +149,25 @@ def _parameters(name: str) -> int | None:
     from seethink.train.model import parameters
 
     return parameters(name)
+
+
+# The benchmarks ------------------------------------------------------------------------------------------
+
+
+def show_benchmarks(console: Console, benchmarks: Iterable[Benchmark]) -> None:
+    """Every named test: how many questions, and how they are scored, asked, decoded, and by whom."""
+    tests = list(benchmarks)
+    table = Table(box=box.SIMPLE)
+    table.add_column("name", no_wrap=True, min_width=max(len(test.name) for test in tests))
+    for column in ("questions", "scorer", "prompt", "decoding", "source"):
+        table.add_column(column, overflow="fold")
+    for test in tests:
+        decoding = f"{test.decoding}; {test.seen}"
+        prompt, scorer = f"{test.form}, {test.mode}", ", ".join(test.verifier)
+        source = test.source.partition(", https://")[0]
+        table.add_row(test.name, test.questions, scorer, prompt, decoding, source)
+    console.print(table)
+    say(console, "seethink eval --model M --task NAME runs one; docs/benchmarks.md tells all about them")
 
 
 # The table ------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from PIL import Image
 from seethink import cli, recipes
 from seethink.types import Completion, InputError
 from tests import fakes
+from tests.sources.published.seen import truths
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = ["run", "show", "ask", "look", "eval", "train"]
@@ -165,6 +166,29 @@ def test_eval_prints_a_table_and_where_the_attempts_are(capsys):
     assert Path("runs/eval/eval/attempts.jsonl").is_file()
 
 
+# Published tests --------------------------------------------------------------------------------------------
+
+
+def test_the_published_tests_are_listed_without_a_model(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    out = well(capsys, "eval", "--list")
+    from seethink.benchmarks import BENCHMARKS
+
+    assert all(name in out for name in BENCHMARKS) and "greedy, 256 tokens" in out
+    assert fakes.calls == [] and not Path("runs").exists()
+
+
+def test_a_published_test_is_run_as_it_was_published_beside_its_numbers(capsys):
+    truths("superclevr_test200_counting_problems.jsonl", *[3] * 200)(Path("copy"))
+    words = ("eval", "--model", "base", "--task", "superclevr_200", "--folder", "copy")
+    out = well(capsys, *words, "--format", "answer_only", "max_tokens=64")
+    assert "published, 2B GRPO 100 steps: 82.5%" in out.splitlines()
+    stage = json.loads(Path("runs/eval/eval/stage.json").read_text())
+    assert (stage["config"]["temperature"], stage["config"]["max_tokens"]) == (0.0, 64)
+    assert stage["inputs"]["tasks"][0]["questions"] == 200
+    assert stage["inputs"]["tasks"][0]["format"]["name"] == "answer_only"
+
+
 # Looking ----------------------------------------------------------------------------------------------------
 
 
@@ -239,6 +263,10 @@ def test_look_writes_one_page_and_prints_its_path(capsys, path):
         ((*EVAL, "extra.jsonl"), "extra.jsonl, row 1: unknown column 'anser'"),
         ((*EVAL, "nojson.jsonl"), "nojson.jsonl, line 1"),
         (("eval", *OWN, "max_token=3"), "unknown field of eval: 'max_token'; did you mean max_tokens"),
+        (("eval", "--data", "my.jsonl"), "name a --model, and either your own --data or a published --task"),
+        (("eval", *OWN, "--task", "cv_bench"), "either your own --data or a published --task"),
+        (("eval", "--model", "base", "--task", "superclvr_200"), "unknown task 'superclvr_200'; did you"),
+        (("eval", "--model", "base", "--task", "superclevr_200", "--folder", "gone"), "no folder gone; get"),
         (("ask", "gone.png", "How many?"), "no picture at gone.png"),
         (("ask", "torn.png", "How many?"), "torn.png"),
         (("ask", "page.png"), "the question last"),

@@ -18,6 +18,7 @@ ROWS = (
     ("media", "chat"),
     ("formats", "families", "verify", "settings"),
     ("attempt", "engines", "sources", "identity"),
+    ("benchmarks",),
     ("solve",),
     ("train", "evaluate", "stage"),
     ("report", "terminal"),

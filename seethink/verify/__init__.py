@@ -7,6 +7,7 @@ from seethink.verify.combine import describe, first_of, only_if, weighted
 from seethink.verify.ordering import Ordering
 from seethink.verify.points import Points
 from seethink.verify.published import PUBLISHED
+from seethink.verify.relaxed import relaxed_number
 from seethink.verify.shape import (
     Consistent,
     LengthCosine,
@@ -27,6 +28,7 @@ VERIFIERS: dict[str, Verifier] = {
     "same_math": same_math,
     "same_answer": same_answer,
     "same_choice": same_choice,
+    "relaxed_number": relaxed_number,
     "text_ratio": text_ratio,
     "any_of_texts": any_of_texts,
     "yes_no": yes_no,
@@ -73,6 +75,7 @@ __all__ = [
     "describe",
     "first_of",
     "only_if",
+    "relaxed_number",
     "same_answer",
     "same_choice",
     "same_math",

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from seethink.boxes import FARTHEST, Box, read_boxes
 from seethink.types import Example, Response, Score
 from seethink.verify.boxes import THRESHOLDS, ious
 from seethink.verify.text import shown
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MAX_DETECTIONS = 100
 
@@ -70,7 +71,7 @@ class PixelIoU:
         if not found:
             return Score(0.0, f"read {shown(response.answer)}, which holds no list of four integers")
         said = [int(x) if len(x) < 10 else 10**9 for x in found.groups()]
-        box = response.boxes[0] if response.boxes else Box(*said)
+        box = response.boxes[0] if response.boxes else Box(said[0], said[1], said[2], said[3])
         value = _pixel_iou(box, gold[0])
         return Score(value, f"IoU {value:.3f} of {box.corners} with {gold[0].corners}")
 
@@ -125,6 +126,8 @@ class CocoPrecision:
 
 def _hits(values: np.ndarray, threshold: float) -> list[bool]:
     """For each told box in turn, whether it takes a gold box that is still free (the best one)."""
+    import numpy as np
+
     free, hits = np.ones(len(values), dtype=bool), []
     for column in values.T:
         able = np.where(free, column, -1.0)
@@ -136,6 +139,8 @@ def _hits(values: np.ndarray, threshold: float) -> list[bool]:
 
 def _interpolated(hits: list[bool], n_gold: int) -> float:
     """Mean over recalls 0, 0.01 ... 1 of the best precision at that recall or a higher one."""
+    import numpy as np
+
     if not hits:
         return 0.0
     right = np.cumsum(hits)
@@ -152,6 +157,8 @@ def vlm_r1_weighted(example: Example, response: Response) -> Score:
     of a wrong label takes the pair and counts as complete; a thousand boxes around the right one earn 0.85.
     Range: [0, 1]; None if the gold is no boxes. Source: VLM-R1's weighted_sum_reward.
     """
+    import numpy as np
+
     gold = read_boxes(str(example.answer))
     if gold is None:
         return Score(None, f"the gold {shown(example.answer)} is no boxes")

@@ -1,0 +1,250 @@
+"""General questions about pictures: spatial relations, science, charts, screens, and mixed exams."""
+
+from __future__ import annotations
+
+import re
+
+from seethink.sources.published.columns import (
+    bare_letter,
+    columns,
+    decoded,
+    index,
+    lettered,
+    meta,
+    options_in,
+    text,
+    texts,
+    turns,
+    unmarked,
+)
+from seethink.sources.published.dataset import Files, Published, Table
+from seethink.sources.rows import Row
+from seethink.types import Example
+
+CHOICE = ("same_choice",)
+CHOICE_OR_SHORT = ("same_choice", "same_number", "same_text")
+_MMMU_MARK = re.compile(r"<image (\d)>")
+
+
+def _sat(row: Row, files: Files) -> Example:
+    """One picture or two; the options are part of the sentence, as SAT and VisualThinker ask."""
+    (images,) = columns(row, "image_bytes")
+    options = texts(row, "answers")
+    question = f"{text(row, 'question')} Choose between the following options: {' or '.join(options)}"
+    pictures = tuple(files.picture(row, image) for image in images or ())
+    answer = text(row, "correct_answer")
+    return Example("", question, pictures, answer, options, meta=meta(row, "question_type"))
+
+
+def _sat_messages(row: Row, files: Files) -> Example:
+    """VisualThinker's rows: `messages images`, paths below its own `../data/SAT/`."""
+    (images,) = columns(row, "images")
+    question, answer = turns(row)
+    pictures = tuple(files.picture(row, "/".join(str(path).split("/")[-2:])) for path in images or ())
+    return Example("", unmarked(question), pictures, answer)
+
+
+def _cv_bench(row: Row, files: Files) -> Example:
+    """`prompt` is the question with its options in it, the answer a letter in brackets."""
+    (image,) = columns(row, "image")
+    return Example(
+        "",
+        text(row, "prompt"),
+        (files.picture(row, image),),
+        bare_letter(text(row, "answer")),
+        texts(row, "choices"),
+        meta=meta(row, "task", "type", "source"),
+    )
+
+
+def _ai2d(row: Row, files: Files) -> Example:
+    (image,) = columns(row, "image")
+    options = texts(row, "options")
+    question = lettered(text(row, "question"), options)
+    return Example("", question, (files.picture(row, image),), index(row, "answer", options), options)
+
+
+def _scienceqa(row: Row, files: Files) -> Example:
+    """Half of the questions have no picture; hint and lecture are the book's, the solution its steps."""
+    (image,) = columns(row, "image")
+    options = texts(row, "choices")
+    hint, steps = row.values.get("hint"), row.values.get("solution")
+    question = lettered(text(row, "question"), options)
+    return Example(
+        "",
+        f"Context: {hint}\n{question}" if hint else question,
+        () if image is None else (files.picture(row, image),),
+        index(row, "answer", options),
+        options,
+        (steps.strip(),) if steps else (),
+        meta=meta(row, "subject", "topic", "category", "grade", "lecture"),
+    )
+
+
+def _mmstar(row: Row, files: Files) -> Example:
+    (image,) = columns(row, "image")
+    question = text(row, "question")
+    options = options_in(question.rpartition("Options:")[2] or question)
+    kept = meta(row, "category", "l2_category")
+    return Example("", question, (files.picture(row, image),), text(row, "answer"), options, meta=kept)
+
+
+def _mmmu(row: Row, files: Files) -> Example:
+    """Its marks `<image 1>` stay where they stand, in question and options; the test split keeps its golds
+    to itself. An open question may have several golds: the first is ours, all are in meta."""
+    options = texts(row, "options")
+    question = lettered(text(row, "question"), options)
+    names = [f"image_{number}" for number in _MMMU_MARK.findall(question)]
+    names = names or [name for name, held in row.values.items() if re.fullmatch(r"image_\d", name) and held]
+    told = text(row, "answer")
+    golds = texts(row, "answer") if told.startswith("[") else (told,)
+    return Example(
+        "",
+        _MMMU_MARK.sub("<image>", question),
+        tuple(files.picture(row, image) for image in columns(row, *names)),
+        None if told == "?" else golds[0],
+        options,
+        meta=meta(row, "id", "subfield", "topic_difficulty", "question_type") | {"golds": golds},
+    )
+
+
+def _chartqa(row: Row, files: Files) -> Example:
+    (image,) = columns(row, "image")
+    kept = meta(row, "type")
+    return Example("", text(row, "question"), (files.picture(row, image),), text(row, "answer"), meta=kept)
+
+
+def _vrc(row: Row, files: Files) -> Example:
+    """`steps` are a list, or a text of them; they are what the step measure compares with."""
+    image, told = columns(row, "image", "steps")
+    steps = tuple(str(step).strip() for step in told) if isinstance(told, list) else (text(row, "steps"),)
+    question = text(row, "question")
+    picture, answer = files.picture(row, image), bare_letter(text(row, "final_answer"))
+    return Example("", question, (picture,), answer, options_in(question), steps, meta(row, "idx"))
+
+
+def _onevision_bench(row: Row, files: Files) -> Example:
+    """Hint and options stand in the question already; the picture is base64."""
+    picture = files.picture(row, decoded(row, "image"))
+    question = text(row, "question")
+    kept = meta(row, "level", "category")
+    return Example(
+        "", question, (picture,), bare_letter(text(row, "answer")), options_in(question), meta=kept
+    )
+
+
+def _gui(row: Row, files: Files) -> Example:
+    """Two screens, before and after an action; the question lists the defects. Pictures stand first, as
+    VLM-R1 puts them."""
+    (images,) = columns(row, "image")
+    question, answer = turns(row)
+    if not isinstance(images, list) or len(images) != 2:
+        row.refuse(f"image must be two paths, before and after, not {images!r:.60}")
+    return Example("", unmarked(question), tuple(files.picture(row, image) for image in images), answer)
+
+
+GENERAL = (
+    Published(
+        "sat",
+        "SAT",
+        "array/SAT",
+        "MIT",
+        {"train": "175k", "val": "unknown", "test": "unknown", "static": "unknown"},
+        ("same_text",),
+        Table(("SAT_{split}.parquet",)),
+        _sat,
+    ),
+    Published(
+        "sat_15000",
+        "SAT, VisualThinker's part",
+        "https://github.com/turningpoint-ai/VisualThinker-R1-Zero",
+        "MIT (SAT)",
+        {"train": "fewer than 15,000"},
+        ("same_text",),
+        Table(("SAT_train_15000.json",)),
+        _sat_messages,
+        "SAT_train_15000.json, SAT_images_train/",
+    ),
+    Published(
+        "cv_bench",
+        "CV-Bench",
+        "nyu-visionx/CV-Bench",
+        "Apache-2.0",
+        {"test": 2_638},
+        CHOICE,
+        Table(),
+        _cv_bench,
+    ),
+    Published("ai2d", "AI2D", "lmms-lab/ai2d", "unknown", {"test": 3_088}, CHOICE, Table(), _ai2d),
+    Published(
+        "scienceqa",
+        "ScienceQA",
+        "derek-thomas/ScienceQA",
+        "CC BY-NC-SA 4.0",
+        {"test": 4_241, "validation": 4_241, "train": 12_726},
+        CHOICE,
+        Table(),
+        _scienceqa,
+    ),
+    Published(
+        "mmstar",
+        "MMStar",
+        "Lin-Chen/MMStar",
+        "unknown",
+        {"val": 1_500},
+        CHOICE,
+        Table(("mmstar.parquet", "{split}-*.parquet")),
+        _mmstar,
+    ),
+    Published(
+        "mmmu",
+        "MMMU",
+        "lmms-lab/MMMU",
+        "Apache-2.0",
+        {"validation": 900, "dev": 150, "test": 10_500},
+        CHOICE_OR_SHORT,
+        Table(),
+        _mmmu,
+    ),
+    Published(
+        "chartqa",
+        "ChartQA",
+        "lmms-lab/ChartQA",
+        "GPL-3.0",
+        {"test": 2_500},
+        ("relaxed_number", "same_text"),
+        Table(),
+        _chartqa,
+    ),
+    Published(
+        "vrc_bench",
+        "VRC-Bench",
+        "omkarthawakar/VRC-Bench",
+        "unknown",
+        {"test": "about 1,000"},
+        CHOICE_OR_SHORT,
+        Table(),
+        _vrc,
+    ),
+    Published(
+        "r1_onevision_bench",
+        "R1-Onevision-Bench",
+        "Fancy-MLLM/R1-Onevision-Bench",
+        "Apache-2.0",
+        {"train": 942},
+        ("same_choice", "same_number", "same_math", "same_text"),
+        Table(("r1-onevision*.tsv", "{split}-*.parquet", "{split}.parquet")),
+        _onevision_bench,
+    ),
+    Published(
+        "gui_defects",
+        "GUI defects, before and after",
+        "https://huggingface.co/datasets/omlab/VLM-R1",
+        "unknown",
+        {"train": 1_797},
+        ("same_text",),
+        Table(("gui_multi-image.jsonl",)),
+        _gui,
+        "gui_multi-image.jsonl, and the screens of gui_multi-image.zip",
+    ),
+)

@@ -1,0 +1,171 @@
+"""Mathematics in pictures: geometry problems to learn from, and the test sets."""
+
+from __future__ import annotations
+
+import re
+
+from seethink.sources.published.columns import (
+    bare_letter,
+    columns,
+    lettered,
+    meta,
+    options_in,
+    problem_and_solution,
+    question_and_truth,
+    text,
+    texts,
+    turns,
+    unmarked,
+)
+from seethink.sources.published.dataset import Files, Published, Table
+from seethink.sources.rows import Row
+from seethink.types import Example
+
+CHOICE_OR_MATH = ("same_choice", "same_number", "same_math", "same_text")
+NUMBER_OR_MATH = ("same_number", "same_math", "same_text")
+
+
+def _geo170k_qa(row: Row, files: Files) -> Example:
+    """Steps, then the letter behind the last `Answer:`."""
+    (image,) = columns(row, "image")
+    question, told = turns(row)
+    thought, mark, letter = told.rpartition("Answer:")
+    if not mark:
+        row.refuse("the answer must end in 'Answer:' and a letter; copy the row as it was published")
+    picture, options = files.picture(row, f"images/{image}"), options_in(question)
+    return Example("", unmarked(question), (picture,), bare_letter(letter), options, (thought.strip(),))
+
+
+def _geo170k_caption(row: Row, files: Files) -> Example:
+    (image,) = columns(row, "image")
+    question, told = turns(row)
+    return Example("", unmarked(question), (files.picture(row, f"images/{image}"),), told)
+
+
+def _mathvista(row: Row, files: Files) -> Example:
+    """The gold of a choice question is the option's text; the larger split keeps its golds to itself."""
+    (image,) = columns(row, "decoded_image")
+    options = texts(row, "choices")
+    question = text(row, "question")
+    if unit := row.values.get("unit"):
+        question = f"{question} (Unit: {unit})"
+    return Example(
+        "",
+        lettered(question, options),
+        (files.picture(row, image),),
+        row.values.get("answer") or None,
+        options,
+        meta=meta(row, "pid", "question_type", "answer_type", "precision"),
+    )
+
+
+def _mathvision(row: Row, files: Files) -> Example:
+    """Its marks `<image1>` all mean parts of one picture, which stands before the question here."""
+    (image,) = columns(row, "decoded_image")
+    options = texts(row, "options")
+    question = re.sub(r"\s*<image\d+>\s*", " ", text(row, "question")).strip()
+    return Example(
+        "",
+        lettered(question, options),
+        (files.picture(row, image),),
+        text(row, "answer"),
+        options,
+        meta=meta(row, "level", "subject"),
+    )
+
+
+def _mathverse(row: Row, files: Files) -> Example:
+    """One problem in several versions, which move what is said from the text into the picture."""
+    image, version = columns(row, "image", "problem_version")
+    question = text(row, "question")
+    kept = {"version": version} | meta(row, "problem_index", "question_type")
+    picture, options = files.picture(row, image), options_in(question)
+    return Example("", question, (picture,), bare_letter(text(row, "answer")), options, meta=kept)
+
+
+GEO170K = ("data/{split}-*.parquet (or {split}.json), images/ of images.zip",)
+MATHEMATICS = (
+    Published(
+        "geoqa_8k",
+        "GEOQA, R1-V's training part",
+        "leonardPKU/GEOQA_R1V_Train_8K",
+        "unknown",
+        {"train": "8.03k"},
+        NUMBER_OR_MATH,
+        Table(),
+        problem_and_solution,
+    ),
+    Published(
+        "geoqa_test",
+        "GEOQA, R1-V's test part",
+        "https://github.com/StarsfieldAI/R1-V",
+        "unknown",
+        {"test": 754},
+        NUMBER_OR_MATH,
+        Table(("geoqa_test_prompts.jsonl",)),
+        question_and_truth,
+        "geoqa_test_prompts.jsonl, and the pictures at the paths that it names",
+    ),
+    Published(
+        "open_r1_8k",
+        "multimodal-open-r1-8k-verified",
+        "lmms-lab/multimodal-open-r1-8k-verified",
+        "unknown",
+        {"train": "7.69k"},
+        NUMBER_OR_MATH,
+        Table(),
+        problem_and_solution,
+    ),
+    Published(
+        "geo170k_qa",
+        "Geo170K, questions with steps",
+        "https://huggingface.co/datasets/Luckyjhg/Geo170K",
+        "unknown",
+        {"qa_tuning": 117_205},
+        ("same_choice", "same_text"),
+        Table(("{split}-*.parquet", "{split}.json")),
+        _geo170k_qa,
+        *GEO170K,
+    ),
+    Published(
+        "geo170k_captions",
+        "Geo170K, captions",
+        "https://huggingface.co/datasets/Luckyjhg/Geo170K",
+        "unknown",
+        {"alignment": 60_252},
+        ("same_text",),
+        Table(("{split}-*.parquet", "{split}.json")),
+        _geo170k_caption,
+        *GEO170K,
+    ),
+    Published(
+        "mathvista",
+        "MathVista",
+        "AI4Math/MathVista",
+        "CC BY-SA 4.0",
+        {"testmini": 1_000, "test": 5_141},
+        ("same_choice", "same_number", "same_text"),
+        Table(),
+        _mathvista,
+    ),
+    Published(
+        "mathvision",
+        "MATH-Vision",
+        "MathLLMs/MathVision",
+        "MIT",
+        {"testmini": 304, "test": 3_040},
+        CHOICE_OR_MATH,
+        Table(),
+        _mathvision,
+    ),
+    Published(
+        "mathverse",
+        "MathVerse",
+        "AI4Math/MathVerse",
+        "MIT",
+        {"testmini": 3_940},
+        CHOICE_OR_MATH,
+        Table(config="testmini"),
+        _mathverse,
+    ),
+)

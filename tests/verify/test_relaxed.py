@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+
+from seethink.types import Example, Response
+from seethink.verify import by_name, relaxed_number
+
+
+def value(gold, answer):
+    return relaxed_number(Example("q", "How high?", answer=gold), Response(str(answer), answer=answer)).value
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "paid"),
+    [
+        ("100", "105", 1.0),
+        ("100", "95", 1.0),
+        ("100", "105.01", 0.0),
+        ("-100", "-96", 1.0),
+        ("-100", "96", 0.0),
+        ("0.5", "50%", 1.0),
+        ("0", "0", 1.0),
+        ("0", "0.001", 0.0),
+        ("2,500", "2450", 1.0),
+        ("14", "14 or 15", 0.0),
+        ("14", "fourteen", 0.0),
+        ("14", None, 0.0),
+        ("Yes", "Yes", None),
+        (None, "14", None),
+    ],
+)
+def test_a_number_within_five_percent_of_the_gold_is_paid(gold, answer, paid):
+    assert value(gold, answer) == paid
+
+
+def test_it_has_a_name():
+    assert by_name("relaxed_number") is relaxed_number
