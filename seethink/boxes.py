@@ -19,7 +19,7 @@ _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 _NOTHING = {"none", "null", "[]", "{}"}
 _CORNERS = ("bbox_2d", "bbox", "box", "box_2d")
 _LABELS = ("label", "category", "name")
-_NUMBER = r"-?\d{1,15}(?:\.\d{1,15})?"
+_NUMBER = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
 _WRITTEN = re.compile(
     rf'(?P<key>"(?:{"|".join(_CORNERS)})"\s*:\s*)\[\s*(?P<corners>{_NUMBER}(?:\s*,\s*{_NUMBER}){{3}})\s*\]'
 )
@@ -86,7 +86,9 @@ def scale_written(text: str, x: float, y: float, places: int = 0) -> str:
     """
 
     def scaled(found: re.Match[str]) -> str:
-        corners = map(float, found["corners"].split(","))
+        corners = [*map(float, found["corners"].split(","))]
+        if not all(abs(corner) <= FARTHEST for corner in corners):
+            return found[0]
         moved = (round(at * by, places) for at, by in zip(corners, (x, y, x, y), strict=True))
         return found["key"] + json.dumps([*map(_plain, moved)])
 

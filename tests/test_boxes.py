@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seethink.boxes import MAX_BOXES, Box, read_boxes, write_boxes
+from seethink.boxes import MAX_BOXES, Box, read_boxes, scale_written, write_boxes
 
 ONE = (Box(1, 2, 30, 40),)
 NUMBERS = st.floats(-1e6, 1e6, allow_nan=False)
@@ -47,3 +47,31 @@ def test_boxes_are_read_as_a_whole_or_not_at_all(text: str, boxes: tuple[Box, ..
 @given(st.lists(st.builds(Box, NUMBERS, NUMBERS, NUMBERS, NUMBERS, LABELS), max_size=5))
 def test_what_is_written_is_read_again(boxes: list[Box]) -> None:
     assert read_boxes(write_boxes(boxes)) == tuple(boxes)
+
+
+@pytest.mark.parametrize(
+    ("text", "scaled"),
+    [
+        (
+            '{"bbox_2d": [1, 2, 30, 40], "label": "a [1, 2, 3, 4]"}',
+            '{"bbox_2d": [2, 6, 60, 120], "label": "a [1, 2, 3, 4]"}',
+        ),
+        (
+            'so {"bbox" :[1.5,2,1e1,-4]} and ["box": [0, 0, 1, 1',
+            'so {"bbox" :[3, 6, 20, -12]} and ["box": [0, 0, 1, 1',
+        ),
+        ("[1, 2, 30, 40]", "[1, 2, 30, 40]"),
+        ('{"bbox_2d": [1, 2, 3]}', '{"bbox_2d": [1, 2, 3]}'),
+        ('{"bbox_2d": [1, 2, 3, 1e999]}', '{"bbox_2d": [1, 2, 3, 1e999]}'),
+    ],
+)
+def test_boxes_that_are_named_in_a_text_are_scaled_where_they_stand(text: str, scaled: str) -> None:
+    assert scale_written(text, 2, 3) == scaled
+
+
+@given(st.lists(st.builds(Box, NUMBERS, NUMBERS, NUMBERS, NUMBERS, LABELS), max_size=5))
+def test_every_box_that_is_written_can_be_scaled(boxes: list[Box]) -> None:
+    told = read_boxes(scale_written(write_boxes(boxes), 2, 0.5, places=3))
+    assert told is not None and len(told) == len(boxes)
+    for box, scaled in zip(boxes, told, strict=True):
+        assert scaled.corners == pytest.approx(box.scaled(2, 0.5).corners, abs=0.00051)

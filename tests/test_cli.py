@@ -166,6 +166,13 @@ def test_eval_prints_a_table_and_where_the_attempts_are(capsys):
     assert Path("runs/eval/eval/attempts.jsonl").is_file()
 
 
+def test_another_mode_is_another_evaluation(capsys):
+    well(capsys, "eval", *OWN, "--mode", "system")
+    asked = json.loads(Path("runs/eval/eval/stage.json").read_text())["inputs"]["tasks"][0]["format"]
+    assert (asked["name"], asked["mode"]) == ("think_answer", "system")
+    assert "its settings changed" in well(capsys, "eval", *OWN, "--mode", "direct")
+
+
 # Published tests --------------------------------------------------------------------------------------------
 
 
@@ -251,6 +258,7 @@ def test_look_writes_one_page_and_prints_its_path(capsys, path):
         (("run", "toy", "--only", "grppo"), "unknown stage 'grppo'; did you mean grpo"),
         ((*TRAIN, "--verifier", "same_numbr"), "unknown verifier 'same_numbr'"),
         ((*TRAIN, "--format", "think"), "unknown format 'think'"),
+        ((*TRAIN, "--mode", "sufix"), "unknown mode 'sufix'; the modes are suffix, before"),
         ((*TRAIN, "lr=1"), "unknown field of grpo: 'lr'"),
         ((*TRAIN, "--config", "bad.yaml"), "unknown field of bad.yaml: 'stepz'; did you mean steps"),
         ((*TRAIN, "--config", "broken.yaml"), "broken.yaml is not YAML"),

@@ -1,0 +1,239 @@
+"""Boxes in a model's words and boxes in a picture's own pixels are the same places, in every family."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image as Pillow
+from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
+
+from seethink.attempt import attempt, judge, lesson, record
+from seethink.boxes import Box, read_boxes, scale_written, write_boxes
+from seethink.engines.local import LocalEngine
+from seethink.families import FAMILIES, Encoder, Family, Prompt, as_named, to_pixels
+from seethink.formats import BOX_JSON, THINK_ANSWER
+from seethink.media import Image
+from seethink.train.configs import DPO
+from seethink.train.dpo import Preferring
+from seethink.train.sft import share
+from seethink.train.shared_prefix import Scorer
+from seethink.types import GREEDY, Completion, Example, Frame, Pair, Response, Score, Task
+from tests import vlms
+
+KINDS = {
+    "qwen2_vl": "thousandths",
+    "qwen2_5_vl": "resized",
+    "qwen3_vl": "thousandths",
+    "qwen3_vl_moe": "thousandths",
+    "glm4v": "thousandths",
+    "internvl": "thousandths",
+    "llava": "unit",
+    "llava_next": "unit",
+    "llava_onevision": "unit",
+}
+UNIT = {"thousandths": 1, "resized": 1, "unit": 0.001}
+SIDES = st.integers(1, 8000)
+FRAMES = st.builds(
+    lambda kind, size, seen: Frame(
+        kind, size, {"thousandths": (1000, 1000), "unit": (1, 1)}.get(kind, tuple(28 * side for side in seen))
+    ),
+    st.sampled_from(list(UNIT)),
+    st.tuples(SIDES, SIDES),
+    st.tuples(st.integers(1, 200), st.integers(1, 200)),
+)
+encoder = cache(lambda name: vlms.build(name)[1])
+
+
+def picture(width: int, height: int, box: tuple[int, int, int, int] | None = None) -> Image:
+    """Black, with a white box."""
+
+    def draw() -> Pillow.Image:
+        drawn = Pillow.new("RGB", (width, height))
+        if box:
+            drawn.paste((255, 255, 255), box)
+        return drawn
+
+    return Image.drawn(f"{width} x {height} {box}", draw)
+
+
+def asked(image: Image, name: str = "qwen2_5_vl") -> Prompt:
+    example = Example("cat", "Where is the cat?", (image,))
+    return encoder(name).prompts([BOX_JSON.prompt(example)])[0]
+
+
+@given(FRAMES, st.lists(st.floats(0, 1), min_size=4, max_size=4))
+def test_to_and_fro_a_corner_moves_by_half_a_unit_at_most(frame: Frame, at: list[float]) -> None:
+    width, height = frame.size
+    box = Box(at[0] * width, at[1] * height, at[2] * width, at[3] * height, "cat")
+    named = read_boxes(as_named(write_boxes([box]), frame))
+    assert named
+    (back,) = to_pixels(named, frame)
+    half = [UNIT[frame.kind] / 2 * side / units for side, units in zip(frame.size, frame.units, strict=True)]
+    for before, after, most in zip(box.corners, back.corners, half * 2, strict=True):
+        assert abs(before - after) <= most + 1e-6
+    assert back.label == "cat"
+
+
+@pytest.mark.parametrize("name", vlms.BUILDERS)
+def test_every_family_counts_as_its_makers_say(name: str) -> None:
+    frame = asked(picture(61, 43), name).frame
+    kind = KINDS.get(name, "original")
+    assert frame and (frame.kind, frame.size) == (kind, (61, 43))
+    units = {"thousandths": (1000, 1000), "unit": (1, 1), "original": (61, 43)}
+    assert frame.units == units.get(kind, (56, 56))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(20, 1500), st.floats(0.05, 20))
+def test_the_resized_size_is_what_the_processor_makes_of_the_picture(width: int, aspect: float) -> None:
+    height = max(8, min(1500, round(width / aspect)))
+    images = encoder("qwen2_5_vl").processor.image_processor
+    limits = images.size["shortest_edge"], images.size["longest_edge"]
+    frame = asked(picture(width, height)).frame
+    assert frame and frame.units[::-1] == smart_resize(height, width, 28, *limits)
+
+
+@pytest.mark.parametrize("size", [(200, 100), (97, 301), (640, 480), (30, 30)])
+def test_a_box_lies_where_the_model_is_shown_it(size: tuple[int, int]) -> None:
+    """The tensors that the model is given are put together again: the white box is where we say it is."""
+    width, height = size
+    box = (width // 5, height // 4, 3 * width // 4, 4 * height // 5)
+    prompt = asked(picture(*size, box))
+    shown = _seen(prompt)
+    assert prompt.frame and shown.shape[::-1] == prompt.frame.units
+    rows, columns = np.nonzero(shown > (shown.min() + shown.max()) / 2)
+    found = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+    named = read_boxes(as_named(write_boxes([Box(*box)]), prompt.frame))
+    assert named and np.abs(np.subtract(found, named[0].corners)).max() <= 1
+
+
+def _seen(prompt: Prompt) -> np.ndarray:
+    """(H, W) brightness of a picture, out of its patches: rows of (colour, time, height, width)."""
+    _, rows, columns = prompt.media["image_grid_thw"][0].tolist()
+    patches = prompt.media["pixel_values"].reshape(rows // 2, columns // 2, 2, 2, 3, 2, 14, 14)[
+        ..., 0, 0, :, :
+    ]
+    return patches.permute(0, 2, 4, 1, 3, 5).reshape(rows * 14, columns * 14).numpy()
+
+
+def test_several_pictures_share_the_frame_of_the_first_and_text_has_none() -> None:
+    example = Example("two", "Where?", (picture(200, 100), picture(50, 50)))
+    two, none = encoder("qwen2_5_vl").prompts([BOX_JSON.prompt(e) for e in (example, Example("no", "?"))])
+    assert two.frame == asked(picture(200, 100)).frame
+    assert none.frame is None
+
+
+# Judging ----------------------------------------------------------------------------------------------------
+
+
+def whole(example: Example, response: Response) -> Score:
+    """1 where the boxes are those of the gold text, in its own pixels."""
+    return Score(float(response.boxes == read_boxes(example.answer or "")), str(response.boxes))
+
+
+CAT = Example("cat", "Where is the cat?", (picture(200, 100),), '[{"bbox_2d": [20, 10, 100, 60]}]')
+TASK = Task("cats", [CAT], BOX_JSON, whole)
+HALF = Frame("resized", (200, 100), (100, 50))
+NAMED = '<think>There.</think><answer>[{"bbox_2d": [10, 5, 50, 30]}]</answer>'
+
+
+def test_boxes_are_judged_in_pixels_of_the_original_picture(tmp_path: Path) -> None:
+    rollout = judge(TASK, CAT, Completion(NAMED, frame=HALF))
+    assert rollout.response.boxes == (Box(20, 10, 100, 60),)
+    assert rollout.score.value == 1.0
+    row = record(TASK, rollout, tmp_path / "media")
+    assert (row["format"], row["mode"], row["boxes"]) == ("box_json", "suffix", [(20, 10, 100, 60)])
+    assert row["lenient"]["value"] == 1.0
+    assert json.loads(json.dumps(row))["boxes"] == [[20, 10, 100, 60]]
+
+
+@pytest.mark.parametrize(
+    ("said", "boxes"),
+    [("[10, 5, 50, 30]", (Box(20, 10, 100, 60),)), ("[]", ()), ("None", ()), ("left", None), ("", None)],
+)
+def test_only_what_is_boxes_becomes_boxes(said: str, boxes: tuple[Box, ...] | None) -> None:
+    text = f"<think>There.</think><answer>{said}</answer>"
+    assert judge(TASK, CAT, Completion(text, frame=HALF)).response.boxes == boxes
+
+
+def test_without_a_frame_nobody_knows_what_a_box_is_measured_in() -> None:
+    assert judge(TASK, CAT, Completion(NAMED)).response.boxes is None
+
+
+def test_an_engine_tells_the_frame_of_its_answers() -> None:
+    model, told = vlms.build("qwen2_5_vl")
+    ((rollout,),) = attempt(LocalEngine(model, told), TASK, [CAT], replace(GREEDY, max_tokens=2))
+    assert rollout.response.frame == Frame("resized", (200, 100), (196, 112))
+
+
+# Teaching ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "corners"),
+    [
+        ("qwen2_vl", "[100, 100, 500, 600]"),
+        ("qwen2_5_vl", "[20, 11, 98, 67]"),
+        ("llava", "[0.1, 0.1, 0.5, 0.6]"),
+        ("gemma3", "[20, 10, 100, 60]"),
+    ],
+)
+def test_a_lesson_names_its_boxes_as_the_model_does(name: str, corners: str) -> None:
+    taught = lesson(TASK, CAT)
+    prompts = encoder(name).prompts([taught.format.prompt(CAT)])
+    (group,) = share([taught], prompts, encoder(name))
+    ids = group.branches[0].ids
+    assert encoder(name).decode(ids[:-1]).endswith(f'<answer>[{{"bbox_2d": {corners}}}]</answer>')
+
+
+def test_both_responses_of_a_pair_name_their_boxes_as_the_model_does() -> None:
+    model, told = vlms.build("qwen2_vl")
+    better, worse = (f'<answer>[{{"bbox_2d": [{x}, 10, 100, 60]}}]</answer>' for x in (20, 40))
+    method = Preferring(
+        "unread", Scorer(model), told, [Pair(CAT, BOX_JSON, better, worse)], DPO(pairs_per_step=1)
+    )
+    (group,) = method.groups(0)
+    said = [told.decode(branch.ids[:-1]) for branch in group.branches]
+    assert said == [f'<answer>[{{"bbox_2d": [{x}, 100, 500, 600]}}]</answer>' for x in (100, 200)]
+
+
+def test_what_is_taught_is_what_is_paid() -> None:
+    rng = random.Random("frames")
+    for name in ("qwen2_vl", "qwen2_5_vl"):
+        for _ in range(10):
+            size = rng.randint(60, 900), rng.randint(60, 900)
+            gold = Box(rng.randint(0, size[0]), rng.randint(0, size[1]), *size)
+            example = Example("cat", "Where?", (picture(*size),), write_boxes([gold]))
+            (prompt,) = encoder(name).prompts([BOX_JSON.prompt(example)])
+            reply = encoder(name).reply_ids(prompt, lesson(TASK, example).text)
+            said = Completion(encoder(name).decode(reply[:-1]), frame=prompt.frame)
+            told = judge(TASK, example, said).response.boxes
+            assert told and prompt.frame
+            most = max(0.5 * s / u for s, u in zip(prompt.frame.size, prompt.frame.units, strict=True))
+            assert np.abs(np.subtract(told[0].corners, gold.corners)).max() <= most + 1e-6
+
+
+def test_four_numbers_without_a_name_are_taught_as_they_stand() -> None:
+    prompt = asked(picture(200, 100), "qwen2_vl")
+    text = THINK_ANSWER.write("In order.", "[4, 3, 2, 1]")
+    assert encoder("qwen2_vl").decode(encoder("qwen2_vl").reply_ids(prompt, text)[:-1]) == text
+    assert scale_written(text, 5, 5) == text
+
+
+def test_a_begun_answer_is_not_taught_again() -> None:
+    prompt = replace(asked(picture(200, 100)), begun="<think>")
+    told: Encoder = encoder("qwen2_5_vl")
+    assert told.decode(told.reply_ids(prompt, NAMED)[:-1]).startswith("There.")
+
+
+def test_every_family_says_what_it_counts_in() -> None:
+    assert {family.boxes for family in FAMILIES} == {"original", "resized", "thousandths", "unit"}
+    assert Family("new", ("new",)).boxes == "original"
