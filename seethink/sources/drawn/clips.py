@@ -156,7 +156,8 @@ def order(rng: random.Random, scene: Scene) -> Asked | None:
         return None
     times = (f"{thing['shown'].index(1) / scene['frames_per_s']:.2f} s: {name(thing)}." for thing in things)
     answer = ", ".join(map(name, things))
-    return Asked("Name the objects in the order in which they appear.", answer, tuple(times))
+    steps = (*times, f"So: {answer}.")
+    return Asked("Name the objects in the order in which they appear.", answer, steps)
 
 
 def count(rng: random.Random, scene: Scene) -> Asked:
@@ -188,6 +189,6 @@ CLIPS = Drawn(
     kinds={ask.__name__: ask for ask in (direction, order, count, speed)},
     caption=caption,
     verifier="same_answer",
-    blind=0.4,
+    blind=0.35,
     clip=True,
 )

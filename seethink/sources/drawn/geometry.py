@@ -17,8 +17,8 @@ from seethink.sources.fonts import font
 
 Point = tuple[float, float]
 TRIPLES = ((3, 4, 5), (5, 12, 13), (8, 15, 17), (7, 24, 25), (20, 21, 29))
-MARGIN_PX = 30
-"""Around a figure, for what is written beside it."""
+LARGE_PX = 240
+"""From this side on, a page has larger letters."""
 
 
 def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[str, Any]:
@@ -136,11 +136,12 @@ def _placed(
         (x * math.cos(turn) - y * math.sin(turn), x * math.sin(turn) + y * math.cos(turn)) for x, y in points
     ]
     xs, ys = zip(*turned, strict=True)
-    room = [side - 2 * MARGIN_PX for side in size]
+    margin = 30 if min(size) < LARGE_PX else 40  # for what is written beside it
+    room = [side - 2 * margin for side in size]
     wide, high = max(xs) - min(xs), max(ys) - min(ys)
     scale = min(room[0] / max(wide, 1e-9), room[1] / max(high, 1e-9)) * rng.uniform(0.85, 1)
-    left = MARGIN_PX + rng.uniform(0, room[0] - scale * wide)
-    top = MARGIN_PX + rng.uniform(0, room[1] - scale * high)
+    left = margin + rng.uniform(0, room[0] - scale * wide)
+    top = margin + rng.uniform(0, room[1] - scale * high)
     return [
         [round(left + scale * (x - min(xs)), 1), round(top + scale * (y - min(ys)), 1)] for x, y in turned
     ]
@@ -167,7 +168,7 @@ def draw(scene: Scene) -> list[PIL.Image.Image]:
 
 
 def _letters(scene: Scene) -> Any:
-    return font(scene["style"]["font"], 13 if min(scene["size"]) < 240 else 16)
+    return font(scene["style"]["font"], 13 if min(scene["size"]) < LARGE_PX else 16)
 
 
 def _written(scene: Scene, points: Sequence[Point]) -> list[tuple[str, Point]]:
@@ -204,7 +205,8 @@ def _unit(p: Sequence[float], q: Sequence[float]) -> Point:
 def _arc(pen: PIL.ImageDraw.ImageDraw, points: Sequence[Point], ink: Any) -> None:
     (x, y), ends = points[1], [points[0], points[2]]
     last, first = (math.degrees(math.atan2(q - y, p - x)) for p, q in ends)
-    pen.arc((x - 18, y - 18, x + 18, y + 18), first, first + (last - first) % 360, ink, 2)
+    r = 28 if (last - first) % 360 < 50 else 18
+    pen.arc((x - r, y - r, x + r, y + r), first, first + (last - first) % 360, ink, 2)
 
 
 def _square_mark(pen: PIL.ImageDraw.ImageDraw, points: Sequence[Point], i: int, ink: Any) -> None:

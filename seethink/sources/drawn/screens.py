@@ -271,6 +271,6 @@ SCREENS = Drawn(
     kinds=dict.fromkeys(DEFECTS, ask),
     caption=caption,
     verifier="same_text",
-    blind=0.25,
+    blind=0.2,
     pictures=2,
 )

@@ -18,7 +18,7 @@ from seethink.sources.fonts import font
 from seethink.types import Example
 
 COLUMNS, CARD_PX, GAP_PX = 4, 300, 12
-LETTERS, LINE_PX, LINE_LETTERS = ("DejaVuSans.ttf", 12), 16, 46
+LETTERS, LINE_PX, LINE_LETTERS = ("DejaVuSans.ttf", 12), 16, 42
 GOLD = (255, 0, 170)
 """Gold boxes on a sheet; no world uses this colour."""
 
@@ -74,14 +74,15 @@ def sheet(world: World) -> PIL.Image.Image:
     y = GAP_PX
     for row, height in zip(rows, heights, strict=True):
         for i, card in enumerate(row):
-            whole.paste((255, 255, 255), (x := GAP_PX + i * (CARD_PX + GAP_PX), y, x + CARD_PX, y + height))
+            x = GAP_PX + i * (CARD_PX + GAP_PX)
+            whole.paste((255, 255, 255), (x, y, x + CARD_PX, y + height))
             whole.paste(card, (x, y))
         y += height + GAP_PX
     return whole
 
 
 def _cards(world: World, shifted: bool) -> list[PIL.Image.Image]:
-    """Four examples of as many kinds (or categories) as there are; of more, the shifted ones show the last."""
+    """Four examples of as many kinds (or categories) as there are; of more, the shifted ones are the last."""
     first: dict[str, Example] = {}
     rest: list[Example] = []
     for example in by_name(world.name, 60, "gallery", shifted=shifted):

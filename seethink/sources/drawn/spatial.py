@@ -96,9 +96,10 @@ def order(rng: random.Random, scene: Scene) -> Asked | None:
     steps = tuple(
         f"The {name(upper)} covers a part of the {name(lower)}." for lower, upper in pairwise(things)
     )
+    answer = ", ".join(map(name, things))
     asked = listed(f"the {name(thing)}" for thing in sorted(things, key=lambda t: t["box"]))
     question = f"In which order do {asked} lie, from the back to the front?"
-    return Asked(question, ", ".join(map(name, things)), steps)
+    return Asked(question, answer, (*steps, f"So: {answer}."))
 
 
 def _side(thing: Thing) -> int:
@@ -120,5 +121,5 @@ SPATIAL = Drawn(
     kinds={ask.__name__: ask for ask in (relation, nearest, front, order)},
     caption=caption,
     verifier="same_text",
-    blind=0.55,
+    blind=0.3,
 )

@@ -69,5 +69,5 @@ COUNTING = Drawn(
     },
     caption=shapes.caption,
     verifier="same_number",
-    blind=0.5,
+    blind=0.45,
 )  # fmt: skip

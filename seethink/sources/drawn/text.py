@@ -161,5 +161,5 @@ TEXT = Drawn(
     kinds={ask.__name__: ask for ask in (price, bill, cheapest, departure, wait, word, problem)},
     caption=caption,
     verifier="same_answer",
-    blind=0.25,
+    blind=0.2,
 )
