@@ -125,7 +125,7 @@ class OwnData:
     """The options of every command that works on a user's data."""
 
     model: Annotated[str, typer.Option(help=MODELS)]
-    data: Annotated[Path, typer.Option(help="A file of questions: JSONL, JSON or parquet.")]
+    data: Annotated[Path, typer.Option(help="A file of questions (JSONL, JSON, parquet), or drawn:WORLD:N.")]
     images: Annotated[Path | None, typer.Option(help="The folder that paths of media begin at.")] = None
     frames: Annotated[int, typer.Option(min=1, help="Frames of each clip, unless its row says.")] = 8
     every_s: Annotated[float | None, typer.Option(help="Or one frame every so many seconds.")] = None
@@ -136,10 +136,14 @@ class OwnData:
 
     def task(self) -> Task:
         """Everything that can be wrong with it is found here, before any work: pictures are opened, too."""
-        from seethink.sources import records
+        from seethink.sources import drawn, records
 
         asked, judged = formats.by_name(self.format, self.mode), verify.by_name(self.verifier)
-        examples = records.read(self.data, self.images, self._clips)
+        address = str(self.data)
+        if address.startswith(drawn.PREFIX):
+            examples = drawn.by_address(address)
+        else:
+            examples = records.read(self.data, self.images, self._clips)
         paid = verify.weighted(correct=(judged, 1.0), format=(verify.well_formed, 0.5))
         return Task(self.data.stem, examples, asked, paid)
 
@@ -335,6 +339,19 @@ def look(
         shown = asked[:: -(-len(asked) // limit)]
         write_look([row for rows in shown for row in rows], folder, out, title=str(path))
     say(Console(), f"{len(shown):,} of {len(asked):,} questions: {out}")
+
+
+@app.command(epilog="Example: seethink gallery")
+def gallery(
+    out: Annotated[
+        Path, typer.Option(help="The page to write; its sheets stand in a folder beside it.")
+    ] = Path("docs/gallery.md"),
+) -> None:
+    """Draw one sheet of examples for each drawn world, and a page that shows them."""
+    from seethink.sources.drawn.sheets import write_gallery
+
+    write_gallery(out)
+    say(Console(), f"the drawn worlds: {out}")
 
 
 def _rows_to_look_at(path: Path, drawn: Path) -> tuple[list[dict[str, Any]], Path]:

@@ -106,6 +106,25 @@ class Frames:
     length_s: float
 
 
+@dataclass(frozen=True, eq=False)
+class DrawnVideo:
+    """A clip that we draw, of which every frame is looked at. `draw` must be a pure function that `key`
+    identifies."""
+
+    key: str
+    draw: Callable[[], Frames] = field(repr=False)
+    kind: Literal["video"] = "video"
+
+    def load(self) -> Frames:
+        return self.draw()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DrawnVideo) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
 @dataclass(frozen=True)
 class Video:
     """A clip in a file, of which `count` frames are looked at, evenly spaced; or one `every_s` seconds.

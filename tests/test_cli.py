@@ -15,7 +15,7 @@ from tests import fakes
 from tests.sources.published.seen import truths
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ["run", "show", "ask", "look", "eval", "train"]
+COMMANDS = ["run", "show", "ask", "look", "eval", "train", "gallery"]
 
 TOY = '''"""Toy: two digits are told apart.
 
@@ -196,6 +196,25 @@ def test_a_published_test_is_run_as_it_was_published_beside_its_numbers(capsys):
     assert stage["inputs"]["tasks"][0]["format"]["name"] == "answer_only"
 
 
+# Drawn worlds -----------------------------------------------------------------------------------------------
+
+
+def test_a_drawn_world_stands_in_for_a_file(capsys):
+    data = ("--data", "drawn:counting:6", "--verifier", "same_number")
+    assert "checkpoint: out/grpo/checkpoint" in well(
+        capsys, "train", "grpo", "--model", "base", *data, "--out", "out", "steps=1"
+    )
+    assert "drawn:counting:6" in well(capsys, "eval", "--model", "base", *data)
+
+
+def test_gallery_writes_a_page_and_a_sheet_for_each_world(capsys):
+    from seethink.sources.drawn import WORLDS
+
+    assert "the drawn worlds: sheets.md" in well(capsys, "gallery", "--out", "sheets.md")
+    assert {file.name for file in Path("sheets").iterdir()} == {f"{name}.png" for name in WORLDS}
+    assert all(f"(sheets/{name}.png)" in Path("sheets.md").read_text() for name in WORLDS)
+
+
 # Looking ----------------------------------------------------------------------------------------------------
 
 
@@ -280,6 +299,8 @@ def test_look_writes_one_page_and_prints_its_path(capsys, path):
         (("ask", "page.png"), "the question last"),
         (("ask", "page.png", "How many?", "--format", "think"), "unknown format 'think'"),
         (("look", "gone"), "no data at gone"),
+        ((*EVAL, "drawn:nothing:3"), "unknown drawn world 'nothing'"),
+        ((*EVAL, "drawn:charts"), "drawn:charts cannot be read; write drawn:WORLD:N"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_clear_message_and_nothing_half_written(capsys, words, message):

@@ -13,14 +13,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
-from pathlib import Path
 from typing import Any, Literal, overload
 
 import PIL.Image
 import PIL.ImageDraw
-import PIL.ImageFont
 
 from seethink.media import Image
+from seethink.sources.fonts import font as sized
 from seethink.types import Example
 
 CELL_PX = 28
@@ -54,13 +53,6 @@ def scans(split: Split) -> dict[int, list[PIL.Image.Image]]:
         grey = numpy.clip(data.images[i] * (255 / 16), 0, 255).astype("uint8")
         found[int(data.target[i])].append(PIL.Image.fromarray(grey))
     return found
-
-
-@cache
-def _font(name: str, size_px: int) -> PIL.ImageFont.FreeTypeFont:
-    import matplotlib
-
-    return PIL.ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name, size_px)
 
 
 @dataclass(frozen=True)
@@ -119,7 +111,7 @@ def _print(digit: int, rng: random.Random, font: str) -> PIL.Image.Image:
     stamp = PIL.Image.new("L", (CELL_PX, CELL_PX), 0)
     x, y = CELL_PX / 2 + rng.uniform(-3, 3), CELL_PX / 2 + rng.uniform(-3, 3)
     PIL.ImageDraw.Draw(stamp).text(
-        (x, y), str(digit), fill=255, font=_font(font, rng.randint(19, 25)), anchor="mm"
+        (x, y), str(digit), fill=255, font=sized(font, rng.randint(19, 25)), anchor="mm"
     )
     return stamp
 

@@ -30,7 +30,7 @@ SHAPES = ("circle", "square", "triangle", "star")
 Placed = tuple[int, int, str, str]
 """(row, column, colour, shape)"""
 
-_STAR = [
+STAR = [
     (0.5, 0.0),
     (0.62, 0.36),
     (1.0, 0.38),
@@ -58,7 +58,7 @@ def draw(objects: Sequence[Placed], cells: tuple[int, int], rng: random.Random) 
         elif shape == "square":
             pen.rectangle(box, fill=fill)
         else:
-            outline = [(0.0, 1.0), (1.0, 1.0), (0.5, 0.0)] if shape == "triangle" else _STAR
+            outline = [(0.0, 1.0), (1.0, 1.0), (0.5, 0.0)] if shape == "triangle" else STAR
             pen.polygon([(x + u * side, y + v * side) for u, v in outline], fill=fill)
     return picture
 

@@ -1,0 +1,194 @@
+"""Short clips of moving, flashing and appearing shapes: direction, order, count, speed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import PIL.Image
+import PIL.ImageDraw
+
+from seethink.sources.drawn import shapes
+from seethink.sources.drawn.shapes import listed, name
+from seethink.sources.drawn.world import Asked, Drawn, Scene
+
+WAYS = {
+    "right": (1, 0), "left": (-1, 0), "up": (0, -1), "down": (0, 1),
+    "up right": (1, -1), "up left": (-1, -1), "down right": (1, 1), "down left": (-1, 1),
+}  # fmt: skip
+
+
+def side_px(size: Sequence[int]) -> int:
+    """How large every shape is, given the size of the frames."""
+    return round(0.17 * min(size))
+
+
+def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[str, Any]:
+    """things: each with its colour and shape, its corner in each frame, and the frames that show it."""
+    scene = shapes.canvas(rng, shifted, (112, 140))
+    n_frames = 12 if shifted else 8
+    rate = 6 if shifted else 4
+    colours, names = shapes.kinds(shifted)
+    kinds = rng.sample([(colour, shape) for colour in colours for shape in names], 5)
+    events = EVENTS[kind](rng, scene["size"], n_frames, level)
+    things = [
+        {"colour": colour, "shape": shape, **event}
+        for (colour, shape), event in zip(kinds, events, strict=False)
+    ]
+    return scene | {"frames": n_frames, "frames_per_s": rate, "things": things}
+
+
+# What happens: corners of each thing frame by frame, and when it is shown ---------------------------------
+
+
+def _moves(rng: random.Random, size: Sequence[int], n: int, level: int) -> list[dict[str, Any]]:
+    """One thing goes one way; up to two others rest."""
+    way = rng.choice(list(WAYS)[: 4 if level < 3 else 8])
+    reach = [side - side_px(size) - 4 for side in size]
+    length = rng.uniform(0.5, 0.9) * min(reach)
+    start = [
+        rng.uniform(max(2, 2 - d * length), min(2 + r, 2 + r - d * length))
+        for r, d in zip(reach, WAYS[way], strict=True)
+    ]
+    steps = [(d * length) / (n - 1) for d in WAYS[way]]
+    path = [[round(p + i * s) for p, s in zip(start, steps, strict=True)] for i in range(n)]
+    others = [_rests(rng, size, n, [path]) for _ in range(min(2, level - 1))]
+    return [{"path": path, "shown": [1] * n, "way": way}, *(o for o in others if o)]
+
+
+def _rests(rng: random.Random, size: Sequence[int], n: int, taken: Sequence[Any]) -> dict[str, Any] | None:
+    """Somewhere no other path comes; None where no such place was found."""
+    side = side_px(size)
+    for _ in range(60):
+        at = [rng.randint(2, length - side - 2) for length in size]
+        if all(max(abs(p - q) for p, q in zip(at, c, strict=True)) > side + 3 for t in taken for c in t):
+            return {"path": [at] * n, "shown": [1] * n}
+    return None
+
+
+def _appear(rng: random.Random, size: Sequence[int], n: int, level: int) -> list[dict[str, Any]]:
+    """Three or four things appear one after another, and stay."""
+    things: list[dict[str, Any]] = []
+    for _ in range(3 if level < 3 else 4):
+        thing = _rests(rng, size, n, [t["path"] for t in things])
+        if thing:
+            things.append(thing)
+    starts = sorted(rng.sample(range(1, n), len(things)))
+    rng.shuffle(starts)
+    for thing, start in zip(things, starts, strict=True):
+        thing["shown"] = [int(i >= start) for i in range(n)]
+    return things
+
+
+def _flash(rng: random.Random, size: Sequence[int], n: int, level: int) -> list[dict[str, Any]]:
+    """One thing comes and goes; others stay. Between two flashes it is away for a frame or more."""
+    times = rng.randint(1, (n + 1) // 2 - (1 if n > 8 else 0))
+    while True:
+        shown = [int(rng.random() < 0.5) for _ in range(n)]
+        if _flashes(shown) == times:
+            break
+    flashing = _rests(rng, size, n, [])
+    assert flashing, "the first thing finds a place"
+    rest = [_rests(rng, size, n, [flashing["path"]]) for _ in range(1 if level > 2 else 0)]
+    return [flashing | {"shown": shown}, *(other for other in rest if other)]
+
+
+def _flashes(shown: Sequence[int]) -> int:
+    return sum(now and not before for before, now in zip([0, *shown], shown, strict=False))
+
+
+def _race(rng: random.Random, size: Sequence[int], n: int, level: int) -> list[dict[str, Any]]:
+    """Two to four things cross the picture in lanes, each at a speed of its own."""
+    lanes = 2 if level == 1 else 3 if level < 4 else 4
+    slowest = 1.0 / (1.45 ** (lanes - 1))
+    speeds = [slowest * 1.45**i for i in range(lanes)]
+    rng.shuffle(speeds)
+    reach = size[0] - side_px(size) - 4
+    things = []
+    for lane, speed in enumerate(speeds):
+        y = 2 + round((size[1] - side_px(size) - 4) * (lane + 0.5) / lanes)
+        length, to_right = 0.95 * reach * speed, rng.random() < 0.5
+        start = rng.uniform(2, 2 + reach - length)
+        xs = [round(start + length * (i if to_right else n - 1 - i) / (n - 1)) for i in range(n)]
+        things.append({"path": [[x, y] for x in xs], "shown": [1] * n, "speed": round(speed, 3)})
+    return things
+
+
+EVENTS = {"direction": _moves, "order": _appear, "count": _flash, "speed": _race}
+
+
+def draw(scene: Scene) -> list[PIL.Image.Image]:
+    """The frames."""
+    frames = []
+    blank, side = shapes.paper(scene), side_px(scene["size"])
+    for i in range(scene["frames"]):
+        frame = blank.copy()
+        pen = PIL.ImageDraw.Draw(frame)
+        for thing in scene["things"]:
+            if thing["shown"][i]:
+                x, y = thing["path"][i]
+                box = [x, y, x + side, y + side]
+                seen: shapes.Thing = {
+                    "size": "large", "colour": thing["colour"], "shape": thing["shape"], "box": box
+                }  # fmt: skip
+                shapes.stamp(pen, seen, bool(scene.get("outlined")))
+        frames.append(frame)
+    return frames
+
+
+# Questions --------------------------------------------------------------------------------------------------
+
+
+def direction(rng: random.Random, scene: Scene) -> Asked:
+    thing = scene["things"][0]
+    first, *_, last = thing["path"]
+    half = side_px(scene["size"]) / 2
+    places = [shapes.part(x + half, y + half, scene) for x, y in (first, last)]
+    begins = f"The {name(thing)} begins at {places[0]} and ends at {places[1]}."
+    steps = (begins, f"So it moves {thing['way']}.")
+    return Asked(f"In which direction does the {name(thing)} move?", thing["way"], steps)
+
+
+def order(rng: random.Random, scene: Scene) -> Asked | None:
+    things = sorted(scene["things"], key=lambda thing: thing["shown"].index(1))
+    if len(things) < 3:
+        return None
+    times = (f"{thing['shown'].index(1) / scene['frames_per_s']:.2f} s: {name(thing)}." for thing in things)
+    answer = ", ".join(map(name, things))
+    steps = (*times, f"So: {answer}.")
+    return Asked("Name the objects in the order in which they appear.", answer, steps)
+
+
+def count(rng: random.Random, scene: Scene) -> Asked:
+    thing = scene["things"][0]
+    seen = " ".join("on" if shown else "off" for shown in thing["shown"])
+    steps = (f"The {name(thing)}, frame by frame: {seen}.", f"It lights {_flashes(thing['shown'])} times.")
+    return Asked(f"How many times does the {name(thing)} light up?", str(_flashes(thing["shown"])), steps)
+
+
+def speed(rng: random.Random, scene: Scene) -> Asked:
+    word, of = rng.choice([("fastest", max), ("slowest", min)])
+    answer = name(of(scene["things"], key=lambda thing: thing["speed"]))
+    ways = [abs(t["path"][-1][0] - t["path"][0][0]) * 100 // scene["size"][0] for t in scene["things"]]
+    gone = listed(f"the {name(t)} {way} %" for t, way in zip(scene["things"], ways, strict=True))
+    steps = (f"In the same time, of the picture's width: {gone}.", f"The {word} is the {answer}.")
+    return Asked(f"Which object is the {word}?", answer, steps)
+
+
+def caption(scene: Scene) -> str:
+    things = listed(f"a {name(thing)}" for thing in scene["things"])
+    return f"A clip of {scene['frames'] / scene['frames_per_s']:g} s with {things}."
+
+
+CLIPS = Drawn(
+    name="clips",
+    about="Which way a shape moves, in which order shapes appear, how often one lights up, which is fastest.",
+    compose=compose,
+    draw=draw,
+    kinds={ask.__name__: ask for ask in (direction, order, count, speed)},
+    caption=caption,
+    verifier="same_answer",
+    blind=0.35,
+    clip=True,
+)

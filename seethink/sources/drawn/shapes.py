@@ -1,0 +1,192 @@
+"""Coloured shapes scattered over a picture: what several worlds ask about."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypedDict
+
+import PIL.Image
+import PIL.ImageDraw
+
+from seethink.boxes import Box
+from seethink.sources.drawn.counting import COLOURS, SHAPES, STAR
+from seethink.sources.drawn.world import Scene
+
+Colour = tuple[int, int, int]
+
+
+class Thing(TypedDict):
+    """One object. box: [x1, y1, x2, y2] in pixels, x2 and y2 just outside; the object touches all four
+    sides."""
+
+    size: str
+    colour: str
+    shape: str
+    box: list[int]
+
+
+UNSEEN_COLOURS: Mapping[str, Colour] = {
+    "orange": (245, 130, 20),
+    "cyan": (30, 190, 210),
+    "pink": (245, 130, 195),
+    "brown": (125, 75, 35),
+    "grey": (130, 130, 135),
+    "navy": (20, 30, 110),
+}
+ALL_COLOURS = {**COLOURS, **UNSEEN_COLOURS}
+UNSEEN_SHAPES = ("circle", "diamond", "cross", "hexagon")
+_OUTLINES = {
+    "triangle": [(0.0, 1.0), (1.0, 1.0), (0.5, 0.0)],
+    "star": STAR,
+    "diamond": [(0.5, 0.0), (1.0, 0.5), (0.5, 1.0), (0.0, 0.5)],
+    "hexagon": [(0.25, 0.0), (0.75, 0.0), (1.0, 0.5), (0.75, 1.0), (0.25, 1.0), (0.0, 0.5)],
+    "cross": [
+        *((0.33, 0.0), (0.67, 0.0), (0.67, 0.33), (1.0, 0.33), (1.0, 0.67), (0.67, 0.67)),
+        *((0.67, 1.0), (0.33, 1.0), (0.33, 0.67), (0.0, 0.67), (0.0, 0.33), (0.33, 0.33)),
+    ],
+}
+PLACES = (
+    ("top left", "top", "top right"),
+    ("left", "middle", "right"),
+    ("bottom left", "bottom", "bottom right"),
+)
+
+
+def kinds(shifted: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(names of colours, names of shapes) that a variant shows."""
+    return (tuple(UNSEEN_COLOURS), UNSEEN_SHAPES) if shifted else (tuple(COLOURS), SHAPES)
+
+
+def kinds_of(scene: Scene) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return kinds("outlined" in scene)
+
+
+def canvas(rng: random.Random, shifted: bool, sides: Sequence[int] = (140, 168, 196, 224)) -> dict[str, Any]:
+    """An empty scene: its size and its paper. The unseen variant is larger and ruled, its objects are
+    outlined."""
+    if not shifted:
+        return {"size": [rng.choice(sides), rng.choice(sides)], "paper": [rng.randint(228, 255)] * 3}
+    grown = [rng.randint(int(1.3 * min(sides)), 2 * max(sides)) for _ in range(2)]
+    paper = [rng.randint(205, 235), rng.randint(215, 240), rng.randint(195, 225)]
+    return {"size": grown, "paper": paper, "ruled": rng.randint(9, 15), "outlined": True}
+
+
+def scatter(
+    rng: random.Random, n: int, scene: Scene, shifted: bool, distinct: bool = False, gap_px: int = 4
+) -> list[Thing]:
+    """At most `n` objects that stand apart, in reading order of their corners; half of them large.
+
+    distinct: no two of the same colour and shape.
+    """
+    width, height = scene["size"]
+    unit = min(width, height) / 224
+    colours, shapes = kinds(shifted)
+    names = rng.sample([(c, s) for c in colours for s in shapes], n) if distinct else None
+    things: list[Thing] = []
+    for i in range(n):
+        colour, shape = names[i] if names else (rng.choice(colours), rng.choice(shapes))
+        size = rng.choice(("small", "large"))
+        low, high = (20, 26) if size == "small" else (38, 48)
+        side = max(11, round(rng.uniform(low, high) * unit))
+        for _ in range(20):
+            x, y = rng.randint(2, width - side - 2), rng.randint(2, height - side - 2)
+            box = [x, y, x + side, y + side]
+            if all(_apart(box, other["box"], gap_px) for other in things):
+                things.append({"size": size, "colour": colour, "shape": shape, "box": box})
+                break
+    return sorted(things, key=lambda thing: (thing["box"][1], thing["box"][0]))
+
+
+def _apart(a: Sequence[int], b: Sequence[int], gap_px: int) -> bool:
+    return (
+        a[2] + gap_px <= b[0] or b[2] + gap_px <= a[0] or a[3] + gap_px <= b[1] or b[3] + gap_px <= a[1]
+    )  # fmt: skip
+
+
+def draw(scene: Scene) -> list[PIL.Image.Image]:
+    """The scene's picture; later things are painted over earlier ones."""
+    picture = paper(scene)
+    pen = PIL.ImageDraw.Draw(picture)
+    for thing in scene["things"]:
+        stamp(pen, thing, bool(scene.get("outlined")))
+    return [picture]
+
+
+def paper(scene: Scene) -> PIL.Image.Image:
+    width, height = scene["size"]
+    picture = PIL.Image.new("RGB", (width, height), tuple(scene["paper"]))
+    if step := scene.get("ruled"):
+        pen, ink = PIL.ImageDraw.Draw(picture), tuple(c - 14 for c in scene["paper"])
+        for x in range(0, width + height, step):
+            pen.line((x, 0, x - height, height), fill=ink)
+    return picture
+
+
+def stamp(pen: PIL.ImageDraw.ImageDraw, thing: Thing, outlined: bool) -> None:
+    x1, y1, x2, y2 = thing["box"]
+    fill = ALL_COLOURS[thing["colour"]]
+    edge = tuple(c // 3 for c in fill) if outlined else None
+    box = (x1, y1, x2 - 1, y2 - 1)
+    if thing["shape"] == "circle":
+        pen.ellipse(box, fill, edge, 2)
+    elif thing["shape"] == "square":
+        pen.rectangle(box, fill, edge, 2)
+    else:
+        side = x2 - x1 - 1
+        corners = [(round(x1 + u * side), round(y1 + v * side)) for u, v in _OUTLINES[thing["shape"]]]
+        pen.polygon(corners, fill, edge, 2 if outlined else 1)
+
+
+def box_of(thing: Thing, label: str = "") -> Box:
+    x1, y1, x2, y2 = thing["box"]
+    return Box(x1, y1, x2, y2, label)
+
+
+def is_like(thing: Mapping[str, Any], attributes: Mapping[str, str]) -> bool:
+    return all(thing[name] == value for name, value in attributes.items())
+
+
+# Words ------------------------------------------------------------------------------------------------------
+
+
+def name(thing: Mapping[str, Any]) -> str:
+    return f"{thing['colour']} {thing['shape']}"
+
+
+def full_name(thing: Thing) -> str:
+    return f"{thing['size']} {name(thing)}"
+
+
+def centre(thing: Thing) -> tuple[float, float]:
+    x1, y1, x2, y2 = thing["box"]
+    return (x1 + x2) / 2, (y1 + y2) / 2
+
+
+def place(thing: Thing, scene: Scene) -> str:
+    """In which of the nine parts of the picture its centre is: "top left", "middle"."""
+    return part(*centre(thing), scene)
+
+
+def part(x: float, y: float, scene: Scene) -> str:
+    width, height = scene["size"]
+    return PLACES[min(2, int(3 * y / height))][min(2, int(3 * x / width))]
+
+
+def told(thing: Thing, scene: Scene) -> str:
+    return f"{full_name(thing)} at {place(thing, scene)}"
+
+
+def plural(shape: str) -> str:
+    return shape + ("es" if shape.endswith("s") else "s")
+
+
+def listed(words: Iterable[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def caption(scene: Scene) -> str:
+    things = scene["things"]
+    return f"A picture with {len(things)} objects: {listed(f'a {told(thing, scene)}' for thing in things)}."

@@ -1,0 +1,73 @@
+"""How many objects of a kind there are: `counting` as one of the drawn worlds, with an unseen variant."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, Literal
+
+from seethink.sources.drawn import shapes
+from seethink.sources.drawn.shapes import Thing, place, plural
+from seethink.sources.drawn.world import Ask, Asked, Drawn, Scene
+
+
+def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[str, Any]:
+    scene = shapes.canvas(rng, shifted)
+    n = 2 * level + rng.randint(2, 4) + (8 if shifted else 0)
+    things = shapes.scatter(rng, n, scene, shifted)
+    if kind == "both":
+        _fewer_kinds(rng, things, scene)
+    return scene | {"things": things}
+
+
+def _fewer_kinds(rng: random.Random, things: list[Thing], scene: Scene) -> None:
+    """Three colours and two shapes, so that some kinds occur often."""
+    colours, names = (rng.sample(all_, n) for all_, n in zip(shapes.kinds_of(scene), (3, 2), strict=True))
+    for thing in things:
+        thing["colour"], thing["shape"] = rng.choice(colours), rng.choice(names)
+
+
+Attribute = Literal["colour", "shape"]
+
+
+def _counting(*attributes: Attribute) -> Ask:
+    """Objects that share these attributes; the number is drawn first, so that small ones are not the rule."""
+
+    def ask(rng: random.Random, scene: Scene) -> Asked | None:
+        things, number = scene["things"], rng.randint(0, 4)
+        colours, names = shapes.kinds_of(scene)
+        like = {"colour": rng.choice(things)["colour"], "shape": rng.choice(things)["shape"]}
+        if number == 0 and len(attributes) == 1:
+            like = {"colour": rng.choice(colours), "shape": rng.choice(names)}
+        like = {name: like[name] for name in attributes}
+        fits = [thing for thing in things if shapes.is_like(thing, like)]
+        if len(fits) != number:
+            return None
+        words = " ".join(like.values())
+        words = plural(words) if "shape" in attributes else f"{words} objects"
+        return Asked(f"How many {words} are there?", str(number), _steps(scene, fits))
+
+    return ask
+
+
+def _steps(scene: Scene, fits: list[Thing]) -> tuple[str, ...]:
+    seen = 0
+    steps = []
+    for thing in scene["things"]:
+        verdict = "yes" if thing in fits else "no"
+        seen += thing in fits
+        steps.append(f"{shapes.name(thing)} at {place(thing, scene)}: {verdict} {seen}.")
+    return tuple(steps)
+
+
+COUNTING = Drawn(
+    name="counting",
+    about="How many objects have a colour, a shape, or both.",
+    compose=compose,
+    draw=shapes.draw,
+    kinds={
+        "shape": _counting("shape"), "colour": _counting("colour"), "both": _counting("colour", "shape"),
+    },
+    caption=shapes.caption,
+    verifier="same_number",
+    blind=0.45,
+)  # fmt: skip

@@ -1,0 +1,197 @@
+"""What holds in every drawn world: items are distinct and the same for ever, gold is right, blind is poor."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from functools import cache
+
+import pytest
+from PIL import Image, ImageChops
+
+from seethink import verify
+from seethink.identity import of_sequence
+from seethink.media import Frames
+from seethink.sources.drawn import WORLDS, by_address, by_name
+from seethink.sources.drawn.page import PRACTISED_FONTS, UNSEEN_FONTS
+from seethink.types import Example, InputError, Response
+
+BOXES = {"grounding", "detection"}
+BOTH = [(name, shifted) for name in WORLDS for shifted in (False, True)]
+
+
+@cache
+def items(name: str, shifted: bool) -> list[Example]:
+    return list(by_name(name, 200, "test", shifted=shifted))
+
+
+def content(example: Example) -> str:
+    told = json.dumps([example.question, example.answer, example.meta["formal"]], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def pixels(example: Example) -> list[bytes]:
+    loaded = [medium.load() for medium in example.media]
+    return [picture.tobytes() for picture in _pictures(loaded)]
+
+
+def _pictures(loaded):
+    return [p for seen in loaded for p in (seen.pictures if isinstance(seen, Frames) else [seen])]
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_ten_thousand_items_are_distinct_and_seeds_splits_and_variants_are_disjoint(name):
+    first = {content(example) for example in by_name(name, 10_000)}
+    assert len(first) == 10_000
+    others = [by_name(name, 500, seed=1), by_name(name, 500, "test"), by_name(name, 500, shifted=True)]
+    ids = {example.id for world in (by_name(name, 500), *others) for example in world}
+    assert len(ids) == 2_000
+    for world in others:
+        assert first.isdisjoint(content(example) for example in world), world.identity
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_pictures_are_distinct_too(name):
+    seen = {b"".join(pixels(example)) for shifted in (False, True) for example in items(name, shifted)}
+    assert len(seen) == 400
+
+
+@pytest.mark.parametrize(("name", "shifted"), BOTH)
+def test_the_reference_answer_earns_everything_under_its_verifier(name, shifted):
+    if WORLDS[name].verifier not in verify.VERIFIERS:
+        pytest.skip(f"there is no verifier {WORLDS[name].verifier} yet")
+    judge = verify.by_name(WORLDS[name].verifier)
+    for example in items(name, shifted):
+        score = judge(example, Response(text=str(example.answer), answer=example.answer))
+        assert score.value == 1.0, (example.question, score.why)
+
+
+@pytest.mark.parametrize(("name", "shifted"), BOTH)
+def test_nobody_answers_without_looking(name, shifted):
+    """The best blind guess: the commonest answer to this question, else to those that begin alike."""
+    answers = defaultdict(Counter)
+    for example in by_name(name, 3_000, shifted=shifted):
+        for known in (example.question, _begins(example)):
+            answers[known][example.answer] += 1
+    right = 0
+    for example in by_name(name, 600, "test", shifted=shifted):
+        known = answers.get(example.question) or answers[_begins(example)]
+        right += bool(known) and known.most_common(1)[0][0] == example.answer
+    assert right / 600 <= WORLDS[name].blind
+
+
+@pytest.mark.parametrize("name", sorted(WORLDS.keys() - {"screens", "detection", "exams"}))
+def test_no_answer_is_the_rule_for_a_kind_of_question(name):
+    """Of screens and of detections the kind is the answer, or half of it; the test above holds for them."""
+    answers = defaultdict(Counter)
+    for example in by_name(name, 2_000):
+        answers[example.meta["kind"]][example.answer] += 1
+    for kind, told in answers.items():
+        assert told.most_common(1)[0][1] / told.total() <= WORLDS[name].blind, kind
+
+
+def _begins(example: Example) -> str:
+    return " ".join(example.question.split()[:3])
+
+
+@pytest.mark.parametrize(("name", "shifted"), BOTH)
+def test_the_formal_description_is_plain_data_that_draws_the_same_picture(name, shifted):
+    for example in items(name, shifted)[:25]:
+        formal = json.loads(json.dumps(example.meta["formal"]))
+        world = WORLDS[example.meta.get("category", name)]
+        assert [picture.tobytes() for picture in world.draw(formal)] == pixels(example)
+        assert example.meta["caption"] and example.meta["level"] in (1, 2, 3, 4)
+
+
+@pytest.mark.parametrize(("name", "shifted"), BOTH)
+def test_pictures_have_sizes_that_small_models_take(name, shifted):
+    for example in items(name, shifted)[:50]:
+        for picture in _pictures([medium.load() for medium in example.media]):
+            assert picture.mode == "RGB" and min(picture.size) >= 56 and max(picture.size) <= 448
+
+
+@pytest.mark.parametrize("name", sorted(WORLDS.keys() - BOXES))
+def test_the_last_step_states_the_answer(name):
+    for example in items(name, False) + items(name, True):
+        assert example.steps and str(example.answer).casefold() in example.steps[-1].casefold()
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_an_item_depends_on_its_place_alone_and_looks_the_same_every_time(name):
+    short, long = by_name(name, 4, seed=3), by_name(name, 400, seed=3)
+    assert list(short) == long[:4] and short[-1] == short[3]
+    assert pixels(short[2]) == pixels(long[2])
+    with pytest.raises(IndexError):
+        short[4]
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_every_kind_of_question_and_every_level_is_asked(name):
+    examples = items(name, False)
+    if name == "exams":
+        assert {e.meta["category"] for e in examples} == {part.name for part in WORLDS[name].worlds}
+    else:
+        assert {e.meta["kind"] for e in examples} == set(WORLDS[name].kinds)
+    assert {e.meta["level"] for e in examples} == {1, 2, 3, 4}
+
+
+def test_shifted_variants_show_what_was_never_practised():
+    for name in sorted(WORLDS.keys() - {"exams"}):
+        seen, unseen = (_looks(items(name, shifted)) for shifted in (False, True))
+        assert seen and unseen and not seen & unseen, name
+    assert not set(PRACTISED_FONTS) & set(UNSEEN_FONTS)
+
+
+def _looks(examples: list[Example]) -> set[str]:
+    """The fonts of pages, the colours of objects."""
+    scenes = [example.meta["formal"] for example in examples]
+    fonts = {scene["style"]["font"] for scene in scenes if "style" in scene}
+    return fonts or {thing["colour"] for scene in scenes for thing in scene["things"]}
+
+
+@pytest.mark.parametrize("name", ["geometry", "charts", "text"])
+def test_nothing_written_is_cut_off_by_the_edge(name):
+    for example in items(name, False) + items(name, True):
+        scene = example.meta["formal"]
+        if "cells" in scene:
+            continue
+        picture = example.media[0].load()
+        width, height = picture.size
+        paper = Image.new("RGB", picture.size, tuple(scene["style"]["paper"]))
+        left, top, right, bottom = ImageChops.difference(picture, paper).getbbox()
+        assert min(left, top) >= 2 and right <= width - 2 and bottom <= height - 2, example.question
+
+
+def test_clips_are_frames_with_their_times():
+    for example in items("clips", True)[:5]:
+        frames = example.media[0].load()
+        assert example.media[0].kind == "video" and len(frames.pictures) == len(frames.times_s) == 12
+        assert frames.times_s[1] == pytest.approx(1 / 6) and frames.length_s == 2.0
+
+
+# Names ------------------------------------------------------------------------------------------------------
+
+
+def test_worlds_are_found_by_name_and_by_address():
+    world = by_address("drawn:grounding:30:shifted:7:test")
+    assert (len(world), world.split, world.seed, world.shifted) == (30, "test", 7, True)
+    assert by_address("drawn:charts:5").identity == by_name("charts", 5).identity
+    identities = {of_sequence(by_name(name, 9, shifted=shifted)) for name, shifted in BOTH}
+    assert len(identities) == len(BOTH)
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("drawn:grund:3", "unknown drawn world 'grund'; the worlds are counting"),
+        ("drawn:charts", "cannot be read; write drawn:WORLD:N"),
+        ("drawn:charts:many", "cannot be read"),
+        ("drawn:charts:3:tset", "cannot be read"),
+        ("drawn:charts:3:1:2", "cannot be read"),
+        ("drawn:charts:0", "ask for at least 1"),
+    ],
+)
+def test_an_address_that_means_nothing_is_refused(address, message):
+    with pytest.raises(InputError, match=message):
+        by_address(address)
