@@ -177,14 +177,16 @@ def _written(scene: Scene, points: Sequence[Point]) -> list[tuple[str, Point]]:
     beside = []
     for text, (p, q) in zip(scene.get("at_sides", ()), pairwise([*points, points[0]]), strict=False):
         if text:
-            away = 9 + _letters(scene).getlength(text) / 2 * abs(q[1] - p[1]) / math.dist(p, q)
+            away = 0.72 * _letters(scene).size + _letters(scene).getlength(text) / 2 * abs(
+                q[1] - p[1]
+            ) / math.dist(p, q)
             beside.append((text, _outwards(p, q, middle, away)))
     for i, text in enumerate(scene.get("at_corners", ())):
         p, q = points[i - 1], points[(i + 1) % len(points)]
         ways = [_unit(points[i], other) for other in (p, q)]
         between = tuple(a + b for a, b in zip(*ways, strict=True))
         half_sine = math.sqrt(max(0.0, 1 - (math.hypot(*between) / 2) ** 2))
-        away = max(18.0, (5 + _letters(scene).getlength(text) / 2) / half_sine)
+        away = max(18.0, (8 + _letters(scene).getlength(text) / 2) / half_sine)
         x, y = _unit((0, 0), between)
         beside.append((text, (points[i][0] + away * x, points[i][1] + away * y)))
     return beside
