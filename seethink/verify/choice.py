@@ -12,7 +12,7 @@ LETTERS = "ABCDEFGHIJ"
 _WRAPPED = re.compile(r"\\(?:boxed|text|mathrm|textbf)\{([^{}]*)\}")
 _LEAD = re.compile(
     r"(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:the|my)\s+)?(?:(?:correct|right|best|final)\s+)?"
-    r"(?:answer|option|choice)\b\s*(?:is\b|:|=)?\s*",
+    r"(?:answer|option|choice)\b\s*(?:is\b)?\s*[:=]?\s*",
     re.IGNORECASE,
 )
 _TAIL = re.compile(
@@ -56,7 +56,10 @@ def same_choice(example: Example, response: Response) -> Score:
 
 def _named(text: str, options: list[str]) -> set[int]:
     """The options that a text, as a whole, may mean; without option texts, by letter alone."""
-    said = _TAIL.sub("", _WRAPPED.sub(r"\1", text).strip())
+    said = text
+    for _ in range(2):  # \boxed{\text{B}}
+        said = _WRAPPED.sub(r"\1", said)
+    said = _TAIL.sub("", said.strip())
     for _ in range(2):  # "the answer is option B"
         said = _LEAD.sub("", said, count=1) if _LEAD.match(said) else said
     named = _by_text(text, options) or _by_text(said, options)
@@ -103,7 +106,7 @@ def _letter(option: int) -> str:
 
 
 _YES_NO = re.compile(
-    r"(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:the|my)\s+)?(?:(?:final|correct)\s+)?(?:answer\s*(?:is|:)\s*)?"
+    r"(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:the|my)\s+)?(?:(?:final|correct)\s+)?(?:answer\b\s*(?:is\b)?\s*:?\s*)?"
     r"[\"'`*_(\[]*(?P<word>yes|no)\b[\"'`*_)\]]*(?:\s*$|\s*[.,;:!\n\u2013\u2014-]|\s+(?=(?:it|he|she|they|there|"
     r"this|that|these|those|the|i|we|you)\b))(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
