@@ -16,7 +16,7 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _TAIL = re.compile(
-    r"\s+is\s+(?:correct|right|(?:the\s+)?(?:(?:correct|right|best|final)\s+)?(?:answer|option|choice))"
+    r"(?<!\s)\s+is\s+(?:correct|right|(?:the\s+)?(?:(?:correct|right|best|final)\s+)?(?:answer|option|choice))"
     r"[\s.!]*$",
     re.IGNORECASE,
 )
