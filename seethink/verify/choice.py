@@ -26,7 +26,11 @@ _WITH_TEXT = re.compile(
     r"(?P<open>[A-Ja-j])(?:[*_]*[.):,][*_]*|\s+[\u2013\u2014-]|\s*\n))\s*(?P<text>\S.*)",
     re.DOTALL,
 )
-_OTHER = re.compile(r"(?<![A-Za-z])[A-HJ](?![A-Za-z'])(?!\s+[a-z])|\b(?:not|or|nor|either|neither|maybe)\b")
+_OTHER = re.compile(
+    r"(?<![A-Za-z])[A-HJ](?![A-Za-z'])(?!\s+[a-z])|(?<![A-Za-z'])[a-hj](?=[\s)]*(?:[,.;:/&]|$))"
+    r"|\b(?:not|or|nor|either|neither|maybe)\b"
+)
+"""In the text behind a letter, where no option's text is known: another letter, or doubt."""
 _ARTICLE = re.compile(r"(?:an?|the)\s+")
 
 
