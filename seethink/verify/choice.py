@@ -12,11 +12,11 @@ LETTERS = "ABCDEFGHIJ"
 _WRAPPED = re.compile(r"\\(?:boxed|text|mathrm|textbf)\{([^{}]*)\}")
 _LEAD = re.compile(
     r"(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:the|my)\s+)?(?:(?:correct|right|best|final)\s+)?"
-    r"(?:answer|option|choice)\b\s*(?:is\b|:|=)?\s*",
+    r"(?:answer|option|choice)\b\s*(?:is\b)?\s*[:=]?\s*",
     re.IGNORECASE,
 )
 _TAIL = re.compile(
-    r"\s+is\s+(?:correct|right|(?:the\s+)?(?:(?:correct|right|best|final)\s+)?(?:answer|option|choice))"
+    r"(?<!\s)\s+is\s+(?:correct|right|(?:the\s+)?(?:(?:correct|right|best|final)\s+)?(?:answer|option|choice))"
     r"[\s.!]*$",
     re.IGNORECASE,
 )
@@ -26,7 +26,11 @@ _WITH_TEXT = re.compile(
     r"(?P<open>[A-Ja-j])(?:[*_]*[.):,][*_]*|\s+[\u2013\u2014-]|\s*\n))\s*(?P<text>\S.*)",
     re.DOTALL,
 )
-_OTHER = re.compile(r"(?<![A-Za-z])[A-HJ](?![A-Za-z'])(?!\s+[a-z])|\b(?:not|or|nor|either|neither|maybe)\b")
+_OTHER = re.compile(
+    r"(?<![A-Za-z])[A-HJ](?![A-Za-z'])(?!\s+[a-z])|(?<![A-Za-z'])[a-hj](?=[\s)]*(?:[,.;:/&]|$))"
+    r"|\b(?:not|or|nor|either|neither|maybe)\b"
+)
+"""In the text behind a letter, where no option's text is known: another letter, or doubt."""
 _ARTICLE = re.compile(r"(?:an?|the)\s+")
 
 
@@ -56,7 +60,10 @@ def same_choice(example: Example, response: Response) -> Score:
 
 def _named(text: str, options: list[str]) -> set[int]:
     """The options that a text, as a whole, may mean; without option texts, by letter alone."""
-    said = _TAIL.sub("", _WRAPPED.sub(r"\1", text).strip())
+    said = text
+    for _ in range(2):  # \boxed{\text{B}}
+        said = _WRAPPED.sub(r"\1", said)
+    said = _TAIL.sub("", said.strip())
     for _ in range(2):  # "the answer is option B"
         said = _LEAD.sub("", said, count=1) if _LEAD.match(said) else said
     named = _by_text(text, options) or _by_text(said, options)
@@ -103,7 +110,7 @@ def _letter(option: int) -> str:
 
 
 _YES_NO = re.compile(
-    r"(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:the|my)\s+)?(?:(?:final|correct)\s+)?(?:answer\s*(?:is|:)\s*)?"
+    r"(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:the|my)\s+)?(?:(?:final|correct)\s+)?(?:answer\b\s*(?:is\b)?\s*:?\s*)?"
     r"[\"'`*_(\[]*(?P<word>yes|no)\b[\"'`*_)\]]*(?:\s*$|\s*[.,;:!\n\u2013\u2014-]|\s+(?=(?:it|he|she|they|there|"
     r"this|that|these|those|the|i|we|you)\b))(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,

@@ -12,16 +12,14 @@ from seethink.verify.text import bare, shown, unjudged
 
 MAX_ITEMS = 100
 
-_BETWEEN = re.compile(
-    r"\s*(?:->|=>|→|>|<|,|;|\n|\bthen\b)\s*(?:(?:and\s+)?then\b\s*|and\b\s*)?", re.IGNORECASE
-)
+_BETWEEN = re.compile(r" ?(?:->|=>|→|>|<|,|;|\n|\bthen\b) ?(?:(?:and )?then\b ?|and\b ?)?", re.IGNORECASE)
 
 
 def read_order(text: str) -> tuple[str, ...] | None:
     """The items of a JSON list, or of a text that says them one after the other: `B, A, C`, `B -> A -> C`,
     one a line, numbered or not. None for fewer than two, more than `MAX_ITEMS`, an empty one, or one said
     twice; `<` and `>` may not be mixed."""
-    text = text.strip()
+    text = "\n".join(" ".join(line.split()) for line in text.strip().splitlines())
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):

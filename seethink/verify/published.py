@@ -24,16 +24,23 @@ _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _ANSWER_IN_ONE_LINE = re.compile(r"<answer>(.*?)</answer>")
 
 
+_TAGS = r"<think>(?>.*?</think>\s*<answer>).*?</answer>"
+_AS_WRITTEN = r"<think>.*?</think>\s*<answer>.*?</answer>"
+
+
 @dataclass(frozen=True)
 class Grammar:
     """1 if a regular expression finds its form in the completion, else 0.
 
-    how: "fullmatch", "match" (what follows is free) or "search" (what stands before and after is free).
+    The published expression is `<think>.*?</think>\\s*<answer>.*?</answer>`; where a dot matches newlines,
+    the atomic group finds the same, and in linear time.
+
+    how: "fullmatch", or "match" (what follows is free).
     dots: whether a dot matches newlines; where not, a thought of two lines is malformed. Range: {0, 1}.
     """
 
-    pattern: str = r"<think>.*?</think>\s*<answer>.*?</answer>"
-    how: Literal["fullmatch", "match", "search"] = "fullmatch"
+    pattern: str = _TAGS
+    how: Literal["fullmatch", "match"] = "fullmatch"
     dots: bool = True
 
     def __call__(self, example: Example, response: Response) -> Score:
@@ -242,8 +249,8 @@ def _paid(equal: bool, told: str | None, gold: str) -> Score:
     return Score(float(equal), f"read {shown(told)}, the gold is {shown(gold)}")
 
 
-_REC = r"<think>.*?</think>\s*<answer>.*?"
-_FOUR = r"\[\d+,\s*\d+,\s*\d+,\s*\d+\]"
+_SOMEWHERE = r"(?>.*?<think>)(?>.*?</think>\s*<answer>)"
+_FOUR = r"(?>.*?\[\d+,\s*\d+,\s*\d+,\s*\d+\])"
 PUBLISHED: dict[str, dict[str, Verifier]] = {
     "vlm_r1": {
         "same_answer": vlm_r1_default,
@@ -256,13 +263,16 @@ PUBLISHED: dict[str, dict[str, Verifier]] = {
         "boxes_length": boxes.CocoPrecision(by_length=True),
         "boxes_weighted": boxes.vlm_r1_weighted,
         "well_formed": Grammar(),
-        "well_formed_box": Grammar(rf"{_REC}\{{.*{_FOUR}.*\}}.*?</answer>", "search"),
-        "well_formed_list": Grammar(rf"{_REC}{_FOUR}.*?</answer>", "search"),
+        "well_formed_box": Grammar(rf"{_SOMEWHERE}(?>.*?\{{){_FOUR}(?>.*?\}}).*?</answer>", "match"),
+        "well_formed_list": Grammar(rf"{_SOMEWHERE}{_FOUR}.*?</answer>", "match"),
         "length_cosine": vlm_r1_cosine,
         "repetition": vlm_r1_repetition,
     },
     "r1_v": {"same_math": BelievedOrExact(), "same_number": counted, "well_formed": Grammar()},
-    "open_r1_multimodal": {"same_math": BelievedOrExact(), "well_formed": Grammar(how="match", dots=False)},
+    "open_r1_multimodal": {
+        "same_math": BelievedOrExact(),
+        "well_formed": Grammar(_AS_WRITTEN, "match", dots=False),
+    },
     "visual_thinker": {
         "same_choice": BelievedOrExact(letter=True),
         "per_token": PerToken(each=0.001),

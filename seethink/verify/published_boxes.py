@@ -70,8 +70,8 @@ class PixelIoU:
         found = _FOUR.search(told[1]) if told else None
         if not found:
             return Score(0.0, f"read {shown(response.answer)}, which holds no list of four integers")
-        said = [int(x) if len(x) < 10 else 10**9 for x in found.groups()]
-        box = response.boxes[0] if response.boxes else Box(said[0], said[1], said[2], said[3])
+        x1, y1, x2, y2 = (min(float(x[:10]), FARTHEST) for x in found.groups())
+        box = response.boxes[0] if response.boxes else Box(x1, y1, x2, y2)
         value = _pixel_iou(box, gold[0])
         return Score(value, f"IoU {value:.3f} of {box.corners} with {gold[0].corners}")
 

@@ -17,6 +17,7 @@ os.register_at_fork(after_in_child=_PROCESS.forget)
 _MATH_MARKS = re.compile(r"\\?\$|\\[()\[\]]")
 _SPACE = r"(?:\s|~|\\[ ,;:!]|\\q?quad\b|\\text\{\s*\}|\{\})"
 _SIDE_BY_SIDE = re.compile(rf"[0-9]{_SPACE}+[0-9]")
+_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*\\?%")
 _PROSE = re.compile(r"(?!(?:sin|cos|tan|cot|log|exp|sqrt|min|max|gcd|lcm|det)\b)[A-Za-z]{3,}")
 
 _DIGITS_LEFT = re.compile(r"[^=]*[0-9][^=]*(?<![<>!])=")
@@ -27,7 +28,8 @@ def same_math(example: Example, response: Response) -> Score:
     """1 if math-verify finds the extracted answer equal to the gold, else 0.
 
     Formula: `verify(parse(gold), parse(answer))`, gold first, each read whole as one expression. Equal to
-    six decimals is equal, units are dropped, unevaluated expressions count by their value. Two things that
+    six decimals is equal, units are dropped, a percent is a hundredth (math-verify believes `5%` to be 5 as
+    well), unevaluated expressions count by their value. Two things that
     math-verify would believe earn nothing unless the gold holds them too: numbers side by side ("1 2", which
     it adds) and equations between numbers ("4 = 5", "x = 4 = 5", of which it reads the right end). Range:
     {0, 1}; None if the gold is not mathematics, or if the comparison breaks off or takes too long. Source:
@@ -58,4 +60,5 @@ def believed(gold: str, text: str) -> bool:
 
 
 def _expression(text: str) -> str:
-    return _MATH_MARKS.sub("", text).strip().rstrip(".").rstrip()
+    bare = _MATH_MARKS.sub("", text).strip().rstrip(".").rstrip()
+    return _PERCENT.sub(r"\\frac{\1}{100}", bare.replace("°", r"^\circ"))

@@ -61,6 +61,7 @@ def read_quantity(text: str) -> Quantity | None:
 
 
 def _one_unit(unit: str) -> str:
+    unit = unit.replace("²", "2").replace("³", "3").replace("^", "")
     singular = unit.removesuffix("s") if len(unit) > 2 else unit
     return _SYMBOLS.get(singular, singular)
 

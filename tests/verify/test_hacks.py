@@ -1,28 +1,65 @@
-"""Texts that must not be paid: what models found out about rewards, one per line of hacks.jsonl."""
+"""Texts that must not be paid (hacks.jsonl: what models found out about rewards) and honest ways of being
+right that must be (honest.jsonl), each read and judged as the atom does it."""
+
+from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from seethink import formats
-from seethink.types import Example
-from seethink.verify import same_number, weighted, well_formed
-
-HACKS = [json.loads(line) for line in Path(__file__).with_name("hacks.jsonl").read_text().splitlines()]
-COUNTED = weighted(correct=(same_number, 1.0), format=(well_formed, 1.0))
+from seethink import formats, verify
+from seethink.attempt import judge
+from seethink.types import Completion, Example, Task
 
 
-@pytest.mark.parametrize("hack", HACKS, ids=[hack["note"] for hack in HACKS])
-def test_a_hack_is_not_paid(hack):
-    score = COUNTED(
-        Example(id="hack", question="How many?", answer=hack["gold"]),
-        formats.by_name(hack["format"]).parse(hack["text"]),
-    )
-    assert hack["unpaid"]
-    assert {part: score.parts[part].value for part in hack["unpaid"]} == dict.fromkeys(hack["unpaid"], 0.0)
-    assert score.value is not None and score.value <= 0.5
+def rows(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in Path(__file__).with_name(name).read_text().splitlines()]
 
 
-def test_no_hack_is_listed_twice():
-    assert len({(hack["format"], hack["gold"], hack["text"]) for hack in HACKS}) == len(HACKS)
+HACKS, HONEST = rows("hacks.jsonl"), rows("honest.jsonl")
+
+
+def value(row: dict[str, Any]) -> float:
+    """What the row's verifier gives to its text; `answer` alone stands in the tags of think_answer."""
+    text = row["text"] if "text" in row else f"<think>I look.</think><answer>{row['answer']}</answer>"
+    asked = formats.by_name(row.get("format", "think_answer"))
+    task = Task("rows", [], asked, verify.by_name(row["verifier"]))
+    example = Example(id="row", question="?", answer=row["gold"], choices=tuple(row.get("choices", ())))
+    score = judge(task, example, Completion(text, n_tokens=row.get("n_tokens", 0))).score
+    assert score.value is not None, score.why
+    return score.value
+
+
+def named(row: dict[str, Any]) -> str:
+    return f"{row['verifier']}: {row['why']}"
+
+
+@pytest.mark.parametrize("row", HACKS, ids=map(named, HACKS))
+def test_a_hack_is_not_paid(row):
+    assert value(row) <= row.get("at_most", 0.0)
+
+
+@pytest.mark.parametrize("row", HONEST, ids=map(named, HONEST))
+def test_an_honest_answer_is_paid(row):
+    assert value(row) >= row.get("at_least", 1.0)
+
+
+def test_there_are_three_hundred_of_each_and_none_twice():
+    for listed, paid in ((HACKS, False), (HONEST, True)):
+        assert len(listed) >= 300
+        assert {row["paid"] for row in listed} == {paid}
+        assert len({json.dumps({**row, "why": ""}, sort_keys=True) for row in listed}) == len(listed)
+
+
+def test_what_is_hardly_paid_is_far_from_what_is_nearly_right():
+    assert max(row.get("at_most", 0.0) for row in HACKS) <= 0.334
+    assert min(row.get("at_least", 1.0) for row in HONEST) >= 0.66
+
+
+def test_every_verifier_has_hacks_and_honest_answers():
+    """A length reward has neither: it is short or long."""
+    lengths = {"per_token"}
+    assert {row["verifier"] for row in HACKS} >= verify.VERIFIERS.keys() - lengths
+    assert {row["verifier"] for row in HONEST} >= verify.VERIFIERS.keys()

@@ -1,0 +1,60 @@
+"""Any text is read and judged: no exception, no score outside [0, 1]. How fast, the benchmark tells."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.verifiers import LONG, asks_math, measure, pair, texts, verifiers
+from seethink.formats import FORMATS, read_any
+from seethink.verify import PUBLISHED, VERIFIERS
+
+ROOT = Path(__file__).parents[2]
+QUICK = {name: verifier for name, verifier in verifiers().items() if not asks_math(name)}
+
+
+def test_no_seeded_mutant_breaks_a_parser_or_a_verifier() -> None:
+    times, raised = measure(texts(3000), math=5)
+    assert raised == []
+    assert {name: t.calls for name, t in times.items()} == {
+        name: 5 if asks_math(name) else 3000 for name in times
+    }
+
+
+@given(st.text(), st.integers(0, 63))
+def test_no_text_breaks_a_parser_or_a_verifier(text: str, i: int) -> None:
+    for reader in (*(format.parse for format in FORMATS.values()), read_any):
+        read = reader(text)
+        assert read.text == text
+        assert read.answer is None or read.answer == read.answer.strip()
+    for name, verifier in QUICK.items():
+        value = verifier(*pair(name, text, i)).value
+        assert value is None or 0 <= value <= 1
+
+
+def test_every_verifier_is_tried() -> None:
+    published = {f"{name}@{system}" for system in PUBLISHED for name in PUBLISHED[system]}
+    assert verifiers().keys() == VERIFIERS.keys() | published
+
+
+def test_mutants_are_the_same_for_a_seed_and_differ_among_themselves() -> None:
+    some = list(texts(900))
+    assert some == list(texts(900)) != list(texts(900, seed=1))
+    assert len(set(some)) > 850
+    assert max(map(len, some)) == LONG
+
+
+def test_the_last_line_is_the_json_object() -> None:
+    command = [sys.executable, "-m", "bench.verifiers", "--strings=50", "--math=1"]
+    here = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=here, stdout=subprocess.PIPE, text=True)
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (told["name"], told["strings"], told["raised"]) == ("verifiers", 50, 0)
+    assert told["right_a_second"].keys() == verifiers().keys() < told["a_second"].keys()
+    assert done.returncode == (1 if told["slower_than_50_ms"] else 0)
