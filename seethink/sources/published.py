@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, overload
 
 from seethink.media import Image
-from seethink.sources.records import HF_COLUMNS, Place, to_example
+from seethink.sources.dialects import HF_COLUMNS
+from seethink.sources.records import Place, to_example
 from seethink.sources.rows import Row, rows_of
 from seethink.types import Example, InputError
 
