@@ -67,6 +67,17 @@ class Image:
         with self._opened() as picture:
             return picture.size
 
+    def encoded(self) -> tuple[bytes, str]:
+        """The bytes of its file as they are, and their format, "PNG" or another; PNG where it has no file."""
+        with self._opened() as picture:
+            file = getattr(picture, "fp", None)
+            if file is not None and picture.format:
+                file.seek(0)
+                return file.read(), picture.format
+        buffer = io.BytesIO()
+        self.load().save(buffer, "PNG")
+        return buffer.getvalue(), "PNG"
+
     def _opened(self) -> PIL.Image.Image:
         try:
             picture = self._open()

@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from seethink.sources import records
+from seethink.sources.dialects import PREFERENCES
 from seethink.sources.rows import Row
 from seethink.types import Example, Format, Pair
-
-PREFERENCES = records.Dialect(
-    "preferences", ("prompt", "chosen", "rejected"), lambda row: records.Told(row.values.get("prompt"), None)
-)
 
 
 def read_pairs(
@@ -23,19 +20,19 @@ def read_pairs(
     Ids and media as in `records.read`. The first fault raises InputError naming file, row and mend.
     """
     rows, place = records.located(path, images, clips)
-    examples = records.checked(rows, (_asked(row, place) for row in rows))
-    return tuple(_pair(row, example, form) for row, example in zip(rows, examples, strict=True))
+    examples = records.checked(rows, (asked(row, place) for row in rows))
+    return tuple(to_pair(row, example, form) for row, example in zip(rows, examples, strict=True))
 
 
-def _asked(row: Row, place: records.Place) -> Example:
+def asked(row: Row, place: records.Place) -> Example:
     records.check_columns(row, PREFERENCES)
-    return records.ask(row, PREFERENCES.tell(row).question, place)
+    return records.ask(row, PREFERENCES.tell(row), PREFERENCES, place)
 
 
-def _pair(row: Row, example: Example, form: Format) -> Pair:
+def to_pair(row: Row, example: Example, form: Format) -> Pair:
     better, worse = (_text(row, column) for column in ("chosen", "rejected"))
     if better == worse:
-        row.refuse("chosen and rejected are the same text; nothing can be preferred")
+        row.refuse("chosen and rejected are the same text; nothing can be preferred", kind="equal pair")
     return Pair(example, form, better, worse)
 
 

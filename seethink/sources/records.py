@@ -1,16 +1,19 @@
-"""A user's own files as Examples: four dialects, told apart by columns, checked before anything runs."""
+"""A user's own files as Examples, whatever their dialect, checked before anything runs."""
 
 from __future__ import annotations
 
 import difflib
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from seethink.boxes import read_boxes
 from seethink.formats import ANSWER_ONLY, TAGS, THINK_ANSWER
 from seethink.media import Image, Video
+from seethink.sources.dialects import PREFERENCES, Dialect, Told, dialect_of
 from seethink.sources.rows import Row, rows_of
 from seethink.types import MEDIA_MARK, Example, InputError, Media
 
@@ -30,7 +33,8 @@ class Place:
 def read(
     path: Path, images: Path | None = None, clips: Mapping[str, Any] | None = None
 ) -> tuple[Example, ...]:
-    """Every row, in order, of a .jsonl, .json or .parquet file, a folder that holds one, or a saved dataset.
+    """Every row, in order, of a .jsonl, .json, .tsv or .parquet file, a folder that holds one, or a saved
+    dataset.
 
     Paths of pictures and clips start at `images`, or else beside the data. All rows and media are checked
     before this returns; the first fault raises InputError naming file, row and mend. Pictures that stand
@@ -58,98 +62,16 @@ def checked(rows: Iterable[Row], made: Iterable[Example]) -> tuple[Example, ...]
     looked_at: set[str] = set()
     for row, example in zip(rows, made, strict=True):
         if example.id in examples:
-            row.refuse(f"the id {example.id!r} was used before; make ids differ or leave the column out")
+            row.refuse(
+                f"the id {example.id!r} was used before; make ids differ or leave the column out",
+                kind="same id",
+            )
         examples[example.id] = example
         for picture in example.media:
             if picture.key not in looked_at:
                 _look_at(picture, row)
                 looked_at.add(picture.key)
     return tuple(examples.values())
-
-
-# Dialects -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Told:
-    """What a row says, whatever its dialect. `answer` is as it stands in the file."""
-
-    question: Any
-    answer: Any
-    steps: Any = None
-    choices: Any = None
-
-
-def _plain(row: Row) -> Told:
-    get = row.values.get
-    return Told(get("question"), get("answer"), get("steps"), get("choices"))
-
-
-def _hf_columns(row: Row) -> Told:
-    return Told(row.values.get("problem"), row.values.get("solution"), row.values.get("thinking"))
-
-
-def _conversations(row: Row) -> Told:
-    return _turns(row, "conversations", ("from", "value"), ("human", "gpt"))
-
-
-def _messages(row: Row) -> Told:
-    return _turns(row, "messages", ("role", "content"), ("user", "assistant"))
-
-
-def _turns(row: Row, column: str, keys: tuple[str, str], speakers: tuple[str, str]) -> Told:
-    turns = row.values.get(column)
-    shape = f"[{{{keys[0]}: {speakers[0]}, {keys[1]}: ...}}, {{{keys[0]}: {speakers[1]}, {keys[1]}: ...}}]"
-    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
-        row.refuse(f"{column} must be {shape}")
-    told = tuple(turn.get(keys[0]) for turn in turns)
-    if told == speakers[:1]:
-        row.refuse(f"there is no answer; add the {speakers[1]} turn to {column}")
-    if told != speakers:
-        row.refuse(f"{column} has the turns {', '.join(map(str, told)) or 'of nobody'}; it must be {shape}")
-    return Told(turns[0].get(keys[1]), turns[1].get(keys[1]))
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How rows of one kind are written: their own columns, beside those that every dialect may have."""
-
-    name: str
-    own: tuple[str, ...]
-    tell: Callable[[Row], Told]
-    kept: tuple[str, ...] = ()
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (*COMMON, *self.own, *self.kept)
-
-
-COMMON = ("id", "image", "images", "video", "videos", "meta")
-PLAIN = Dialect("plain", ("question", "answer", "steps", "choices"), _plain)
-HF_COLUMNS = Dialect(
-    "hf columns",
-    ("problem", "solution", "thinking"),
-    _hf_columns,
-    kept=(
-        "original_question",
-        "original_answer",
-        "accu_reward_method",
-        "normal_caption",
-        "normalized_solution",
-    ),
-)
-CONVERSATIONS = Dialect("conversations", ("conversations",), _conversations, kept=("accu_reward_method",))
-MESSAGES = Dialect("messages", ("messages",), _messages)
-DIALECTS = (PLAIN, HF_COLUMNS, CONVERSATIONS, MESSAGES)
-
-
-def dialect_of(rows: Iterable[Row]) -> Dialect:
-    """The dialect that knows the most columns of these rows; the plain one where none knows any."""
-    known = dict.fromkeys((dialect.name for dialect in DIALECTS), 0)
-    for row in rows:
-        for dialect in DIALECTS:
-            known[dialect.name] += len(row.values.keys() & {*dialect.own, *dialect.kept})
-    return max(DIALECTS, key=lambda dialect: known[dialect.name])
 
 
 # One row --------------------------------------------------------------------------------------------------
@@ -162,37 +84,38 @@ def to_example(row: Row, dialect: Dialect, place: Place) -> Example:
     InputError.
     """
     check_columns(row, dialect)
+    if dialect is PREFERENCES:
+        row.refuse("is a pair of responses; pairs are for `seethink train dpo`, or give question and answer")
     told = dialect.tell(row)
-    asked = ask(row, told.question, place)
-    steps = tuple(_thought(step) for step in _texts(row, "steps", told.steps))
+    asked = ask(row, told, dialect, place)
+    get = row.values.get
+    steps = tuple(map(_thought, _texts(row, "steps", get("steps") if told.steps is None else told.steps)))
     thought, answer = _split_solution(row, _answer_text(row, told.answer))
     if any(tag in text for text in (*steps, *thought, answer) for tag in TAGS):
         row.refuse(
-            f"a step or the answer holds one of {' '.join(TAGS)}, which only the format may write; remove it"
+            f"a step or the answer holds one of {' '.join(TAGS)}, which only the format may write; remove it",
+            kind="tag leak",
         )
-    return replace(
-        asked,
-        answer=answer,
-        choices=_texts(row, "choices", told.choices),
-        steps=steps or thought,
-        meta=_meta(row, dialect),
-    )
+    choices = _texts(row, "choices", get("choices") if told.choices is None else told.choices)
+    return replace(asked, answer=answer, choices=choices, steps=steps or thought)
 
 
-def ask(row: Row, question: Any, place: Place) -> Example:
+def ask(row: Row, told: Told, dialect: Dialect, place: Place) -> Example:
     """The row's question with its pictures and clips, and nothing yet about its answer."""
+    question = told.question
     if not isinstance(question, str) or not question.strip():
-        row.refuse("there is no question; it must be a text that is not empty")
-    media = _media(row, place)
+        row.refuse("there is no question; it must be a text that is not empty", kind="no question")
+    media = _media(row, told, place)
     marks = MEDIA_MARK.findall(question)
     if marks and any(marks.count(kind) != len(found) for kind, found in media.items()):
         marked = " ".join(f"<{mark}>" for mark in marks)
         has = f"{len(media['image'])} picture(s) and {len(media['video'])} clip(s)"
-        row.refuse(f"the question marks {marked}, but the row has {has}; mark all or none")
+        row.refuse(f"the question marks {marked}, but the row has {has}; mark all or none", kind="marks")
     left = {kind: iter(found) for kind, found in media.items()}
     placed = [next(left[mark]) for mark in marks] or [*media["image"], *media["video"]]
-    given = row.values.get("id")
-    return Example(f"{row.file.stem}-{row.number}" if given is None else str(given), question, tuple(placed))
+    given = row.values.get(dialect.id)
+    name = f"{row.file.stem}-{row.number}" if given is None else str(given)
+    return Example(name, question, tuple(placed), meta={**told.more, **_meta(row, dialect)})
 
 
 def check_columns(row: Row, dialect: Dialect) -> None:
@@ -201,18 +124,31 @@ def check_columns(row: Row, dialect: Dialect) -> None:
             continue
         near = difflib.get_close_matches(column, dialect.columns, n=1)
         known = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(dialect.columns)}."
-        row.refuse(f"unknown column {column!r}; {known} Rename it, or move it into 'meta'")
+        row.refuse(
+            f"unknown column {column!r}; {known} Rename it, or move it into 'meta'", kind="unknown column"
+        )
 
 
 def _answer_text(row: Row, answer: Any) -> str:
-    """Text, or a number as it is written. NaN is what tables hold where an answer is missing."""
+    """Text, or a number or boxes as they are written. NaN is what tables hold where an answer is missing."""
     if answer is None or (isinstance(answer, str) and not answer.strip()):
-        row.refuse("there is no answer; give the text or number that is right")
+        row.refuse("there is no answer; give the text or number that is right", kind="no answer")
+    if isinstance(answer, list | dict) and answer and (read_boxes(told := _json(answer))):
+        return told
     if isinstance(answer, bool) or not isinstance(answer, str | int | float):
-        row.refuse(f"the answer must be a text or a number, not {answer!r:.40}")
+        row.refuse(
+            f"the answer must be a text or a number, not {answer!r:.40}; a box is [x1, y1, x2, y2]",
+            kind="unreadable answer",
+        )
     if isinstance(answer, float) and not math.isfinite(answer):
-        row.refuse(f"there is no answer, only {answer}; give the text or number that is right")
+        row.refuse(
+            f"there is no answer, only {answer}; give the text or number that is right", kind="no answer"
+        )
     return str(answer).strip()
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _split_solution(row: Row, solution: str) -> tuple[tuple[str, ...], str]:
@@ -221,7 +157,9 @@ def _split_solution(row: Row, solution: str) -> tuple[tuple[str, ...], str]:
     said = THINK_ANSWER.parse(solution)
     if not said.answer:
         row.refuse(
-            f"the answer cannot be read: {ANSWER_ONLY.parse(solution).fault}; write <answer>...</answer> once"
+            f"the answer cannot be read: {ANSWER_ONLY.parse(solution).fault}; "
+            "write <answer>...</answer> once",
+            kind="unreadable answer",
         )
     return (said.thought,) if said.thought else (), said.answer
 
@@ -239,17 +177,25 @@ def _texts(row: Row, column: str, value: Any) -> tuple[str, ...]:
 
 
 def _meta(row: Row, dialect: Dialect) -> dict[str, Any]:
+    """What the dialect keeps, and `meta`: an object, or the JSON text of one, as tables hold it."""
     kept = {column: row.values[column] for column in dialect.kept if row.values.get(column) is not None}
     meta = row.values.get("meta")
     if meta is None:
         return kept
+    if isinstance(meta, str) and meta.startswith("{"):
+        try:
+            meta = json.loads(meta)
+        except ValueError as error:
+            row.refuse(f"meta begins like JSON, but is none ({error}); mend or rename it", error)
     return kept | (meta if isinstance(meta, dict) else {"meta": meta})
 
 
-def _media(row: Row, place: Place) -> dict[str, list[Media]]:
+def _media(row: Row, told: Told, place: Place) -> dict[str, list[Media]]:
     """The row's pictures and clips, each kind in its order."""
+    own = told.images if isinstance(told.images, list) else [told.images]
+    pictures = own if told.images is not None else _items(row, "image", "images")
     return {
-        "image": [_picture(row, item, place) for item in _items(row, "image", "images")],
+        "image": [_picture(row, item, place) for item in pictures],
         "video": [_clip(row, item, place) for item in _items(row, "video", "videos")],
     }
 
@@ -285,12 +231,15 @@ def _clip(row: Row, value: Any, place: Place) -> Media:
 def _at(row: Row, value: Any, place: Place, kind: str, make: Callable[[Path], Media]) -> Media:
     if not isinstance(value, str) or not value:
         row.refuse(
-            f"a {kind} must be the path of a file, not {value!r:.40}; leave the column out if there is none"
+            f"a {kind} must be the path of a file, not {value!r:.40}; leave the column out if there is none",
+            kind=f"missing {kind}",
         )
     try:
         return make(place.folder / value)
     except (InputError, OSError) as error:
-        row.refuse(f"{error}; mend the path, or say in which folder the {kind}s are", error)
+        row.refuse(
+            f"{error}; mend the path, or say in which folder the {kind}s are", error, f"missing {kind}"
+        )
 
 
 def _look_at(medium: Media, row: Row) -> None:
@@ -305,7 +254,8 @@ def _look_at(medium: Media, row: Row) -> None:
             if not file.is_file() or file.stat().st_size < DECODE_BELOW_BYTES:
                 medium.load()
     except InputError as error:
-        row.refuse(f"{error}; replace the {_WORDS[medium.kind]} or remove the row", error)
+        word = _WORDS[medium.kind]
+        row.refuse(f"{error}; replace the {word} or remove the row", error, f"broken {word}")
 
 
 _WORDS = {"image": "picture", "video": "clip"}

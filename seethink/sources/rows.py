@@ -1,8 +1,10 @@
-"""The rows of a user's file, whatever its kind: JSONL, a JSON array, parquet, or a saved dataset."""
+"""The rows of a user's file, whatever its kind: JSONL, a JSON array, TSV, parquet, or a saved dataset."""
 
 from __future__ import annotations
 
+import csv
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,23 +12,43 @@ from typing import Any, NoReturn
 
 from seethink.types import InputError
 
-SUFFIXES = (".jsonl", ".json", ".parquet")
+SUFFIXES = (".jsonl", ".json", ".parquet", ".tsv")
+SHARED_BELOW = 64
+"""In a TSV of benchmarks, a picture cell this short names the row whose picture is meant (VLMEvalKit)."""
+
+
+class RowError(InputError):
+    """A fault of one row. kind: which of the faults that `seethink check` counts."""
+
+    def __init__(self, message: str, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row as it stands in its file; `number` counts from 1 (in .jsonl it is the line)."""
+    """One row as it stands in its file; `number` counts from 1 (in .jsonl it is the line). broken: why it is
+    no row at all."""
 
     file: Path
     number: int
     values: Mapping[str, Any]
+    broken: RowError | None = None
 
-    def refuse(self, fault: str, cause: Exception | None = None) -> NoReturn:
-        raise InputError(f"{self.file}, row {self.number}: {fault}") from cause
+    def refuse(self, fault: str, cause: Exception | None = None, kind: str = "layout") -> NoReturn:
+        raise RowError(f"{self.file}, row {self.number}: {fault}", kind) from cause
 
 
 def rows_of(path: Path) -> Iterator[Row]:
     """The rows of a file, or of the only data file in a folder. Raises InputError naming file and place."""
+    for row in every_row(path):
+        if row.broken:
+            raise row.broken
+        yield row
+
+
+def every_row(path: Path) -> Iterator[Row]:
+    """The same, with what is no row among them, so that one broken line does not hide the next."""
     if path.is_dir() and not (path / "state.json").is_file():
         path = _only_file_in(path)
     if path.is_dir():
@@ -37,7 +59,8 @@ def rows_of(path: Path) -> Iterator[Row]:
         raise InputError(f"{path} is of no known kind; give one of {', '.join(SUFFIXES)}, or a saved dataset")
     if path.suffix == ".jsonl":
         return _json_lines(path)
-    return _numbered(path, _parquet_rows(path) if path.suffix == ".parquet" else _json_array(path))
+    read = {".parquet": _parquet_rows, ".json": _json_array, ".tsv": _tsv_rows}[path.suffix]
+    return _numbered(path, read(path))
 
 
 def _only_file_in(folder: Path) -> Path:
@@ -55,16 +78,21 @@ def _numbered(file: Path, values: Iterable[Any]) -> Iterator[Row]:
 
 
 def _row(file: Path, number: int, value: Any) -> Row:
-    row = Row(file, number, value if isinstance(value, dict) else {})
-    if not isinstance(value, dict):
-        row.refuse(f"must be an object of named columns, not {value!r:.40}")
-    return row
+    if isinstance(value, dict):
+        return Row(file, number, value)
+    told = f"{file}, row {number}: must be an object of named columns, not {value!r:.40}"
+    return Row(file, number, {}, RowError(told, "no row"))
 
 
 def _json_lines(path: Path) -> Iterator[Row]:
     for number, line in enumerate(_text(path).split("\n"), 1):
         if line.strip():
-            yield _row(path, number, _parsed(line, path, number, "every line must hold one JSON object"))
+            try:
+                value = _parsed(line, path, number, "every line must hold one JSON object")
+            except InputError as error:
+                yield Row(path, number, {}, RowError(str(error), "no row"))
+            else:
+                yield _row(path, number, value)
 
 
 def _json_array(path: Path) -> list[Any]:
@@ -89,6 +117,22 @@ def _parsed(text: str, path: Path, first_line: int, mend: str) -> Any:
         raise InputError(
             f"{path}, line {line}, column {error.colno}: not JSON ({error.msg}); {mend}"
         ) from error
+    except RecursionError as error:
+        raise InputError(f"{path}, line {first_line}: JSON nested too deeply; {mend}") from error
+
+
+def _tsv_rows(path: Path) -> list[Any]:
+    """The first line names the columns; empty cells are left out."""
+    csv.field_size_limit(sys.maxsize)  # a picture stands in a cell
+    table = csv.DictReader(_text(path).splitlines(keepends=True), delimiter="\t")
+    rows = [{name: cell for name, cell in row.items() if cell not in (None, "")} for row in table]
+    whole = {row.get("index"): row["image"] for row in rows if len(row.get("image", "")) > SHARED_BELOW}
+    for row in rows:
+        if None in row:
+            row[f"beyond column {len(table.fieldnames or ())}"] = row.pop(None)
+        if row.get("image") in whole:
+            row["image"] = whole[row["image"]]
+    return rows
 
 
 def _parquet_rows(path: Path) -> list[Any]:
@@ -97,7 +141,7 @@ def _parquet_rows(path: Path) -> list[Any]:
 
     try:
         return pyarrow.parquet.read_table(path).to_pylist()
-    except pyarrow.ArrowInvalid as error:
+    except (pyarrow.ArrowInvalid, OSError) as error:
         raise InputError(f"{path} cannot be read as parquet: {error}") from error
 
 

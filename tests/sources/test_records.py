@@ -288,7 +288,7 @@ def test_files_that_hold_something_else_are_refused(folder):
     assert refused(path) == "my.json is not UTF-8 text (byte 15); save it as UTF-8"
     (folder / "my.csv").write_text("a,b")
     assert refused(folder / "my.csv").startswith(
-        "my.csv is of no known kind; give one of .jsonl, .json, .parquet"
+        "my.csv is of no known kind; give one of .jsonl, .json, .parquet, .tsv"
     )
     (folder / "my.parquet").write_bytes(b"PAR1 and so on")
     assert refused(folder / "my.parquet").startswith("my.parquet cannot be read as parquet: ")
@@ -296,7 +296,7 @@ def test_files_that_hold_something_else_are_refused(folder):
 
 
 def test_a_folder_of_none_or_several_data_files_is_refused(folder):
-    assert "must hold one data file, but holds no .jsonl, .json, .parquet file" in refused(folder)
+    assert "must hold one data file, but holds no .jsonl, .json, .parquet, .tsv file" in refused(folder)
     lines(folder, GOOD, name="train.jsonl")
     lines(folder, GOOD, name="test.jsonl")
     assert "holds test.jsonl, train.jsonl; name the file itself" in refused(folder)
