@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from seethink.boxes import Box, read_boxes
 from seethink.types import Example, Response, Score
 from seethink.verify.text import bare, shown, unjudged
+
+if TYPE_CHECKING:
+    import numpy as np
 
 THRESHOLDS = tuple(t / 100 for t in range(50, 100, 5))
 """COCO's: 0.50, 0.55 ... 0.95."""
@@ -19,6 +21,8 @@ Boxes = tuple[Box, ...]
 def ious(gold: Boxes, told: Boxes) -> np.ndarray:
     """Intersection over union of every pair, (gold, told), in [0, 1]. A box without area, or with swapped
     corners, meets nothing."""
+    import numpy as np  # here, so that naming a verifier loads nothing
+
     g = np.array([box.corners for box in gold], dtype=float).reshape(-1, 1, 4)
     t = np.array([box.corners for box in told], dtype=float).reshape(1, -1, 4)
     inner = np.clip(np.minimum(g[..., 2:], t[..., 2:]) - np.maximum(g[..., :2], t[..., :2]), 0, None)
@@ -151,6 +155,8 @@ def _read(example: Example, response: Response) -> tuple[Boxes, Boxes] | Score:
 
 def _same_label(gold: Boxes, told: Boxes) -> np.ndarray:
     """Whether labels agree, (gold, told). Where the gold has none, all do."""
+    import numpy as np
+
     named = _labels(gold, told)
     return np.array(named[: len(gold)])[:, None] == np.array(named[len(gold) :])[None, :]
 
@@ -165,6 +171,8 @@ def _paired(
 ) -> list[tuple[int, int, float]]:
     """Pairs (gold, told, IoU) with at least `least`, each box once, those `among` alone. Best IoU first, so
     the pairs at a higher threshold are those of a lower one that reach it."""
+    import numpy as np
+
     values = ious(gold, told)
     rows, columns = np.nonzero((values >= least) & among)
     order = np.argsort(-values[rows, columns], kind="stable")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from seethink.boxes import FARTHEST, Box, read_boxes
 from seethink.types import Example, Response, Score
 from seethink.verify.boxes import THRESHOLDS, ious
 from seethink.verify.text import shown
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MAX_DETECTIONS = 100
 
@@ -125,6 +126,8 @@ class CocoPrecision:
 
 def _hits(values: np.ndarray, threshold: float) -> list[bool]:
     """For each told box in turn, whether it takes a gold box that is still free (the best one)."""
+    import numpy as np
+
     free, hits = np.ones(len(values), dtype=bool), []
     for column in values.T:
         able = np.where(free, column, -1.0)
@@ -136,6 +139,8 @@ def _hits(values: np.ndarray, threshold: float) -> list[bool]:
 
 def _interpolated(hits: list[bool], n_gold: int) -> float:
     """Mean over recalls 0, 0.01 ... 1 of the best precision at that recall or a higher one."""
+    import numpy as np
+
     if not hits:
         return 0.0
     right = np.cumsum(hits)
@@ -164,8 +169,8 @@ def vlm_r1_weighted(example: Example, response: Response) -> Score:
         return Score(0.0, f"read {shown(said)}, which holds no boxes")
     values, overlaps, pairs = ious(gold, told), 0.0, 0
     while values.max() >= THRESHOLDS[0]:
-        i, j = np.unravel_index(values.argmax(), values.shape)
-        same = gold[int(i)].label.lower() == told[int(j)].label.lower()
+        i, j = divmod(int(values.argmax()), len(told))
+        same = gold[i].label.lower() == told[j].label.lower()
         overlaps += float(values[i, j]) * same
         pairs += 1
         values[i, :] = values[:, j] = 0.0
