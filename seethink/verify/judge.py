@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,7 +31,7 @@ _VERDICT = re.compile(r"^[*_\s]*VERDICT:\s*(right|wrong)[.*_\s]*$", re.IGNORECAS
 
 
 @dataclass(frozen=True)
-class Asking:
+class Asking(ABC):
     """What all judges share: an engine that is asked in one go and never twice for the same content.
 
     model: names the engine in descriptions and keys. memory: replies by key; any mutable mapping, so
@@ -42,15 +43,15 @@ class Asking:
     memory: MutableMapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     max_tokens: int = 512
 
-    def prompt(self, example: Example, response: Response) -> list[Message]:
-        raise NotImplementedError
+    @abstractmethod
+    def prompt(self, example: Example, response: Response) -> list[Message]: ...
 
+    @abstractmethod
     def settled(self, example: Example, response: Response) -> Score | None:
         """The score that needs no question to the engine; None if it must be asked."""
-        raise NotImplementedError
 
-    def read(self, reply: str) -> Score:
-        raise NotImplementedError
+    @abstractmethod
+    def read(self, reply: str) -> Score: ...
 
     def __call__(self, example: Example, response: Response) -> Score:
         self.ask([(example, response)])

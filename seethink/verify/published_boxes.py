@@ -157,7 +157,6 @@ def vlm_r1_weighted(example: Example, response: Response) -> Score:
     of a wrong label takes the pair and counts as complete; a thousand boxes around the right one earn 0.85.
     Range: [0, 1]; None if the gold is no boxes. Source: VLM-R1's weighted_sum_reward.
     """
-    import numpy as np
 
     gold = read_boxes(str(example.answer))
     if gold is None:
@@ -171,8 +170,8 @@ def vlm_r1_weighted(example: Example, response: Response) -> Score:
         return Score(0.0, f"read {shown(said)}, which holds no boxes")
     values, overlaps, pairs = ious(gold, told), 0.0, 0
     while values.max() >= THRESHOLDS[0]:
-        i, j = np.unravel_index(values.argmax(), values.shape)
-        same = gold[int(i)].label.lower() == told[int(j)].label.lower()
+        i, j = divmod(int(values.argmax()), len(told))
+        same = gold[i].label.lower() == told[j].label.lower()
         overlaps += float(values[i, j]) * same
         pairs += 1
         values[i, :] = values[:, j] = 0.0
