@@ -15,13 +15,14 @@ PACKAGE = ROOT / "seethink"
 ROWS = (
     ("types",),
     ("media", "boxes"),
-    ("formats", "families", "verify", "settings"),
+    ("formats", "families", "verify", "settings", "options"),
     ("attempt", "engines", "sources", "identity"),
     ("solve",),
-    ("train", "evaluate", "stage"),
+    ("train", "evaluate", "stage", "check"),
     ("report", "terminal"),
     ("run",),
     ("recipes",),
+    ("cli_data",),
     ("cli",),
 )
 """Lowest first. A module may import those of lower rows, and its own package; never a neighbour."""

@@ -1,4 +1,4 @@
-"""Examples written for other trainers: what was written is read again as it was, and half of it never stays."""
+"""Examples written for other trainers are read again as they were; half of a writing never stays."""
 
 import json
 
@@ -164,6 +164,6 @@ def test_what_cannot_be_written_is_named(folder):
         write([Example("one", "?", (), "3")], folder / "out", "verl")
     with pytest.raises(InputError, match="example one has no answer"):
         write([Example("one", "?")], folder / "out")
-    with pytest.raises(InputError, match="example one cannot be written as JSON: .*; leave it out of meta"):
+    with pytest.raises(InputError, match=r"example one cannot be written as JSON: .*; leave it out of meta"):
         write([Example("one", "?", (), "3", meta={"raw": b""})], folder / "out")
     assert not (folder / "out").exists()
