@@ -13,18 +13,18 @@ from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
-from seethink import formats, recipes, verify
+from seethink import cli_data, formats, recipes, verify
+from seethink.options import takes
 from seethink.run import Run, Scale
 from seethink.settings import override, unknown
 from seethink.terminal import say, show_benchmarks, show_plan, show_results
 from seethink.types import GREEDY, Example, InputError, NotFinite, Pair, Response, Sampling, Score, Task
 
-T = TypeVar("T")
 SETTING = "[FIELD=VALUE]..."
 ASKED = f"Where the instruction stands: {', '.join(formats.MODES)}."
 MODELS = "sprout (bundled, tiny), a model's folder, or a hub id."
@@ -195,24 +195,8 @@ class Training(OwnData):
     seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None
 
 
-def _takes(options: type[T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:
-    """A command whose options are the fields of a dataclass, so that commands can share them."""
-    signature = inspect.signature(options, eval_str=True)
-
-    def decorate(command: Callable[[T], None]) -> Callable[..., None]:
-        def call(**values: Any) -> None:
-            command(options(**values))
-
-        call.__doc__ = command.__doc__
-        call.__signature__ = signature  # type: ignore[attr-defined]
-        call.__annotations__ = {name: part.annotation for name, part in signature.parameters.items()}
-        return call
-
-    return decorate
-
-
 @app.command("eval", epilog="Example: seethink eval --model sprout --data my.jsonl --verifier same_number")
-@_takes(Evaluating)
+@takes(Evaluating)
 def evaluate(job: Evaluating) -> None:
     """Ask a model every question of a file, greedily, or of a published test, as it was published; judge."""
     if job.listed:
@@ -234,7 +218,7 @@ def evaluate(job: Evaluating) -> None:
 
 
 @app.command("train", epilog="Example: seethink train grpo --model sprout --data my.jsonl steps=50")
-@_takes(Training)
+@takes(Training)
 def train(job: Training) -> None:
     """Teach a model on your own questions; leaves an ordinary model folder."""
     from seethink.train.configs import DPO, GRPO, SFT
@@ -275,6 +259,10 @@ def _yaml(file: Path) -> dict[str, Any]:
     if not isinstance(read, dict):
         raise InputError(f"{file} holds no fields; write lines such as learning_rate: 1e-6")
     return read
+
+
+app.command("check", epilog="Example: seethink check my.jsonl --verifier same_number")(cli_data.check)
+app.command(epilog="Example: seethink convert my.jsonl mine --dialect trl")(cli_data.convert)
 
 
 # Looking --------------------------------------------------------------------------------------------------

@@ -148,6 +148,17 @@ class Prompt:
         return replace(self, ids=self.ids[:length], kinds=self.kinds[:length], media={**self.media, **masked})
 
 
+def features(prompt: Prompt, processor: Any) -> tuple[int, int] | None:
+    """How many tokens stand for the prompt's media, and how many features the model makes of them; None where
+    the processor does not tell the grid of patches."""
+    grids = [prompt.media[name] for name in ("image_grid_thw", "video_grid_thw") if name in prompt.media]
+    if not grids:
+        return None
+    merged = processor.image_processor.merge_size**2
+    standing = sum(kind > 0 for kind in prompt.kinds)
+    return standing, sum(int(grid.prod(-1).sum()) for grid in grids) // merged
+
+
 @dataclass
 class _Seen:
     """Media of a prompt as they were processed: tensors, what stands in the text for each picture and for

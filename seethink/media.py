@@ -181,6 +181,10 @@ class Video:
         """How long the clip is, from its header. Raises InputError naming the file."""
         return self._opened(_length_s)
 
+    def size(self) -> tuple[int, int]:
+        """(width, height) of its frames in pixels, from its header. Raises InputError naming the file."""
+        return self._opened(lambda clip, stream: (stream.width, stream.height))
+
     def _opened(self, use: Callable[[Any, Any], T]) -> T:
         import av
         from av.error import FFmpegError

@@ -16,14 +16,15 @@ ROWS = (
     ("boxes",),
     ("types",),
     ("media", "chat"),
-    ("formats", "families", "verify", "settings"),
+    ("formats", "families", "verify", "settings", "options"),
     ("attempt", "engines", "sources", "identity"),
     ("benchmarks",),
     ("solve",),
-    ("train", "evaluate", "stage"),
+    ("train", "evaluate", "stage", "check"),
     ("report", "terminal"),
     ("run",),
     ("recipes",),
+    ("cli_data",),
     ("cli",),
 )
 """Lowest first. A module may import those of lower rows, and its own package; never a neighbour."""

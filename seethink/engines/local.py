@@ -11,7 +11,13 @@ from typing import Any
 import torch
 from accelerate.utils import disable_fsdp_ram_efficient_loading
 from torch import Tensor
-from transformers import AutoModelForImageTextToText, AutoProcessor, TopKLogitsWarper, TopPLogitsWarper
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.utils.logging import disable_progress_bar
 
@@ -46,6 +52,14 @@ def pretrained(name: str, quantised: Any = None) -> tuple[Any, Any]:
     if family_of(model.config).segments:
         model.set_attn_implementation({"vision_config": segments.NAME})
     return model, AutoProcessor.from_pretrained(path)
+
+
+def encoder(name: str) -> tuple[Encoder, int | None]:
+    """The encoder of a model whose weights are not loaded, and how many tokens the model was made for."""
+    path = resolve(name)
+    config = AutoConfig.from_pretrained(path)
+    longest = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return Encoder(AutoProcessor.from_pretrained(path), config), longest
 
 
 class LocalEngine:

@@ -85,7 +85,7 @@ def to_example(row: Row, dialect: Dialect, place: Place) -> Example:
     """
     check_columns(row, dialect)
     if dialect is PREFERENCES:
-        row.refuse("is a pair of responses; pairs are for `seethink train dpo`, or give question and answer")
+        row.refuse("is a pair of responses; pairs are for `seethink train dpo`; or give an answer")
     told = dialect.tell(row)
     asked = ask(row, told, dialect, place)
     get = row.values.get
@@ -157,8 +157,7 @@ def _split_solution(row: Row, solution: str) -> tuple[tuple[str, ...], str]:
     said = THINK_ANSWER.parse(solution)
     if not said.answer:
         row.refuse(
-            f"the answer cannot be read: {ANSWER_ONLY.parse(solution).fault}; "
-            "write <answer>...</answer> once",
+            f"the answer cannot be read: {ANSWER_ONLY.parse(solution).fault}; write it once in <answer>",
             kind="unreadable answer",
         )
     return (said.thought,) if said.thought else (), said.answer

@@ -245,8 +245,7 @@ def test_a_tsv_with_broken_base64_or_more_cells_than_columns_is_refused(folder):
 def test_pairs_are_no_questions_with_answers(folder):
     said = refused(written(folder, {"prompt": "How many?", "chosen": "3", "rejected": "4"}))
     assert said == (
-        "my.json, row 1: is a pair of responses; pairs are for `seethink train dpo`, "
-        "or give question and answer"
+        "my.json, row 1: is a pair of responses; pairs are for `seethink train dpo`; or give an answer"
     )
 
 

@@ -1,5 +1,4 @@
-"""Examples written for other trainers: what was written is read again as it was, and never half of it
-stays."""
+"""Examples written for other trainers are read again as they were; half of a writing never stays."""
 
 import json
 
