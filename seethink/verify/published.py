@@ -20,10 +20,6 @@ from seethink.verify.shape import PerToken, said_once
 from seethink.verify.symbolic import believed
 from seethink.verify.text import shown
 
-_ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
-_ANSWER_IN_ONE_LINE = re.compile(r"<answer>(.*?)</answer>")
-
-
 _TAGS = r"<think>(?>.*?</think>\s*<answer>).*?</answer>"
 _AS_WRITTEN = r"<think>.*?</think>\s*<answer>.*?</answer>"
 
@@ -67,13 +63,13 @@ class BelievedOrExact:
     def __call__(self, example: Example, response: Response) -> Score:
         if example.answer is None:
             return Score(None, "the example has no gold answer")
-        gold = _told(_ANSWER_IN_ONE_LINE, example.answer)
+        gold = _in_one_line(example.answer)
         if believed(gold, response.text):
             return _paid(True, response.text, gold)
         if self.first:
-            told = "".join(_ANSWER.findall(response.text)[:1]).strip()
+            told = "".join(boxes.tagged(response.text)[:1]).strip()
             return _paid(bool(told and gold) and told[0] == gold[0], told, gold)
-        told = _told(_ANSWER_IN_ONE_LINE, response.text)
+        told = _in_one_line(response.text)
         letters = re.findall(r"(?:^|\s|\[|\()([A-H])(?=\s|\]|\)|$)", told) if self.letter else []
         return _paid(told == gold or letters[-1:] == [gold], told, gold)
 
@@ -101,7 +97,7 @@ def vlm_r1_default(example: Example, response: Response) -> Score:
     """
     if example.answer is None:
         return Score(None, "the example has no gold answer")
-    told, gold = _last(response.text), _told(_ANSWER_IN_ONE_LINE, example.answer)
+    told, gold = _last(response.text), _in_one_line(example.answer)
     if believed(gold, told):
         return _paid(True, told, gold)
     if re.search(r"\d", gold):
@@ -124,7 +120,7 @@ def r1_onevision_default(example: Example, response: Response) -> Score:
     """
     if example.answer is None:
         return Score(None, "the example has no gold answer")
-    gold, told = _told(_ANSWER_IN_ONE_LINE, example.answer), _told(_ANSWER, response.text)
+    gold, told = _in_one_line(example.answer), _told(response.text)
     if believed(gold, response.text):
         return _paid(True, told, gold)
     if re.search(r"\d", gold):
@@ -150,8 +146,8 @@ class LetterGuess:
         if example.answer is None:
             return Score(None, "the example has no gold answer")
         guess = vlm_r1_letter if self.among == "vlm_r1" else r1_onevision_letter
-        told = guess(_told(_ANSWER, response.text))
-        gold = guess(_told(_ANSWER, example.answer)) or example.answer
+        told = guess(_told(response.text))
+        gold = guess(_told(example.answer)) or example.answer
         return _paid(told == gold, told, gold)
 
 
@@ -190,8 +186,7 @@ def vlm_r1_yes_no(example: Example, response: Response) -> Score:
     if example.answer is None:
         return Score(None, "the example has no gold answer")
     told, gold = (
-        "".join(re.findall(r"yes|no", _told(_ANSWER, text).lower())[:1])
-        for text in (response.text, example.answer)
+        "".join(re.findall(r"yes|no", _told(text).lower())[:1]) for text in (response.text, example.answer)
     )
     return _paid(told == gold, told, gold)
 
@@ -230,14 +225,18 @@ def vlm_r1_repetition(example: Example, response: Response) -> Score:
 
 
 def _last(text: str) -> str:
-    found = _ANSWER.findall(text)
+    found = boxes.tagged(text)
     return (found[-1] if found else text).strip()
 
 
-def _told(pattern: re.Pattern[str], text: str) -> str:
+def _told(text: str) -> str:
     """What the first tag holds, else all."""
-    found = pattern.search(text)
-    return (found[1] if found else text).strip()
+    return "".join(boxes.tagged(text)[:1] or [text]).strip()
+
+
+def _in_one_line(text: str) -> str:
+    """What the first tag holds that opens and closes in one line, else all."""
+    return next((tags[0] for line in text.split("\n") if (tags := boxes.tagged(line))), text).strip()
 
 
 def _ratio(told: str, gold: str, why: str = "") -> Score:

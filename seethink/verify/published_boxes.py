@@ -17,15 +17,23 @@ if TYPE_CHECKING:
 
 MAX_DETECTIONS = 100
 
-_ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _JSON_FENCE = re.compile(r"```json(.*?)```", re.DOTALL)
 _ANY_FENCE = re.compile(r"```(.*?)```", re.DOTALL)
 _FOUR = re.compile(r"\[([0-9]+),\s*([0-9]+),\s*([0-9]+),\s*([0-9]+)]")
 
 
+def tagged(text: str) -> list[str]:
+    """What the answer tags hold, as `<answer>(.*?)</answer>` finds it, and in linear time."""
+    found, at = [], 0
+    while (start := text.find("<answer>", at)) >= 0 and (end := text.find("</answer>", start + 8)) >= 0:
+        found.append(text[start + 8 : end])
+        at = end + 9
+    return found
+
+
 def clean(text: str) -> str:
     """VLM-R1's clean_text: the last answer tag, else all; one line, lower case, no full stop at the end."""
-    found = _ANSWER.findall(text)
+    found = tagged(text)
     text = re.sub(r"(?<=\s)\n", "", found[-1] if found else text).replace("\n", " ")
     return text.strip().rstrip(".").lower()
 
@@ -66,8 +74,8 @@ class PixelIoU:
         gold = read_boxes(str(example.answer))
         if gold is None or len(gold) != 1:
             return Score(None, f"the gold {shown(example.answer)} is not one box")
-        told = _ANSWER.search(response.text)
-        found = _FOUR.search(told[1]) if told else None
+        told = tagged(response.text)
+        found = _FOUR.search(told[0]) if told else None
         if not found:
             return Score(0.0, f"read {shown(response.answer)}, which holds no list of four integers")
         x1, y1, x2, y2 = (min(float(x[:10]), FARTHEST) for x in found.groups())
@@ -103,7 +111,7 @@ class CocoPrecision:
         gold = read_boxes(str(example.answer))
         if gold is None:
             return Score(None, f"the gold {shown(example.answer)} is no boxes")
-        tags = _ANSWER.findall(response.text)
+        tags = tagged(response.text)
         if not tags:
             return Score(0.0, "no answer tag")
         fences = _JSON_FENCE.findall(tags[-1])
