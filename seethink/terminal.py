@@ -130,13 +130,13 @@ def _size(stage: Stage) -> dict[str, str]:
 
 
 def _memory(stage: Stage, model: str) -> dict[str, str]:
-    from seethink.train import memory
+    from seethink.train.memory import estimate, question
 
     try:
-        asked = memory.question(model, *stage.asked.first(), stage.config)
+        asked = question(model, *stage.asked.first(), stage.config)
     except (InputError, OSError) as error:
         return {"memory": f"unknown, the first question cannot be read: {error}"}
-    needed = memory.estimate(model, asked, stage.config, stage.asked.questions)
+    needed = estimate(model, asked, stage.config, stage.asked.questions)
     told = ", ".join(f"{name} {size / 1e9:.2f}" for name, size in needed.parts.items() if size)
     return {
         "prompt tokens": f"{len(asked.prompt.ids):,} of the first question",

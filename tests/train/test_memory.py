@@ -8,7 +8,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from resource import RUSAGE_SELF, getrusage
 from typing import Any
 
 import pytest
@@ -51,7 +50,10 @@ def measure(name: str, base: str, out: str) -> None:
     from seethink.train.grpo import grpo
 
     grpo(base, Task("variety", PAGES, ANSWER_ONLY, variety), RUNS[name], Path(out))
-    sys.stdout.write(f"\n{1024 * getrusage(RUSAGE_SELF).ru_maxrss}")
+    # not ru_maxrss, which begins with the size of the parent process
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (highest,) = (1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    sys.stdout.write(f"\n{highest}")
 
 
 def plan(name: str, base: str) -> None:
