@@ -329,6 +329,12 @@ def test_check_exits_with_0_on_clean_data_and_2_where_it_cannot_run(folder, caps
     assert code == 2 and "unknown verifier 'magic'" in err
 
 
+@pytest.mark.parametrize("command", ["check", "convert"])
+def test_both_commands_have_help_with_an_example(capsys, command):
+    code, out, _ = call(capsys, command, "--help")
+    assert code == 0 and f"Example: seethink {command} my.jsonl" in out
+
+
 def test_convert_writes_what_check_finds_clean(folder, capsys):
     path = lines(folder / "my.jsonl", *CLEAN[:4])
     code, out, _ = call(capsys, "convert", path, folder / "out", "--dialect", "trl")

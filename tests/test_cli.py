@@ -14,7 +14,7 @@ from seethink.types import Completion, InputError
 from tests import fakes
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ["run", "show", "ask", "look", "eval", "train", "check", "convert"]
+COMMANDS = ["run", "show", "ask", "look", "eval", "train"]
 
 TOY = '''"""Toy: two digits are told apart.
 
