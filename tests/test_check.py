@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 from dataclasses import dataclass, replace
 
 import PIL.Image
@@ -13,6 +14,7 @@ from seethink import cli, verify
 from seethink.check import FAULTS, SUSPICIONS, Preflight, check
 from seethink.check.gold import METHODS, verifier_of
 from seethink.formats import THINK_ANSWER, TagFormat
+from seethink.sources.dialects import DIALECTS
 from seethink.types import Example, InputError, Score
 from tests.films import clip
 from tests.test_media import png_that_claims
@@ -294,6 +296,42 @@ def test_rows_in_parquet_are_checked_with_the_pictures_they_hold(folder):
 def test_nothing_to_check_is_refused(folder):
     with pytest.raises(InputError, match="holds no rows"):
         check(Preflight(lines(folder / "my.jsonl"), THINK_ANSWER))
+
+
+ODD = (
+    *(
+        None,
+        True,
+        3,
+        -1.5,
+        float("nan"),
+        10**400,
+        "",
+        "x",
+        "(A)",
+        "0.png",
+        "<image>",
+        "<think>",
+        "\ud800",
+        "\0",
+    ),
+    *("/", "a\0b", "{", '{"a": 1}', "['a'", "A. x\nB. y", "[1, 2, 3, 4]", [], [[]], [None], [1, 2, 3, 4]),
+    *([1, 2, 3, 1e308], ["a", "b"], {}, {"path": 3}, {"bytes": "x"}, [{"bbox_2d": [1, 2, 3, 4]}]),
+    [{"role": "user", "content": "?"}, {"role": "assistant", "content": "3"}],
+    [{"role": "user", "content": [{"type": "text"}]}, {"role": "assistant", "content": [{"type": "image"}]}],
+    [{"from": "human", "value": "?"}, {"from": "gpt", "value": 3}],
+)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+def test_no_row_that_anyone_can_write_stops_the_check(folder, dialect):
+    drawn = random.Random(dialect.name)
+    rows = [
+        {column: drawn.choice(ODD) for column in dialect.columns if drawn.random() < 0.6} for _ in range(200)
+    ]
+    told = check(Preflight(lines(folder / "my.jsonl", *rows), THINK_ANSWER)).as_json()
+    assert told["rows"] == 200 and told["faults"]
+    json.dumps(told).encode()
 
 
 # The command
