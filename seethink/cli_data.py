@@ -64,7 +64,7 @@ def check(job: Checking) -> None:
         )
     )
     if job.json:
-        typer.echo(json.dumps(report.as_json(), ensure_ascii=False))
+        typer.echo(json.dumps(report.as_json()))
     else:
         _show(Console(), report)
     if not report.clean:

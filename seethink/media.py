@@ -60,6 +60,7 @@ class Image:
         try:
             return picture.convert("RGB")
         except (OSError, SyntaxError, ValueError) as error:
+            picture.close()
             raise InputError(f"{self.where} is broken: {error}") from error
 
     def size(self) -> tuple[int, int]:

@@ -42,6 +42,10 @@ def test_frames_are_evenly_spaced_and_stand_at_their_times(clip: Path) -> None:
         assert _lightness(picture) == pytest.approx(4 * films.RATE * time_s, abs=4)
 
 
+def test_the_size_of_frames_is_read_from_the_header(clip: Path) -> None:
+    assert Video(clip).size() == (64, 48)
+
+
 def test_one_frame_every_so_many_seconds_and_no_more_pixels_than_allowed(clip: Path) -> None:
     frames = Video(clip, every_s=2.0, max_px=768).load()
     assert len(frames.pictures) == 3

@@ -49,6 +49,19 @@ def test_pages_are_about_this_project_and_no_machine() -> None:
         assert not re.search(r"/(home|root|work|tmp)/", page.read_text()), page.name
 
 
+def test_the_data_page_names_every_dialect_and_every_fault_with_its_mend() -> None:
+    from seethink.check import FAULTS, SUSPICIONS
+    from seethink.sources.dialects import DIALECTS
+    from seethink.sources.writing import LAYOUTS
+
+    parts = re.split(r"\n\n(?=\|)", (ROOT / "docs" / "data.md").read_text())[1:]
+    tables = [re.findall(r"^\| ([^|]+) \| ([^|]+) \|", part.split("\n\n")[0], re.MULTILINE) for part in parts]
+    dialects, written, faults, suspicions = (dict(table[1:]) for table in tables)
+    assert [*dialects] == [dialect.name for dialect in DIALECTS]
+    assert [*written] == [*LAYOUTS]
+    assert (faults, suspicions) == (FAULTS, SUSPICIONS)
+
+
 def test_the_settings_that_the_training_page_names_exist() -> None:
     from seethink.settings import override, parse
     from seethink.train.configs import DPO, GRPO

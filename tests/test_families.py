@@ -12,6 +12,7 @@ import torch
 from seethink.engines import features
 from seethink.engines.local import LocalEngine
 from seethink.families import FAMILIES, Encoder, Family, Prompt, family_of
+from seethink.families import features as count_features
 from seethink.formats import ANSWER_ONLY, THINK_ANSWER
 from seethink.media import Image
 from seethink.sources.handwritten import Pages
@@ -192,3 +193,18 @@ def test_features_of_a_frozen_tower_stand_for_its_pixels(name: str) -> None:
 def test_a_tower_of_cross_attention_is_asked_each_time() -> None:
     model, encoder = vlms.build("mllama")
     assert not features.stand_still(model.requires_grad_(False), [group.prompt for group in _groups(encoder)])
+
+
+@pytest.mark.parametrize("name", sorted(vlms.BUILDERS))
+def test_as_many_tokens_as_features_stand_for_media(name: str) -> None:
+    """Counted from the grid where there is one, against what the model itself makes of the pixels."""
+    model, encoder = vlms.build(name)
+    prompts = encoder.prompts([ANSWER_ONLY.prompt(example) for example in _examples()])
+    told = [count_features(prompt, encoder.processor) for prompt in prompts]
+    assert told[2] is None
+    if "image_grid_thw" not in prompts[0].media:
+        assert told == [None] * 3
+        return
+    for prompt, counted in zip(prompts[:2], told, strict=False):
+        made = features.look(model, prompt).media["image_features"]
+        assert counted == (len(made), len(made))

@@ -85,6 +85,21 @@ def test_the_size_is_read_from_the_header_alone():
     assert Image.data(png_that_claims(4_000, 3_000), "header.png").size() == (4_000, 3_000)
 
 
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+def test_the_bytes_of_a_picture_are_handed_on_as_they_are(tmp_path, form):
+    path = tmp_path / "a.img"
+    path.write_bytes(encoded(format=form))
+    assert Image.file(path).encoded() == (path.read_bytes(), form)
+    assert Image.data(path.read_bytes(), "here").encoded() == (path.read_bytes(), form)
+
+
+def test_a_drawn_picture_is_handed_on_as_png():
+    drawn = PIL.Image.effect_noise((40, 30), 50).convert("RGB")
+    data, form = Image.drawn("noise", lambda: drawn).encoded()
+    assert form == "PNG"
+    assert PIL.Image.open(io.BytesIO(data)).tobytes() == drawn.tobytes()
+
+
 def test_a_drawn_picture_is_drawn_when_somebody_looks():
     drawn = []
 

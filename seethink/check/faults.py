@@ -83,7 +83,7 @@ SUSPICIONS = {
 
 # Texts ----------------------------------------------------------------------------------------------------
 
-_LOST = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd]")
+_LOST = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd\ud800-\udfff]")
 _UNSEEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
 _LONG = 24
 """Characters of an answer that no question names by chance."""

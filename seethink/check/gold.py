@@ -30,7 +30,7 @@ def verifier_of(example: Example, chosen: str | None) -> str | None:
     if chosen:
         return chosen
     method = example.meta.get("accu_reward_method")
-    if method in METHODS:
+    if isinstance(method, str) and method in METHODS:
         return METHODS[method]
     if example.choices and "same_choice" in verify.VERIFIERS:
         return "same_choice"
@@ -42,7 +42,7 @@ def verifier_of(example: Example, chosen: str | None) -> str | None:
 def gold_faults(example: Example, form: Format, chosen: str | None) -> Iterator[tuple[str, str]]:
     """(kind, sentence)."""
     method = example.meta.get("accu_reward_method")
-    if method is not None and method not in METHODS:
+    if method is not None and method not in [*METHODS]:
         yield "unknown method", f"accu_reward_method {method!r:.40} is none of {', '.join(METHODS)}"
     if (name := verifier_of(example, chosen)) is None:
         return

@@ -102,16 +102,16 @@ def to_asked(row: Row, looking: Looking) -> Example:
 def _faults(example: Example, seen: Sequence[Seen], looking: Looking) -> Iterator[tuple[str, str]]:
     for one in seen:
         yield from one.faults
-    for kind, check in TEXT_CHECKS.items():
-        for told in check(example):
-            yield kind, told
+    found = [(kind, told) for kind, check in TEXT_CHECKS.items() for told in check(example)]
+    yield from found
     if example.answer is None:
         return
     if (boxes := boxes_of(example)) and (size := _first_size(seen)):
         kind, told = next(((k, t) for k, check in BOX_CHECKS.items() for t in check(boxes, size)), ("", ""))
         if kind:
             yield kind, told
-    yield from gold_faults(example, looking.form, looking.verifier)
+    if not {"no such option", "same option"} & {kind for kind, _ in found}:  # they say why it is not paid
+        yield from gold_faults(example, looking.form, looking.verifier)
 
 
 def _pair_faults(row: Row, looking: Looking) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import base64
-import binascii
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -158,7 +157,9 @@ def _content(row: Row, column: str, content: Any) -> Any:
     told = []
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else None
-        if kind not in ("text", "image", "video") or (kind == "text" and not isinstance(part["text"], str)):
+        if kind not in ("text", "image", "video") or (
+            kind == "text" and not isinstance(part.get("text"), str)
+        ):
             row.refuse(f"a part of {column} must be of type text, image or video, not {part!r:.60}")
         if kind != "text" and part.get(kind) is not None:
             row.refuse(f"a part of {column} holds its {kind} itself; list it in the column {kind}s instead")
@@ -185,7 +186,7 @@ def _onevision_bench(row: Row) -> Told:
     if isinstance(image, str):
         try:
             image = base64.b64decode(image.rpartition(",")[2], validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             row.refuse(f"image is no base64 ({error}); write the picture anew", error, kind="broken picture")
     return Told(get("question"), _letter(get("answer")), choices=_options(row), images=image)
 

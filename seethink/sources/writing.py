@@ -68,14 +68,7 @@ def _file_of(medium: Media) -> Path:
 
 
 def _ours(example: Example, shelf: Shelf) -> dict[str, Any]:
-    clips = [
-        {
-            **{name: value for name, value in clip.choice.items() if value is not None},
-            "path": shelf.path(clip),
-        }
-        for clip in example.media
-        if isinstance(clip, Video)
-    ]
+    clips = [_clip(medium, shelf) for medium in example.media if medium.kind == "video"]
     return {
         "id": example.id,
         "images": [shelf.path(medium) for medium in example.media if medium.kind == "image"],
@@ -86,6 +79,13 @@ def _ours(example: Example, shelf: Shelf) -> dict[str, Any]:
         "steps": list(example.steps),
         "meta": dict(example.meta),
     }
+
+
+def _clip(clip: Media, shelf: Shelf) -> dict[str, Any]:
+    """Its path, and which of its frames are looked at."""
+    path = shelf.path(clip)
+    chosen = clip.choice if isinstance(clip, Video) else {}
+    return {**{name: value for name, value in chosen.items() if value is not None}, "path": path}
 
 
 def _llama_factory(example: Example, shelf: Shelf) -> dict[str, Any]:
@@ -228,11 +228,11 @@ def _filled(row: dict[str, Any], *always: str) -> dict[str, Any]:
 
 def _json(value: Any, name: str) -> str:
     try:
-        return json.dumps(value, ensure_ascii=False)
-    except TypeError as error:
-        raise InputError(
-            f"example {name} cannot be written as JSON: {error}; leave it out of meta"
-        ) from error
+        text = json.dumps(value, ensure_ascii=False)
+        text.encode()  # half a surrogate pair is no character
+        return text
+    except (TypeError, UnicodeEncodeError) as error:
+        raise InputError(f"example {name} cannot be written as JSON: {error}; mend it") from error
 
 
 @dataclass(frozen=True)

@@ -164,6 +164,8 @@ def test_what_cannot_be_written_is_named(folder):
         write([Example("one", "?", (), "3")], folder / "out", "verl")
     with pytest.raises(InputError, match="example one has no answer"):
         write([Example("one", "?")], folder / "out")
-    with pytest.raises(InputError, match=r"example one cannot be written as JSON: .*; leave it out of meta"):
+    with pytest.raises(InputError, match=r"example one cannot be written as JSON: .*; mend it"):
         write([Example("one", "?", (), "3", meta={"raw": b""})], folder / "out")
+    with pytest.raises(InputError, match=r"example one cannot be written as JSON: .* mend it"):
+        write([Example("one", "\ud800?", (), "3")], folder / "out")
     assert not (folder / "out").exists()

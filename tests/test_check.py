@@ -1,0 +1,382 @@
+"""The pre-flight: each kind of fault is planted in one row, and found there and nowhere else."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+from dataclasses import dataclass, replace
+
+import PIL.Image
+import pytest
+
+from seethink import cli, verify
+from seethink.check import FAULTS, SUSPICIONS, Preflight, check
+from seethink.check.gold import METHODS, verifier_of
+from seethink.formats import THINK_ANSWER, TagFormat
+from seethink.sources.dialects import DIALECTS
+from seethink.types import Example, InputError, Score
+from tests.films import clip
+from tests.test_media import png_that_claims
+
+
+def picture(path, size=(64, 48), seed=0):
+    """No two seeds give equal pictures."""
+    drawn = PIL.Image.new("RGB", size, (40, 40, 40))
+    drawn.putpixel((0, 0), (seed // 256, seed % 256, 200))
+    drawn.save(path)
+    return path.name
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with media that are well and media that are not."""
+    for i in range(8):
+        picture(tmp_path / f"{i}.png", seed=i)
+    clip(tmp_path / "c.mp4", seconds=1)
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "broken.mp4").write_bytes(b"no clip" * 30)
+    (tmp_path / "huge.png").write_bytes(png_that_claims(20_000, 10_000))
+    picture(tmp_path / "tiny.png", (20, 64))
+    picture(tmp_path / "narrow.png", (28, 6_000))
+    return tmp_path
+
+
+CLEAN = (
+    {"id": "n", "image": "0.png", "question": "How many dots?", "answer": 3, "steps": ["1 + 2"]},
+    {"id": "t", "image": "1.png", "question": "<image>What is it?", "answer": "a cup"},
+    {
+        "id": "o",
+        "image": "2.png",
+        "question": "Which?\nA. cup\nB. pen",
+        "answer": "B",
+        "choices": ["cup", "pen"],
+    },
+    {"id": "b", "image": "3.png", "question": "Where?", "answer": [1, 2, 64, 48]},
+    {"id": "v", "video": "c.mp4", "question": "What moves?", "answer": "nothing"},
+    {"id": "x", "question": "1/2 + 1/2?", "answer": "1", "meta": {"accu_reward_method": "math"}},
+    {"id": "e", "image": "4.png", "question": "Where are cups?", "answer": "None"},
+)
+
+PLANTED = {
+    "no row": '{"question": "?", answer: 3}',
+    "layout": {"image": "0.png", "images": ["1.png"]},
+    "unknown column": {"anwser": "3"},
+    "no question": {"question": " "},
+    "no answer": {"answer": None},
+    "unreadable answer": {"answer": "<answer></answer>"},
+    "marks": {"image": "0.png", "question": "<image> and <image>?"},
+    "missing picture": {"image": "gone.png"},
+    "missing clip": {"video": "gone.mp4"},
+    "broken picture": {"image": "broken.png"},
+    "broken clip": {"video": "broken.mp4"},
+    "huge picture": {"image": "huge.png"},
+    "tiny picture": {"image": "tiny.png"},
+    "narrow picture": {"image": "narrow.png"},
+    "same id": {"id": "n", "question": "How many pens are there?"},
+    "same row": {"image": "0.png", "question": "How many dots?", "answer": " 3 "},
+    "two answers": {"image": "0.png", "question": "How many dots?", "answer": "4"},
+    "tag leak": {"steps": ["so <answer>3</answer>"]},
+    "tag in question": {"question": "How many? Answer in <answer> </answer>."},
+    "mark in answer": {"answer": "the one in <image>"},
+    "broken text": {"answer": "caf\ufffd"},
+    "answer in question": {"question": "How many? Answer: 3"},
+    "letter without options": {"question": "Which of the following is red?", "answer": "C"},
+    "no such option": {"answer": "E", "choices": ["cup", "pen"]},
+    "same option": {"answer": "A", "choices": ["cup", "pen", "Cup."]},
+    "box outside picture": {"image": "0.png", "question": "Where now?", "answer": [1, 2, 65, 48]},
+    "box of no size": {"image": "0.png", "question": "And where?", "answer": [30, 2, 10, 40]},
+    "box from 0 to 1": {"image": "0.png", "question": "Whereabouts?", "answer": [0.1, 0.2, 0.9, 1]},
+    "unknown method": {"meta": {"accu_reward_method": "magic"}},
+    "gold not judged": {"answer": "about a dozen", "meta": {"accu_reward_method": "math"}},
+    "answer named in question": {
+        "question": "Is it a cup that stands on a table?", "answer": "A cup that stands on a table"
+    },
+    "lone letter": {"question": "At which point do they meet?", "answer": "D"},
+}  # fmt: skip
+
+
+def lines(path, *rows):
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return path
+
+
+def planted(folder):
+    """(file, {(kind, row)}): the clean rows, then one row of each kind."""
+    rows = [
+        row if isinstance(row, str) else {"question": f"What is {kind}?", "answer": "3", **row}
+        for kind, row in PLANTED.items()
+    ]
+    path = lines(folder / "my.jsonl", *CLEAN, *rows)
+    return path, {(kind, row) for row, kind in enumerate(PLANTED, len(CLEAN) + 1)}
+
+
+def found(report):
+    return {(fault.kind, fault.row) for fault in report.faults}
+
+
+def test_each_kind_of_fault_is_named_with_its_row_and_nothing_else(folder):
+    path, expected = planted(folder)
+    report = check(Preflight(path, THINK_ANSWER))
+    assert found(report) == expected
+    assert len(expected) >= 25 and not report.clean
+    assert report.rows == len(CLEAN) + len(PLANTED)
+
+
+def test_clean_rows_are_clean_decoded_too(folder):
+    for decode in (False, True):
+        report = check(Preflight(lines(folder / "my.jsonl", *CLEAN), THINK_ANSWER, decode=decode))
+        assert report.clean and not report.faults
+
+
+def test_every_kind_says_its_mend():
+    assert not FAULTS.keys() & SUSPICIONS.keys()
+    assert PLANTED.keys() <= FAULTS.keys() | SUSPICIONS.keys()
+    assert all(mend for mend in (*FAULTS.values(), *SUSPICIONS.values()))
+
+
+def test_all_cores_find_what_one_finds(folder, monkeypatch):
+    path, expected = planted(folder)
+    monkeypatch.setattr("seethink.check.rows.ALONE_BELOW", 0)
+    monkeypatch.setattr("seethink.check.rows.ROWS_AT_A_TIME", 7)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    assert found(check(Preflight(path, THINK_ANSWER))) == expected
+
+
+# What needs the whole file, or another one
+
+
+def asked(number, image, **more):
+    return {"id": str(number), "image": image, "question": f"Question {number}?", "answer": "3", **more}
+
+
+def test_a_cut_picture_shows_only_when_it_is_decoded(folder):
+    whole = (folder / "0.png").read_bytes()
+    (folder / "cut.png").write_bytes(whole[:60])
+    path = lines(folder / "my.jsonl", asked(1, "cut.png"))
+    assert check(Preflight(path, THINK_ANSWER)).clean
+    assert found(check(Preflight(path, THINK_ANSWER, decode=True))) == {("broken picture", 1)}
+
+
+def test_one_picture_under_two_names_is_suspected_once(folder):
+    (folder / "copy.png").write_bytes((folder / "0.png").read_bytes())
+    rows = [asked(1, "0.png"), asked(2, "copy.png"), asked(3, "copy.png"), asked(4, "0.png")]
+    report = check(Preflight(lines(folder / "my.jsonl", *rows), THINK_ANSWER))
+    assert found(report) == {("same picture", 2)} and report.clean
+    assert report.faults[0].told.endswith("0.png shows (row 1)")
+
+
+def test_equal_pixels_in_another_file_are_the_same_picture_where_decoded(folder):
+    PIL.Image.open(folder / "0.png").save(folder / "0.bmp")
+    path = lines(folder / "my.jsonl", asked(1, "0.png"), asked(2, "0.bmp"))
+    assert not check(Preflight(path, THINK_ANSWER)).faults
+    assert found(check(Preflight(path, THINK_ANSWER, decode=True))) == {("same picture", 2)}
+
+
+def test_pictures_of_the_test_data_are_found_by_path_and_by_content(folder):
+    (folder / "copy.png").write_bytes((folder / "1.png").read_bytes())
+    train = lines(folder / "train.jsonl", *(asked(i, f"{i}.png") for i in range(3)))
+    test = lines(folder / "test.jsonl", asked(7, "7.png"), asked(8, "0.png"), asked(9, "copy.png"))
+    report = check(Preflight(train, THINK_ANSWER, against=test))
+    assert found(report) == {("in the test data", 1), ("in the test data", 2)}
+    assert [fault.told.split("/")[-1] for fault in report.faults] == [
+        "test.jsonl, row 2",
+        "test.jsonl, row 3",
+    ]
+    assert check(Preflight(train, THINK_ANSWER, against=lines(folder / "t.jsonl", asked(7, "7.png")))).clean
+
+
+def box_rows(folder, reach):
+    for i in range(10):
+        picture(folder / f"large{i}.png", (1600, 1200), seed=i)
+        yield asked(
+            i, f"large{i}.png", answer=json.dumps([{"bbox_2d": [5, 5, reach, 900 + i], "label": "x"}])
+        )
+
+
+def test_boxes_that_never_pass_1000_in_larger_pictures_are_suspected(folder):
+    report = check(Preflight(lines(folder / "my.jsonl", *box_rows(folder, 999)), THINK_ANSWER))
+    assert found(report) == {("boxes from 0 to 1000", row) for row in range(1, 11)} and report.clean
+    assert not check(Preflight(lines(folder / "my.jsonl", *box_rows(folder, 1500)), THINK_ANSWER)).faults
+
+
+def test_pairs_are_checked_as_pairs(folder):
+    good = THINK_ANSWER.write("1 + 2", "3")
+    rows = [
+        {"prompt": "1 + 2?", "chosen": good, "rejected": THINK_ANSWER.write("1 + 2", "4")},
+        {"prompt": "1 + 2?", "chosen": good, "rejected": "4"},
+        {"prompt": "1 + 2?", "chosen": good, "rejected": good},
+        {"prompt": "1 + 2?", "chosen": good, "rejected": None},
+    ]
+    report = check(Preflight(lines(folder / "my.jsonl", *rows), THINK_ANSWER))
+    assert report.dialect == "preferences"
+    assert found(report) == {("response breaks the format", 2), ("equal pair", 3), ("layout", 4)}
+
+
+# Gold
+
+
+def test_a_gold_that_its_verifier_does_not_pay_is_at_fault(folder, monkeypatch):
+    monkeypatch.setitem(verify.VERIFIERS, "half", lambda example, response: Score(0.5, "only half"))
+    path = lines(folder / "my.jsonl", asked(1, "0.png"))
+    (fault,) = check(Preflight(path, THINK_ANSWER, verifier="half")).faults
+    assert (fault.kind, fault.row, fault.told) == ("gold not paid", 1, "half gives 0.5: only half")
+
+
+def test_a_gold_that_the_format_cannot_hold_is_at_fault(folder):
+    @dataclass(frozen=True)
+    class Short(TagFormat):
+        def write(self, thought, answer):
+            raise ValueError("too long for this format")
+
+    form = Short("short", "Be short.")
+    (fault,) = check(Preflight(lines(folder / "my.jsonl", asked(1, "0.png")), form)).faults
+    assert (fault.kind, fault.told) == (
+        "not writable",
+        "example 1 cannot be written: too long for this format",
+    )
+
+
+def test_a_row_has_the_verifier_of_its_method_unless_another_is_chosen():
+    plain = Example("1", "?", (), "3")
+    math = replace(plain, meta={"accu_reward_method": "math"})
+    by_model = replace(plain, meta={"accu_reward_method": "llm"})
+    assert [verifier_of(e, None) for e in (plain, math, by_model)] == ["same_answer", "same_math", None]
+    assert verifier_of(math, "same_text") == "same_text"
+    assert METHODS["mcq"] == "same_choice"
+
+
+# Tokens
+
+
+def test_prompts_are_counted_by_the_models_own_processor(folder):
+    picture(folder / "wide.png", (280, 140), seed=9)
+    rows = [asked(1, "0.png"), asked(2, "wide.png"), asked(3, "1.png", question="Why <|image_pad|>?")]
+    report = check(Preflight(lines(folder / "my.jsonl", *rows), THINK_ANSWER, model="sprout"))
+    assert found(report) == {("control token", 3)}
+    longest, other = report.tokens["longest"]
+    assert (longest["row"], other["row"], report.tokens["prompts"]) == (2, 1, 2)
+
+    from seethink.engines.local import encoder
+    from seethink.sources.records import read
+
+    lines(folder / "my.jsonl", *rows[:2])
+    whole = encoder("sprout")[0].prompts([THINK_ANSWER.prompt(e) for e in read(folder / "my.jsonl")])
+    assert [len(prompt.ids) for prompt in whole] == [other["tokens"], longest["tokens"]]
+    most = other["tokens"]
+    report = check(Preflight(folder / "my.jsonl", THINK_ANSWER, model="sprout", max_prompt_tokens=most))
+    assert found(report) == {("prompt too long", 2)}
+
+
+def test_tokens_that_do_not_match_the_features_are_told(folder, monkeypatch):
+    monkeypatch.setattr("seethink.check.tokens.features", lambda prompt, processor: (4, 5))
+    report = check(Preflight(lines(folder / "my.jsonl", asked(1, "0.png")), THINK_ANSWER, model="sprout"))
+    (fault,) = report.faults
+    assert fault.told == "4 tokens stand for media of 5 features"
+
+
+# Other files
+
+
+def test_rows_in_parquet_are_checked_with_the_pictures_they_hold(folder):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    small = io.BytesIO()
+    PIL.Image.new("RGB", (20, 20)).save(small, "PNG")
+    held = [(folder / "0.png").read_bytes(), small.getvalue(), b"no picture"]
+    rows = [
+        {"images": [{"bytes": data, "path": None}], "problem": f"{i}?", "answer": "3"}
+        for i, data in enumerate(held)
+    ]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), folder / "my.parquet")
+    report = check(Preflight(folder / "my.parquet", THINK_ANSWER))
+    assert (report.dialect, found(report)) == ("easyr1", {("tiny picture", 2), ("broken picture", 3)})
+
+
+def test_nothing_to_check_is_refused(folder):
+    with pytest.raises(InputError, match="holds no rows"):
+        check(Preflight(lines(folder / "my.jsonl"), THINK_ANSWER))
+
+
+ODD = (
+    *(
+        None,
+        True,
+        3,
+        -1.5,
+        float("nan"),
+        10**400,
+        "",
+        "x",
+        "(A)",
+        "0.png",
+        "<image>",
+        "<think>",
+        "\ud800",
+        "\0",
+    ),
+    *("/", "a\0b", "{", '{"a": 1}', "['a'", "A. x\nB. y", "[1, 2, 3, 4]", [], [[]], [None], [1, 2, 3, 4]),
+    *([1, 2, 3, 1e308], ["a", "b"], {}, {"path": 3}, {"bytes": "x"}, [{"bbox_2d": [1, 2, 3, 4]}]),
+    [{"role": "user", "content": "?"}, {"role": "assistant", "content": "3"}],
+    [{"role": "user", "content": [{"type": "text"}]}, {"role": "assistant", "content": [{"type": "image"}]}],
+    [{"from": "human", "value": "?"}, {"from": "gpt", "value": 3}],
+)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+def test_no_row_that_anyone_can_write_stops_the_check(folder, dialect):
+    drawn = random.Random(dialect.name)
+    rows = [
+        {column: drawn.choice(ODD) for column in dialect.columns if drawn.random() < 0.6} for _ in range(200)
+    ]
+    told = check(Preflight(lines(folder / "my.jsonl", *rows), THINK_ANSWER)).as_json()
+    assert told["rows"] == 200 and told["faults"]
+    json.dumps(told).encode()
+
+
+# The command
+
+
+def call(capsys, *words):
+    with pytest.raises(SystemExit) as left:
+        cli.main([str(word) for word in words])
+    told = capsys.readouterr()
+    return left.value.code or 0, told.out, told.err
+
+
+def test_check_exits_with_1_and_names_every_row_as_json(folder, capsys):
+    path, expected = planted(folder)
+    code, out, _ = call(capsys, "check", path, "--json")
+    told = json.loads(out)
+    assert code == 1 and told["clean"] is False
+    assert {(f["kind"], f["row"]) for f in told["faults"] + told["suspected"]} == expected
+    code, out, _ = call(capsys, "check", path)
+    assert code == 1 and all(f" {kind.split()[0]}" in out for kind in PLANTED)
+    assert f"{len(PLANTED) - 2} of {len(CLEAN) + len(PLANTED)} rows are at fault" in out
+
+
+def test_check_exits_with_0_on_clean_data_and_2_where_it_cannot_run(folder, capsys):
+    path = lines(folder / "my.jsonl", *CLEAN)
+    assert call(capsys, "check", path)[:2] == (
+        0,
+        f"{path}: 7 rows (plain), 6 pictures and clips\nno row is at fault\n",
+    )
+    code, _, err = call(capsys, "check", folder / "gone.jsonl")
+    assert code == 2 and "there is no data at" in err
+    code, _, err = call(capsys, "check", path, "--verifier", "magic")
+    assert code == 2 and "unknown verifier 'magic'" in err
+
+
+@pytest.mark.parametrize("command", ["check", "convert"])
+def test_both_commands_have_help_with_an_example(capsys, command):
+    code, out, _ = call(capsys, command, "--help")
+    assert code == 0 and f"Example: seethink {command} my.jsonl" in out
+
+
+def test_convert_writes_what_check_finds_clean(folder, capsys):
+    path = lines(folder / "my.jsonl", *CLEAN[:4])
+    code, out, _ = call(capsys, "convert", path, folder / "out", "--dialect", "trl")
+    assert (code, out) == (0, f"4 rows: {folder / 'out'}\n")
+    assert call(capsys, "check", folder / "out")[0] == 0
+    code, _, err = call(capsys, "convert", path, folder / "out")
+    assert code == 2 and "is there already" in err
