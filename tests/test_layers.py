@@ -19,7 +19,7 @@ ROWS = (
     ("formats", "families", "verify", "settings", "options"),
     ("attempt", "engines", "sources", "identity"),
     ("benchmarks",),
-    ("solve",),
+    ("solve", "synth"),
     ("train", "evaluate", "stage", "check"),
     ("report", "terminal"),
     ("run",),
