@@ -7,6 +7,7 @@ import io
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -242,6 +243,19 @@ def _length_s(clip: Any, stream: Any) -> float:
     if clip.duration:
         return clip.duration / 1_000_000
     raise InputError(f"{clip.name} does not say how long it is; write it anew with a duration")
+
+
+@lru_cache(maxsize=4_096)
+def fingerprint(medium: Media) -> str:
+    """What a medium shows, wherever its file stands and whenever it was written: the sha256 of its file, of a
+    clip with the choice of frames; of a drawn one its key, since nothing else decides what is drawn."""
+    if isinstance(medium, Video):
+        with medium.path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        return f"{content}:{medium.count}:{medium.every_s}:{medium.max_px}:{medium.span_s}"
+    if isinstance(medium, Image) and medium.key != medium.where:
+        return hashlib.sha256(medium.encoded()[0]).hexdigest()
+    return medium.key
 
 
 def keep(medium: Media, folder: Path, seen: Any = None) -> str:

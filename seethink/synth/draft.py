@@ -84,8 +84,9 @@ class Draft:
     @classmethod
     def of(cls, source: Example, told: Mapping[str, Any]) -> Draft:
         """The draft again, from its example as the source has it and what `told` gave."""
-        changed = {k: tuple(v) if isinstance(v, list) else v for k, v in told.get("example", {}).items()}
-        changed["meta"] = {**source.meta, **changed.get("meta", {})}
+        given: Mapping[str, Any] = told.get("example", {})
+        changed = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+        changed["meta"] = {**source.meta, **given.get("meta", {})}
         return cls(
             example=replace(source, **changed),
             formal=tuple(Formal(**part) for part in told.get("formal", ())),
