@@ -11,7 +11,7 @@ from seethink.engines.teacher import Call
 from seethink.formats import THINK_ANSWER, read_any
 from seethink.synth.asking import said, seed_of, until_read
 from seethink.synth.draft import Ask, Draft, Dropped, Verdict
-from seethink.synth.judging import right
+from seethink.synth.judging import is_right, verdict
 from seethink.types import Sampling
 
 START, END = THINK_ANSWER.tags[:2]
@@ -54,11 +54,9 @@ class Distill:
         if isinstance(made, Dropped):
             return made
         thought, final, answer = made
-        score = right(self.verifier, example, answer)
-        if score.value is None:
-            return Dropped("not judged", score.why)
-        if score.value < 1.0:
-            return Dropped("wrong answer", score.why)
+        score = verdict(self.verifier, example, answer)
+        if not is_right(score):
+            return Dropped("not judged" if score.value is None else "wrong answer", score.why)
         thought, final = reworded(thought), reworded(final)
         return replace(draft, thought=thought, final=final, verdict=Verdict(True, score.why))
 

@@ -8,7 +8,7 @@ from seethink.engines.teacher import Call
 from seethink.formats import BARE
 from seethink.synth.asking import seed_of, together
 from seethink.synth.draft import Ask, Draft, Dropped, Verdict
-from seethink.synth.judging import right_anyhow
+from seethink.synth.judging import is_right, verdict_anyhow
 from seethink.synth.replies import refuses
 from seethink.types import Example, Sampling
 
@@ -51,5 +51,6 @@ class Miner:
             return Dropped("refused", f"{reply.text[:80]!r}")
         if reply.stop == "length":
             return Dropped("cut off", f"after {reply.tokens} tokens")
-        score = right_anyhow(self.verifier, example, reply.text)
-        return Dropped("not judged", score.why) if score.value is None else score.value == 1.0
+        score = verdict_anyhow(self.verifier, example, reply.text)
+        right = is_right(score)
+        return Dropped("not judged", score.why) if right is None else right

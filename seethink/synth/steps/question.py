@@ -155,7 +155,8 @@ def _refitted(example: Example, question: str) -> str:
 
 @dataclass(frozen=True)
 class Reformat:
-    """A multiple-choice question cut to what is asked, and its answer to the letter; asks nobody.
+    """A multiple-choice question cut to what is asked, and its answer to the letter; asks nobody. Of a
+    question without options only the instruction goes.
 
     The question loses everything from its first "Please" on but the lines of options; the answer is the
     letter with which the response begins, be it `B. text`, `(B)` or `Option B`. Another response stays as it
@@ -171,13 +172,14 @@ class Reformat:
         example = draft.example
         if example.answer is None:
             return Dropped("no answer", "there is no response to take a letter from")
-        question, answer = problem_of(example.question), letter_of(example.answer)
+        question = problem_of(example.question)
+        choices = example.choices or options_in(question)
+        answer = letter_of(example.answer) if choices else example.answer
         if fault := unverifiable(question, answer):
             return Dropped("unverifiable question", fault)
         if (question, answer) == (example.question, example.answer):
             return draft
         old = {"original_question": example.question, "original_answer": example.answer}
-        choices = example.choices or options_in(question)
         told = replace(
             example, question=question, answer=answer, choices=choices, meta={**example.meta, **old}
         )

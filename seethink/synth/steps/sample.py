@@ -10,7 +10,7 @@ from seethink.formats import THINK_ANSWER
 from seethink.formats.asking import steps_of
 from seethink.synth.asking import seed_of, together, until_read
 from seethink.synth.draft import Ask, Draft, Dropped, Path, Verdict
-from seethink.synth.judging import right
+from seethink.synth.judging import is_right, verdict
 from seethink.types import Example, Sampling
 
 
@@ -70,7 +70,7 @@ def read_sample(text: str) -> Path | Dropped:
 def vote(example: Example, answers: Sequence[str], verifier: str) -> tuple[str, int]:
     """The answer that most others agree with, and how many do, itself counted; of equals the first."""
     votes = [
-        sum(right(verifier, replace(example, answer=one), other).value == 1.0 for other in answers)
+        sum(bool(is_right(verdict(verifier, replace(example, answer=one), other))) for other in answers)
         for one in answers
     ]
     best = votes.index(max(votes))

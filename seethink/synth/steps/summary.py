@@ -13,6 +13,7 @@ from seethink.engines.teacher import Call
 from seethink.formats import ANSWER_LINE
 from seethink.synth.asking import said, seed_of, together, until_read
 from seethink.synth.draft import Ask, Draft, Dropped, Path, Verdict
+from seethink.synth.judging import is_right
 from seethink.types import GREEDY, Completion, Example, Sampling, Task
 
 BANDS = ("high", "middling", "low", "wrong")
@@ -101,10 +102,9 @@ class Summary:
         rollout = judge(task, example, Completion(text))
         if rollout.response.answer is None:
             return Dropped("no answer", f"{rollout.response.fault}: {text[-80:]!r}")
-        if rollout.score.value is None:
-            return Dropped("not judged", rollout.score.why)
-        if rollout.score.value < 1.0:
-            return Dropped("wrong answer", rollout.score.why)
+        if not is_right(rollout.score):
+            judged = rollout.score.value is not None
+            return Dropped("wrong answer" if judged else "not judged", rollout.score.why)
         if found := _JUDGES.search(text):
             return Dropped("invalid", f"it speaks of the judgement: {found[0]!r:.80}")
         return text.strip()

@@ -109,9 +109,9 @@ def test_r1v_takes_what_the_thought_says_in_passing_and_ours_does_not() -> None:
 @pytest.mark.parametrize(
     ("final", "answer"),
     [
-        ("x\n**The answer is: 3**", "3"), ("**The answer is:** 3.", "3"), ("**Answer: the red ball**", "the red ball"),
-       
-        ("**Final answer:** yes", "yes"), ("There are 4 cubes", "4"), ("", None),
+        ("x\n**The answer is: 3**", "3"), ("**The answer is:** 3.", "3"),
+        ("**Answer: the red ball**", "the red ball"), ("**Final answer:** yes", "yes"),
+        ("There are 4 cubes", "4"), ("", None),
         ("Nobody can tell what this shows", None),
     ],
 )  # fmt: skip
