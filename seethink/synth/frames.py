@@ -11,8 +11,8 @@ from seethink.types import Example, Media
 
 
 def as_pictures(example: Example, count: int) -> list[str | Media]:
-    """The parts of the example's question, each clip replaced by `count` of its frames, evenly spaced; by all
-    where it has fewer, none twice."""
+    """The parts of the example's question, each clip replaced by `count` of its frames, evenly spaced. Of a
+    clip that we draw none comes twice; one in a file with fewer frames than that shows some twice."""
     parts: list[str | Media] = []
     for part in example.parts():
         if isinstance(part, Video | DrawnVideo):

@@ -14,7 +14,7 @@ from seethink.synth.asking import as_text, quoted, said, seed_of, until_read
 from seethink.synth.draft import Ask, Draft, Dropped, Verdict
 from seethink.synth.frames import as_pictures
 from seethink.synth.replies import read_object
-from seethink.types import MEDIA_MARK, Example, Sampling
+from seethink.types import MEDIA_MARK, Example, InputError, Sampling
 
 MIN_SIDE_PX = 28
 MOST_WORDS = 12
@@ -71,8 +71,8 @@ class Question:
 
     async def __call__(self, draft: Draft, ask: Ask) -> Draft | Dropped:
         example = draft.example
-        if small := too_small(example):
-            return Dropped("invalid", small)
+        if fault := unusable(example):
+            return Dropped("invalid", fault)
         if example.answer is None:
             return Dropped("no answer", "there is no answer that a rewritten question could have")
         parts = as_pictures(example, self.frames) if self.frames else example.parts()
@@ -138,11 +138,17 @@ def unverifiable(question: str, answer: str) -> str:
     return ""
 
 
-def too_small(example: Example) -> str:
-    """Which picture has a side below 28 px; empty where none has."""
+def unusable(example: Example) -> str:
+    """Which picture has a side below 28 px, or cannot be read; empty where none has."""
     for medium in example.media:
-        if isinstance(medium, Image) and min(size := medium.size()) < MIN_SIDE_PX:
-            return f"{medium.where} is {size[0]} x {size[1]} px, with a side below {MIN_SIDE_PX}"
+        if not isinstance(medium, Image):
+            continue
+        try:
+            width, height = medium.size()
+        except InputError as error:
+            return str(error)
+        if min(width, height) < MIN_SIDE_PX:
+            return f"{medium.where} is {width} x {height} px, with a side below {MIN_SIDE_PX}"
     return ""
 
 

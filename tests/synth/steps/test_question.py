@@ -91,6 +91,9 @@ def test_a_small_picture_is_dropped_before_anybody_is_paid() -> None:
     after, calls = taught(Question(), small, lambda call: GOOD)
     assert isinstance(after, Dropped) and after.reason == "invalid" and not calls
     assert "27 x 100 px" in after.why
+    broken = Draft(Example("s", "How many?", (Image.data(b"no picture", "b.png"),), "3"))
+    after, calls = taught(Question(), broken, lambda call: GOOD)
+    assert isinstance(after, Dropped) and after.reason == "invalid" and "b.png" in after.why and not calls
     fine, _ = taught(Question(), Draft(Example("s", "How many?", (picture(28),), "3")), lambda call: GOOD)
     assert isinstance(fine, Draft)
 
