@@ -29,7 +29,8 @@ def counting(scenes: Path, questions: Path | None = None, pictures: Path | None 
     """
     found = {scene["image_filename"]: scene for scene in _rows(scenes, "scenes")}
     for number, scene in enumerate(found.values(), 1):
-        _check(scene, f"{scenes}, scene {number}")
+        if fault := fault_of(scene.get("objects")):
+            raise InputError(f"{scenes}, scene {number}: {fault}; copy the scene as it was published")
     asked = _rows(questions, "questions") if questions else []
     made: list[Example] = []
     for number, row in enumerate(asked, 1):
@@ -75,24 +76,18 @@ def _rows(path: Path, name: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _check(scene: Mapping[str, Any], place: str) -> None:
-    things = scene.get("objects")
-    mend = "copy the scene as it was published"
-    if not isinstance(things, list):
-        raise InputError(f"{place}: has no list of objects; {mend}")
-    for number, thing in enumerate(things, 1):
+def fault_of(objects: Any) -> str:
+    """What is not as CLEVR has it in a scene's list of objects; empty where all is."""
+    if not isinstance(objects, list):
+        return "has no list of objects"
+    for number, thing in enumerate(objects, 1):
         told = thing if isinstance(thing, dict) else {}
-        numbers = [
-            told.get("rotation"),
-            *_list(told.get("3d_coords"), 3),
-            *_list(told.get("pixel_coords"), 2),
-        ]
+        places = [*_list(told.get("3d_coords"), 3), *_list(told.get("pixel_coords"), 2)]
+        numbers = [told.get("rotation"), *places]
         good = all(isinstance(told.get(name), str) for name in _TEXTS)
         if not good or not all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers):
-            raise InputError(
-                f"{place}, object {number}: must have {', '.join(_TEXTS)}, rotation, 3d_coords and "
-                f"pixel_coords; {mend}"
-            )
+            return f"object {number} must have {', '.join(_TEXTS)}, rotation, 3d_coords and pixel_coords"
+    return ""
 
 
 def _list(value: Any, least: int) -> list[Any]:

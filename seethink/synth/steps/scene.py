@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seethink.engines.teacher import Call
+from seethink.sources import clevr
 from seethink.synth.asking import said, seed_of, until_read
 from seethink.synth.draft import Ask, Draft, Dropped, Formal, Verdict
 from seethink.types import GREEDY, Sampling
@@ -34,6 +35,8 @@ class Scene:
     async def __call__(self, draft: Draft, ask: Ask) -> Draft | Dropped:
         example = draft.example
         if objects := example.meta.get("scene"):
+            if fault := clevr.fault_of(objects):
+                return Dropped("invalid", f"its scene {fault}")
             text = listed(objects, random.Random(f"{self.name}/scene/{example.id}"))
             told = Verdict(None, f"{len(objects)} objects, from the scene file")
             return replace(draft, formal=(*draft.formal, Formal("scene", text)), verdict=told)

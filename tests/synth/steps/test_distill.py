@@ -41,6 +41,9 @@ def test_a_scene_file_is_not_asked_about_and_a_picture_is() -> None:
     from_file = Draft(type(from_file.example)("c", "?", meta={"scene": [THING]}))
     after, calls = taught(Scene(), from_file, lambda call: "")
     assert isinstance(after, Draft) and not calls and after.formal[0].text.startswith("- large red")
+    odd = Draft(type(from_file.example)("c", "?", meta={"scene": [{"size": "large"}]}))
+    after, calls = taught(Scene(), odd, lambda call: "")
+    assert isinstance(after, Dropped) and after.reason == "invalid" and not calls
     after, calls = taught(Scene(), drafted(), lambda call: "- small blue ball")
     assert isinstance(after, Draft) and after.formal == (Formal("scene", "- small blue ball"),)
     assert [(call.step, call.role) for call in calls] == [("describe/scene", "see")]
@@ -168,9 +171,9 @@ def test_clevr_files_give_counting_questions_and_a_total_for_every_scene(tmp_pat
         ([{"image_filename": "0.png"}], "scene 1: has no list of objects"),
         (
             [{"image_filename": "0.png", "objects": [{**THING, "3d_coords": [1.0]}]}],
-            "object 1: must have size",
+            "object 1 must have size",
         ),
-        ([{"image_filename": "0.png", "objects": [{**THING, "rotation": True}]}], "object 1: must have size"),
+        ([{"image_filename": "0.png", "objects": [{**THING, "rotation": True}]}], "object 1 must have size"),
         ({}, "has no list 'scenes'"),
     ],
 )
