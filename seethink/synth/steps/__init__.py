@@ -1,0 +1,1 @@
+"""Steps of chains, a file each or a family; docs/synthesis.md has the table."""
