@@ -55,16 +55,18 @@ class Progress:
         self._bars.stop()
 
     def __call__(self, row: Mapping[str, Any]) -> None:
-        """`row` has "step" (from 1) and "steps"; a resumed stage begins in the middle."""
+        """`row` has "step" (from 1) and "steps", and its measures, or "told"; a resumed stage begins in the
+        middle."""
         step, steps, now = row["step"], row["steps"], time.monotonic()
-        told = ", ".join(f"{name} {row[name]:.3f}" for name in _MEASURES if row.get(name) is not None)
+        measures = (f"{name} {row[name]:.3f}" for name in _MEASURES if row.get(name) is not None)
+        told = row.get("told") or ", ".join(measures)
         if self._first is None:
             self._first, self._told_at = (step, now), now
             self._bar = self._bars.add_task(self._name, total=steps, completed=step - 1, told=told)
         self._bars.update(self._bar, completed=step, told=told)
         if not self._console.is_terminal and now - self._told_at >= PLAIN_EVERY_S:
             first, since = self._first
-            left = f"{(now - since) / (step - first) * (steps - step):.0f} s left"
+            left = f"{(now - since) / max(1, step - first) * (steps - step):.0f} s left"
             say(self._console, ", ".join(filter(None, (f"{self._name}: {step} of {steps}", told, left))))
             self._told_at = now
 

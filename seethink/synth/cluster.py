@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ BLOCK = 64
 """Examples that a worker is given at a time; so many walk again when it dies, asking only what was on its
 way."""
 _QUIET: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
-Teachers = Callable[[], Mapping[Role, Teacher]]
+Teachers = Callable[[], Awaitable[Mapping[Role, Teacher]]]
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class _Walker:
 
 
 async def _opened(teachers: Teachers) -> Mapping[Role, Teacher]:
-    return teachers()
+    return await teachers()
 
 
 _STOPS = (InputError, BudgetReached)

@@ -40,7 +40,7 @@ def walk(path: Path, n: int, budget: Budget | None = None, fails=lambda call: Fa
     places = list(pending(data, ledger))
     ledger.close()
 
-    def teachers():
+    async def teachers():
         teacher = Telling(delay_s=0.01, log=path.with_suffix(".log"), fails=fails)
         return {"see": teacher, "reason": teacher}
 

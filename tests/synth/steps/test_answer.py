@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+
+from seethink.synth.draft import Draft, Dropped, Path
+from seethink.synth.steps.answer import Answer
+from tests.synth.steps.teaching import drafted, taught, told
+
+
+def unasked(call):
+    raise AssertionError("rules can tell")
+
+
+@pytest.mark.parametrize(
+    "final", ["Answer: 3", "So there are three.\n\n**The answer is 3**", r"Thus \boxed{3}", "3"]
+)
+def test_a_right_answer_is_kept_in_whatever_form_it_is_said(final):
+    after, _ = taught(Answer(), drafted(final=final), unasked)
+    assert isinstance(after, Draft) and after.verdict and after.verdict.passed
+
+
+@pytest.mark.parametrize(
+    "final", ["Answer: 4", "There are 3 red ones.\nAnswer: 4", "Answer: 3 or 4", "Answer:"]
+)
+def test_a_wrong_answer_drops_its_example(final):
+    after, _ = taught(Answer(), drafted(final=final), unasked)
+    assert isinstance(after, Dropped) and after.reason == "wrong answer"
+
+
+def test_without_a_reference_nobody_judges_and_the_verdict_says_so():
+    after, _ = taught(Answer(), drafted(answer=None, final="Answer: 4"), unasked)
+    assert isinstance(after, Draft) and after.verdict and after.verdict.passed is None
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason"), [("right", None), ("wrong", "wrong answer"), ("perhaps", "not judged")]
+)
+def test_a_judge_is_asked_only_where_rules_cannot_tell(verdict, reason):
+    step = Answer(verifier="same_choice")  # no choices: the rules cannot judge
+    draft = drafted(question="Which?", answer="the larger one", final="Answer: the big one")
+    after, calls = taught(step, draft, lambda call: f"VERDICT: {verdict}")
+    assert [call.role for call in calls] == ["judge"]
+    assert "the larger one" in told(calls[0]) and "the big one" in told(calls[0])
+    assert (after.reason if isinstance(after, Dropped) else None) == reason
+    blind, calls = taught(Answer(verifier="same_choice", judged=False), draft, unasked)
+    assert isinstance(blind, Dropped) and blind.reason == "not judged"
+
+
+def test_every_path_is_marked_and_none_is_lost():
+    paths = (Path(("I count.",), "3"), Path(("I guess.",), "5"), Path(("I stop.",), None))
+    after, _ = taught(Answer(), drafted(paths=paths), unasked)
+    assert isinstance(after, Draft)
+    assert [path.correct for path in after.paths] == [True, False, False]
+    assert after.verdict and after.verdict.why == "1 of 3 paths are right"
