@@ -134,9 +134,8 @@ def work_on_cluster(
     if owned:
         ray.init(cluster.address, num_cpus=None if cluster.address else cluster.workers, **_QUIET)
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    desk = (
-        ray.remote(_Desk).options(num_cpus=0, scheduling_strategy=here).remote(shared.ledger, shared.budget)
-    )
+    actor: Any = ray.remote(_Desk)
+    desk = actor.options(num_cpus=0, scheduling_strategy=here).remote(shared.ledger, shared.budget)
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     blocks = ray.data.from_items([{"at": at} for at in places], override_num_blocks=-(-len(places) // BLOCK))
