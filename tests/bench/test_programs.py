@@ -34,3 +34,12 @@ def test_rollouts_are_measured_against_those_of_trl() -> None:
 def test_whole_steps_are_measured_against_those_of_trl() -> None:
     told = _last("bench.step", "--rival=trl", "--steps=1", "--blocks=1")
     assert (told["name"], told["rival"]) == ("step", "trl.GRPOTrainer")
+
+
+def test_a_teacher_is_measured_against_bare_requests() -> None:
+    command = [sys.executable, "-m", "bench.teacher", "--at-once=8", "--rounds=1", "--runs=1"]
+    here = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=here, stdout=subprocess.PIPE, text=True, check=True)
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (told["name"], told["rival"], told["shape"]["calls"]) == ("teacher", "aiohttp", 8)
+    assert all(0 < share <= 1 for share in told["share_of_ceiling"].values())

@@ -1,0 +1,280 @@
+"""A chat server on loopback that says what a test wants, fails as often as a test wants, and counts.
+
+In this process, on a thread of its own:
+
+    with ChatServer(lambda body: "text", Trouble(busy=0.2)) as server:
+        server.url                      # http://127.0.0.1:PORT/v1
+        server.bodies                   # what was asked, as JSON, in order
+        server.counts                   # sha256 of a request's body -> [times asked, times answered]
+
+In another process, which prints its URL first and ends with its stdin:
+
+    python -m tests.servers --reply tests.servers:echo --delay 0.2 --trouble busy=0.2,broken=0.1
+    GET /counts                         # the same counts as JSON; they outlive whoever asked
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import importlib
+import json
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import ClientSession
+
+
+@dataclass(frozen=True)
+class Told:
+    """A reply that is no ordinary one. body: JSON, or bytes as they stand. cut: only half of it is sent."""
+
+    status: int = 200
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cut: bool = False
+
+
+HANG = Told(status=0)
+"""Nothing is ever said."""
+CLOSE = Told(status=-1)
+"""The connection is closed."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """How often a request fails, by hash of its body and of how often it came: 429 with `Retry-After`, 500,
+    silence, half an answer. Together at most 1."""
+
+    busy: float = 0.0
+    broken: float = 0.0
+    hang: float = 0.0
+    cut: float = 0.0
+    seed: int = 0
+    retry_after_s: float = 0.05
+
+    def of(self, key: str, number: int) -> str:
+        """ "busy", "broken", "hang", "cut", or "" for an ordinary answer."""
+        drawn = random.Random(f"trouble/{self.seed}/{key}/{number}").random()
+        for kind in ("busy", "broken", "hang", "cut"):
+            drawn -= getattr(self, kind)
+            if drawn < 0:
+                return kind
+        return ""
+
+
+def echo(body: dict[str, Any]) -> str:
+    """The text of the last turn."""
+    content = body["messages"][-1]["content"]
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+
+
+def completion(text: str, finish: str = "stop", **usage: int) -> dict[str, Any]:
+    """An ordinary reply as JSON; usage: prompt_tokens, completion_tokens."""
+    message = {"role": "assistant", "content": text}
+    return {
+        "object": "chat.completion",
+        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": len(text.split())} | usage,
+    }
+
+
+@dataclass
+class ChatServer:
+    """reply: what is said to a request's JSON: a text, a whole reply as JSON, or `Told`. delay_s: before each
+    answer. models: (id, owned_by) that it serves; a request for another gets 404. key: what it wants as the
+    bearer. keep: whether requests are kept in `bodies`."""
+
+    reply: Callable[[dict[str, Any]], str | dict[str, Any] | Told] = echo
+    trouble: Trouble = field(default_factory=Trouble)
+    delay_s: float = 0.0
+    models: tuple[tuple[str, str], ...] = (("fake", "vllm"),)
+    key: str = ""
+    keep: bool = True
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    counts: dict[str, list[int]] = field(default_factory=dict)
+    at_once: int = 0
+    most_at_once: int = 0
+    port: int = 0
+    connections: set[Any] = field(default_factory=set)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def asked(self) -> int:
+        return sum(asked for asked, _ in self.counts.values())
+
+    @property
+    def answered_twice(self) -> int:
+        return sum(answered > 1 for _, answered in self.counts.values())
+
+    async def serve(self, ready: Callable[[], None], until: asyncio.Future[None]) -> None:
+        loop = asyncio.get_running_loop()
+        listening = await loop.create_server(lambda: _Connection(self), "127.0.0.1", self.port, backlog=1024)
+        self.port = listening.sockets[0].getsockname()[1]
+        ready()
+        try:
+            await until
+        finally:
+            listening.close()
+            for connection in self.connections:
+                connection.close()
+            await listening.wait_closed()
+
+    def __enter__(self) -> ChatServer:
+        ready = threading.Event()
+
+        async def run() -> None:
+            self._loop = asyncio.get_running_loop()
+            self._until = self._loop.create_future()
+            await self.serve(ready.set, self._until)
+
+        self._thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
+        self._thread.start()
+        assert ready.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._until.set_result, None)
+        self._thread.join()
+
+    def told(self, path: str, headers: Mapping[str, str], data: bytes) -> Told:
+        if path == "/counts":
+            return Told(body=self.counts)
+        if self.key and headers.get("authorization") != f"Bearer {self.key}":
+            return Told(401, {"error": {"message": "no such key"}})
+        if path == "/v1/models":
+            cards = [{"id": name, "object": "model", "owned_by": owner} for name, owner in self.models]
+            return Told(body={"object": "list", "data": cards})
+        if path != "/v1/chat/completions":
+            return Told(404, {"error": {"message": f"nothing at {path}"}})
+        body = json.loads(data)
+        if self.keep:
+            self.bodies.append(body)
+        if body["model"] not in dict(self.models):
+            return Told(404, {"error": {"message": "no such model", "code": "model_not_found"}})
+        return self._answer(hashlib.sha256(data).hexdigest(), body)
+
+    def _answer(self, key: str, body: dict[str, Any]) -> Told:
+        count = self.counts.setdefault(key, [0, 0])
+        count[0] += 1
+        kind = self.trouble.of(key, count[0])
+        if kind == "busy":
+            wait = {"Retry-After": f"{self.trouble.retry_after_s:g}"}
+            return Told(429, {"error": {"message": "too many requests"}}, wait)
+        if kind == "broken":
+            return Told(500, {"error": {"message": "out of order"}})
+        if kind == "hang":
+            return HANG
+        said = self.reply(body)
+        if isinstance(said, Told):
+            return said
+        count[1] += kind != "cut"
+        return Told(body=completion(said) if isinstance(said, str) else said, cut=kind == "cut")
+
+
+class _Connection(asyncio.Protocol):
+    """HTTP/1.1 with keep-alive; of a client that sends `Content-Length` and waits for each answer."""
+
+    def __init__(self, server: ChatServer) -> None:
+        self.server, self.buffer = server, bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: Any = transport
+        self.server.connections.add(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.server.connections.discard(self.transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        end = self.buffer.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        first, *lines = self.buffer[:end].decode().split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        whole = end + 4 + int(headers.get("content-length", 0))
+        if len(self.buffer) < whole:
+            return
+        body = bytes(self.buffer[end + 4 : whole])
+        del self.buffer[:whole]
+        server, path = self.server, first.split()[1]
+        told = server.told(path, headers, body)
+        if told is HANG:
+            return
+        chat = path.endswith("completions")
+        server.at_once += chat
+        server.most_at_once = max(server.most_at_once, server.at_once)
+        if server.delay_s and chat:
+            asyncio.get_running_loop().call_later(server.delay_s, self._send, told, chat)
+        else:
+            self._send(told, chat)
+
+    def _send(self, told: Told, chat: bool) -> None:
+        self.server.at_once -= chat
+        if told is CLOSE:
+            return self.transport.close()
+        data = told.body if isinstance(told.body, bytes) else json.dumps(told.body).encode()
+        more = "".join(f"{name}: {value}\r\n" for name, value in told.headers.items())
+        head = f"HTTP/1.1 {told.status} Told\r\nContent-Type: application/json\r\n{more}"
+        sent = data[: len(data) // 2] if told.cut else data
+        self.transport.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + sent)
+        if told.cut:
+            self.transport.close()
+
+
+@contextmanager
+def elsewhere(*words: str) -> Iterator[str]:
+    """The URL of a server in another process, started with these options."""
+    command = [sys.executable, "-m", "tests.servers", *words]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdin
+        yield process.stdout.readline().strip()
+        process.stdin.close()
+
+
+async def counts(url: str) -> dict[str, list[int]]:
+    """Those of a server in another process."""
+    async with ClientSession() as http, http.get(f"{url.removesuffix('/v1')}/counts") as answer:
+        return await answer.json()
+
+
+def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("--reply", default="tests.servers:echo", help="module:function")
+    options.add_argument("--delay", type=float, default=0.0)
+    options.add_argument("--trouble", default="", help="busy=0.2,broken=0.1,hang=0.05,cut=0.05,seed=0")
+    options.add_argument("--model", default="fake")
+    options.add_argument("--port", type=int, default=0)
+    asked = options.parse_args()
+    module, _, name = asked.reply.partition(":")
+    pairs = [pair.partition("=") for pair in asked.trouble.split(",") if pair]
+    trouble = Trouble(**{name: type(getattr(Trouble, name))(float(value)) for name, _, value in pairs})
+    reply = getattr(importlib.import_module(module), name)
+    models = ((asked.model, "vllm"),)
+    server = ChatServer(reply, trouble, asked.delay, models, keep=False, port=asked.port)
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.create_future()
+        ended = threading.Thread(
+            target=lambda: (sys.stdin.read(), loop.call_soon_threadsafe(until.set_result, None))
+        )
+        ended.daemon = True
+        ended.start()
+        await server.serve(lambda: print(server.url, flush=True), until)  # noqa: T201
+
+    asyncio.run(run())
+
+
+if __name__ == "__main__":
+    main()
