@@ -13,7 +13,8 @@ from seethink.synth.draft import Draft
 from seethink.synth.ledger import Finished, Ledger
 from seethink.types import Example
 
-Watch = Callable[[Outcome], None]
+Watch = Callable[[str], None]
+"""Told the state of every example that has ended: "kept", "dropped" or "failed"."""
 _DONE = ("kept", "dropped")
 
 
@@ -56,7 +57,7 @@ class Job:
     at_once: int = 64
 
 
-async def work(job: Job, places: Iterable[int], asker: Asker, watch: Watch = lambda outcome: None) -> None:
+async def work(job: Job, places: Iterable[int], asker: Asker, watch: Watch = lambda state: None) -> None:
     """The examples at `places` through the chain; every outcome at the desk before `watch` is told of it.
 
     A BudgetReached lets what is on its way arrive; any other exception cancels it. Either is raised.
@@ -74,7 +75,7 @@ async def work(job: Job, places: Iterable[int], asker: Asker, watch: Watch = lam
                 reached.append(limit)
                 return
             await asker.desk.finish(finished(at, job.examples[at], outcome))
-            watch(outcome)
+            watch(outcome.state)
 
     try:
         async with asyncio.TaskGroup() as group:
