@@ -21,8 +21,9 @@ class Answer:
     example ("wrong answer").
 
     verifier: the rules, read leniently: the last explicit answer of a text counts. judged: ask a model that
-    sees pictures and gold where the rules cannot tell. What nobody could judge is dropped ("not judged")
-    where there is a gold, and kept with that verdict where there is none.
+    sees pictures and gold where the rules cannot tell. sure: a no of the rules counts; where the gold may be
+    worded in another way than the answer it does not, and is put to the model as well. What nobody could
+    judge is dropped ("not judged") where there is a gold, and kept with that verdict where there is none.
 
     Source: level one of Insight-V's assessment, which asks a model every time; R1-Onevision, R1-V.
     """
@@ -30,6 +31,7 @@ class Answer:
     name: str = "answer"
     verifier: str = "same_answer"
     judged: bool = True
+    sure: bool = True
     wording: str = WORDING
     sampling: Sampling = field(default=replace(GREEDY, max_tokens=512))
 
@@ -66,11 +68,12 @@ class Answer:
 
     async def _score(self, example: Example, said: str, rules: Rules, ask: Ask) -> Score:
         score = rules(self.verifier, example, said)
-        if score.value is not None or not self.judged:
+        right = is_right(score)
+        if right or not self.judged or (right is False and self.sure):
             return score
         judge = Judge("", None, wording=self.wording)  # type: ignore[arg-type]
         response = Response(said, answer=said)
         messages = judge.prompt(example, response)
-        sampling = replace(self.sampling, seed=seed_of(example.id, self.name))
+        sampling = replace(self.sampling, seed=seed_of(example.id, self.name, said))
         reply = await ask(Call("judge", example, "judge", messages, sampling))
         return judge.read(reply.text)

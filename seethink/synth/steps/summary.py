@@ -42,7 +42,8 @@ class Summary:
 
     The teacher is told which it is, the model that learns from it is not (`prompt`). A target counts only if
     its answer line is right by `verifier` and it does not speak of the judgement; otherwise it is asked for
-    again, and then the path has none and the verdict says why. An example without a single target is dropped.
+    again, and then the path has none and the verdict says why. An example with no target at all is dropped,
+    unless one of its paths is high: that is worth keeping without a summary.
 
     Source: Insight-V (arXiv 2411.14432): its summary data come from high, middling, low and wrong paths; how
     the targets were made is not published.
@@ -70,12 +71,12 @@ class Summary:
         made = {i: target for i, target in zip(chosen, told, strict=True) if isinstance(target, str)}
         lost = [target for target in told if isinstance(target, Dropped)]
         notes = "".join(f"; none for a path: {target.reason}, {target.why}" for target in lost)
-        if not made:
+        if not made and not any(path.band == "high" for path in draft.paths):
             first = lost[0] if lost else Dropped("no good path", "no path has a band")
             return Dropped(first.reason, f"no summary{notes or f': {first.why}'}")
         paths = tuple(replace(path, summary=made.get(i)) for i, path in enumerate(draft.paths))
-        why = f"summaries of {', '.join(str(paths[i].band) for i in made)}{notes}"
-        return replace(draft, paths=paths, verdict=Verdict(True, why))
+        why = f"summaries of {', '.join(str(paths[i].band) for i in made) or 'no path'}{notes}"
+        return replace(draft, paths=paths, verdict=Verdict(bool(made), why))
 
     def _chosen(self, draft: Draft) -> list[int]:
         chosen: list[int] = []

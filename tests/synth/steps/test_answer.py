@@ -46,6 +46,16 @@ def test_a_judge_is_asked_only_where_rules_cannot_tell(verdict, reason):
     assert isinstance(blind, Dropped) and blind.reason == "not judged"
 
 
+@pytest.mark.parametrize(("verdict", "reason"), [("right", None), ("wrong", "wrong answer")])
+def test_where_rules_are_not_sure_their_no_is_put_to_the_judge_and_their_yes_is_not(verdict, reason):
+    step = Answer(sure=False)
+    said = lambda call: f"VERDICT: {verdict}"  # noqa: E731
+    after, calls = taught(step, drafted(answer="There are 3 dots.", final="Answer: 3"), said)
+    assert [call.role for call in calls] == ["judge"]
+    assert (after.reason if isinstance(after, Dropped) else None) == reason
+    assert isinstance(taught(step, drafted(final="Answer: 3"), unasked)[0], Draft)
+
+
 def test_every_path_is_marked_and_none_is_lost():
     paths = (Path(("I count.",), "3"), Path(("I guess.",), "5"), Path(("I stop.",), None))
     after, _ = taught(Answer(), drafted(paths=paths), unasked)
