@@ -47,13 +47,21 @@ def test_a_judge_is_asked_only_where_rules_cannot_tell(verdict, reason):
 
 
 @pytest.mark.parametrize(("verdict", "reason"), [("right", None), ("wrong", "wrong answer")])
-def test_where_rules_are_not_sure_their_no_is_put_to_the_judge_and_their_yes_is_not(verdict, reason):
-    step = Answer(sure=False)
-    said = lambda call: f"VERDICT: {verdict}"  # noqa: E731
-    after, calls = taught(step, drafted(answer="There are 3 dots.", final="Answer: 3"), said)
+def test_what_a_gold_says_in_a_sentence_is_put_to_the_judge(verdict, reason):
+    draft = drafted(answer="There are 3 dots.", final="So I count three.\n\nAnswer: 3")
+    after, calls = taught(Answer(), draft, lambda call: f"VERDICT: {verdict}")
     assert [call.role for call in calls] == ["judge"]
     assert (after.reason if isinstance(after, Dropped) else None) == reason
-    assert isinstance(taught(step, drafted(final="Answer: 3"), unasked)[0], Draft)
+
+
+def test_a_no_about_short_golds_and_lists_is_the_rules_own():
+    for gold, said in (
+        ("3", "4"),
+        ("milk", "cake"),
+        ("red dot, blue dot, pink dot", "blue dot, red dot, pink dot"),
+    ):
+        after, _ = taught(Answer(), drafted(answer=gold, final=f"Answer: {said}"), unasked)
+        assert isinstance(after, Dropped) and after.reason == "wrong answer"
 
 
 def test_every_path_is_marked_and_none_is_lost():
