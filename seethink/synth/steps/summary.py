@@ -7,13 +7,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from seethink import verify
 from seethink.attempt import judge
 from seethink.engines.teacher import Call
 from seethink.formats import ANSWER_LINE
 from seethink.synth.asking import said, seed_of, together, until_read
 from seethink.synth.draft import Ask, Draft, Dropped, Path, Verdict
-from seethink.synth.judging import is_right
+from seethink.synth.judging import is_right, rules
 from seethink.types import GREEDY, Completion, Example, Sampling, Task
 
 BANDS = ("high", "middling", "low", "wrong")
@@ -99,7 +98,7 @@ class Summary:
 
     def read(self, text: str, example: Example) -> str | Dropped:
         """The target, if it is right and silent about the judgement."""
-        task = Task(self.name, (), ANSWER_LINE, verify.by_name(self.verifier))
+        task = Task(self.name, (), ANSWER_LINE, rules(self.verifier, example))
         rollout = judge(task, example, Completion(text))
         if rollout.response.answer is None:
             return Dropped("no answer", f"{rollout.response.fault}: {text[-80:]!r}")

@@ -4,6 +4,7 @@ import pytest
 
 from seethink.synth.draft import Draft, Dropped, Path
 from seethink.synth.steps.answer import Answer
+from seethink.types import Example
 from tests.synth.steps.teaching import drafted, taught, told
 
 
@@ -62,6 +63,16 @@ def test_a_no_about_short_golds_and_lists_is_the_rules_own():
     ):
         after, _ = taught(Answer(), drafted(answer=gold, final=f"Answer: {said}"), unasked)
         assert isinstance(after, Dropped) and after.reason == "wrong answer"
+
+
+@pytest.mark.parametrize(
+    ("said", "right"),
+    [("B", True), ("(B) seven", True), ("seven", True), ("A", False), ("six or seven", False)],
+)
+def test_an_option_is_named_by_its_letter_or_its_text(said, right):
+    example = Example("one", "How many?\nA. six\nB. seven", answer="B", choices=("six", "seven"))
+    after, _ = taught(Answer(), Draft(example, paths=(Path(("I count.",), said),)), unasked)
+    assert isinstance(after, Draft) and after.paths[0].correct is right
 
 
 def test_every_path_is_marked_and_none_is_lost():
