@@ -86,8 +86,8 @@ def _reminded(messages: Messages, reminder: str) -> Messages:
 
 
 async def together(tasks: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """All of them at once, in order. An error is raised when all have ended, so that no call that was paid for
-    is left behind: one that stops the run before one that fails the example."""
+    """All of them at once, in order. An error is raised when all have ended, so that no call that was paid
+    for is left behind: one that stops the run before one that fails the example."""
     done = await asyncio.gather(*tasks, return_exceptions=True)
     if errors := [result for result in done if isinstance(result, BaseException)]:
         raise next((error for error in errors if not isinstance(error, Unanswered)), errors[0])
