@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from seethink.engines.teacher import Call
+from seethink.engines.teacher import Call, Unanswered
 from seethink.synth.draft import Ask, Dropped
 from seethink.synth.replies import refuses
 from seethink.types import Media, Message, Messages
@@ -86,10 +86,9 @@ def _reminded(messages: Messages, reminder: str) -> Messages:
 
 
 async def together(tasks: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """All of them at once, in order. The first error is raised when all have ended, so that no call that was
-    paid for is left behind."""
+    """All of them at once, in order. An error is raised when all have ended, so that no call that was paid
+    for is left behind: one that stops the run before one that fails the example."""
     done = await asyncio.gather(*tasks, return_exceptions=True)
-    for result in done:
-        if isinstance(result, BaseException):
-            raise result
+    if errors := [result for result in done if isinstance(result, BaseException)]:
+        raise next((error for error in errors if not isinstance(error, Unanswered)), errors[0])
     return [result for result in done if not isinstance(result, BaseException)]

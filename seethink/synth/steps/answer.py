@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from seethink.engines.teacher import Call
+from seethink.formats import read_any
 from seethink.synth.asking import seed_of, together
 from seethink.synth.draft import Ask, Draft, Dropped, Path, Verdict
 from seethink.synth.judging import is_right, verdict, verdict_anyhow
@@ -13,6 +14,7 @@ from seethink.types import GREEDY, Example, Response, Sampling, Score
 from seethink.verify.judge import WORDING, Judge
 
 Rules = Callable[[str, Example, str], Score]
+SENTENCE_WORDS = 4
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,9 @@ class Answer:
     example ("wrong answer").
 
     verifier: the rules, read leniently: the last explicit answer of a text counts. judged: ask a model that
-    sees pictures and gold where the rules cannot tell. What nobody could judge is dropped ("not judged")
-    where there is a gold, and kept with that verdict where there is none.
+    sees pictures and gold where the rules cannot tell; a gold of several words, more than the answer has, may
+    say the same in a sentence, so that a no of the rules is put to the model as well. What nobody could judge
+    is dropped ("not judged") where there is a gold, and kept with that verdict where there is none.
 
     Source: level one of Insight-V's assessment, which asks a model every time; R1-Onevision, R1-V.
     """
@@ -66,11 +69,18 @@ class Answer:
 
     async def _score(self, example: Example, said: str, rules: Rules, ask: Ask) -> Score:
         score = rules(self.verifier, example, said)
-        if score.value is not None or not self.judged:
+        right = is_right(score)
+        if right or not self.judged or (right is False and not _in_a_sentence(str(example.answer), said)):
             return score
         judge = Judge("", None, wording=self.wording)  # type: ignore[arg-type]
         response = Response(said, answer=said)
         messages = judge.prompt(example, response)
-        sampling = replace(self.sampling, seed=seed_of(example.id, self.name))
+        sampling = replace(self.sampling, seed=seed_of(example.id, self.name, said))
         reply = await ask(Call("judge", example, "judge", messages, sampling))
         return judge.read(reply.text)
+
+
+def _in_a_sentence(gold: str, said: str) -> bool:
+    """Whether the gold may say in a sentence what the answer says in fewer words."""
+    answer = read_any(said).answer or said
+    return len(gold.split()) >= SENTENCE_WORDS and len(gold.split()) > len(answer.split())

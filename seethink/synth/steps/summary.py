@@ -7,13 +7,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from seethink import verify
 from seethink.attempt import judge
 from seethink.engines.teacher import Call
 from seethink.formats import ANSWER_LINE
 from seethink.synth.asking import said, seed_of, together, until_read
 from seethink.synth.draft import Ask, Draft, Dropped, Path, Verdict
-from seethink.synth.judging import is_right
+from seethink.synth.judging import is_right, rules
 from seethink.types import GREEDY, Completion, Example, Sampling, Task
 
 BANDS = ("high", "middling", "low", "wrong")
@@ -42,7 +41,8 @@ class Summary:
 
     The teacher is told which it is, the model that learns from it is not (`prompt`). A target counts only if
     its answer line is right by `verifier` and it does not speak of the judgement; otherwise it is asked for
-    again, and then the path has none and the verdict says why. An example without a single target is dropped.
+    again, and then the path has none and the verdict says why. An example with no target at all is dropped,
+    unless one of its paths is high: that is worth keeping without a summary.
 
     Source: Insight-V (arXiv 2411.14432): its summary data come from high, middling, low and wrong paths; how
     the targets were made is not published.
@@ -70,12 +70,12 @@ class Summary:
         made = {i: target for i, target in zip(chosen, told, strict=True) if isinstance(target, str)}
         lost = [target for target in told if isinstance(target, Dropped)]
         notes = "".join(f"; none for a path: {target.reason}, {target.why}" for target in lost)
-        if not made:
+        if not made and not any(path.band == "high" for path in draft.paths):
             first = lost[0] if lost else Dropped("no good path", "no path has a band")
             return Dropped(first.reason, f"no summary{notes or f': {first.why}'}")
         paths = tuple(replace(path, summary=made.get(i)) for i, path in enumerate(draft.paths))
-        why = f"summaries of {', '.join(str(paths[i].band) for i in made)}{notes}"
-        return replace(draft, paths=paths, verdict=Verdict(True, why))
+        why = f"summaries of {', '.join(str(paths[i].band) for i in made) or 'no path'}{notes}"
+        return replace(draft, paths=paths, verdict=Verdict(bool(made), why))
 
     def _chosen(self, draft: Draft) -> list[int]:
         chosen: list[int] = []
@@ -98,7 +98,7 @@ class Summary:
 
     def read(self, text: str, example: Example) -> str | Dropped:
         """The target, if it is right and silent about the judgement."""
-        task = Task(self.name, (), ANSWER_LINE, verify.by_name(self.verifier))
+        task = Task(self.name, (), ANSWER_LINE, rules(self.verifier, example))
         rollout = judge(task, example, Completion(text))
         if rollout.response.answer is None:
             return Dropped("no answer", f"{rollout.response.fault}: {text[-80:]!r}")

@@ -71,6 +71,12 @@ def test_a_target_that_is_wrong_or_speaks_of_the_judgement_is_none(target: str, 
     assert isinstance(alone, Dropped) and alone.reason == reason
 
 
+def test_a_high_path_is_kept_without_a_summary() -> None:
+    after, _ = taught(Summary(), drafted(paths=PATHS), lambda call: "I cannot.")
+    assert isinstance(after, Draft) and {path.summary for path in after.paths} == {None}
+    assert after.verdict and after.verdict.passed is False and "summaries of no path" in after.verdict.why
+
+
 def test_words_that_only_sound_like_a_judgement_may_stand() -> None:
     for text in (
         "The path moves right of the correct shape.",
