@@ -129,14 +129,17 @@ async def measure(chain: Chain, examples: Iterable[Example], oracle: Planting) -
     - leak: that of the last reply that wrote or rewrote the thought (`WRITING`): a rewrite without a leak
       repairs one with it. What a step changes without asking is no repair here.
     - json, refusal: those of the last reply to each kind of call that the step itself has asked: a retry that
-      can be read repairs one that could not. Steps that ask for several paths (`OF_PATHS`) have no such
-      filter: what they lose is a path.
+      can be read repairs one that could not.
 
-    Filters are told by what they do: every reason of `FOR` with which a step drops at least one example, and
-    every step that marks paths as right or wrong. A reply belongs to no path by name, so a path is faulty if
-    its answer is wrong by the world's verifier; where its example was dropped by that very step, it counts as
-    dropped. Kept rows are judged by that verifier too, on what they say at last: `final`, the preferred
-    response, or the thought, and only where none of them gives an answer on the answer itself.
+    Filters are told by what they do: every reason of `FOR` with which a step drops at least one example;
+    where examples have paths, every step that marks paths as right or wrong, and every one that takes
+    unmarked paths away, as one that finds leaks. A reply belongs to no path by name, so a path is faulty if
+    its answer is wrong by the world's verifier, or if it has a phrase of `LEAKS`; it is dropped with its
+    example as well. Steps that ask for paths, or about them (`OF_PATHS`), are no filters: an example is
+    dropped there when the last of its paths is lost.
+
+    Kept rows are judged by that verifier too, on what they say at last: `final`, the preferred response, or
+    the thought, and only where none of them gives an answer on the answer itself.
     """
     numbers = {version_of(step): i for i, step in enumerate(chain.steps)}
     walks: list[_Walked] = []
@@ -166,12 +169,17 @@ def _unheard(kind: str, told: str) -> None:
 def _filters(at: int, name: str, walks: Sequence[_Walked]) -> Iterable[Filter]:
     reached = [walked for walked in walks if len(walked.stops) > at]
     ends = {id(w): w.outcome.reason for w in reached if w.outcome.step == name}
+    of_paths = any(step == at and _form(call) in OF_PATHS for w in reached for step, call, _ in w.said)
     for reason, faults in FOR.items():
-        if reason in ends.values():
+        if reason in ends.values() and not of_paths and not any(_paths(w, at) for w in reached):
             pairs = [(bool(faults & w.faults(at)), ends.get(id(w)) == reason) for w in reached]
             yield _counted(name, reason, "examples", pairs)
     if any(_marks(walked, at) for walked in reached):
-        yield _counted(name, "wrong answer", "paths", [pair for w in reached for pair in _judged(w, at)])
+        judged = ((_is_wrong(w.source, path["answer"]), out) for w in reached for path, out in _sifted(w, at))
+        yield _counted(name, "wrong answer", "paths", list(judged))
+    elif any(out for w in reached if _went_on(w, at) for _, out in _sifted(w, at)):
+        linted = ((_leaks("\n".join(path["steps"])), out) for w in reached for path, out in _sifted(w, at))
+        yield _counted(name, "leak", "paths", list(linted))
 
 
 def _counted(step: str, reason: str, of: str, pairs: Sequence[tuple[bool, bool]]) -> Filter:
@@ -195,21 +203,29 @@ def _n_marked(paths: Sequence[Mapping[str, Any]]) -> int:
     return sum(path["correct"] is not None for path in paths)
 
 
-def _judged(walked: _Walked, at: int) -> Iterable[tuple[bool, bool]]:
-    """(wrong, marked as wrong or gone) of every path that came to the step without a mark."""
-    gone = walked.outcome.state == "dropped" and len(walked.stops) == at + 1
-    after = {} if gone else {_told(path): path["correct"] for path in _paths(walked, at + 1)}
+def _went_on(walked: _Walked, at: int) -> bool:
+    return walked.outcome.state != "dropped" or len(walked.stops) > at + 1
+
+
+def _sifted(walked: _Walked, at: int) -> Iterable[tuple[Mapping[str, Any], bool]]:
+    """Every path that came to the step without a mark, and whether it left marked as wrong, or not at all."""
+    after = _paths(walked, at + 1) if _went_on(walked, at) else []
+    marks = {_told(path): path["correct"] for path in after}
     for path in _paths(walked, at):
         if path["correct"] is None:
-            yield _is_wrong(walked.source, path["answer"]), after.get(_told(path), False) is False
+            yield path, marks.get(_told(path), False) is False
+
+
+def _told(path: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(path["steps"]), path["answer"]
 
 
 def _is_wrong(source: Example, answer: str | None) -> bool:
     return answer is None or is_right(verdict(_verifier(source), source, answer)) is False
 
 
-def _told(path: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(path["steps"]), path["answer"]
+def _leaks(text: str) -> bool:
+    return any(leak in text.lower() for leak in LEAKS)
 
 
 # What was kept ----------------------------------------------------------------------------------------------
@@ -224,7 +240,7 @@ def _kept(chain: Chain, walks: Sequence[_Walked]) -> Kept:
         if part != "general"
     ]
     found = [is_right(verdict_anyhow(_verifier(source), source, last_words(row))) for source, row in rows]
-    leaking = sum(any(leak in text.lower() for text in _texts(row) for leak in LEAKS) for _, row in rows)
+    leaking = sum(any(map(_leaks, _texts(row))) for _, row in rows)
     return Kept(len(kept), len(rows), found.count(False), found.count(None), leaking)
 
 

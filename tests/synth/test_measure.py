@@ -171,12 +171,27 @@ def test_a_leak_that_a_rewrite_takes_out_is_none_any_more() -> None:
     assert lint.recall == lint.hits / lint.faulty < 1
 
 
+@dataclass(frozen=True)
+class LintPaths:
+    """Takes paths with a leak away, and the example with the last of them."""
+
+    name: str = "lint paths"
+
+    async def __call__(self, draft: Draft, ask: Ask) -> Draft | Dropped:
+        kept = [path for path in draft.paths if not any(leak in str(path.steps).lower() for leak in LEAKS)]
+        return replace(draft, paths=tuple(kept)) if kept else Dropped("leak", "all of them")
+
+
 def test_paths_are_measured_one_by_one() -> None:
-    chain = Chain("paths", "For tests.", (Sample(paths=3), Answer()), lambda draft: [("data", draft.example)])
-    found = measured(chain, EXAMPLES[:60], Oracle(Rates(wrong=0.4)))
-    (answers,) = found.filters
-    assert (answers.step, answers.of, answers.precision, answers.recall) == ("answer", "paths", 1, 1)
-    assert 140 < answers.reached <= 180 and 40 < answers.faulty < 100
+    steps = (Sample(paths=3), LintPaths(), Answer())
+    chain = Chain("paths", "For tests.", steps, lambda draft: [("data", draft.example)])
+    found = measured(chain, EXAMPLES[:60], Oracle(Rates(wrong=0.4, leak=0.4, refusal=0.5)))
+    leaks, answers = found.filters
+    assert (leaks.step, leaks.reason, leaks.of) == ("lint paths", "leak", "paths")
+    assert (answers.step, answers.reason, answers.of) == ("answer", "wrong answer", "paths")
+    assert leaks.precision == leaks.recall == answers.precision == answers.recall == 1
+    assert 60 < leaks.reached < 120 and leaks.reached - leaks.dropped == answers.reached
+    assert found.dropped.keys() == {"refused", "leak"} and answers.faulty > 10
 
 
 def test_the_last_words_of_a_row_are_judged_and_not_its_gold() -> None:
