@@ -108,6 +108,22 @@ def test_answers_are_right_without_errors_and_wrong_with_them(source: str) -> No
         assert erring.planted(asked) == {"wrong"}
 
 
+def test_wrong_answers_are_plausible() -> None:
+    """Of two that are named the other; never the one that the question measures from; a sum keeps its
+    terms."""
+    erring, named, sums = Oracle(Rates(wrong=1)), 0, 0
+    for example in (*examples("spatial", 200), *examples("geometry", 200)):
+        told = reply(erring, call("reason", example))
+        wrong, kind = str(answer_in("reason", told)), example.meta["kind"]
+        if kind in ("front", "nearest"):
+            assert (wrong in example.question) == (kind == "front")
+            named += 1
+        if kind == "angle":
+            assert example.steps[-1].replace(f"= {example.answer}.", f"= {wrong}.") in told
+            sums += 1
+    assert named > 50 and sums > 20
+
+
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("step", [*THINKS, "summary", "direct"])
 def test_every_form_gives_its_answer(source: str, step: str) -> None:
