@@ -20,6 +20,7 @@ from seethink.types import InputError
 
 if TYPE_CHECKING:
     from seethink.benchmarks import Benchmark
+    from seethink.synth.measure import Measured
 
 PLAIN_EVERY_S = 10.0
 _MEASURES = ("reward", "loss", "correct")
@@ -197,6 +198,24 @@ def show_report(console: Console, report: Mapping[str, Any]) -> None:
     for claim in report["claims"]:
         numbers = f"paper {_percent(claim['paper'])}, here {_percent(claim['measured'])}"
         say(console, f"{claim['task']}, {claim['arm']}: {numbers} ({claim['source']})")
+
+
+def show_measured(console: Console, measured: Measured) -> None:
+    """How good each filter of a chain is against the truth, and what is left in the rows that were kept."""
+    table = Table(title=f"{measured.chain}: filters against the truth", box=box.SIMPLE)
+    for column in ("step", "drops", "of", "reached", "faulty", "dropped", "precision", "recall"):
+        table.add_column(column, justify="left" if column in ("step", "drops", "of") else "right")
+    for one in measured.filters:
+        counts = (f"{n:,}" for n in (one.reached, one.faulty, one.dropped))
+        table.add_row(one.step, one.reason, one.of, *counts, _percent(one.precision), _percent(one.recall))
+    console.print(table)
+    kept, reasons = measured.kept, "".join(f", {n:,} {reason}" for reason, n in measured.dropped.items())
+    say(
+        console,
+        f"of {measured.examples:,} examples {kept.examples:,} kept, {measured.failed:,} failed{reasons}",
+    )
+    wrong = f"{kept.wrong:,} with a wrong answer ({_percent(kept.wrong_share)})"
+    say(console, f"{kept.rows:,} rows: {wrong}, {kept.unjudged:,} unjudged, {kept.leaking:,} with a leak")
 
 
 def _cell(row: Mapping[str, Any] | None) -> str:

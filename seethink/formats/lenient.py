@@ -16,7 +16,7 @@ _JSON = re.compile(
     r'"FINAL ANSWER"\s*,\s*"content"\s*:\s*("(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*")', re.IGNORECASE
 )
 _PHRASE = re.compile(
-    r"\b(?:answer|sum|total|count|number|difference|result|option|choice)(?:\*\*)?\s*(?:is|:|=)(?:\*\*)?"
+    r"\b(?:answer|sum|total|count|number|difference|result|option|choice)(?:\*\*)?\s*(?:is\s*:?|:|=)(?:\*\*)?"
     r"\s*(.+?)(?=[.;](?:\s|$)|\n|$)"
     r"|\bthere\s+(?:is|are)\s+(-?\d+)",
     re.IGNORECASE,

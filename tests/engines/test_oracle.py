@@ -18,7 +18,6 @@ from seethink.engines.scripted import LEAKS, Oracle, Rates
 from seethink.engines.scripted.truth import Truth
 from seethink.engines.teacher import Call
 from seethink.formats import ANSWER_LINE, THINK_ANSWER, read_any
-from seethink.synth.draft import Formal
 from seethink.synth.replies import read_object, refuses
 from seethink.types import Example, InputError, Response, Sampling
 from seethink.verify.judge import Judge
@@ -43,7 +42,7 @@ HONEST = Oracle()
 def answer_in(step: str, text: str) -> str | None:
     """The answer as the step's reader finds it; asserts the reply's form."""
     if step in ("sample", "reason", "distill", "prefix"):
-        thought, end, rest = text.rpartition("</think>")
+        thought, end, _ = text.rpartition("</think>")
         assert end and thought.strip() and (step == "prefix") == (not text.startswith("<think>"))
     if step == "sample":
         read = THINK_ANSWER.parse(text)
@@ -68,8 +67,6 @@ def answer_in(step: str, text: str) -> str | None:
 @pytest.mark.parametrize("shifted", [False, True])
 def test_every_form_of_a_description_can_be_read(source: str, shifted: bool) -> None:
     for example in examples(source, 20, shifted):
-        kinds = {field.name for field in fields(Formal)} and example.meta["kind"]
-        assert kinds
         route = reply(HONEST, call("describe/route", example))
         told = {kind: reply(HONEST, call(f"describe/{kind}", example)) for kind in (route, *FORMAL_KINDS)}
         assert all(text.strip() for text in told.values())
@@ -94,9 +91,7 @@ def test_a_geometry_is_given_without_its_solution() -> None:
     for example in examples("geometry", 100):
         if example.meta["kind"] in ("angle", "side"):
             told = reply(HONEST, call("describe/geometry", example))
-            assert f"stands {example.answer}" not in told.replace("°", "") or any(
-                str(example.answer) in step for step in example.steps[:1]
-            )
+            assert told.count("stands ?.") == 1 and "=" not in told
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -111,6 +106,22 @@ def test_answers_are_right_without_errors_and_wrong_with_them(source: str) -> No
         assert str(answer_in("sample", text)) in str(THINK_ANSWER.parse(text).thought)
         assert "nothing of the kind" not in text
         assert erring.planted(asked) == {"wrong"}
+
+
+def test_wrong_answers_are_plausible() -> None:
+    """Of two that are named the other; never the one that the question measures from; a sum keeps its
+    terms."""
+    erring, named, sums = Oracle(Rates(wrong=1)), 0, 0
+    for example in (*examples("spatial", 200), *examples("geometry", 200)):
+        told = reply(erring, call("reason", example))
+        wrong, kind = str(answer_in("reason", told)), example.meta["kind"]
+        if kind in ("front", "nearest"):
+            assert (wrong in example.question) == (kind == "front")
+            named += 1
+        if kind == "angle":
+            assert example.steps[-1].replace(f"= {example.answer}.", f"= {wrong}.") in told
+            sums += 1
+    assert named > 50 and sums > 20
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -154,7 +165,7 @@ def faults_of(source: str, step: str, asked: Call, text: str) -> set[str]:
     if step in JUDGES:
         grades = read_object(text) or {}
         honest = (
-            Judge("", None).read(text).value == 1  # pyright: ignore[reportArgumentType]
+            Judge("", None).read(text).value == 1
             if step == "judge"
             else grades["1"] > grades["2"]
             if step == "grade"
@@ -178,7 +189,7 @@ def faults_of(source: str, step: str, asked: Call, text: str) -> set[str]:
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("step", ALL)
 def test_planted_is_what_the_text_shows(source: str, step: str) -> None:
-    """Of a thought that is wrong and whose only step is altered as well, the text does not show the latter."""
+    """Of a thought that is wrong and whose only step is altered as well, the text shows but the former."""
     oracle = Oracle(Rates(0.3, 0.3, 0.3, 0.3, 0.1, 0.3), seed=4)
     for seed, example in enumerate(examples(source, 15)):
         asked = call(step, example, seed)
@@ -212,13 +223,8 @@ def test_in_paths_the_rate_is_that_of_the_path(kind: str) -> None:
 
 def test_the_same_call_gets_the_same_reply_in_every_process() -> None:
     code = "from tests.engines.test_oracle import digest; print(digest())"
-    runs = [
-        subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        for _ in range(2)
-    ]
-    assert runs == [digest(), digest()]
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == digest()
 
 
 def digest() -> str:
@@ -259,7 +265,7 @@ def test_a_judge_reads_the_candidate(source: str) -> None:
     for example in examples(source, 25):
         wrong = str(answer_in("sample", reply(Oracle(Rates(wrong=1)), call("sample", example))))
         for candidate, value in ((str(example.answer), 1.0), (wrong, 0.0)):
-            judge = Judge("", None)  # pyright: ignore[reportArgumentType]
+            judge = Judge("", None)
             prompt = judge.prompt(example, Response(candidate, answer=candidate))
             assert judge.read(reply(HONEST, call("judge", example, asked=prompt))).value == value
 

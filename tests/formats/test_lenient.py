@@ -21,6 +21,8 @@ from seethink.formats import by_steps, read_any
         ("The answer is 4. No, the answer is 5.", "5"),
         ("There are 5 even digits.", "5"),
         ("The answer is odd by 3.", "odd by 3"),
+        ("The answer is: 4.", "4"),
+        ("**The answer is: odd by 3**", "odd by 3"),
         ("The sum is 3.5.", "3.5"),
         ("Answer: 5", "5"),
         ("The total = $5$.", "5"),
