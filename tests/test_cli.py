@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from resource import RUSAGE_CHILDREN, getrusage
 
 import pytest
 from PIL import Image
@@ -71,17 +70,14 @@ def well(capsys, *words):
 # Help -------------------------------------------------------------------------------------------------------
 
 
-def test_help_comes_at_once_and_without_torch():
-    before = getrusage(RUSAGE_CHILDREN)
+def test_help_comes_without_loading_torch():
     told = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "seethink", "--help"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    after = getrusage(RUSAGE_CHILDREN)
     loaded = {line.split("|")[-1].strip().split(".")[0] for line in told.stderr.splitlines()}
     assert "seethink" in loaded and not loaded & {"torch", "transformers", "datasets", "scipy", "numpy"}
     assert all(name in told.stdout for name in COMMANDS)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
 
 
 @pytest.mark.parametrize("command", COMMANDS)

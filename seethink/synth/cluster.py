@@ -90,7 +90,7 @@ class _Walker:
         await self.desk.begin(who)
         asker = Asker(self.teachers, self.desk, who, self.prices)
         try:
-            await work(self.job, places, asker, lambda outcome: rows.append((outcome.state, "")))
+            await work(self.job, places, asker, lambda state: rows.append((state, "")))
         except InputError as error:
             rows.append((_STOPS[isinstance(error, BudgetReached)].__name__, str(error)))
         return rows

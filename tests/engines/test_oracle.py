@@ -19,6 +19,7 @@ from seethink.engines.scripted.truth import Truth
 from seethink.engines.teacher import Call
 from seethink.formats import ANSWER_LINE, THINK_ANSWER, read_any
 from seethink.synth.replies import read_object, refuses
+from seethink.synth.steps.leaks import leaks
 from seethink.types import Example, InputError, Response, Sampling
 from seethink.verify.judge import Judge
 from tests.engines.oracles import (
@@ -374,8 +375,7 @@ def test_replies_take_as_long_as_asked_and_count_words() -> None:
 
 
 def test_every_planted_leak_is_on_the_ban_list() -> None:
-    leaks = pytest.importorskip("seethink.synth.steps.leaks")
-    assert [leak for leak in LEAKS if not any(banned in leak for banned in leaks.BAN_LIST)] == []
+    assert [leak for leak in LEAKS if not leaks(leak)] == []
 
 
 def test_sampling_is_not_looked_at_but_for_its_seed() -> None:

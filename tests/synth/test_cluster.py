@@ -69,7 +69,7 @@ def test_a_killed_worker_loses_nothing_and_the_output_is_that_of_asyncio(tmp_pat
         killed.append(int(pids.read_text().splitlines()[-1]))
         os.kill(killed[0], signal.SIGKILL)
 
-    thread = threading.Thread(target=kill)
+    thread = threading.Thread(target=kill, daemon=True)  # ends with the tests even where a walk fails
     thread.start()
     states = walk(path, 300)
     thread.join()
