@@ -19,6 +19,7 @@ from seethink.terminal import say
 if TYPE_CHECKING:
     from seethink.check import Report
 
+DIALECTS = "ours, llama-factory, ms-swift, trl, easyr1, llava, rl, hf, dpo, vrc or tsv."
 ROWS_NAMED = 5
 """So many rows of each fault are named at the terminal; --json names all."""
 
@@ -74,7 +75,7 @@ def check(job: Checking) -> None:
 def convert(
     source: Annotated[Path, typer.Argument(metavar="FROM", help="A file of rows, a folder with one.")],
     folder: Annotated[Path, typer.Argument(metavar="TO", help="A new folder.")],
-    dialect: Annotated[str, typer.Option(help="ours, llama-factory, ms-swift, trl or easyr1.")] = "ours",
+    dialect: Annotated[str, typer.Option(help=DIALECTS)] = "ours",
     copy: Annotated[bool, typer.Option("--copy/--refer", help="Copy media, or refer to them.")] = True,
     images: Images = None,
 ) -> None:

@@ -52,7 +52,7 @@ def test_pages_are_about_this_project_and_no_machine() -> None:
 def test_the_data_page_names_every_dialect_and_every_fault_with_its_mend() -> None:
     from seethink.check import FAULTS, SUSPICIONS
     from seethink.sources.dialects import DIALECTS
-    from seethink.sources.writing import LAYOUTS
+    from seethink.sources.layouts import LAYOUTS
 
     parts = re.split(r"\n\n(?=\|)", (ROOT / "docs" / "data.md").read_text())[1:]
     tables = [re.findall(r"^\| ([^|]+) \| ([^|]+) \|", part.split("\n\n")[0], re.MULTILINE) for part in parts]
@@ -76,3 +76,10 @@ def test_the_settings_that_the_training_page_names_exist() -> None:
         assert field in page and hasattr(DPO(), field)
     for field in ("max_prompt_tokens", "drop_long", "lora_rank", "tokens_per_pack", "vision_learning_rate"):
         assert field in page and hasattr(GRPO(), field)
+
+
+def test_convert_names_every_dialect_that_it_writes() -> None:
+    from seethink.cli_data import DIALECTS
+    from seethink.sources.layouts import LAYOUTS
+
+    assert re.split(r", | or ", DIALECTS.rstrip(".")) == [*LAYOUTS]

@@ -46,6 +46,11 @@ class Dialect:
     def columns(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((self.id, *MEDIA, "meta", *self.own, *self.kept, "choices", "steps")))
 
+    @property
+    def telling(self) -> frozenset[str]:
+        """Columns that speak for this dialect."""
+        return frozenset((self.id, *self.own, *self.kept))
+
 
 MEDIA = ("image", "images", "video", "videos")
 
@@ -54,7 +59,9 @@ def dialect_of(rows: Iterable[Row]) -> Dialect:
     """The dialect that knows the most columns of these rows; the plain one where none knows any."""
     shapes = Counter(tuple(row.values) for row in rows)
     known = {
-        dialect.name: sum(n * len({*shape} & {*dialect.own, *dialect.kept}) for shape, n in shapes.items())
+        dialect.name: sum(
+            n * len({*shape} & {dialect.id, *dialect.own, *dialect.kept}) for shape, n in shapes.items()
+        )
         for dialect in DIALECTS
     }
     return max(DIALECTS, key=lambda dialect: known[dialect.name])
@@ -180,15 +187,23 @@ def _cv_bench(row: Row) -> Told:
 
 
 def _onevision_bench(row: Row) -> Told:
-    """The question holds its options; the picture is base64 in TSV, and as datasets store it in parquet."""
+    """The question holds its options; the picture is base64 in TSV, several are a list of it (VLMEvalKit),
+    and as datasets store it in parquet."""
     get = row.values.get
     image = get("image")
     if isinstance(image, str):
-        try:
-            image = base64.b64decode(image.rpartition(",")[2], validate=True)
-        except ValueError as error:
-            row.refuse(f"image is no base64 ({error}); write the picture anew", error, kind="broken picture")
-    return Told(get("question"), _letter(get("answer")), choices=_options(row), images=image)
+        image = (
+            [_decoded(row, one) for one in _list(row, "image")] if image[:1] == "[" else _decoded(row, image)
+        )
+    steps = _list(row, "steps") if str(get("steps"))[:1] == "[" else get("steps")
+    return Told(get("question"), _letter(get("answer")), steps, _options(row), image)
+
+
+def _decoded(row: Row, picture: str) -> bytes:
+    try:
+        return base64.b64decode(picture.rpartition(",")[2], validate=True)
+    except ValueError as error:
+        row.refuse(f"image is no base64 ({error}); write the picture anew", error, kind="broken picture")
 
 
 def _vrc(row: Row) -> Told:
@@ -208,14 +223,22 @@ def _options(row: Row) -> Any:
     if not isinstance(told, str) or not told.strip():
         return told
     if told.lstrip().startswith("["):
-        try:
-            return ast.literal_eval(told)
-        except (ValueError, SyntaxError) as error:
-            row.refuse(f"choices must be a list of texts, not {told!r:.40}", error)
+        return _list(row, "choices")
     lines = [_OPTION.fullmatch(line.strip()) for line in told.strip().splitlines()]
     if not all(lines):
         row.refuse(f"choices must be a list, or lines that begin with A., B., ..., not {told!r:.40}")
     return [line[1] for line in lines if line]
+
+
+def _list(row: Row, column: str) -> Any:
+    """A list as it is, or as Python writes one."""
+    told = row.values[column]
+    if not isinstance(told, str):
+        return told
+    try:
+        return ast.literal_eval(told.strip())
+    except (ValueError, SyntaxError) as error:
+        row.refuse(f"{column} must be a list of texts, not {told!r:.40}", error)
 
 
 # All of them ----------------------------------------------------------------------------------------------

@@ -1,16 +1,19 @@
 """Examples written for other trainers are read again as they were; half of a writing never stays."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from seethink.formats import THINK_ANSWER
 from seethink.media import Image, Video
-from seethink.sources import writing
+from seethink.sources import layouts
 from seethink.sources.dialects import dialect_of
+from seethink.sources.layouts import LAYOUTS
+from seethink.sources.pairs import read_pairs
 from seethink.sources.records import read
 from seethink.sources.rows import rows_of
-from seethink.sources.writing import LAYOUTS, write
+from seethink.sources.writing import write
 from seethink.types import Example, InputError
 from tests.films import clip
 from tests.sources.test_dialects import ROWS, png, written
@@ -21,8 +24,15 @@ DIALECTS = {
     "ms-swift": "messages",
     "trl": "trl",
     "easyr1": "easyr1",
+    "llava": "conversations",
+    "rl": "conversations",
+    "hf": "hf columns",
+    "vrc": "vrc",
+    "tsv": "r1-onevision-bench",
 }
-PARQUET = ("trl", "easyr1")
+PARQUET = ("trl", "easyr1", "hf")
+HELD = (*PARQUET, "tsv")
+"""Those that hold pictures in the file, and no clips."""
 
 
 @pytest.fixture
@@ -51,17 +61,24 @@ def shown(example):
     return (*rest, pictures)
 
 
-@pytest.mark.parametrize("dialect", LAYOUTS)
+def same(dialect, again, before):
+    """Equal examples; a TSV holds its pictures in cells, whatever was asked for, and is compared by them."""
+    if dialect == "tsv":
+        return [shown(example) for example in again] == [shown(example) for example in before]
+    return tuple(again) == tuple(before)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
 def test_what_is_written_by_reference_is_read_as_equal_examples(folder, examples, dialect):
     write(examples, folder / "out", dialect, copy=False)
     again = read(folder / "out")
     if dialect in PARQUET:
         assert dialect_of(rows_of(folder / "out")).name == DIALECTS[dialect]
-    assert again == examples
+    assert same(dialect, again, examples)
     assert [example.meta for example in again] == [example.meta for example in examples]
 
 
-@pytest.mark.parametrize("dialect", LAYOUTS)
+@pytest.mark.parametrize("dialect", DIALECTS)
 def test_what_is_copied_needs_the_originals_no_more(folder, examples, dialect):
     before = [shown(example) for example in examples]
     write(examples, folder / "out", dialect)
@@ -72,33 +89,68 @@ def test_what_is_copied_needs_the_originals_no_more(folder, examples, dialect):
     assert [shown(example) for example in read(folder / "elsewhere")] == before
 
 
-@pytest.mark.parametrize("dialect", LAYOUTS)
+@pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("name", ROWS)
 def test_every_dialect_goes_through_every_layout_unchanged(folder, name, dialect):
     first = read(written(folder, ROWS[name]))
     write(first, folder / "out", dialect, copy=False)
-    assert read(folder / "out") == first
+    assert same(dialect, read(folder / "out"), first)
 
 
-@pytest.mark.parametrize("dialect", LAYOUTS)
+@pytest.mark.parametrize("dialect", DIALECTS)
 def test_media_without_marks_stay_before_the_question(folder, dialect):
     unmarked = Example("one", "How many?", (Image.file(folder / "a.png"),), "3")
     write([unmarked], folder / "out", dialect, copy=False)
     (again,) = read(folder / "out")
-    assert again.parts() == unmarked.parts()
+    assert [getattr(part, "kind", part) for part in again.parts()] == ["image", "How many?"]
+    assert same(dialect, [again], [replace(unmarked, question=again.question)])
 
 
 def test_a_clip_keeps_its_frames_in_ours_and_its_path_elsewhere(folder):
     filmed = Video(clip(folder / "c.mp4", seconds=1), count=3)
     asked = [Example("one", "<video>What?", (filmed,), "a cup")]
-    for dialect in ("ours", "llama-factory", "ms-swift"):
+    for dialect in ("ours", "llama-factory", "ms-swift", "llava", "rl", "vrc"):
         write(asked, folder / dialect, dialect)
         (again,) = read(folder / dialect, clips={} if dialect == "ours" else {"count": 3})
         assert again.media[0].choice["count"] == 3
         assert again.media[0].path.read_bytes() == filmed.path.read_bytes()
-    for dialect in PARQUET:
+    for dialect in HELD:
         with pytest.raises(InputError, match="example one has a clip, which this dialect cannot hold"):
             write(asked, folder / dialect, dialect)
+
+
+def test_pairs_are_written_as_dpo_takes_them(folder, examples):
+    pref = {"chosen": "<think>a</think>", "rejected": "b", "round": 2}
+    paired = [replace(examples[0], meta={"level": 1, "pref": pref})]
+    write(paired, folder / "out", "dpo", copy=False)
+    (pair,) = read_pairs(folder / "out" / "data.jsonl", THINK_ANSWER)
+    assert (pair.better, pair.worse) == ("<think>a</think>", "b")
+    assert pair.example.media == examples[0].media
+    assert pair.example.meta == {"answer": "3", "level": 1, "pref": {"round": 2}}
+    with pytest.raises(InputError, match=r"example two has no two responses \(meta pref\); leave it out"):
+        write(examples[1:2], folder / "none", "dpo")
+
+
+def test_imitation_learns_the_thought_and_reinforcement_the_answer_alone(folder, examples):
+    judged = [replace(examples[0], meta={"accu_reward_method": "mcq"})]
+    told = {}
+    for dialect in ("llava", "rl"):
+        write(judged, folder / dialect, dialect, copy=False)
+        told[dialect] = json.loads((folder / dialect / "data.jsonl").read_text())
+    assert told["llava"]["conversations"][1]["value"] == THINK_ANSWER.write("1 + 2 = 3", "3")
+    assert told["rl"]["conversations"][1]["value"] == "3"
+    assert told["rl"]["accu_reward_method"] == "mcq" and isinstance(told["rl"]["image"], str)
+    write(judged, folder / "hf", "hf", copy=False)
+    (row,) = rows_of(folder / "hf")
+    assert row.values["solution"] == THINK_ANSWER.write("1 + 2 = 3", "3")
+
+
+def test_a_benchmarks_table_has_level_and_category_as_columns(folder, examples):
+    graded = [replace(examples[0], meta={"level": "grade 3", "category": "sums", "more": 1})]
+    write(graded, folder / "out", "tsv")
+    (row,) = rows_of(folder / "out")
+    assert (row.values["level"], row.values["category"]) == ("grade 3", "sums")
+    assert read(folder / "out")[0].meta == graded[0].meta
 
 
 def test_llama_factory_finds_its_file_and_learns_thought_and_answer(folder, examples):
@@ -143,8 +195,8 @@ def test_nothing_half_written_stays(folder, examples, monkeypatch):
             raise OSError("no space left on device")
         return whole(example, shelf)
 
-    whole = writing._ours
-    monkeypatch.setitem(LAYOUTS, "ours", writing.Layout(breaks_off, LAYOUTS["ours"].save))
+    whole = layouts._ours
+    monkeypatch.setitem(LAYOUTS, "ours", layouts.Layout(breaks_off, LAYOUTS["ours"].save))
     before = sorted(folder.iterdir())
     with pytest.raises(OSError, match="no space left"):
         write(examples, folder / "out")
