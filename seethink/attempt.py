@@ -3,7 +3,7 @@ the last two."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from seethink.types import (
     Frame,
     InputError,
     Lesson,
+    Messages,
     Response,
     Rollout,
     Sampling,
@@ -26,6 +27,7 @@ from seethink.types import (
     Task,
     begun_answer,
 )
+from seethink.verify.combine import ask_ahead, scored
 
 
 def attempt(
@@ -34,9 +36,32 @@ def attempt(
     """`sampling.n` rollouts of each example, in order."""
     asked = [task.format.prompt(example) for example in examples]
     answered = engine.generate(asked, sampling)
+    return judge_all(task, examples, asked, answered)
+
+
+def judge_all(
+    task: Task,
+    examples: Sequence[Example],
+    asked: Sequence[Messages],
+    answered: Sequence[Sequence[Completion]],
+) -> list[list[Rollout]]:
+    """`judge` for all completions of each example, which answer to `asked`, in order. A judge in the task's
+    verifier is asked in one go about all of them, and about what `lenient` will read in them."""
+    read = [
+        [_read(task, completion, begun_answer(messages)) for completion in completions]
+        for messages, completions in zip(asked, answered, strict=True)
+    ]
+
+    def pairs() -> Iterator[tuple[Example, Response]]:
+        for example, responses in zip(examples, read, strict=True):
+            for response in responses:
+                if response.stop != "unanswered":
+                    yield from ((example, response), (example, _read_leniently(response)))
+
+    ask_ahead(task.verifier, pairs())
     return [
-        [judge(task, example, completion, begun_answer(messages)) for completion in completions]
-        for example, messages, completions in zip(examples, asked, answered, strict=True)
+        [Rollout(example, response, _verified(task, example, response)) for response in responses]
+        for example, responses in zip(examples, read, strict=True)
     ]
 
 
@@ -45,14 +70,18 @@ def judge(task: Task, example: Example, completion: Completion, begun: str = "")
 
     A verifier that raises stops the caller; the exception says which example it failed on.
     """
-    response = replace(
+    response = _read(task, completion, begun)
+    return Rollout(example, response, _verified(task, example, response))
+
+
+def _read(task: Task, completion: Completion, begun: str) -> Response:
+    return replace(
         _located(task.format.parse(begun + completion.text), completion.frame),
         stop=completion.stop,
         n_tokens=completion.n_tokens,
         token_ids=completion.token_ids,
         logps=completion.logps,
     )
-    return Rollout(example, response, _verified(task, example, response))
 
 
 def _located(response: Response, frame: Frame | None) -> Response:
@@ -69,9 +98,12 @@ def headline(task: Task, score: Score) -> Score:
 
 def lenient(task: Task, rollout: Rollout) -> tuple[Response, Score]:
     """The same text read in whatever form its final answer stands, and the headline score of that answer."""
-    said = rollout.response
-    read = replace(_located(read_any(said.text), said.frame), stop=said.stop, n_tokens=said.n_tokens)
+    read = _read_leniently(rollout.response)
     return read, headline(task, _verified(task, rollout.example, read))
+
+
+def _read_leniently(said: Response) -> Response:
+    return replace(_located(read_any(said.text), said.frame), stop=said.stop, n_tokens=said.n_tokens)
 
 
 def record(task: Task, rollout: Rollout, pictures: Path, step: int | None = None) -> dict[str, Any]:
@@ -106,11 +138,9 @@ def record(task: Task, rollout: Rollout, pictures: Path, step: int | None = None
 
 
 def _verified(task: Task, example: Example, response: Response) -> Score:
-    try:
-        return task.verifier(example, response)
-    except Exception as error:
-        error.add_note(f"while judging an answer to example {example.id}: {response.text[:200]!r}")
-        raise
+    if response.stop == "unanswered":
+        return Score(None, f"there is no answer to judge: {response.text}")
+    return scored(task.verifier, example, response)
 
 
 def lesson(task: Task, example: Example) -> Lesson:

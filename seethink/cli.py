@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 
 from seethink import cli_data, formats, recipes, verify
+from seethink.cli_judge import Judging
 from seethink.options import takes
 from seethink.run import Run, Scale
 from seethink.settings import override, unknown
@@ -121,7 +122,7 @@ def _execute(run: Run, recipe: Callable[[Run], None]) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnData:
+class OwnData(Judging):
     """The options of every command that works on a user's data."""
 
     model: Annotated[str, typer.Option(help=MODELS)]
@@ -209,7 +210,8 @@ def evaluate(job: Evaluating) -> None:
     def recipe(run: Run) -> None:
         results[job.model] = run.evaluate("eval", run.model(job.model), [task], sampling).rows
 
-    _execute(run, recipe)
+    with job.judged(task, run, "eval") as task:
+        _execute(run, recipe)
     show_results(run.console, task.headline, results)
     for arm, value in claims.items():
         say(run.console, f"published, {arm}: {value:.1%}")
@@ -241,7 +243,8 @@ def train(job: Training) -> None:
         else:
             run.sft("sft", model, run.traces(given), config)
 
-    _execute(run, recipe)
+    with job.judged(given, run, job.method) as given:
+        _execute(run, recipe)
     say(run.console, f"checkpoint: {run.out / job.method / 'checkpoint'}")
 
 

@@ -103,11 +103,12 @@ class Completion:
     `token_ids` are what was sampled, end-of-turn token included; empty where the engine cannot know them.
     `logps` are their log-probabilities under the distributions they were drawn from (temperature, top_p and
     top_k applied); empty where the engine does not tell them. `frame` is that of the boxes in `text`; None
-    without a picture, or where the engine cannot know it.
+    without a picture, or where the engine cannot know it. `stop` is "unanswered" where the engine asks a
+    server that gave no answer; `text` then says why.
     """
 
     text: str
-    stop: Literal["stop", "length"] = "stop"
+    stop: Literal["stop", "length", "unanswered"] = "stop"
     n_tokens: int = 0
     token_ids: tuple[int, ...] = field(default=(), repr=False, compare=False)
     logps: tuple[float, ...] = field(default=(), repr=False, compare=False)

@@ -24,7 +24,7 @@ ROWS = (
     ("report", "terminal"),
     ("run",),
     ("recipes",),
-    ("cli_data",),
+    ("cli_data", "cli_judge"),
     ("cli",),
 )
 """Lowest first. A module may import those of lower rows, and its own package; never a neighbour."""

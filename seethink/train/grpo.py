@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seethink.attempt import headline, judge, lesson, record
+from seethink.attempt import headline, judge_all, lesson, record
 from seethink.engines import features
 from seethink.families import Encoder, Prompt
 from seethink.formats import by_steps
@@ -27,7 +27,7 @@ from seethink.train.rollouts import Rollouts
 from seethink.train.sharded import gathered
 from seethink.train.shared_prefix import Scorer
 from seethink.train.trainer import GroupTrainer, Watch, append
-from seethink.types import Example, Rollout, Sampling, Task, begun_answer
+from seethink.types import Example, Rollout, Sampling, Task
 
 
 def grpo(
@@ -201,10 +201,7 @@ class Practice:
         with gathered(self.scorer):
             prompts = features.once(self.scorer.model, prompts)
             answers = self.engine.complete(prompts, sampling)
-        rollouts = [
-            [judge(self.task, example, completion, begun_answer(messages)) for completion in completions]
-            for example, messages, completions in zip(examples, asked, answers, strict=True)
-        ]
+        rollouts = judge_all(self.task, examples, asked, answers)
         told = (
             {"id": r.example.id, "correct": headline(self.task, r.score).value} for g in rollouts for r in g
         )

@@ -7,11 +7,14 @@ import hashlib
 import inspect
 import math
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from seethink.types import Example, Response, Score, Verifier
+
+Pairs = Sequence[tuple[Example, Response]]
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,61 @@ def first_of(*verifiers: Verifier) -> FirstOf:
 def only_if(gate: Verifier, verifier: Verifier) -> OnlyIf:
     """`only_if(well_formed, same_number)`: no pay for an answer in broken form."""
     return OnlyIf(gate, verifier)
+
+
+@runtime_checkable
+class Asks(Protocol):
+    """A verifier that puts questions to an engine, which answers many at one time."""
+
+    def __call__(self, example: Example, response: Response) -> Score: ...
+
+    def ask(self, pairs: Pairs) -> None:
+        """Puts all that is not known yet about the pairs in one go; afterwards, their verdicts cost
+        nothing."""
+        ...
+
+
+def ask_ahead(verifier: Verifier, pairs: Iterable[tuple[Example, Response]]) -> None:
+    """Has each judge in a verifier asked in one go about all those pairs that it will have to judge.
+
+    `pairs` is not begun where there is no judge. A judge inside any verifier but those of this file is left
+    to ask about one pair after another.
+    """
+    if not _asks(verifier):
+        return
+    pairs = list(pairs)
+    if isinstance(verifier, Weighted):
+        for _, part, _ in verifier.parts:
+            ask_ahead(part, pairs)
+    elif isinstance(verifier, FirstOf):
+        for at, each in enumerate(verifier.verifiers):
+            ask_ahead(each, pairs)
+            if any(map(_asks, verifier.verifiers[at + 1 :])):
+                pairs = [pair for pair in pairs if scored(each, *pair).value is None]
+    elif isinstance(verifier, OnlyIf):
+        ask_ahead(verifier.gate, pairs)
+        ask_ahead(verifier.verifier, (pair for pair in pairs if scored(verifier.gate, *pair).value == 1.0))
+    elif isinstance(verifier, Asks):
+        verifier.ask(pairs)
+
+
+def _asks(verifier: Verifier) -> bool:
+    if isinstance(verifier, Weighted):
+        return any(_asks(part) for _, part, _ in verifier.parts)
+    if isinstance(verifier, FirstOf):
+        return any(map(_asks, verifier.verifiers))
+    if isinstance(verifier, OnlyIf):
+        return _asks(verifier.gate) or _asks(verifier.verifier)
+    return isinstance(verifier, Asks)
+
+
+def scored(verifier: Verifier, example: Example, response: Response) -> Score:
+    """The verdict; an exception on the way says which example it failed on."""
+    try:
+        return verifier(example, response)
+    except Exception as error:
+        error.add_note(f"while judging an answer to example {example.id}: {response.text[:200]!r}")
+        raise
 
 
 def describe(verifier: Verifier) -> dict[str, Any]:

@@ -12,14 +12,13 @@ import inspect
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from seethink.types import GREEDY, Engine, Example, Message, Response, Sampling, Score, Verifier
+from seethink.verify.combine import Pairs
 from seethink.verify.text import shown, unjudged
-
-Pairs = Sequence[tuple[Example, Response]]
 
 WORDING = (
     "Judge whether a candidate's answer to the question above agrees with the reference answer. Look at the "
@@ -30,18 +29,33 @@ WORDING = (
 _VERDICT = re.compile(r"^[*_\s]*VERDICT:\s*(right|wrong)[.*_\s]*$", re.IGNORECASE | re.MULTILINE)
 
 
+@dataclass
+class Tally:
+    """What became of a judge's questions in this process, by key.
+
+    asked: put to the engine. found: known to the memory before. failed: why the engine gave no answer, at the
+    last time that it was asked.
+    """
+
+    asked: set[str] = field(default_factory=set)
+    found: set[str] = field(default_factory=set)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Asking(ABC):
     """What all judges share: an engine that is asked in one go and never twice for the same content.
 
-    model: names the engine in descriptions and keys. memory: replies by key; any mutable mapping, so
-    `shelve.open(path)` keeps them on disk.
+    model: names the engine in descriptions and keys. memory: replies by key, "" for one that was cut off; any
+    mutable mapping, so `engines.memory.Memory(path)` keeps them on disk. What the engine did not answer is
+    not kept: `ask` puts it once more, a single verdict does not.
     """
 
     model: str
     engine: Engine = field(compare=False, repr=False)
     memory: MutableMapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     max_tokens: int = 512
+    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
 
     @abstractmethod
     def prompt(self, example: Example, response: Response) -> list[Message]: ...
@@ -54,8 +68,16 @@ class Asking(ABC):
     def read(self, reply: str) -> Score: ...
 
     def __call__(self, example: Example, response: Response) -> Score:
-        self.ask([(example, response)])
-        return self._score(example, response)
+        if settled := self.settled(example, response):
+            return settled
+        key = self._key(example, response)
+        if key not in self.tally.failed:
+            self.ask([(example, response)])
+        if (reply := self.memory.get(key)) is None:
+            return Score(None, f"the judge {self.model} does not answer: {self.tally.failed[key]}")
+        if not reply:
+            return Score(None, f"the judge {self.model} came to no end in {self.max_tokens} tokens")
+        return self.read(reply)
 
     def ask(self, pairs: Pairs) -> None:
         """Puts all that is not known yet to the engine in one call; afterwards, verdicts cost nothing."""
@@ -78,15 +100,18 @@ class Asking(ABC):
 
     def _unknown(self, pairs: Pairs) -> dict[str, list[Message]]:
         wanted = {self._key(*pair): self.prompt(*pair) for pair in pairs if self.settled(*pair) is None}
-        return {key: prompt for key, prompt in wanted.items() if key not in self.memory}
+        unknown = {key: prompt for key, prompt in wanted.items() if key not in self.memory}
+        self.tally.found.update(wanted.keys() - unknown.keys() - self.tally.asked)
+        return unknown
 
     def _keep(self, wanted: dict[str, list[Message]], replies: Any) -> None:
-        for key, completions in zip(wanted, replies, strict=True):
-            completion = completions[0]
+        self.tally.asked.update(wanted)
+        for key, (completion, *_) in zip(wanted, replies, strict=True):
+            if completion.stop == "unanswered":
+                self.tally.failed[key] = completion.text
+                continue
+            self.tally.failed.pop(key, None)
             self.memory[key] = completion.text if completion.stop == "stop" else ""
-
-    def _score(self, example: Example, response: Response) -> Score:
-        return self.settled(example, response) or self.read(self.memory[self._key(example, response)])
 
     def _key(self, example: Example, response: Response) -> str:
         told = [
@@ -213,15 +238,20 @@ class Agreement:
     share: float | None
     kappa: float | None
 
+    @classmethod
+    def of(cls, values: Iterable[tuple[float | None, float | None]]) -> Agreement:
+        """Of the values that two verifiers gave to the same pairs."""
+        both = list(values)
+        judged = [(a >= 0.5, b >= 0.5) for a, b in both if a is not None and b is not None]
+        n = len(judged)
+        if not n:
+            return cls(0, len(both), None, None)
+        share = sum(a == b for a, b in judged) / n
+        right = [sum(verdicts) / n for verdicts in zip(*judged, strict=True)]
+        chance = right[0] * right[1] + (1 - right[0]) * (1 - right[1])
+        return cls(n, len(both) - n, share, (share - chance) / (1 - chance) if chance < 1 else None)
+
 
 def agreement(first: Verifier, second: Verifier, pairs: Pairs) -> Agreement:
     """How far two verifiers agree on right (at least one half) and wrong; a judge and a rule, say."""
-    both = [(first(*pair).value, second(*pair).value) for pair in pairs]
-    judged = [(a >= 0.5, b >= 0.5) for a, b in both if a is not None and b is not None]
-    n = len(judged)
-    if not n:
-        return Agreement(0, len(both), None, None)
-    share = sum(a == b for a, b in judged) / n
-    right = [sum(verdicts) / n for verdicts in zip(*judged, strict=True)]
-    chance = right[0] * right[1] + (1 - right[0]) * (1 - right[1])
-    return Agreement(n, len(both) - n, share, (share - chance) / (1 - chance) if chance < 1 else None)
+    return Agreement.of((first(*pair).value, second(*pair).value) for pair in pairs)

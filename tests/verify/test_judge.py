@@ -11,8 +11,9 @@ import PIL.Image
 import pytest
 
 from seethink.media import Image
-from seethink.types import Completion, Example, Messages, Response, Sampling
-from seethink.verify import describe, same_text
+from seethink.types import Completion, Example, Messages, Response, Sampling, Score
+from seethink.verify import describe, first_of, only_if, same_number, same_text, weighted, well_formed
+from seethink.verify.combine import ask_ahead
 from seethink.verify.judge import ATTRIBUTES, Judge, StepsJudge, agreement
 
 PICTURE = Image.drawn("red", lambda: PIL.Image.new("RGB", (8, 8), "red"))
@@ -174,3 +175,83 @@ def test_agreement_counts_what_both_judged():
     assert (told.n, told.unjudged, told.share, told.kappa) == (4, 0, 0.25, 0.0)
     assert agreement(Judge("m", Says("?")), same_text, pairs).n == 0
     assert agreement(always, always, pairs).kappa is None
+
+
+# Asked ahead ------------------------------------------------------------------------------------------------
+
+
+def _about(*answers: str | None) -> list[tuple[Example, Response]]:
+    return [(EXAMPLE, Response(text=str(answer), answer=answer)) for answer in answers]
+
+
+def test_a_judge_behind_rules_is_asked_in_one_go_and_only_where_they_cannot_tell() -> None:
+    numbers = [(Example(str(i), "?", answer=gold), RED) for i, gold in enumerate(["1", "one", "2", "two"])]
+    engine = Says("VERDICT: right")
+    verifier = weighted(correct=(first_of(same_number, Judge("m", engine)), 1.0), form=(well_formed, 0.5))
+    ask_ahead(verifier, numbers)
+    assert (engine.calls, len(engine.asked)) == (1, 2)
+    values = [verifier(*pair).parts["correct"].value for pair in numbers]
+    assert (values, engine.calls) == ([0.0, 1.0, 0.0, 1.0], 1)
+
+
+def test_a_judge_in_front_of_a_judge_and_behind_a_gate() -> None:
+    unsure, sure = Says("?"), Says("VERDICT: right")
+    verifier = only_if(same_text, first_of(Judge("a", unsure), Judge("b", sure)))
+    ask_ahead(verifier, _about("red", "Red.", "blue"))
+    assert (unsure.calls, len(unsure.asked), sure.calls, len(sure.asked)) == (1, 2, 1, 2)
+    gate, behind = Says("VERDICT: wrong"), Says("VERDICT: right")
+    ask_ahead(only_if(Judge("a", gate), Judge("b", behind)), _about("red", "blue"))
+    assert (gate.calls, behind.calls) == (1, 0), "nothing passed the gate"
+
+
+def test_where_there_is_no_judge_nothing_is_looked_at() -> None:
+    def pairs():
+        raise AssertionError("looked at")
+        yield
+
+    ask_ahead(weighted(correct=(first_of(same_number, only_if(same_text, same_text)), 1.0)), pairs())
+
+
+def test_rules_that_raise_on_the_way_name_their_example() -> None:
+    def torn(example: Example, response: Response) -> Score:
+        raise RuntimeError("torn")
+
+    with pytest.raises(RuntimeError) as told:
+        ask_ahead(first_of(torn, Judge("m", Says(""))), _about("red"))
+    assert told.value.__notes__ == ["while judging an answer to example 1: 'red'"]
+
+
+@dataclass
+class Fails(Says):
+    """As many of its first calls are not answered."""
+
+    failures: int = 0
+
+    def generate(self, conversations: Sequence[Messages], sampling: Sampling) -> list[list[Completion]]:
+        said = super().generate(conversations, sampling)
+        if self.calls <= self.failures:
+            return [[Completion("500: out of order", "unanswered")] for _ in conversations]
+        return said
+
+
+def test_what_was_not_answered_is_unjudged_and_counted_and_asked_again_with_the_next_batch() -> None:
+    engine = Fails("VERDICT: right", failures=1)
+    judge = Judge("m", engine)
+    pairs = _about("red", "blue")
+    judge.ask(pairs)
+    score = judge(*pairs[0])
+    assert (score.value, score.why) == (None, "the judge m does not answer: 500: out of order")
+    assert (engine.calls, len(judge.tally.failed), len(judge.memory)) == (1, 2, 0)
+    judge.ask(pairs[:1])
+    assert (engine.calls, judge(*pairs[0]).value, judge(*pairs[1]).value) == (2, 1.0, None)
+    assert [len(keys) for keys in (judge.tally.asked, judge.tally.failed, judge.tally.found)] == [2, 1, 0]
+
+
+def test_what_an_earlier_judge_kept_is_counted_as_found() -> None:
+    kept: dict[str, str] = {}
+    Judge("m", Says("VERDICT: right"), kept).ask(_about("red", "blue"))
+    later = Judge("m", Says("VERDICT: right"), kept)
+    later.ask(_about("red", "green"))
+    assert [later(*pair).value for pair in _about("blue", "green")] == [1.0, 1.0]
+    assert [len(keys) for keys in (later.tally.asked, later.tally.found, later.tally.failed)] == [1, 2, 0]
+    assert describe(later) == describe(Judge("m", Says(""))), "counts are no part of who judges"
