@@ -142,9 +142,7 @@ def _tsv(example: Example, shelf: Shelf) -> dict[str, Any]:
     """A picture as base64; several as a list of it, in VLMEvalKit's way. Level and category stand in columns
     of their own where meta has them."""
     held = [base64.b64encode(picture.encoded()[0]).decode() for picture in _pictures(example)]
-    listed = {
-        name: _json(part, example.id) for name in ("choices", "steps") if (part := getattr(example, name))
-    }
+    lists = {"choices": example.choices, "steps": example.steps}
     meta = dict(example.meta)
     bench = {name: meta.pop(name) for name in ("level", "category") if isinstance(meta.get(name), str)}
     return {
@@ -210,14 +208,24 @@ Rows = Iterator[dict[str, Any]]
 _TEXT: dict[str, str] = {"dtype": "string", "_type": "Value"}
 _ASIDE: dict[str, Any] = {"id": _TEXT, "choices": [_TEXT], "steps": [_TEXT], "meta": _TEXT}
 _PART: dict[str, Any] = {"type": _TEXT, "text": _TEXT}
-_TSV = ("index", "image", "question", "choices", "steps", "answer", "level", "category", "meta")
+_TSV: tuple[str, ...] = (
+    "index",
+    "image",
+    "question",
+    "choices",
+    "steps",
+    "answer",
+    "level",
+    "category",
+    "meta",
+)
 _IMAGES: list[dict[str, str]] = [{"_type": "Image"}]
 
 
 def _save_lines(rows: Rows, folder: Path) -> None:
     with (folder / "data.jsonl").open("w", encoding="utf-8") as out:
         for row in rows:
-            out.write(_json(_filled(row), row.get("id", row.get("idx"))) + "\n")
+            out.write(_json(_filled(row), str(row.get("id", row.get("idx")))) + "\n")
 
 
 def _save_llama_factory(rows: Rows, folder: Path) -> None:
