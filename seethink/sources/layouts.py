@@ -17,10 +17,8 @@ from typing import Any
 from seethink.formats import ANSWER_ONLY, THINK_ANSWER
 from seethink.media import Image, Video
 from seethink.sources.shelf import Shelf
+from seethink.sources.table import IMAGES, TEXT, Table
 from seethink.types import MEDIA_MARK, Example, InputError, Media
-
-ROWS_PER_GROUP = 256
-"""Of a parquet file; so many rows' pictures are in memory at a time."""
 
 # Rows -----------------------------------------------------------------------------------------------------
 
@@ -42,7 +40,7 @@ def _ours(example: Example, shelf: Shelf) -> dict[str, Any]:
 def _clip(clip: Media, shelf: Shelf) -> dict[str, Any]:
     """Its path, and which of its frames are looked at."""
     path = shelf.path(clip)
-    chosen = clip.choice if isinstance(clip, Video) else {}
+    chosen = clip.choice if isinstance(clip, Video) else {"count": len(clip.load().pictures)}
     return {**{name: value for name, value in chosen.items() if value is not None}, "path": path}
 
 
@@ -147,12 +145,12 @@ def _tsv(example: Example, shelf: Shelf) -> dict[str, Any]:
     bench = {name: meta.pop(name) for name in ("level", "category") if isinstance(meta.get(name), str)}
     return {
         "index": example.id,
-        "image": held[0] if len(held) == 1 else _json(held, example.id) if held else "",
+        "image": held[0] if len(held) == 1 else as_json(held, example.id) if held else "",
         "question": marked(example),
-        **{name: _json(texts, example.id) for name, texts in lists.items() if texts},
+        **{name: as_json(texts, example.id) for name, texts in lists.items() if texts},
         "answer": example.answer,
         **bench,
-        "meta": _json(meta, example.id) if meta else "",
+        "meta": as_json(meta, example.id) if meta else "",
     }
 
 
@@ -193,7 +191,7 @@ def _pictures(example: Example) -> list[Image]:
 
 def _aside(example: Example) -> dict[str, Any]:
     """What these dialects have no place for; meta as JSON text, since tables want one type a column."""
-    meta = _json(dict(example.meta), example.id) if example.meta else None
+    meta = as_json(dict(example.meta), example.id) if example.meta else None
     return {
         "id": example.id,
         "choices": list(example.choices),
@@ -205,9 +203,8 @@ def _aside(example: Example) -> dict[str, Any]:
 # Files ----------------------------------------------------------------------------------------------------
 
 Rows = Iterator[dict[str, Any]]
-_TEXT: dict[str, str] = {"dtype": "string", "_type": "Value"}
-_ASIDE: dict[str, Any] = {"id": _TEXT, "choices": [_TEXT], "steps": [_TEXT], "meta": _TEXT}
-_PART: dict[str, Any] = {"type": _TEXT, "text": _TEXT}
+_ASIDE: dict[str, Any] = {"id": TEXT, "choices": [TEXT], "steps": [TEXT], "meta": TEXT}
+_PART: dict[str, Any] = {"type": TEXT, "text": TEXT}
 _TSV: tuple[str, ...] = (
     "index",
     "image",
@@ -219,20 +216,19 @@ _TSV: tuple[str, ...] = (
     "category",
     "meta",
 )
-_IMAGES: list[dict[str, str]] = [{"_type": "Image"}]
 
 
 def _save_lines(rows: Rows, folder: Path) -> None:
     with (folder / "data.jsonl").open("w", encoding="utf-8") as out:
         for row in rows:
-            out.write(_json(_filled(row), str(row.get("id", row.get("idx")))) + "\n")
+            out.write(as_json(filled(row), str(row.get("id", row.get("idx")))) + "\n")
 
 
 def _save_llama_factory(rows: Rows, folder: Path) -> None:
     """An array, and the entry by which LLaMA-Factory finds it when its `dataset_dir` is this folder."""
     with (folder / "data.json").open("w", encoding="utf-8") as out:
         for i, row in enumerate(rows):
-            out.write(("[" if i == 0 else ",") + "\n" + _json(_filled(row, "images", "videos"), row["id"]))
+            out.write(("[" if i == 0 else ",") + "\n" + as_json(filled(row, "images", "videos"), row["id"]))
         out.write("\n]\n")
     columns = {name: name for name in ("messages", "images", "videos")}
     tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}
@@ -241,16 +237,16 @@ def _save_llama_factory(rows: Rows, folder: Path) -> None:
 
 
 def _save_trl(rows: Rows, folder: Path) -> None:
-    prompt = [{"role": _TEXT, "content": [_PART]}]
-    _save_parquet(rows, folder, {"prompt": prompt, "images": _IMAGES, "solution": _TEXT, **_ASIDE})
+    prompt = [{"role": TEXT, "content": [_PART]}]
+    _save_parquet(rows, folder, {"prompt": prompt, "images": IMAGES, "solution": TEXT, **_ASIDE})
 
 
 def _save_easyr1(rows: Rows, folder: Path) -> None:
-    _save_parquet(rows, folder, {"problem": _TEXT, "images": _IMAGES, "answer": _TEXT, **_ASIDE})
+    _save_parquet(rows, folder, {"problem": TEXT, "images": IMAGES, "answer": TEXT, **_ASIDE})
 
 
 def _save_hf(rows: Rows, folder: Path) -> None:
-    _save_parquet(rows, folder, {"problem": _TEXT, "images": _IMAGES, "solution": _TEXT, **_ASIDE})
+    _save_parquet(rows, folder, {"problem": TEXT, "images": IMAGES, "solution": TEXT, **_ASIDE})
 
 
 def _save_tsv(rows: Rows, folder: Path) -> None:
@@ -262,39 +258,16 @@ def _save_tsv(rows: Rows, folder: Path) -> None:
 
 
 def _save_parquet(rows: Rows, folder: Path, features: dict[str, Any]) -> None:
-    """With the description by which `datasets` decodes the pictures, in words that its old versions know."""
-    import pyarrow
-    import pyarrow.parquet
-
-    def typed(feature: Any) -> pyarrow.DataType:
-        if isinstance(feature, list):
-            return pyarrow.list_(typed(feature[0]))
-        if feature.get("_type") == "Image":
-            return pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
-        if feature.get("_type") == "Value":
-            return pyarrow.string()
-        return pyarrow.struct({name: typed(part) for name, part in feature.items()})
-
-    described = json.dumps({"info": {"features": features}})
-    schema = pyarrow.schema(
-        {name: typed(feature) for name, feature in features.items()}, {"huggingface": described}
-    )
-    with pyarrow.parquet.ParquetWriter(folder / "data.parquet", schema) as out:
-        waiting: list[dict[str, Any]] = []
+    with Table(folder / "data.parquet", features) as table:
         for row in rows:
-            waiting.append(row)
-            if len(waiting) == ROWS_PER_GROUP:
-                out.write_table(pyarrow.Table.from_pylist(waiting, schema))
-                waiting = []
-        if waiting:
-            out.write_table(pyarrow.Table.from_pylist(waiting, schema))
+            table.add(row)
 
 
-def _filled(row: dict[str, Any], *always: str) -> dict[str, Any]:
+def filled(row: dict[str, Any], *always: str) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name in always or value not in (None, [], {})}
 
 
-def _json(value: Any, name: str) -> str:
+def as_json(value: Any, name: str) -> str:
     try:
         text = json.dumps(value, ensure_ascii=False)
         text.encode()  # half a surrogate pair is no character

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seethink.media import Image, Video
+from seethink.media import DrawnVideo, Image, Video, film
 from seethink.types import InputError, Media
 
 
@@ -28,6 +28,9 @@ class Shelf:
             data, form = medium.encoded()
             name = f"images/{hashlib.sha256(data).hexdigest()[:16]}.{form.lower().replace('jpeg', 'jpg')}"
             return self._put(name, lambda part: part.write_bytes(data))
+        if isinstance(medium, DrawnVideo):
+            name = f"clips/{hashlib.sha256(medium.key.encode()).hexdigest()[:16]}.mp4"
+            return self._put(name, lambda part: film(medium.load(), part))
         file = _file_of(medium)
         name = f"clips/{hashlib.sha256(medium.key.encode()).hexdigest()[:16]}{file.suffix}"
         return self._put(name, lambda part: shutil.copyfile(file, part))
