@@ -77,8 +77,8 @@ def read_criteria(text: str, names: Sequence[str]) -> dict[str, bool] | Dropped:
     found = read_object(text)
     if found is None:
         return Dropped("not JSON", f"the verdict holds no JSON object: {text[:80]!r}")
-    said = {name: found.get(name) for name in names}
-    for name, value in said.items():
+    verdicts = {name: found.get(name) for name in names}
+    for name, value in verdicts.items():
         if not isinstance(value, bool):
             return Dropped("not JSON", f"of {name} the verdict says {value!r:.40}")
-    return {name: value is True for name, value in said.items()}
+    return {name: value is True for name, value in verdicts.items()}
