@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ from seethink.synth.chain import Chain, Outcome, walk
 from seethink.synth.chains import CHAINS
 from seethink.synth.chains.r1_onevision import r1_onevision
 from seethink.synth.chains.r1_vision import r1_vision
+from seethink.synth.draft import Draft
 from seethink.synth.forms import read_form
 from seethink.synth.measure import measure
 from seethink.types import Example
@@ -124,6 +126,20 @@ def test_a_question_in_words_takes_one_call_and_is_judged_like_the_others() -> N
     assert [stop.step for stop in outcome.draft.walk if stop.models] == ["prefix"]
     wrong = one(r1_vision(), example, "wrong=1")
     assert (wrong.state, wrong.reason) == ("dropped", "wrong answer")
+
+
+@BOTH
+def test_what_a_chain_made_is_read_again_from_json(name: str) -> None:
+    examples = [*by_name("exams", 5)]
+    if name == "r1_vision":
+        examples += map(worded, examples)
+    for example in examples:
+        draft = one(CHAINS[name](), example).draft
+        again = Draft.of(example, json.loads(json.dumps(draft.told(example))))
+        emit = CHAINS[name]().emit
+        assert [(part, row, row.meta) for part, row in emit(again)] == [
+            (part, row, row.meta) for part, row in emit(draft)
+        ]
 
 
 def test_what_cannot_be_drawn_has_no_twin_and_says_so() -> None:
