@@ -132,7 +132,7 @@ def test_a_question_in_words_takes_one_call_and_is_judged_like_the_others() -> N
 def test_what_a_chain_made_is_read_again_from_json(name: str) -> None:
     examples = [*by_name("exams", 5)]
     if name == "r1_vision":
-        examples += map(worded, examples)
+        examples += [worded(example) for example in examples]
     for example in examples:
         draft = one(CHAINS[name](), example).draft
         again = Draft.of(example, json.loads(json.dumps(draft.told(example))))
