@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from seethink.engines.teacher import Call, Unanswered
 from seethink.synth.draft import Ask, Dropped
 from seethink.synth.replies import refuses
-from seethink.types import Media, Message, Messages
+from seethink.types import Example, Media, Message, Messages
 
 T = TypeVar("T")
 Read = Callable[[str], T | Dropped]
@@ -32,6 +32,11 @@ def said(role: str, *parts: str | Media) -> Message:
         for part in parts
     ]
     return {"role": role, "content": content}
+
+
+def in_words(example: Example) -> str:
+    """The question as one is told who sees no picture: without media and their marks."""
+    return "".join(part for part in example.parts() if isinstance(part, str)).strip()
 
 
 def quoted(name: str, text: str) -> str:

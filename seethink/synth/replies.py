@@ -7,6 +7,10 @@ import json
 import re
 from typing import Any
 
+from seethink.formats import THINK_ANSWER
+
+START, END = THINK_ANSWER.tags[:2]
+"""Of a thought."""
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 _REFUSAL = re.compile(
     r"\W*(?:i['’]?m (?:very |really )?sorry|i am sorry|sorry\b|i (?:cannot|can['’]?t|can not|won['’]?t)\b"
@@ -18,6 +22,14 @@ _REFUSAL = re.compile(
 def refuses(text: str) -> bool:
     """Whether a reply begins as those do that decline to answer."""
     return _REFUSAL.match(text) is not None
+
+
+def read_thought(text: str) -> tuple[str, str] | None:
+    """(the thought, what is said after it) of a reply that continues a thought or is one as a whole; None
+    where the thought does not end, begins anew, or where either is empty."""
+    thought, end, final = text.partition(END)
+    whole = end and thought.strip() and final.strip() and START not in text and END not in final
+    return (thought.rstrip(), final.strip()) if whole else None
 
 
 def read_object(text: str) -> dict[str, Any] | None:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from seethink.synth.chain import Chain
-from seethink.synth.chains.rows import reasoned
-from seethink.synth.draft import Draft
+from seethink.synth.chains.rows import in_data
 from seethink.synth.steps.distill import Distill
 from seethink.synth.steps.leaks import Leaks
 from seethink.synth.steps.scene import Scene
-from seethink.types import Example
 
 
 def r1v_distill(reading: str = "ours") -> Chain:
@@ -25,8 +21,6 @@ def r1v_distill(reading: str = "ours") -> Chain:
              finds only where they change the answer
     """
     about = "A reasoner that cannot see counts in scenes that were written down."
-    return Chain("r1v_distill", about, (Scene(), Distill(reading=reading), Leaks()), rows, world="counting")
-
-
-def rows(draft: Draft) -> Iterator[tuple[str, Example]]:
-    yield "data", reasoned(draft)
+    return Chain(
+        "r1v_distill", about, (Scene(), Distill(reading=reading), Leaks()), in_data, world="counting"
+    )

@@ -25,6 +25,10 @@ def reasoned(draft: Draft) -> Example:
     return replace(draft.example, steps=tuple(steps_of(draft.thought or "")), meta=meta)
 
 
+def in_data(draft: Draft) -> Iterator[tuple[str, Example]]:
+    yield "data", reasoned(draft)
+
+
 def rewritten(draft: Draft) -> Iterator[tuple[str, Example]]:
     """One row, with the rewritten answer: that it means what the old one means was judged."""
     said = ANSWER_LINE.parse(draft.final or "").answer

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from seethink.engines.teacher import Call
-from seethink.formats import THINK_ANSWER, read_any
-from seethink.synth.asking import said, seed_of, until_read
+from seethink.formats import read_any
+from seethink.synth.asking import in_words, said, seed_of, until_read
 from seethink.synth.draft import Ask, Draft, Dropped, Verdict
 from seethink.synth.judging import is_right, verdict
+from seethink.synth.replies import END, START, read_thought
 from seethink.types import Sampling
-
-START, END = THINK_ANSWER.tags[:2]
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,7 @@ class Distill:
         example = draft.example
         if not draft.formal:
             return Dropped("invalid", "there is no description to reason about")
-        question = "".join(part for part in example.parts() if isinstance(part, str)).strip()
-        told = self.wording.format(scene=draft.description(), question=question)
+        told = self.wording.format(scene=draft.description(), question=in_words(example))
         sampling = replace(self.sampling, seed=seed_of(example.id, self.name))
         call = Call(self.name, example, "reason", [said("user", told)], sampling)
         made = await until_read(ask, call, self._read, self.retries, self.reminder)
@@ -62,13 +60,13 @@ class Distill:
 
     def _read(self, text: str) -> tuple[str, str, str] | Dropped:
         """(thought, final, answer)."""
-        thought, end, final = text.strip().removeprefix(START).partition(END)
-        if not end or START in thought or not thought.strip() or not final.strip():
+        if (read := read_thought(text.strip().removeprefix(START))) is None:
             return Dropped("no answer", f"no thought that ends at {END}, then an answer: {text[:80]!r}")
+        thought, final = read
         answer = published(text) if self.reading == "r1v" else bold_answer(final)
         if not answer:
             return Dropped("no answer", f"no final answer can be read: {final[-80:]!r}")
-        return thought.strip(), final.strip(), answer
+        return thought.strip(), final, answer
 
 
 _BOLD = re.compile(
