@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from seethink import cli_data, formats, recipes, verify
+from seethink import cli_data, cli_synth, formats, recipes, verify
 from seethink.cli_judge import Judging
 from seethink.options import takes
 from seethink.run import Run, Scale
@@ -264,6 +264,7 @@ def _yaml(file: Path) -> dict[str, Any]:
     return read
 
 
+app.add_typer(cli_synth.app, name="synth")
 app.command("check", epilog="Example: seethink check my.jsonl --verifier same_number")(cli_data.check)
 app.command(epilog="Example: seethink convert my.jsonl mine --dialect trl")(cli_data.convert)
 

@@ -203,11 +203,12 @@ def show_report(console: Console, report: Mapping[str, Any]) -> None:
 def show_measured(console: Console, measured: Measured) -> None:
     """How good each filter of a chain is against the truth, and what is left in the rows that were kept."""
     table = Table(title=f"{measured.chain}: filters against the truth", box=box.SIMPLE)
-    for column in ("step", "drops", "of", "reached", "faulty", "dropped", "precision", "recall"):
-        table.add_column(column, justify="left" if column in ("step", "drops", "of") else "right")
+    for column in ("filter", "of", "reached", "faulty", "dropped", "precision", "recall"):
+        table.add_column(column, justify="left" if column in ("filter", "of") else "right", no_wrap=True)
     for one in measured.filters:
         counts = (f"{n:,}" for n in (one.reached, one.faulty, one.dropped))
-        table.add_row(one.step, one.reason, one.of, *counts, _percent(one.precision), _percent(one.recall))
+        name = f"{one.step}: {one.reason}"
+        table.add_row(name, one.of, *counts, _percent(one.precision), _percent(one.recall))
     console.print(table)
     kept, reasons = measured.kept, "".join(f", {n:,} {reason}" for reason, n in measured.dropped.items())
     say(

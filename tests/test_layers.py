@@ -22,9 +22,10 @@ ROWS = (
     ("solve", "synth"),
     ("train", "evaluate", "stage", "check"),
     ("report", "terminal"),
+    ("terminal_synth",),
     ("run",),
     ("recipes",),
-    ("cli_data", "cli_judge"),
+    ("cli_data", "cli_judge", "cli_synth"),
     ("cli",),
 )
 """Lowest first. A module may import those of lower rows, and its own package; never a neighbour."""

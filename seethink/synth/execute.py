@@ -19,7 +19,10 @@ _DONE = ("kept", "dropped")
 
 
 def pending(
-    examples: Sequence[Example], ledger: Ledger, against: Container[str] = frozenset()
+    examples: Sequence[Example],
+    ledger: Ledger,
+    against: Container[str] = frozenset(),
+    watch: Watch = lambda state: None,
 ) -> Iterator[int]:
     """The places of the examples that are yet to walk, in order. One that is there twice (question and
     pictures), or shows a picture of the test data (`against`: fingerprints), is dropped before any call.
@@ -32,6 +35,7 @@ def pending(
         example = examples[at]
         if fault := _unwanted(example, at, ledger, against):
             ledger.finish(finished(at, example, Outcome("dropped", Draft(example), "select", *fault)))
+            watch("dropped")
         else:
             yield at
 
