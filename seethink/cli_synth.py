@@ -67,6 +67,10 @@ class Asking:
         float, typer.Option(min=0.1, help="A call without an answer is tried anew.", rich_help_panel=ASKING)
     ] = 600.0
 
+    wait_s: Annotated[
+        float, typer.Option(min=0, help="How long a server may still be loading.", rich_help_panel=ASKING)
+    ] = 10.0
+
     def addresses(self) -> dict[Role, str]:
         return {role: getattr(self, role) or self.teacher for role in ROLES}
 
@@ -150,6 +154,7 @@ class Opening:
             requests_per_minute=asking.per_minute,
             tokens_per_minute=asking.tokens_per_minute,
             answer_s=asking.timeout_s,
+            wait_s=asking.wait_s,
         )
         return await ChatTeacher.open(address, key_env=asking.key_env, terms=terms)
 

@@ -202,7 +202,7 @@ def show_report(console: Console, report: Mapping[str, Any]) -> None:
 
 def show_measured(console: Console, measured: Measured) -> None:
     """How good each filter of a chain is against the truth, and what is left in the rows that were kept."""
-    table = Table(title=f"{measured.chain}: filters against the truth", box=box.SIMPLE)
+    table = Table(title=f"{measured.chain}: filters against the truth", box=box.SIMPLE, pad_edge=False)
     for column in ("filter", "of", "reached", "faulty", "dropped", "precision", "recall"):
         table.add_column(column, justify="left" if column in ("filter", "of") else "right", no_wrap=True)
     for one in measured.filters:

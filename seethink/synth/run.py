@@ -4,9 +4,10 @@ kept. The same call continues one that was stopped, and asks nothing that was an
 from __future__ import annotations
 
 import asyncio
+import fcntl
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Container, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from seethink.synth.execute import Job, pending, work
 from seethink.synth.ledger import Ledger
 from seethink.synth.status import LEDGER, About, Status, read_status
 from seethink.synth.write import Written, write
-from seethink.types import Example
+from seethink.types import Example, InputError
 
 Progress = Callable[[Mapping[str, int]], None]
 """Told how many examples are kept, dropped, failed and pending, after each of them."""
@@ -53,18 +54,36 @@ def synthesise(job: Synthesis, watch: Progress = lambda counts: None) -> tuple[S
     Raises BudgetReached, after the rows of what was kept are written; InputError for what no call survives.
     Whatever is raised, what was answered stands in the ledger.
     """
-    job.out.mkdir(parents=True, exist_ok=True)
     reached: BudgetReached | None = None
-    try:
-        (_here if job.cluster is None else _there)(job, watch)
-    except BudgetReached as limit:
-        reached = limit
-    with Ledger(job.out / LEDGER) as ledger:
-        written = write(ledger, job.chain, job.examples, job.out, job.views)
-        status = read_status(ledger)
+    with _alone(job.out):
+        try:
+            (_here if job.cluster is None else _there)(job, watch)
+        except BudgetReached as limit:
+            reached = limit
+        with Ledger(job.out / LEDGER) as ledger:
+            written = write(ledger, job.chain, job.examples, job.out, job.views)
+            status = read_status(ledger)
     if reached:
         raise reached
     return status, written
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Two commands never work in one folder; the lock of one that was killed is gone with it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        file = (out / ".lock").open("w")
+    except OSError as error:
+        raise InputError(f"{out} cannot be written ({error}); choose another --out") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"another command is at work in {out}; wait for it, or choose another --out"
+            ) from error
+        yield
 
 
 class _Counts:

@@ -209,7 +209,9 @@ def test_the_table_shows_every_filter_and_what_was_kept() -> None:
     show_measured(Console(file=heard, width=120), found)
     told = heard.getvalue()
     for one in found.filters:
-        line = next(line for line in told.splitlines() if line.strip().startswith(f"{one.step}: {one.reason} "))
+        line = next(
+            line for line in told.splitlines() if line.strip().startswith(f"{one.step}: {one.reason} ")
+        )
         assert line.split()[-5:] == [str(one.reached), str(one.faulty), str(one.dropped), "100.0%", "100.0%"]
     assert f"of 100 examples {found.kept.examples} kept, 0 failed" in told
     assert f"{found.kept.rows} rows: 0 with a wrong answer (0.0%), 0 unjudged, 0 with a leak" in told

@@ -1,0 +1,163 @@
+"""`seethink synth` as a user meets it: rows, a card, status; stopped, continued, refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+
+from seethink.cli import main
+from seethink.formats import THOUGHTS_SUMMARY
+from seethink.sources import drawn
+from seethink.sources.pairs import read_pairs
+from seethink.sources.records import read
+from seethink.synth.chains import CHAINS, by_name, settings_of
+from seethink.synth.run import _alone
+from seethink.types import InputError
+
+ERRS = "oracle:wrong=0.3,leak=0.1,json=0.05,refusal=0.05"
+
+
+def synth(*words: object) -> int:
+    try:
+        main(["synth", *map(str, words)])
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_every_chain_makes_rows_that_are_read_again(name, tmp_path, capsys):
+    assert synth(name, "--data", "drawn:24", "--teacher", ERRS, "--out", tmp_path / "out", "--measure") == 0
+    told = capsys.readouterr().out
+    assert "rows: 0 with a wrong answer" in told and "0 with a leak" in told
+    assert synth("status", tmp_path / "out", "--json") == 0
+    status = json.loads(capsys.readouterr().out)
+    dropped = sum(end["examples"] for end in status["dropped"])
+    assert status["kept"] + dropped == status["examples"] == 24 and status["failed"] == []
+    assert status["spent"]["calls"] == sum(asked["calls"] for asked in status["asked"]) > 0
+    rows = tmp_path / "out" / "rows"
+    examples = read(rows / "data.jsonl")
+    table = pyarrow.parquet.read_table(rows / "data.parquet").to_pylist()
+    assert [row["id"] for row in table] == [example.id for example in examples]
+    for row, example in zip(table, examples, strict=True):
+        assert row["trace"] == list(example.steps) and row["answer"] == example.answer
+        assert [stop["step"] for stop in row["provenance"]] == [step.name for step in CHAINS[name]().steps]
+        assert example.media[0].kind == ("video" if name == "open_r1_video" else "image")
+    assert f"| kept | | | {status['kept']} |" in (rows / "README.md").read_text()
+
+
+def test_insight_vs_parts_are_reasons_summaries_and_pairs(tmp_path):
+    assert synth("insight_v", "--data", "drawn:12", "--teacher", ERRS, "--out", tmp_path, "paths=3") == 0
+    pairs = read_pairs(tmp_path / "rows" / "pairs.jsonl", THOUGHTS_SUMMARY)
+    assert pairs and all(pair.better != pair.worse for pair in pairs)
+    assert all("final" in example.meta for example in read(tmp_path / "rows" / "summary.jsonl"))
+    assert {example.meta["grade"] >= 80 for example in read(tmp_path / "rows" / "data.jsonl")} == {True}
+
+
+def test_the_same_command_again_asks_nothing_and_writes_the_same_bytes(tmp_path, capsys):
+    command = ("r1v_distill", "--data", "drawn:20", "--teacher", ERRS, "--out", tmp_path, "--view", "llava")
+    assert synth(*command) == 0
+    first, calls = files(tmp_path / "rows"), _calls(tmp_path, capsys)
+    assert synth(*command) == 0
+    assert files(tmp_path / "rows") == first and _calls(tmp_path, capsys) == calls
+    assert read(tmp_path / "rows" / "views" / "llava" / "data") == tuple(
+        example for example in read(tmp_path / "rows" / "views" / "llava" / "data" / "data.jsonl")
+    )
+
+
+def test_a_budget_stops_with_what_was_kept_and_a_larger_one_goes_on(tmp_path, capsys):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    common = ("r1v_distill", "--data", "drawn:20", "--teacher", ERRS, "--at-once", 1, "--out")
+    assert synth(*common, whole) == 0
+    assert synth(*common, cut, "--max-calls", 15) == 2
+    assert "the budget of 15 calls is spent; raise it" in capsys.readouterr().err
+    assert _calls(cut, capsys) == 15 and len(read(cut / "rows" / "data.jsonl")) > 0
+    assert synth(*common, cut) == 0
+    assert _calls(cut, capsys) == _calls(whole, capsys)
+    assert files(cut / "rows") == files(whole / "rows")
+
+
+def test_ray_writes_the_same_bytes(tmp_path):
+    pytest.importorskip("ray")
+    common = ("r1_onevision", "--data", "drawn:20", "--teacher", ERRS, "--out")
+    assert synth(*common, tmp_path / "here") == 0
+    assert synth(*common, tmp_path / "there", "--executor", "ray") == 0
+    assert files(tmp_path / "there" / "rows") == files(tmp_path / "here" / "rows")
+
+
+def test_what_is_there_twice_or_in_the_test_data_is_dropped_before_any_call(tmp_path, capsys):
+    (page,) = drawn.by_address("drawn:counting:1")
+    page.media[0].load().save(tmp_path / "page.png")
+    row = json.dumps({"image": "page.png", "question": "How many?", "answer": "3"})
+    for name, lines in (("mine.jsonl", [row, row]), ("test.jsonl", [row])):
+        (tmp_path / name).write_text("\n".join(lines) + "\n")
+    common = ("--teacher", "oracle", "--data", tmp_path / "mine.jsonl", "--against", tmp_path / "test.jsonl")
+    assert synth("open_r1_multimodal", *common, "--out", tmp_path / "out") == 0
+    capsys.readouterr()
+    assert synth("status", tmp_path / "out", "--json") == 0
+    status = json.loads(capsys.readouterr().out)
+    assert status["dropped"] == [{"step": "select", "reason": "in the test data", "examples": 2}]
+    assert status["spent"]["calls"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--data", "nothing.jsonl"], "there is no data at nothing.jsonl"),
+        (["--data", "drawn:moons:3"], "unknown drawn world 'moons'"),
+        (["--data", "drawn:3", "passes=two"], "passes=two is not a whole number"),
+        (["--data", "drawn:3", "pases=2"], "unknown field of r1_onevision: 'pases'; did you mean passes?"),
+        (["--data", "drawn:3", "--view", "lava"], "unknown dialect 'lava'"),
+        (["--data", "drawn:3", "--teacher", "oracle:wrog=1"], "the oracle knows no error 'wrog'"),
+        (["--data", "drawn:3", "--teacher", "localhost"], "localhost is no address of a server"),
+        (["--data", "drawn:3", "--teacher", "http://127.0.0.1:9/v1", "--wait-s", "0"], "cannot be reached"),
+        (["--data", "drawn:3", "--max-cost", "1"], "--max-cost needs --price"),
+        (["--data", "drawn:3", "--price", "cheap"], "--price cheap is not two numbers"),
+        (["--data", "drawn:3", "--teacher", "http://x/v1", "--measure"], "--measure needs an oracle"),
+    ],
+)
+def test_what_cannot_be_used_is_one_sentence(words, told, tmp_path, capsys):
+    assert synth("r1_onevision", *words, "--out", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert told in error and "Traceback" not in error
+    assert not (tmp_path / "out" / "rows").exists()
+
+
+def test_a_damaged_ledger_and_a_folder_without_one_are_named(tmp_path, capsys):
+    assert synth("status", tmp_path) == 2
+    assert "there is no synthesis in" in capsys.readouterr().err
+    (tmp_path / "ledger.sqlite").write_bytes(b"no ledger" * 1_000)
+    assert synth("r1_onevision", "--data", "drawn:3", "--out", tmp_path) == 2
+    assert "is damaged" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    assert synth("r1_onevision", "--data", "drawn:3", "--out", tmp_path / "file") == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_two_commands_do_not_work_in_one_folder(tmp_path, capsys):
+    with _alone(tmp_path):
+        assert synth("r1_onevision", "--data", "drawn:3", "--out", tmp_path) == 2
+    assert "another command is at work in" in capsys.readouterr().err
+    assert synth("r1_onevision", "--data", "drawn:3", "--out", tmp_path) == 0
+
+
+def test_a_chains_settings_are_its_parameters():
+    assert settings_of("insight_v") == ["paths=4", "tries=0", "round=1", "per_summary=5", "others=FILE"]
+    assert by_name("insight_v", {"paths": "7"}).steps[0].paths == 7  # type: ignore[attr-defined]
+    general = drawn.by_address("drawn:counting:3")
+    assert by_name("insight_v", {"others": "x"}, lambda address: general).emit.others == tuple(general)  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match=r"unknown chain 'insight'; did you mean insight_v\?"):
+        by_name("insight")
+
+
+def _calls(out: Path, capsys: pytest.CaptureFixture[str]) -> int:
+    capsys.readouterr()
+    assert synth("status", out, "--json") == 0
+    return json.loads(capsys.readouterr().out)["spent"]["calls"]
