@@ -316,13 +316,17 @@ def _tell(console: Console, response: Response) -> None:
 
 @app.command(epilog="Example: seethink look runs/r1v-tiny")
 def look(
-    path: Annotated[Path, typer.Argument(help="A run's folder, an attempts.jsonl, or a file of questions.")],
+    path: Annotated[Path, typer.Argument(help="The folder of a run or a synthesis, or a file.")],
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("look.html"),
     limit: Annotated[int, typer.Option(min=1, help="Questions shown, evenly spaced.")] = 200,
 ) -> None:
-    """Leaf through a run's attempts, or through questions that nobody has answered yet."""
-    from seethink.report import write_look
+    """Leaf through a run's attempts, a synthesis' walks, or questions that nobody has answered yet."""
+    from seethink.report import write_look, write_walks
+    from seethink.synth.status import LEDGER
 
+    if (path / LEDGER).is_file():
+        shown, ended = write_walks(path, out, limit)
+        return say(Console(), f"{shown:,} of {ended:,} examples: {out}")
     with TemporaryDirectory() as drawn:
         rows, folder = _rows_to_look_at(path, Path(drawn))
         asked = [

@@ -181,7 +181,9 @@ class Order:
 
     @cached_property
     def examples(self) -> Sequence[Example]:
-        return _examples(self.chain, self.job.data, self.job.images)
+        from seethink.synth.data import examples_of
+
+        return examples_of(self.job.data, self.chain.world, self.job.images)
 
     def check(self) -> None:
         from seethink.sources import writing
@@ -196,25 +198,19 @@ class Order:
 
     def against(self) -> frozenset[str]:
         from seethink.media import fingerprint
+        from seethink.synth.data import examples_of
 
-        tests = (_examples(self.chain, str(path), self.job.images) for path in self.job.against or ())
+        tests = (examples_of(str(path), self.chain.world, self.job.images) for path in self.job.against or ())
         return frozenset(fingerprint(shown) for test in tests for example in test for shown in example.media)
 
 
-def _examples(chain: Chain, data: str, images: Path | None = None) -> Sequence[Example]:
-    from seethink.sources import drawn, records
-
-    if not data.startswith(drawn.PREFIX):
-        return records.read(Path(data), images)
-    named = data.removeprefix(drawn.PREFIX)
-    if named.partition(":")[0].isdecimal():
-        data = f"{drawn.PREFIX}{chain.world}:{named}"
-    return drawn.by_address(data)
-
-
 def _make(name: str, job: Making) -> None:
+    from seethink.synth.data import absolute, examples_of
+
     chain = by_name(
-        name, dict(map(settings.parse, job.settings or ())), lambda data: _examples(CHAINS[name](), data)
+        name,
+        dict(map(settings.parse, job.settings or ())),
+        lambda data: examples_of(data, CHAINS[name]().world),
     )
     order, console = Order(chain, job), Console()
     order.check()
@@ -232,6 +228,8 @@ def _make(name: str, job: Making) -> None:
         prices=job.prices(),
         cluster=job.cluster(),
         views=tuple(job.view or ()),
+        address=absolute(job.data),
+        images=job.images,
     )
     try:
         with Progress(console, chain.name) as bar:

@@ -5,5 +5,6 @@ Every page is one HTML file that needs nothing beside itself: pictures, styles a
 
 from seethink.report.compare import write_report
 from seethink.report.look import write_look
+from seethink.report.walks import write_walks
 
-__all__ = ["write_look", "write_report"]
+__all__ = ["write_look", "write_report", "write_walks"]

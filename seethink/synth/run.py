@@ -30,7 +30,8 @@ Progress = Callable[[Mapping[str, int]], None]
 class Synthesis:
     """What is to be made, and by whom.
 
-    data: where the examples are from, as the data card tells it. teachers: opens one for each role; a worker
+    data: where the examples are from, as the data card tells it; address, images: the same for `seethink
+    look`, see `synth.data`. teachers: opens one for each role; a worker
     of a cluster opens its own. against: fingerprints of test pictures. at_once: examples on their way at one
     time, in each process. cluster: None works in this process.
     """
@@ -46,6 +47,8 @@ class Synthesis:
     prices: Mapping[Role, Price] = field(default_factory=dict)
     cluster: Cluster | None = None
     views: tuple[str, ...] = ()
+    address: str = ""
+    images: Path | None = None
 
 
 def synthesise(job: Synthesis, watch: Progress = lambda counts: None) -> tuple[Status, Written]:
@@ -111,7 +114,10 @@ async def _begun(job: Synthesis, ledger: Ledger) -> AsyncIterator[Mapping[Role, 
     try:
         ledger.begin({"chain": job.chain.key, "data": identity.of_sequence(job.examples)})
         names = {role: teacher.name for role, teacher in teachers.items()}
-        About(job.chain.name, job.data, len(job.examples), names).tell(ledger)
+        images = str(job.images.resolve()) if job.images else None
+        steps = [step.name for step in job.chain.steps]
+        about = About(job.chain.name, job.data, len(job.examples), names, steps, job.address, images)
+        about.tell(ledger)
         yield teachers
     finally:
         for teacher in {id(teacher): teacher for teacher in teachers.values()}.values():

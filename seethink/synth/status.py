@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,16 @@ _RUN = "run"
 
 @dataclass(frozen=True)
 class About:
-    """What the last command was to do. teachers: the model of each role; an address never has a key in it."""
+    """What the last command was to do. teachers: the model of each role; an address never has a key in it.
+    address, images: where the data are, for whoever looks at them from another folder."""
 
     chain: str
     data: str
     examples: int
     teachers: Mapping[str, str]
+    steps: Sequence[str]
+    address: str = ""
+    images: str | None = None
 
     def tell(self, ledger: Ledger) -> None:
         ledger.tell(_RUN, json.dumps(asdict(self)))
