@@ -1,0 +1,52 @@
+"""A chain against a server over HTTP that fails in every way: nothing is lost, nothing is kept twice."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.servers import ChatServer, Trouble
+from tests.synth.rewriter import files, rewritten, synth, tables
+
+EXAMPLES = 200
+COMMON = ("open_r1_multimodal", "--data", f"drawn:counting:{EXAMPLES}", "--timeout-s", 1)
+TROUBLE = Trouble(busy=0.2, broken=0.1, hang=0.05, cut=0.05, retry_after_s=0.01)
+
+
+def status(out, capsys):
+    capsys.readouterr()
+    assert synth("status", out, "--json") == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_faulty_server_gives_the_same_rows(tmp_path, capsys):
+    with ChatServer(rewritten) as server:
+        assert synth(*COMMON, "--teacher", server.url, "--out", tmp_path / "whole") == 0
+    with ChatServer(rewritten, TROUBLE) as faulty:
+        assert synth(*COMMON, "--teacher", faulty.url, "--out", tmp_path / "faulty") == 0
+        assert faulty.answered_twice == 0
+    assert files(tmp_path / "faulty") == files(tmp_path / "whole")
+    assert tables(tmp_path / "faulty") == tables(tmp_path / "whole")
+    told = status(tmp_path / "faulty", capsys)
+    dropped = sum(end["examples"] for end in told["dropped"])
+    assert (told["kept"] + dropped, told["failed"], told["pending"]) == (EXAMPLES, [], 0)
+    assert told["kept"] > EXAMPLES / 2 and dropped > EXAMPLES / 8
+    assert {"429", "500", "timeout", "broken body"} == {*told["faults"]}
+    assert sum(told["faults"].values()) == faulty.asked - told["spent"]["calls"]
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "message"), [("#other", "", "other"), ("", "secret", "key")], ids=["model", "key"]
+)
+def test_a_wrong_model_or_key_is_one_sentence_and_changes_nothing(model, key, message, tmp_path, capsys):
+    with ChatServer(rewritten) as server:
+        words = (*COMMON[:2], "drawn:counting:20", "--at-once", 1, "--out", tmp_path)
+        assert synth(*words, "--max-calls", 9, "--teacher", server.url) == 2
+        before = tables(tmp_path), files(tmp_path)
+        server.key = key
+        capsys.readouterr()
+        assert synth(*words, "--teacher", server.url + model) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and message in error and server.url in error
+        assert (tables(tmp_path), files(tmp_path)) == before
