@@ -39,7 +39,12 @@ class Chain:
     @cached_property
     def key(self) -> str:
         """Another key is another chain: what its steps say, how they read, and in what order."""
-        return identity.digest([self.name, [[s.name, version_of(s), _source(s)] for s in self.steps]])
+        return identity.digest([self.name, [[s.name, self.versions[s.name], _source(s)] for s in self.steps]])
+
+    @cached_property
+    def versions(self) -> dict[str, str]:
+        """Of each step by name; see `version_of`."""
+        return {step.name: version_of(step) for step in self.steps}
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ async def walk(chain: Chain, example: Example, put: Put) -> Outcome:
     draft = Draft(example)
     for step in chain.steps:
         models: list[str] = []
-        version = version_of(step)
+        version = chain.versions[step.name]
 
         async def ask(call: Call, models: list[str] = models, version: str = version) -> Reply:
             reply, model = await put(replace(call, version=version))

@@ -79,7 +79,7 @@ class Draft:
 
     def told(self, source: Example) -> dict[str, Any]:
         """As JSON: what the steps made, and of the example what is no longer as its source has it."""
-        return changes(Draft(source), self) | {"walk": [asdict(stop) for stop in self.walk]}
+        return changes(Draft(source), self) | {"walk": [_told(stop) for stop in self.walk]}
 
     @classmethod
     def of(cls, source: Example, told: Mapping[str, Any]) -> Draft:
@@ -123,6 +123,12 @@ def _json(value: Any) -> Any:
 
 def _path(told: Mapping[str, Any]) -> Path:
     return Path(**{**told, "steps": tuple(told["steps"])})
+
+
+def _told(stop: Stop) -> dict[str, Any]:
+    """As `asdict`, but without a copy of `made`, which is JSON already."""
+    verdict = stop.verdict and vars(stop.verdict)
+    return {**vars(stop), "models": [*stop.models], "verdict": verdict}
 
 
 def _stop(told: Mapping[str, Any]) -> Stop:

@@ -11,7 +11,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -49,7 +49,7 @@ def request_of(call: Call, model: str) -> str:
         ]
         for message in call.messages
     ]
-    asked = [model, call.version, messages, asdict(call.sampling), call.schema]
+    asked = [model, call.version, messages, vars(call.sampling), call.schema]
     return json.dumps(asked, ensure_ascii=False, separators=(",", ":"))
 
 
