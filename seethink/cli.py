@@ -25,6 +25,7 @@ from seethink.run import Run, Scale
 from seethink.settings import override, unknown
 from seethink.terminal import say, show_benchmarks, show_plan, show_results
 from seethink.types import GREEDY, Example, InputError, NotFinite, Pair, Response, Sampling, Score, Task
+from seethink.verify.own import refuse_unknown
 
 SETTING = "[FIELD=VALUE]..."
 ASKED = f"Where the instruction stands: {', '.join(formats.MODES)}."
@@ -132,7 +133,7 @@ class OwnData(Judging):
     every_s: Annotated[float | None, typer.Option(help="Or one frame every so many seconds.")] = None
     format: Annotated[str, typer.Option(help=", ".join(formats.FORMATS))] = "think_answer"
     mode: Annotated[str, typer.Option(help=ASKED)] = "suffix"
-    verifier: Annotated[str, typer.Option(help=", ".join(verify.VERIFIERS))] = "same_answer"
+    verifier: Annotated[str, typer.Option(help=", ".join(verify.VERIFIERS))] = "own"
     out: Annotated[Path | None, typer.Option(help="The run's folder; runs/COMMAND by default.")] = None
 
     def task(self) -> Task:
@@ -145,6 +146,8 @@ class OwnData(Judging):
             examples = drawn.by_address(address)
         else:
             examples = records.read(self.data, self.images, self._clips)
+            if self.verifier == "own":
+                refuse_unknown(examples)
         paid = verify.weighted(correct=(judged, 1.0), format=(verify.well_formed, 0.5))
         return Task(self.data.stem, examples, asked, paid)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import json
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import PIL.Image
 import pytest
 
 from seethink import cli, verify
 from seethink.check import FAULTS, SUSPICIONS, Preflight, check
-from seethink.check.gold import METHODS, verifier_of
+from seethink.check.gold import gold_faults
 from seethink.formats import THINK_ANSWER, TagFormat
 from seethink.sources.dialects import DIALECTS
 from seethink.types import Example, InputError, Score
@@ -238,12 +238,9 @@ def test_a_gold_that_the_format_cannot_hold_is_at_fault(folder):
 
 
 def test_a_row_has_the_verifier_of_its_method_unless_another_is_chosen():
-    plain = Example("1", "?", (), "3")
-    math = replace(plain, meta={"accu_reward_method": "math"})
-    by_model = replace(plain, meta={"accu_reward_method": "llm"})
-    assert [verifier_of(e, None) for e in (plain, math, by_model)] == ["same_answer", "same_math", None]
-    assert verifier_of(math, "same_text") == "same_text"
-    assert METHODS["mcq"] == "same_choice"
+    named = Example("1", "?", (), "a cup", meta={"accu_reward_method": "yes_no"})
+    assert [kind for kind, _ in gold_faults(named, THINK_ANSWER, None)] == ["gold not judged"]
+    assert [*gold_faults(named, THINK_ANSWER, "same_text")] == []
 
 
 # Tokens

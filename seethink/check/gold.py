@@ -6,45 +6,16 @@ from collections.abc import Iterator
 
 from seethink import verify
 from seethink.attempt import judge, lesson
-from seethink.boxes import read_boxes
 from seethink.types import Completion, Example, Format, InputError, Task
-
-METHODS = {
-    "default": "same_answer",
-    "mcq": "same_choice",
-    "yes_no": "yes_no",
-    "math": "same_math",
-    "all_match": "same_text",
-    "map": "boxes",
-    "od_ap": "boxes",
-    "od_ap50": "ap50",
-    "odLength": "boxes_length",
-    "weighted_sum": "boxes_weighted",
-    "llm": None,
-}
-"""Our verifier for each `accu_reward_method` of VLM-R1's rows; None: judged by a model, so not here."""
-
-
-def verifier_of(example: Example, chosen: str | None) -> str | None:
-    """The chosen verifier, else the one of the row's method, else by what the answer is; None: a model."""
-    if chosen:
-        return chosen
-    method = example.meta.get("accu_reward_method")
-    if isinstance(method, str) and method in METHODS:
-        return METHODS[method]
-    if example.choices and "same_choice" in verify.VERIFIERS:
-        return "same_choice"
-    if "bbox" in str(example.answer) and read_boxes(str(example.answer)) and "boxes" in verify.VERIFIERS:
-        return "boxes"
-    return "same_answer"
+from seethink.verify.own import own_verifier, unknown_method
 
 
 def gold_faults(example: Example, form: Format, chosen: str | None) -> Iterator[tuple[str, str]]:
     """(kind, sentence)."""
-    method = example.meta.get("accu_reward_method")
-    if method is not None and method not in [*METHODS]:
-        yield "unknown method", f"accu_reward_method {method!r:.40} is none of {', '.join(METHODS)}"
-    if (name := verifier_of(example, chosen)) is None:
+    if fault := unknown_method(example):
+        yield "unknown method", fault
+    name = own_verifier(example) if chosen in (None, "own") else chosen
+    if name is None:
         return
     task = Task("check", (), form, verify.by_name(name))
     try:

@@ -199,7 +199,9 @@ def _onevision_bench(row: Row) -> Told:
     return Told(get("question"), _letter(get("answer")), steps, _options(row), image)
 
 
-def _decoded(row: Row, picture: str) -> bytes:
+def _decoded(row: Row, picture: Any) -> bytes:
+    if not isinstance(picture, str):
+        row.refuse(f"image is no base64, but {picture!r:.40}; write the picture anew", kind="broken picture")
     try:
         return base64.b64decode(picture.rpartition(",")[2], validate=True)
     except ValueError as error:

@@ -217,13 +217,19 @@ def _picture(row: Row, value: Any, place: Place) -> Media:
 
 
 def _clip(row: Row, value: Any, place: Place) -> Media:
-    """A path, or `{path, count, every_s, max_px}`: which frames are looked at, as in `media.Video`."""
+    """A path, or `{path, count, every_s, max_px, start_s, end_s}`: which frames of which part are looked at,
+    as in `media.Video`."""
     chosen = dict(value) if isinstance(value, dict) else {"path": value}
     path = chosen.pop("path", None)
-    if foreign := chosen.keys() - {"count", "every_s", "max_px"}:
-        row.refuse(f"a clip has path, count, every_s and max_px, not {', '.join(sorted(foreign))}")
+    if foreign := chosen.keys() - {*_CHOICE}:
+        row.refuse(f"a clip has path, {', '.join(_CHOICE)}, not {', '.join(sorted(foreign))}")
     if not all(isinstance(number, int | float) for number in chosen.values()):
-        row.refuse(f"count, every_s and max_px of a clip are numbers, not {chosen}")
+        row.refuse(f"{', '.join(_CHOICE)} of a clip are numbers, not {chosen}")
+    ends = [chosen.pop(name, None) for name in ("start_s", "end_s")]
+    if ends != [None, None]:
+        if None in ends:
+            row.refuse("a part of a clip has both start_s and end_s, in seconds; give the other one, too")
+        chosen["span_s"] = tuple(ends)
     return _at(row, path, place, "clip", lambda file: Video(file, **{**place.clips, **chosen}))
 
 
@@ -257,4 +263,5 @@ def _look_at(medium: Media, row: Row) -> None:
         row.refuse(f"{error}; replace the {word} or remove the row", error, f"broken {word}")
 
 
+_CHOICE = ("count", "every_s", "max_px", "start_s", "end_s")
 _WORDS = {"image": "picture", "video": "clip"}

@@ -18,7 +18,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
@@ -124,6 +123,8 @@ def _word(word: str, font: PIL.ImageFont.FreeTypeFont) -> Iterator[_Atom]:
 
 
 def _formulas(piece: Piece, size_px: int) -> Iterator[_Atom]:
+    import numpy
+
     if strange := next((c for c in piece.text if ord(c) not in _characters(_files(FONTS[0])[0])), None):
         raise Undrawable(f"mathtext has no glyph for U+{ord(strange):04X} in ${piece.text[:60]}$")
     try:
@@ -131,7 +132,7 @@ def _formulas(piece: Piece, size_px: int) -> Iterator[_Atom]:
     except (ValueError, RecursionError) as error:
         told = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
         raise Undrawable(f"mathtext cannot draw ${piece.text[:60]}$: {told[:120]}") from error
-    ink = PIL.Image.fromarray(np.asarray(raster.image, dtype=np.uint8))
+    ink = PIL.Image.fromarray(numpy.asarray(raster.image, dtype=numpy.uint8))
     down = round(raster.depth)
     if ink.width > WIDTH_PX - 2 * MARGIN_PX:
         share = (WIDTH_PX - 2 * MARGIN_PX) / ink.width

@@ -5,6 +5,7 @@ from seethink.verify.boxes import BoxesWeighted, BoxIoU, ap50, boxes_f1, boxes_l
 from seethink.verify.choice import same_choice, yes_no
 from seethink.verify.combine import describe, first_of, only_if, weighted
 from seethink.verify.ordering import Ordering
+from seethink.verify.own import Own
 from seethink.verify.points import Points
 from seethink.verify.published import PUBLISHED
 from seethink.verify.relaxed import relaxed_number
@@ -50,6 +51,7 @@ VERIFIERS: dict[str, Verifier] = {
     "box_repetition": box_repetition,
     "consistent": Consistent(first_of(same_choice, same_number, same_text)),
 }
+VERIFIERS["own"] = Own({**VERIFIERS})
 """By name, each as it should be. A judge (`verify.judge`) needs an engine, so it has no name here."""
 
 

@@ -325,9 +325,14 @@ def test_a_clip_stands_where_its_mark_is_and_its_row_may_choose_its_frames(filme
     [
         ("gone.mp4", "there is no clip at gone.mp4; mend the path"),
         ("bad.mp4", "bad.mp4 cannot be read as a clip"),
-        ({"path": "c.mp4", "frames": 3}, "a clip has path, count, every_s and max_px, not frames"),
+        (
+            {"path": "c.mp4", "frames": 3},
+            "a clip has path, count, every_s, max_px, start_s, end_s, not frames",
+        ),
         ({"path": "c.mp4", "count": "three"}, "are numbers, not"),
         ({"path": "c.mp4", "count": 0}, "impossible frames"),
+        ({"path": "c.mp4", "start_s": 0.2}, "a part of a clip has both start_s and end_s"),
+        ({"path": "c.mp4", "start_s": 0.5, "end_s": 0.2}, "impossible part"),
         (7, "a clip must be the path of a file, not 7"),
     ],
 )

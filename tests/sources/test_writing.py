@@ -114,6 +114,10 @@ def test_a_clip_keeps_its_frames_in_ours_and_its_path_elsewhere(folder):
         (again,) = read(folder / dialect, clips={} if dialect == "ours" else {"count": 3})
         assert again.media[0].choice["count"] == 3
         assert again.media[0].path.read_bytes() == filmed.path.read_bytes()
+    part = Video(filmed.path, count=2, span_s=(0.2, 0.7))
+    write([Example("one", "<video>What?", (part,), "a cup")], folder / "part")
+    (again,) = read(folder / "part")
+    assert again.media[0].span_s == (0.2, 0.7) and again.media[0].load().times_s == part.load().times_s
     for dialect in HELD:
         with pytest.raises(InputError, match="example one has a clip, which this dialect cannot hold"):
             write(asked, folder / dialect, dialect)
