@@ -39,7 +39,7 @@ from seethink.synth.asker import Asker, LocalDesk
 from seethink.synth.chain import Chain
 from seethink.synth.chains import CHAINS, by_name
 from seethink.synth.draft import Ask, Draft, Verdict
-from seethink.synth.execute import Job, pending, work
+from seethink.synth.execute import Job, ahead, pending, work
 from seethink.synth.ledger import Ledger
 from seethink.synth.measure import measure
 from seethink.synth.run import Synthesis, synthesise
@@ -76,7 +76,7 @@ async def overhead(url: str, at_once: int, rounds: int, runs: int) -> dict[str, 
         with TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite") as ledger:
             asker = Asker({"see": teacher}, LocalDesk(ledger))
             began, spent = time.perf_counter(), time.process_time()
-            await work(Job(chain, examples, at_once), pending(examples, ledger), asker)
+            await work(Job(chain, examples, ahead(at_once)), pending(examples, ledger), asker)
             took = time.perf_counter() - began
             found["synthesis"].append((took, (time.process_time() - spent) / len(asked)))
             assert ledger.spent().calls == len(asked)

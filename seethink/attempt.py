@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from seethink import media
-from seethink.boxes import read_boxes
-from seethink.families import to_pixels
+from seethink.boxes import read_boxes, read_points
+from seethink.families import points_to_pixels, to_pixels
 from seethink.formats import by_steps, read_any
 from seethink.types import (
     Completion,
@@ -85,10 +85,16 @@ def _read(task: Task, completion: Completion, begun: str) -> Response:
 
 
 def _located(response: Response, frame: Frame | None) -> Response:
-    """The response with the boxes of its answer, if it is boxes, in pixels of the original picture."""
-    named = None if frame is None or response.answer is None else read_boxes(response.answer)
-    boxes = None if frame is None or named is None else to_pixels(named, frame)
-    return replace(response, boxes=boxes, frame=frame)
+    """The response with the boxes or points of its answer in pixels of the original picture."""
+    if frame is None or response.answer is None:
+        return replace(response, boxes=None, points=None, frame=frame)
+    boxes, points = read_boxes(response.answer), read_points(response.answer)
+    return replace(
+        response,
+        boxes=None if boxes is None else to_pixels(boxes, frame),
+        points=None if points is None else points_to_pixels(points, frame),
+        frame=frame,
+    )
 
 
 def headline(task: Task, score: Score) -> Score:

@@ -1,5 +1,5 @@
-"""Boxes in a picture, read from what a model or a data set says and written again. Whose pixels they are in,
-`families.py` knows."""
+"""Boxes and points in a picture, read from what a model or a data set says and written again. Whose pixels
+they are in, `families.py` knows."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ FARTHEST = 1e9
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 _NOTHING = {"none", "null", "[]", "{}"}
 _CORNERS = ("bbox_2d", "bbox", "box", "box_2d")
+_NAMES = ("point_2d", "point", "coordinate")
 _LABELS = ("label", "category", "name")
 _NUMBER = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
 _WRITTEN = re.compile(
     rf'(?P<key>"(?:{"|".join(_CORNERS)})"\s*:\s*)\[\s*(?P<corners>{_NUMBER}(?:\s*,\s*{_NUMBER}){{3}})\s*\]'
+    rf'|(?P<name>"(?:{"|".join(_NAMES)})"\s*:\s*)\[\s*(?P<point>{_NUMBER}\s*,\s*{_NUMBER})\s*\]'
 )
+Point = tuple[float, float]
+"""(x, y), from the top left."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,27 @@ def read_boxes(text: str) -> tuple[Box, ...] | None:
     return tuple(map(_box, found))
 
 
+def read_points(text: str) -> tuple[Point, ...] | None:
+    """All points of a text that is JSON as a whole, or in its last fence: `[x, y]`, `{"point_2d": [x, y]}`,
+    or a list of either. None where it is anything else; () where it says that there is none."""
+    found = read_json(text)
+    found = [found] if _pair(found) else found
+    if not isinstance(found, list) or len(found) > MAX_BOXES or not all(map(_pair, found)):
+        return None
+    pairs = [_pair(point) for point in found]
+    return tuple((float(x), float(y)) for x, y in filter(None, pairs))
+
+
+def _pair(value: Any) -> tuple[float, float] | None:
+    if isinstance(value, dict):
+        value = next((value[name] for name in _NAMES if name in value), None)
+    if not isinstance(value, list) or len(value) != 2:
+        return None
+    if any(isinstance(x, bool) or not isinstance(x, int | float) or not abs(x) <= FARTHEST for x in value):
+        return None
+    return value[0], value[1]
+
+
 def read_json(text: str) -> Any:
     """What a text says in JSON, as a whole or in its last fence; [] for "None", None where it is no JSON."""
     fences = _FENCE.findall(text)
@@ -80,17 +105,18 @@ def write_boxes(boxes: Iterable[Box]) -> str:
 
 
 def scale_written(text: str, x: float, y: float, places: int = 0) -> str:
-    """The text with every box in it that stands as JSON (`"bbox_2d": [...]`) scaled and rounded to `places`.
+    """The text with every box and point in it that stands as JSON (`"bbox_2d": [...]`, `"point_2d": [...]`)
+    scaled and rounded to `places`.
 
-    Four numbers without a name are left as they are: they may be no box.
+    Numbers without a name are left as they are: they may be no place.
     """
 
     def scaled(found: re.Match[str]) -> str:
-        corners = [*map(float, found["corners"].split(","))]
+        corners = [*map(float, (found["corners"] or found["point"]).split(","))]
         if not all(abs(corner) <= FARTHEST for corner in corners):
             return found[0]
-        moved = (round(at * by, places) for at, by in zip(corners, (x, y, x, y), strict=True))
-        return found["key"] + json.dumps([*map(_plain, moved)])
+        moved = (round(at * by, places) for at, by in zip(corners, (x, y) * (len(corners) // 2), strict=True))
+        return (found["key"] or found["name"]) + json.dumps([*map(_plain, moved)])
 
     return _WRITTEN.sub(scaled, text)
 

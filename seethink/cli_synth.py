@@ -206,6 +206,7 @@ class Order:
 
 def _make(name: str, job: Making) -> None:
     from seethink.synth.data import absolute, examples_of
+    from seethink.synth.execute import ahead
 
     chain = by_name(
         name,
@@ -223,7 +224,7 @@ def _make(name: str, job: Making) -> None:
         teachers=job.open_teachers(),
         out=job.out,
         against=order.against(),
-        at_once=job.at_once,
+        at_once=ahead(job.at_once),
         budget=Budget(job.max_calls, job.max_tokens, job.max_cost),
         prices=job.prices(),
         cluster=job.cluster(),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from seethink import chat
-from seethink.boxes import Box, scale_written
+from seethink.boxes import Box, Point, scale_written
 from seethink.media import Frames, Image
 from seethink.types import Completion, Frame, FrameKind, InputError, Media, Messages, begun_answer
 
@@ -105,12 +105,24 @@ _PLACES: Mapping[FrameKind, int] = {"unit": 3}
 
 def to_pixels(boxes: Sequence[Box], frame: Frame) -> tuple[Box, ...]:
     """Boxes that a model named, in pixels of the original picture."""
-    x, y = (pixels / units for pixels, units in zip(frame.size, frame.units, strict=True))
+    x, y = _pixels_of(frame)
     return tuple(box.scaled(x, y) for box in boxes)
 
 
+def points_to_pixels(points: Sequence[Point], frame: Frame) -> tuple[Point, ...]:
+    """The same for points."""
+    x, y = _pixels_of(frame)
+    return tuple((px * x, py * y) for px, py in points)
+
+
+def _pixels_of(frame: Frame) -> tuple[float, float]:
+    """How many pixels of the original picture one unit of the model is, across and down."""
+    x, y = (pixels / units for pixels, units in zip(frame.size, frame.units, strict=True))
+    return x, y
+
+
 def as_named(text: str, frame: Frame | None) -> str:
-    """A text whose boxes are in pixels of the original picture, as a model is to say it."""
+    """A text whose boxes and points are in pixels of the original picture, as a model is to say it."""
     if frame is None or frame.kind == "original":
         return text
     x, y = (units / pixels for pixels, units in zip(frame.size, frame.units, strict=True))

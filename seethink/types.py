@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from seethink.boxes import Box
+from seethink.boxes import Box, Point
 
 MEDIA_MARK = re.compile(r"<(image|video)>")
 """Where a medium stands inside a question; LLaVA's convention."""
@@ -119,8 +119,8 @@ class Completion:
 class Response:
     """What came back, read. `fault` says where the text breaks its format; None when it obeys.
 
-    `boxes` are the answer's, in pixels of the original picture; None where it is no boxes, or where nobody
-    knows what they are measured in. `frame` is that of `text`, where it is known.
+    `boxes` and `points` are the answer's, in pixels of the original picture; None where it is none of them,
+    or where nobody knows what they are measured in. `frame` is that of `text`, where it is known.
     """
 
     text: str
@@ -133,6 +133,7 @@ class Response:
     token_ids: tuple[int, ...] = field(default=(), repr=False, compare=False)
     logps: tuple[float, ...] = field(default=(), repr=False, compare=False)
     boxes: tuple[Box, ...] | None = None
+    points: tuple[Point, ...] | None = None
     frame: Frame | None = None
 
 

@@ -16,16 +16,17 @@ from PIL import Image as Pillow
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
 from seethink.attempt import attempt, judge, lesson, record
-from seethink.boxes import Box, read_boxes, scale_written, write_boxes
+from seethink.boxes import Box, read_boxes, read_points, scale_written, write_boxes
 from seethink.engines.local import LocalEngine
-from seethink.families import FAMILIES, Encoder, Family, Prompt, as_named, to_pixels
-from seethink.formats import BOX_JSON, THINK_ANSWER
+from seethink.families import FAMILIES, Encoder, Family, Prompt, as_named, points_to_pixels, to_pixels
+from seethink.formats import BARE, BOX_JSON, THINK_ANSWER
 from seethink.media import Image
 from seethink.train.configs import DPO
 from seethink.train.dpo import Preferring
 from seethink.train.sft import share
 from seethink.train.shared_prefix import Scorer
 from seethink.types import GREEDY, Completion, Example, Frame, Pair, Response, Score, Task
+from seethink.verify import by_name
 from tests import vlms
 
 KINDS = {
@@ -80,6 +81,43 @@ def test_to_and_fro_a_corner_moves_by_half_a_unit_at_most(frame: Frame, at: list
     for before, after, most in zip(box.corners, back.corners, half * 2, strict=True):
         assert abs(before - after) <= most + 1e-6
     assert back.label == "cat"
+
+
+@given(FRAMES, st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=3))
+def test_a_point_goes_the_way_of_a_corner(frame: Frame, at: list[tuple[float, float]]) -> None:
+    width, height = frame.size
+    points = [(x * width, y * height) for x, y in at]
+    named = read_points(as_named(json.dumps([{"point_2d": [*point]} for point in points]), frame))
+    assert named
+    boxes = [Box(*point, *point) for point in named]
+    back = points_to_pixels(named, frame)
+    assert back == tuple((box.x1, box.y1) for box in to_pixels(boxes, frame))
+    half = [UNIT[frame.kind] / 2 * side / units for side, units in zip(frame.size, frame.units, strict=True)]
+    for before, after in zip(points, back, strict=True):
+        assert all(abs(a - b) <= most + 1e-6 for a, b, most in zip(before, after, half, strict=True))
+
+
+@given(FRAMES, st.floats(0.05, 0.95), st.floats(0.05, 0.95))
+def test_a_point_is_judged_in_the_original_picture(frame: Frame, x: float, y: float) -> None:
+    """What a model of any family says of a place is right for a small box around it there."""
+    gold = (x * frame.size[0], y * frame.size[1])
+    wide = [2 * UNIT[frame.kind] * side / units for side, units in zip(frame.size, frame.units, strict=True)]
+    box = Box(gold[0] - wide[0], gold[1] - wide[1], gold[0] + wide[0], gold[1] + wide[1])
+    said = as_named(json.dumps({"point_2d": [*gold]}), frame)
+    assert pointed(box, said, frame) == 1.0
+
+
+def test_the_numbers_of_a_point_are_not_taken_for_pixels() -> None:
+    frame = Frame("thousandths", (2000, 1000), (1000, 1000))
+    assert pointed(Box(990, 490, 1010, 510), '{"point_2d": [500, 500]}', frame) == 1.0
+    assert pointed(Box(490, 490, 510, 510), '{"point_2d": [500, 500]}', frame) == 0.0
+    assert pointed(Box(490, 490, 510, 510), '{"point_2d": [500, 500]}', None) == 1.0
+
+
+def pointed(target: Box, said: str, frame: Frame | None) -> float | None:
+    task = Task("points", (), BARE, by_name("points"))
+    example = Example("one", "Where?", answer=write_boxes([target]))
+    return judge(task, example, Completion(said, frame=frame)).score.value
 
 
 @pytest.mark.parametrize("name", vlms.BUILDERS)

@@ -52,6 +52,12 @@ def _unwanted(example: Example, at: int, ledger: Ledger, against: Container[str]
     )
 
 
+def ahead(calls: int) -> int:
+    """How many examples are on their way, so that `calls` always are: while one is written down or read, the
+    next already waits for its place at the teacher."""
+    return calls + calls // 2 + 1
+
+
 @dataclass(frozen=True)
 class Job:
     """What is walked, and how: `at_once` examples are on their way at any time."""

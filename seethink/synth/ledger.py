@@ -22,6 +22,8 @@ from seethink.types import InputError
 P = ParamSpec("P")
 T = TypeVar("T")
 
+CHECKPOINT_PAGES = 16_000
+"""Of 4 kB. Whoever asks stands still while the log is folded into the file, so that happens seldom."""
 LAYOUT = "1"
 """Of the tables; another one is another program's ledger."""
 _TABLES = """
@@ -144,6 +146,7 @@ class Ledger:
     def _open(self, new: bool) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         if new or not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             self._db.executescript(
                 f"BEGIN; {_TABLES} INSERT INTO about VALUES ('layout', '{LAYOUT}'); COMMIT;"

@@ -4,46 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import hypot
-from typing import Any
 
-from seethink.boxes import FARTHEST, MAX_BOXES, Box, read_boxes, read_json
+from seethink.boxes import Box, Point, read_boxes, read_points
 from seethink.types import Example, Response, Score
 from seethink.verify.text import shown, unjudged
-
-Point = tuple[float, float]
-
-_NAMES = ("point_2d", "point", "coordinate")
-
-
-def read_points(text: str) -> tuple[Point, ...] | None:
-    """All points of a text that is JSON as a whole, or in its last fence: `[x, y]`, `{"point_2d": [x, y]}`,
-    or a list of either. None where it is anything else; () where it says that there is none."""
-    found = read_json(text)
-    found = [found] if _pair(found) else found
-    if not isinstance(found, list) or len(found) > MAX_BOXES or not all(map(_pair, found)):
-        return None
-    pairs = [_pair(point) for point in found]
-    return tuple((float(x), float(y)) for x, y in filter(None, pairs))
-
-
-def _pair(value: Any) -> tuple[float, float] | None:
-    if isinstance(value, dict):
-        value = next((value[name] for name in _NAMES if name in value), None)
-    if not isinstance(value, list) or len(value) != 2:
-        return None
-    if any(isinstance(x, bool) or not isinstance(x, int | float) or not abs(x) <= FARTHEST for x in value):
-        return None
-    return value[0], value[1]
 
 
 @dataclass(frozen=True)
 class Points:
     """F1 of the points that hit.
 
-    Formula: 2 hits / (n_gold + n_told). A point hits a gold box by lying in it, a gold point by lying within
-    `within_px` of it; nearest first, each point and each target once. None explicit on both sides is 1.
-    Range: [0, 1]; None if the gold is neither boxes nor points. Source: pointing into a box is ScreenSpot's
-    accuracy; the default distance is half a visual token of 28 pixels.
+    Formula: 2 hits / (n_gold + n_told). A point hits a gold box by lying in it, a gold point by lying
+    within `within_px` of it, in pixels of the original picture; nearest first, each point and each target
+    once. None explicit on both sides is 1. Range: [0, 1]; None if the gold is neither boxes nor points.
+    Source: pointing into a box is ScreenSpot's accuracy; the default distance is half a visual token of 28
+    pixels.
     """
 
     within_px: float = 14.0
@@ -51,7 +26,8 @@ class Points:
     def __call__(self, example: Example, response: Response) -> Score:
         if missing := unjudged(example, response):
             return missing
-        gold, told = _targets(str(example.answer)), read_points(str(response.answer))
+        gold = _targets(str(example.answer))
+        told = read_points(str(response.answer)) if response.points is None else response.points
         if gold is None:
             return Score(None, f"the gold {shown(example.answer)} is neither boxes nor points")
         if told is None:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seethink.boxes import read_points
 from seethink.verify.ordering import Ordering, kendall, read_order
-from seethink.verify.points import Points, read_points
+from seethink.verify.points import Points
 from tests.verify.judged import judged
 
 
