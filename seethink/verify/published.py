@@ -239,6 +239,53 @@ def _in_one_line(text: str) -> str:
     return next((tags[0] for line in text.split("\n") if (tags := boxes.tagged(line))), text).strip()
 
 
+def vlm_r1_math(example: Example, response: Response) -> Score:
+    """VLM-R1's accuracy for mathematics: one of three comparisons has to hold.
+
+    Formula: answer and gold, each its last answer tag, else the whole text, in one line of lower case
+    without a full stop at the end; 1 if they are equal, if math-verify believes it, or if their last
+    `\\boxed`, else all of them, is equal after the normalisation of Hendrycks et al. 2021; else 0. Defects:
+    lower case makes other LaTeX of it (`\\Delta`, `X` beside `x`); gold and answer change places in the
+    second; what math-verify raises ends the run there, and counts as unequal here. Range: {0, 1}; None
+    without gold. Source: VLM-R1's math reward.
+    """
+    if example.answer is None:
+        return Score(None, "the example has no gold answer")
+    told, gold = boxes.clean(response.text), boxes.clean(example.answer)
+    if told == gold or believed(gold, told):
+        return _paid(True, told, gold)
+    return _paid(_normalised(_last_boxed(told)) == _normalised(_last_boxed(gold)), told, gold)
+
+
+def _last_boxed(text: str) -> str:
+    """What stands in the last `\\boxed{...}`, its braces balanced; the text itself where there is none."""
+    at = text.rfind("\\boxed{")
+    depth = 0
+    for i in range(at + len("\\boxed"), len(text)) if at >= 0 else ():
+        depth += (text[i] == "{") - (text[i] == "}")
+        if depth == 0:
+            return text[at + len("\\boxed{") : i]
+    return text
+
+
+_REMOVED = ("\n", "\\!", "\\left", "\\right", "^{\\circ}", "^\\circ", "\\$", "\\%", "%")
+
+
+def _normalised(text: str) -> str:
+    """Hendrycks' spelling of an answer: no spaces, units or degrees, one way to write fractions and roots."""
+    for name in _REMOVED:
+        text = text.replace(name, "")
+    text = re.sub(r"\\[td]frac", r"\\frac", text.replace("\\\\", "\\"))
+    text = text.partition("\\text{ ")[0].strip()
+    text = re.sub(r"(^|[ {])\.(?=\d)", r"\g<1>0.", text)
+    if re.fullmatch(r"[^=]{1,2} ?= ?[^=]+", text):
+        text = text.partition("=")[2]
+    text = re.sub(r"\\sqrt ?([^{\s\\])", r"\\sqrt{\1}", text).replace(" ", "")
+    text = re.sub(r"\\frac([^{\\])([^{\\])", r"\\frac{\1}{\2}", text)
+    text = re.sub(r"^(-?\d+)/(-?\d+)$", r"\\frac{\1}{\2}", text)
+    return r"\frac{1}{2}" if text == "0.5" else text
+
+
 def _ratio(told: str, gold: str, why: str = "") -> Score:
     value = Indel.normalized_similarity(boxes.clean(told), boxes.clean(gold))
     return Score(value, f"{why}read {shown(told)}, {value:.0%} of {shown(gold)}")
@@ -253,6 +300,7 @@ _FOUR = r"(?>.*?\[\d+,\s*\d+,\s*\d+,\s*\d+\])"
 PUBLISHED: dict[str, dict[str, Verifier]] = {
     "vlm_r1": {
         "same_answer": vlm_r1_default,
+        "same_math": vlm_r1_math,
         "same_choice": LetterGuess("vlm_r1"),
         "same_text": vlm_r1_all_match,
         "yes_no": vlm_r1_yes_no,

@@ -8,7 +8,7 @@ import pytest
 
 from seethink.formats import THINK_ANSWER
 from seethink.types import Example, InputError, Response
-from seethink.verify import PUBLISHED, VERIFIERS, by_name, describe
+from seethink.verify import PUBLISHED, VERIFIERS, by_name, describe, published
 from seethink.verify.published import r1_onevision_letter, vlm_r1_letter
 
 HEN = {"bbox_2d": [0, 0, 100, 100], "label": "hen"}
@@ -84,6 +84,7 @@ DEFECTS = [
     ("box_iou@vlm_r1", "[0, 0, 9, 9]", tagged("[0.0, 0, 9, 9]"), 0.0, "integers alone"),
     ("box_iou@vlm_r1", "[0, 0, 9, 9]", tagged("[0, 0, 9, 9] or [1, 1, 2, 2]"), 1.0, "of several the first"),
     ("box_iou@vlm_r1", "[0, 0, 9, 9]", tagged("[8, 0, 99, 9]"), 0.0, "an overlap of one pixel is none"),
+    ("same_math@vlm_r1", "5", "so " + tagged("4") + tagged("5."), 1.0, "of several tags the last"),
     ("repetition@vlm_r1", "", "ha" * 1000, 1.0, "text without blanks never repeats"),
 ]
 
@@ -113,6 +114,40 @@ def test_letters_are_guessed_from_the_words_around_their_first_occurrence():
     assert vlm_r1_letter("The answer is B.") == "B"
     assert vlm_r1_letter("A. is wrong, it must be C.") == "C"
     assert vlm_r1_letter("(B)") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        (r"\dfrac 12", r"\frac{1}{2}"),
+        ("1/2", r"\frac{1}{2}"),
+        (".5", "0.5"),
+        ("x = 7", "7"),
+        (r"\sqrt3", r"\sqrt{3}"),
+        (r"30^\circ", "30"),
+        (r"12\text{ cm}", "12"),
+        (r"\left( 1, 2 \right)", "(1,2)"),
+    ],
+)
+def test_hendrycks_spelling(text, same):
+    assert published._normalised(text) == published._normalised(same)
+
+
+@pytest.mark.parametrize(("one", "other"), [("1/2", "1/3"), ("x + 1 = 7", "7"), ("0.51", "1/2"), ("a", "b")])
+def test_hendrycks_spelling_keeps_apart_what_is_different(one, other):
+    assert published._normalised(one) != published._normalised(other)
+
+
+def test_vlm_r1s_mathematics_has_three_chances():
+    assert paid("same_math@vlm_r1", "X", tagged("x")) == 1.0, "lower case makes one letter of two"
+    assert paid("same_math@vlm_r1", "1/2", tagged("0.50")) == 1.0
+    assert paid("same_math@vlm_r1", r"(a,b)\text{ units}", r"so \boxed{(a, b)}") == 1.0
+    assert paid("same_math@vlm_r1", "7", tagged("8")) == 0.0
+
+
+def test_the_last_box_counts_with_its_braces():
+    assert published._last_boxed(r"\boxed{1} then \boxed{\frac{1}{2}} it is") == r"\frac{1}{2}"
+    assert published._last_boxed("none") == "none" and published._last_boxed(r"\boxed{1") == r"\boxed{1"
 
 
 def test_precision_is_cocos():
