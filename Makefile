@@ -42,6 +42,9 @@ bench: $(VENV)/ready
 	$(BIN)/python bench/update.py --prompt 80 --response 200 --group 8 --rival trl
 	$(BIN)/python -m bench.rollout --prompt 272 --response 64 --group 8 --rival trl
 	$(BIN)/python -m bench.step --prompt 272 --response 64 --group 8 --rival trl
+	$(BIN)/python -m bench.check --rows 100000 --folder runs/many
+	$(BIN)/python -m bench.synth overhead
+	$(BIN)/python -m bench.synth chains
 
 docs: $(VENV)/ready
 	$(BIN)/python -m pytest tests/test_docs.py
