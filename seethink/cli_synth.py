@@ -66,7 +66,6 @@ class Asking:
     timeout_s: Annotated[
         float, typer.Option(min=0.1, help="A call without an answer is tried anew.", rich_help_panel=ASKING)
     ] = 600.0
-
     wait_s: Annotated[
         float, typer.Option(min=0, help="How long a server may still be loading.", rich_help_panel=ASKING)
     ] = 10.0

@@ -20,8 +20,9 @@ from rich.console import Console
 from seethink import identity
 from seethink.attempt import lesson
 from seethink.families import resolve
+from seethink.lock import alone_in
 from seethink.settings import override, parse, unknown
-from seethink.stage import NOTHING, TRAININGS, Asked, Evaluation, Kind, Model, Stage, alone_in
+from seethink.stage import NOTHING, TRAININGS, Asked, Evaluation, Kind, Model, Stage
 from seethink.terminal import Progress, say, show_report
 from seethink.types import InputError, Lesson, Pair, Sampling, Task
 
@@ -303,9 +304,8 @@ class Run:
             say(self.console, f"{stage.name}: left out")
             return None
         if status == "changed":
-            say(
-                self.console, f"{stage.name}: its settings changed; the old folder is now {stage.set_aside()}"
-            )
+            aside = stage.set_aside()
+            say(self.console, f"{stage.name}: its settings changed; the old folder is now {aside}")
         say(self.console, f"{stage.name}: {'continues' if status == 'begun' else 'begins'}")
         state = self._work(stage, work)
         say(self.console, f"{stage.name}: done, {state['seconds']:.0f} s")

@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -170,27 +168,6 @@ class Stage:
         temporary = self.folder / _PART
         temporary.write_text(json.dumps(state, indent=2) + "\n")
         os.replace(temporary, self.folder / "stage.json")
-
-
-@contextmanager
-def alone_in(run: Path) -> Iterator[None]:
-    """Hold the run's folder; a second process gets InputError.
-
-    A record lock belongs to this process alone: it ends with it, even if a killed run left children behind.
-    """
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        lock = (run / ".lock").open("w")
-    except OSError as error:
-        raise InputError(f"{run} cannot be a run's folder ({error}); choose another --out") from error
-    with lock:
-        try:
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError) as error:
-            raise InputError(
-                f"another process is at work in {run}; wait for it or choose another --out"
-            ) from error
-        yield
 
 
 def _versions() -> dict[str, str]:

@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
 
-from seethink.cli import main
 from seethink.formats import THOUGHTS_SUMMARY
 from seethink.sources import drawn
 from seethink.sources.pairs import read_pairs
 from seethink.sources.records import read
 from seethink.synth.chains import CHAINS, by_name, settings_of
-from seethink.synth.run import _alone
 from seethink.types import InputError
+from tests.synth.rewriter import files, synth
 
 ERRS = "oracle:wrong=0.3,leak=0.1,json=0.05,refusal=0.05"
-
-
-def synth(*words: object) -> int:
-    try:
-        main(["synth", *map(str, words)])
-    except SystemExit as ended:
-        return int(ended.code or 0)
-    return 0
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
 
 
 @pytest.mark.parametrize("name", CHAINS)
@@ -64,12 +53,13 @@ def test_insight_vs_parts_are_reasons_summaries_and_pairs(tmp_path):
 def test_the_same_command_again_asks_nothing_and_writes_the_same_bytes(tmp_path, capsys):
     command = ("r1v_distill", "--data", "drawn:20", "--teacher", ERRS, "--out", tmp_path, "--view", "llava")
     assert synth(*command) == 0
-    first, calls = files(tmp_path / "rows"), _calls(tmp_path, capsys)
+    first, calls = files(tmp_path), _calls(tmp_path, capsys)
     assert synth(*command) == 0
-    assert files(tmp_path / "rows") == first and _calls(tmp_path, capsys) == calls
-    assert read(tmp_path / "rows" / "views" / "llava" / "data") == tuple(
-        example for example in read(tmp_path / "rows" / "views" / "llava" / "data" / "data.jsonl")
-    )
+    assert files(tmp_path) == first and _calls(tmp_path, capsys) == calls
+    rows, view = read(tmp_path / "rows" / "data.jsonl"), read(tmp_path / "rows" / "views" / "llava" / "data")
+    assert [(row.question, row.answer) for row in view] == [
+        (f"<image>{row.question}", row.answer) for row in rows
+    ]
 
 
 def test_a_budget_stops_with_what_was_kept_and_a_larger_one_goes_on(tmp_path, capsys):
@@ -81,7 +71,7 @@ def test_a_budget_stops_with_what_was_kept_and_a_larger_one_goes_on(tmp_path, ca
     assert _calls(cut, capsys) == 15 and len(read(cut / "rows" / "data.jsonl")) > 0
     assert synth(*common, cut) == 0
     assert _calls(cut, capsys) == _calls(whole, capsys)
-    assert files(cut / "rows") == files(whole / "rows")
+    assert files(cut) == files(whole)
 
 
 def test_ray_writes_the_same_bytes(tmp_path):
@@ -89,7 +79,7 @@ def test_ray_writes_the_same_bytes(tmp_path):
     common = ("r1_onevision", "--data", "drawn:20", "--teacher", ERRS, "--out")
     assert synth(*common, tmp_path / "here") == 0
     assert synth(*common, tmp_path / "there", "--executor", "ray") == 0
-    assert files(tmp_path / "there" / "rows") == files(tmp_path / "here" / "rows")
+    assert files(tmp_path / "there") == files(tmp_path / "here")
 
 
 def test_what_is_there_twice_or_in_the_test_data_is_dropped_before_any_call(tmp_path, capsys):
@@ -142,9 +132,18 @@ def test_a_damaged_ledger_and_a_folder_without_one_are_named(tmp_path, capsys):
 
 
 def test_two_commands_do_not_work_in_one_folder(tmp_path, capsys):
-    with _alone(tmp_path):
+    hold = (
+        "from pathlib import Path; from seethink.lock import alone_in\n"
+        f"with alone_in(Path({str(tmp_path)!r})): print('held', flush=True); input()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with other:
+        assert other.stdout and other.stdout.readline() == "held\n"
         assert synth("r1_onevision", "--data", "drawn:3", "--out", tmp_path) == 2
-    assert "another command is at work in" in capsys.readouterr().err
+        other.kill()
+    assert "another process is at work in" in capsys.readouterr().err
     assert synth("r1_onevision", "--data", "drawn:3", "--out", tmp_path) == 0
 
 

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "seethink"
 ROWS = (
     ("boxes",),
     ("types",),
-    ("media", "chat"),
+    ("media", "chat", "lock"),
     ("formats", "families", "verify", "settings", "options"),
     ("attempt", "engines", "sources", "identity"),
     ("benchmarks",),

@@ -4,15 +4,15 @@ kept. The same call continues one that was stopped, and asks nothing that was an
 from __future__ import annotations
 
 import asyncio
-import fcntl
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Container, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from seethink import identity
 from seethink.engines.teacher import Role, Teacher
+from seethink.lock import alone_in
 from seethink.synth.asker import Asker, Budget, BudgetReached, LocalDesk, Price
 from seethink.synth.chain import Chain
 from seethink.synth.cluster import Cluster, Shared, Teachers, work_on_cluster
@@ -20,7 +20,7 @@ from seethink.synth.execute import Job, pending, work
 from seethink.synth.ledger import Ledger
 from seethink.synth.status import LEDGER, About, Status, read_status
 from seethink.synth.write import Written, write
-from seethink.types import Example, InputError
+from seethink.types import Example
 
 Progress = Callable[[Mapping[str, int]], None]
 """Told how many examples are kept, dropped, failed and pending, after each of them."""
@@ -31,9 +31,9 @@ class Synthesis:
     """What is to be made, and by whom.
 
     data: where the examples are from, as the data card tells it; address, images: the same for `seethink
-    look`, see `synth.data`. teachers: opens one for each role; a worker
-    of a cluster opens its own. against: fingerprints of test pictures. at_once: examples on their way at one
-    time, in each process. cluster: None works in this process.
+    look`, see `synth.data`. teachers: opens one for each role; a worker of a cluster opens its own. against:
+    fingerprints of test pictures. at_once: examples on their way at one time, in each process. cluster: None
+    works in this process.
     """
 
     chain: Chain
@@ -58,7 +58,7 @@ def synthesise(job: Synthesis, watch: Progress = lambda counts: None) -> tuple[S
     Whatever is raised, what was answered stands in the ledger.
     """
     reached: BudgetReached | None = None
-    with _alone(job.out):
+    with alone_in(job.out):
         try:
             (_here if job.cluster is None else _there)(job, watch)
         except BudgetReached as limit:
@@ -69,24 +69,6 @@ def synthesise(job: Synthesis, watch: Progress = lambda counts: None) -> tuple[S
     if reached:
         raise reached
     return status, written
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Two commands never work in one folder; the lock of one that was killed is gone with it."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        file = (out / ".lock").open("w")
-    except OSError as error:
-        raise InputError(f"{out} cannot be written ({error}); choose another --out") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"another command is at work in {out}; wait for it, or choose another --out"
-            ) from error
-        yield
 
 
 class _Counts:
