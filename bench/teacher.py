@@ -70,7 +70,7 @@ async def measure(url: str, at_once: int, rounds: int, runs: int) -> dict[str, l
     teacher = await ChatTeacher.open(url, terms=Terms(at_once=at_once))
     failed: list[str] = []
     reply = await teacher.answer(asked[0], lambda *told: failed.append(str(told)))
-    body = teacher._body(asked[0], await teacher.wire.messages(asked[0].messages), False, False)
+    body = teacher._body(asked[0], await teacher.wire.messages(asked[0].messages), False, {"response_format"})
     connector = aiohttp.TCPConnector(limit=at_once)
     headers = {"Content-Type": "application/json"}
 

@@ -34,6 +34,8 @@ def show_status(console: Console, status: Status) -> None:
     if status.faults:
         kinds = ", ".join(f"{n:,} {kind}" for kind, n in status.faults.items())
         say(console, f"{sum(status.faults.values()):,} tries failed: {kinds}")
+    for (step, kind), sentence in status.told.items():
+        say(console, f"failed at {step}, {kind}: {sentence}")
 
 
 def _asked(status: Status) -> Table:

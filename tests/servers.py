@@ -90,13 +90,15 @@ def completion(text: str, finish: str = "stop", **usage: int) -> dict[str, Any]:
 class ChatServer:
     """reply: what is said to a request's JSON: a text, a whole reply as JSON, or `Told`. delay_s: before each
     answer. models: (id, owned_by) that it serves; a request for another gets 404. key: what it wants as the
-    bearer. keep: whether requests are kept in `bodies`."""
+    bearer. context: the `max_model_len` of its models, if it tells one. keep: whether requests are kept in
+    `bodies`."""
 
     reply: Callable[[dict[str, Any]], str | dict[str, Any] | Told] = echo
     trouble: Trouble = field(default_factory=Trouble)
     delay_s: float = 0.0
     models: tuple[tuple[str, str], ...] = (("fake", "vllm"),)
     key: str = ""
+    context: int = 0
     keep: bool = True
     bodies: list[dict[str, Any]] = field(default_factory=list)
     counts: dict[str, list[int]] = field(default_factory=dict)
@@ -153,7 +155,8 @@ class ChatServer:
         if self.key and headers.get("authorization") != f"Bearer {self.key}":
             return Told(401, {"error": {"message": "no such key"}})
         if path == "/v1/models":
-            cards = [{"id": name, "object": "model", "owned_by": owner} for name, owner in self.models]
+            more = {"max_model_len": self.context} if self.context else {}
+            cards = [{"id": name, "owned_by": owner, **more} for name, owner in self.models]
             return Told(body={"object": "list", "data": cards})
         if path != "/v1/chat/completions":
             return Told(404, {"error": {"message": f"nothing at {path}"}})

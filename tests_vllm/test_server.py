@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,15 +22,11 @@ from seethink.types import InputError, Sampling, Task
 from tests_vllm import models
 from tests_vllm.models import QUESTIONS
 from tests_vllm.scored import differences
+from tests_vllm.serving import WHOLE, serving
 from tests_vllm.test_grpo import variety
 
 DRAWN = Sampling(n=8, max_tokens=12, temperature=0.8, seed=5)
 EQUAL = 1e-4
-SERVER = [
-    "-m",
-    "vllm.entrypoints.openai.api_server",
-]  # `vllm serve`, which the CPU build's script cannot start
-WHOLE = ["--no-enable-chunked-prefill", "--max-num-batched-tokens", "16384"]  # see engines/vllm.py
 
 
 @dataclass
@@ -47,8 +38,8 @@ class Served:
     encoder: Encoder
     folder: Path
 
-    def engine(self, name: str = "sprout", wait_s: float = 5.0) -> ServedEngine:
-        return ServedEngine(self.url, name, self.encoder, wait_s)
+    def engine(self, name: str = "sprout") -> ServedEngine:
+        return ServedEngine(self.url, name, self.encoder, wait_s=5.0)
 
     def other(self) -> Any:
         """The same model with every weight a little off."""
@@ -63,27 +54,11 @@ class Served:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("served")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, *SERVER, "--model", str(SPROUT), "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--dtype", "float32", "--enforce-eager", "--gpu-memory-utilization", "0.08"]
-    command += ["--enable-scale-out", "--logprobs-mode", "processed_logprobs", *WHOLE]
-    environment = os.environ | {"VLLM_SERVER_DEV_MODE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
-    environment.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)  # engines in this process have set it
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(
-            command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    model, processor = pretrained("sprout")
-    encoder = Encoder(processor, model.config)
-    found = Served(f"http://127.0.0.1:{port}/v1", model.eval(), encoder, folder / "weights")
-    try:
-        found.engine(wait_s=250)
-        yield found
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait()
+    options = ("--enable-scale-out", "--logprobs-mode", "processed_logprobs", *WHOLE)
+    with serving(SPROUT, folder / "log", *options) as url:
+        model, processor = pretrained("sprout")
+        encoder = Encoder(processor, model.config)
+        yield Served(url, model.eval(), encoder, folder / "weights")
 
 
 def test_prompts_are_the_trainers_and_so_are_log_probabilities(served) -> None:

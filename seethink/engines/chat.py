@@ -11,8 +11,10 @@ import asyncio
 import io
 import json
 import logging
+import math
 import os
 import random
+import re
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -36,6 +38,10 @@ LONGEST_S = 60.0
 """Between two tries, unless the server asks for more."""
 LARGE = 2**20
 """Bytes of a request from which on it is sent in pieces."""
+LIMIT, SCHEMA = "max_tokens", "response_format"
+"""Fields of a request that a server may refuse; then it is asked again without them."""
+NO_ROOM = re.compile(rb"maximum context length|context_length_exceeded|max_(completion_)?tokens")
+"""What a server says to a call that may write more than is left behind its prompt."""
 
 
 @dataclass(frozen=True)
@@ -63,25 +69,29 @@ class Terms:
 
 
 class _Failed(Exception):
-    """A try that another may mend. pause_s: for how long the server asks not to be asked."""
+    """A try that another may mend. pause_s: for how long the server asks not to be asked. without: the field
+    that the next try leaves out, at once."""
 
-    def __init__(self, kind: str, told: str, pause_s: float = 0.0) -> None:
+    def __init__(self, kind: str, told: str, pause_s: float = 0.0, without: str = "") -> None:
         super().__init__(told)
-        self.kind, self.told, self.pause_s = kind, told, pause_s
+        self.kind, self.told, self.pause_s, self.without = kind, told, pause_s, without
 
 
 class ChatTeacher:
     """The model `name` of the server at `url`; made by `open`.
 
     continues: whether it can continue a begun answer. schemaless: calls that were made without their schema,
-    because the server takes none.
+    because the server takes none. limitless: calls that were made without `max_tokens`, because so many do
+    not fit behind their prompt: the server then writes as much as fits.
     """
 
     def __init__(self, url: str, key_env: str, terms: Terms) -> None:
         self.url, self.key_env, self.terms = url, key_env, terms
         self.name, self.ours = "", False
         self.served: list[str] = []
-        self.continues, self.takes_schema, self.schemaless = bool(terms.continues), True, 0
+        self.continues, self.takes_schema = bool(terms.continues), True
+        self.schemaless = self.limitless = 0
+        self.context = math.inf
         self.wire, self.slots = Wire(), asyncio.Semaphore(terms.at_once)
         self.requests = Pace(terms.requests_per_minute) if terms.requests_per_minute else None
         self.tokens = Pace(terms.tokens_per_minute) if terms.tokens_per_minute else None
@@ -163,6 +173,7 @@ class ChatTeacher:
         if card is None and self.ours:  # others take more names than they list: the first call will tell
             raise self._unknown(wanted)
         self.name = card["id"] if card else wanted
+        self.context = (card or {}).get("max_model_len") or math.inf
         self.continues = self.ours if self.terms.continues is None else self.terms.continues
 
     def _list(self) -> str:
@@ -195,28 +206,43 @@ class ChatTeacher:
             messages = await self.wire.messages(call.messages)
         except InputError as error:
             raise Unanswered("medium", f"example {call.example.id}: {error}") from error
+        without = self._without(call)
         for attempt in range(1, self.terms.attempts + 1):
-            with_schema = call.schema is not None and self.takes_schema
-            self.schemaless += call.schema is not None and not with_schema and attempt == 1
-            body = self._body(call, messages, bool(begun), with_schema)
+            body = self._body(call, messages, bool(begun), without)
             try:
                 async with self.slots:
-                    return await self._try(call, body, begun, with_schema)
+                    reply = await self._try(call, body, begun, without)
             except _Failed as failed:
                 last = failed
                 fault(failed.kind, failed.told)
-            if attempt < self.terms.attempts and last.kind != "400":
+                without |= {failed.without}
+            else:
+                self._count(call, without)
+                return reply
+            if attempt < self.terms.attempts and not last.without:
                 await asyncio.sleep(self._pause_s(call, attempt, last))
         raise Unanswered(last.kind, f"after {self.terms.attempts} tries: {last.told}")
 
-    def _body(self, call: Call, messages: str, begun: bool, with_schema: bool) -> bytes:
+    def _without(self, call: Call) -> set[str]:
+        """The fields that are not sent: the call has none, or this server is known not to take it."""
+        held = call.schema is not None and self.takes_schema
+        fits = call.sampling.max_tokens < self.context
+        return {name for name, sent in ((SCHEMA, held), (LIMIT, fits)) if not sent}
+
+    def _count(self, call: Call, without: set[str]) -> None:
+        self.schemaless += call.schema is not None and SCHEMA in without
+        if LIMIT in without and not self.limitless:
+            _LOG.warning(
+                "%s asks for %d tokens, which do not fit behind its prompt in %s; it gets as many as fit",
+                call.step, call.sampling.max_tokens, self.name,
+            )  # fmt: skip
+        self.limitless += LIMIT in without
+
+    def _body(self, call: Call, messages: str, begun: bool, without: set[str]) -> bytes:
         drawn = call.sampling
-        asked: dict[str, Any] = {
-            "model": self.name,
-            "temperature": drawn.temperature,
-            "max_tokens": drawn.max_tokens,
-            "seed": drawn.seed,
-        }
+        asked: dict[str, Any] = {"model": self.name, "temperature": drawn.temperature, "seed": drawn.seed}
+        if LIMIT not in without:
+            asked[LIMIT] = drawn.max_tokens
         if drawn.top_p != 1 or self.ours:  # unless told otherwise, they draw as the checkpoint's files say
             asked["top_p"] = drawn.top_p
         if drawn.top_k or self.ours:
@@ -225,14 +251,14 @@ class ChatTeacher:
             asked["repetition_penalty"] = 1.0
         if begun:
             asked |= {"continue_final_message": True, "add_generation_prompt": False}
-        if with_schema:
+        if SCHEMA not in without:
             schema = {"name": "reply", "schema": call.schema}
-            asked["response_format"] = {"type": "json_schema", "json_schema": schema}
+            asked[SCHEMA] = {"type": "json_schema", "json_schema": schema}
         if self.terms.named:
             asked["user"] = f"{call.step}:{call.example.id}"
         return f'{json.dumps(asked)[:-1]}, "messages": {messages}}}'.encode()
 
-    async def _try(self, call: Call, body: bytes, begun: str, with_schema: bool) -> Reply:
+    async def _try(self, call: Call, body: bytes, begun: str, without: set[str]) -> Reply:
         """Raises _Failed for what another try may mend, Unanswered for what none will."""
         if self.requests:
             await self.requests.take(1)
@@ -250,13 +276,13 @@ class ChatTeacher:
         except (aiohttp.ClientError, OSError) as error:
             raise _Failed("connection", str(error) or type(error).__name__) from error
         if answer.status != 200:
-            self._failed(answer, told, with_schema)
+            self._failed(answer, told, without)
         reply = _reply(told, begun, call.role == "reason")
         if self.tokens and (used := reply.prompt_tokens + reply.tokens):
             self.tokens.settle(used - estimate)
         return reply
 
-    def _failed(self, answer: aiohttp.ClientResponse, told: bytes, with_schema: bool) -> NoReturn:
+    def _failed(self, answer: aiohttp.ClientResponse, told: bytes, without: set[str]) -> NoReturn:
         status, sentence = answer.status, _sentence(told)
         self._refuse(status, told)
         if status in PASSING or status >= 500:
@@ -266,12 +292,13 @@ class ChatTeacher:
             raise _Failed(str(status), sentence, pause_s)
         if status == 404:
             raise self._unknown(self.name)
-        if status == 400 and with_schema and b"response_format" in told:
+        if status == 400 and SCHEMA not in without and b"response_format" in told:
             if self.takes_schema:
                 _LOG.warning("the server at %s takes no schema, so none is sent: %s", self.url, sentence)
             self.takes_schema = False
-            self.schemaless += 1
-            raise _Failed("400", sentence)
+            raise _Failed("400", sentence, without=SCHEMA)
+        if status == 400 and LIMIT not in without and NO_ROOM.search(told):
+            raise _Failed("no room", sentence, without=LIMIT)
         raise Unanswered("filtered" if b"content_filter" in told else str(status), sentence)
 
     def _pause_s(self, call: Call, attempt: int, failed: _Failed) -> float:

@@ -47,13 +47,14 @@ class Asked:
 
 @dataclass(frozen=True)
 class Status:
-    """dropped: examples by (step, reason); failed: by (step, kind of fault); faults: tries that failed, by
-    kind, those that another try mended among them."""
+    """dropped: examples by (step, reason); failed: by (step, kind of fault), and in `told` what the first of
+    each was told; faults: tries that failed, by kind, those that another try mended among them."""
 
     about: About
     kept: int
     dropped: Mapping[tuple[str, str], int]
     failed: Mapping[tuple[str, str], int]
+    told: Mapping[tuple[str, str], str]
     asked: tuple[Asked, ...]
     faults: Mapping[str, int]
     spent: Spent
@@ -71,7 +72,7 @@ class Status:
             **asdict(self.about),
             "kept": self.kept,
             "dropped": listed(self.dropped),
-            "failed": listed(self.failed),
+            "failed": [{**end, "told": self.told[end["step"], end["reason"]]} for end in listed(self.failed)],
             "pending": self.pending,
             "asked": [asdict(one) for one in self.asked],
             "faults": dict(self.faults),
@@ -87,28 +88,33 @@ def opened(out: Path) -> Ledger:
 
 
 def read_status(ledger: Ledger) -> Status:
-    told = ledger.about(_RUN)
-    if told is None:
+    begun = ledger.about(_RUN)
+    if begun is None:
         raise InputError(f"the synthesis of {ledger.path} has not begun; give its command again")
     ends: dict[str, dict[tuple[str, str], int]] = {"dropped": {}, "failed": {}}
+    told: dict[tuple[str, str], str] = {}
     kept = 0
-    for state, step, reason, n in ledger.counted(
-        "SELECT state, step, reason, count(*) FROM examples GROUP BY 1, 2, 3 ORDER BY 4 DESC, 2, 3"
+    for state, step, reason, n, why, _ in ledger.counted(  # why: of the example that comes first
+        "SELECT state, step, reason, count(*), why, min(at) FROM examples GROUP BY 1, 2, 3 "
+        "ORDER BY 4 DESC, 2, 3"
     ):
         if state == "kept":
             kept += n
         else:
             ends[state][step, reason] = n
+        if state == "failed":
+            told[step, reason] = why
     asked = ledger.counted(
         "SELECT step, model, count(*), sum(prompt_tokens), sum(tokens), sum(cost) FROM calls "
         "GROUP BY 1, 2 ORDER BY 1, 2"
     )
     faults = ledger.counted("SELECT kind, count(*) FROM faults GROUP BY 1 ORDER BY 2 DESC, 1")
     return Status(
-        About(**json.loads(told)),
+        About(**json.loads(begun)),
         kept,
         ends["dropped"],
         ends["failed"],
+        told,
         tuple(Asked(*row) for row in asked),
         dict(faults),
         ledger.spent(),

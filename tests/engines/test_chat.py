@@ -256,3 +256,34 @@ def test_a_server_that_takes_no_schema_is_told_none_from_then_on(caplog) -> None
         run(server, use)
         assert server.asked == 4 + 5
     assert caplog.text.count("takes no schema") == 1
+
+
+def test_a_call_that_asks_for_more_than_fits_gets_as_much_as_fits(caplog) -> None:
+    told = "This model's maximum context length is 100 tokens. However, you requested 90 output tokens"
+
+    def cramped(body: dict[str, Any]) -> Any:
+        if body.get("max_tokens", 0) > 80 or "long" in echo(body):
+            return Told(400, {"error": {"message": told}})
+        return "fine"
+
+    async def use(teacher: ChatTeacher) -> None:
+        failed: list[str] = []
+        for text, most in (("a", 90), ("b", 70), ("c", 90)):
+            call = asking(text, sampling=Sampling(max_tokens=most))
+            assert (await teacher.answer(call, lambda *told: failed.append(told[0]))).text == "fine"
+        with pytest.raises(Unanswered, match="maximum context length") as error:
+            await teacher.answer(asking("long", sampling=Sampling(max_tokens=70)), lambda *told: None)
+        assert error.value.kind == "400"
+        assert (failed, teacher.limitless) == (["no room"] * 2, 2)
+
+    with ChatServer(cramped) as server:
+        run(server, use)
+    assert [body.get("max_tokens") for body in server.bodies] == [90, None, 70, 90, None, 70, None]
+    assert caplog.text.count("which do not fit behind its prompt") == 1
+
+
+def test_a_server_that_tells_its_context_is_not_asked_for_all_of_it() -> None:
+    with ChatServer(context=100) as server:
+        for most in (99, 100, 4096):
+            answer(server, asking("?", sampling=Sampling(max_tokens=most)))
+    assert [body.get("max_tokens") for body in server.bodies] == [99, None, None]

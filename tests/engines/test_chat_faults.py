@@ -87,8 +87,8 @@ def test_pauses_double_up_to_a_limit_and_differ_between_calls_but_not_between_ru
 
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_a_question_that_is_refused_fails_alone_and_is_not_asked_again(status) -> None:
-    with ChatServer(in_turn(Told(status, {"error": {"message": "maximum context length is 9"}}))) as server:
-        with pytest.raises(Unanswered, match="maximum context length") as told:
+    with ChatServer(in_turn(Told(status, {"error": {"message": "a picture of 9 pixels"}}))) as server:
+        with pytest.raises(Unanswered, match="a picture of 9 pixels") as told:
             answer(server, asking("?"))
         assert told.value.kind == str(status) and server.asked == 1
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.servers import ChatServer, Trouble
+from tests.servers import ChatServer, Told, Trouble
 from tests.synth.rewriter import files, rewritten, synth, tables
 
 EXAMPLES = 200
@@ -34,6 +34,21 @@ def test_a_faulty_server_gives_the_same_rows(tmp_path, capsys):
     assert told["kept"] > EXAMPLES / 2 and dropped > EXAMPLES / 8
     assert {"429", "500", "timeout", "broken body"} == {*told["faults"]}
     assert sum(told["faults"].values()) == faulty.asked - told["spent"]["calls"]
+
+
+def test_what_a_server_refuses_is_told_in_its_own_words_and_asked_again(tmp_path, capsys):
+    command = ("open_r1_multimodal", "--data", "drawn:counting:4", "--out", tmp_path, "--teacher")
+    refusal = Told(400, {"error": {"message": "pictures may have 3 pixels at most"}})
+    with ChatServer(lambda body: refusal) as server:
+        assert synth(*command, server.url) == 1
+    told = capsys.readouterr().out
+    assert told.count("failed at question, 400: pictures may have 3 pixels at most") == 1
+    assert status(tmp_path, capsys)["failed"] == [
+        {"step": "question", "reason": "400", "examples": 4, "told": "pictures may have 3 pixels at most"}
+    ]
+    with ChatServer(rewritten) as server:
+        assert synth(*command, server.url) == 0
+    assert status(tmp_path, capsys)["failed"] == []
 
 
 @pytest.mark.parametrize(
