@@ -1,13 +1,14 @@
 """What a synthesis costs beside its teacher: calls a second, memory, and whole chains.
 
-    python -m bench.synth overhead --at-once 256 --rounds 20
+    python -m bench.synth overhead --at-once 256 --rounds 100
     python -m bench.synth memory --examples 100000
     python -m bench.synth chains --examples 1000
 
 `overhead`: a server in another process answers every request after 200 ms, however many there are, so its
 ceiling is `at_once / 0.2` answers a second. `synthesis` is the whole of it: a chain of one step, the ledger
 with every call on disk before it is used, the verdict; `teacher` the same calls put to `ChatTeacher` alone.
-They take turns, the best of each counts. `memory`: a chain over so many drawn questions with the oracle,
+They take turns, the best of each counts; as many wait before the teacher in both. Few rounds show what it
+costs to begin, many what it costs to go on. `memory`: a chain over so many drawn questions with the oracle,
 rows written at the end, and what the process holds after every tenth of them. `chains`: each of the six with
 the oracle at its planted error rates, rows written, and what `synth.measure` finds in them. The last line is
 one JSON object.
@@ -81,7 +82,9 @@ async def overhead(url: str, at_once: int, rounds: int, runs: int) -> dict[str, 
             found["synthesis"].append((took, (time.process_time() - spent) / len(asked)))
             assert ledger.spent().calls == len(asked)
             assert ledger.counted("SELECT count(*) FROM examples WHERE state = 'kept'") == [(len(asked),)]
-        found["teacher"].append(await timed(len(asked), at_once, lambda i: teacher.answer(asked[i], failed)))
+        found["teacher"].append(
+            await timed(len(asked), ahead(at_once), lambda i: teacher.answer(asked[i], failed))
+        )
     await teacher.close()
     return {name: min(told) for name, told in found.items()}
 
@@ -146,7 +149,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("part", choices=["overhead", "memory", "chains"])
     options.add_argument("--at-once", type=int, default=256)
-    options.add_argument("--rounds", type=int, default=20, help="calls of each that is on its way")
+    options.add_argument("--rounds", type=int, default=100, help="calls of each that is on its way")
     options.add_argument("--runs", type=int, default=3)
     options.add_argument("--examples", type=int, default=1_000)
     options.add_argument("--chain", default="r1v_distill")

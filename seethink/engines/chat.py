@@ -18,11 +18,13 @@ import re
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import aiohttp
 
+from seethink.engines.lanes import Lanes
 from seethink.engines.pace import Pace
 from seethink.engines.teacher import Call, Fault, Reply, Unanswered
 from seethink.engines.wire import Wire
@@ -92,7 +94,7 @@ class ChatTeacher:
         self.continues, self.takes_schema = bool(terms.continues), True
         self.schemaless = self.limitless = 0
         self.context = math.inf
-        self.wire, self.slots = Wire(), asyncio.Semaphore(terms.at_once)
+        self.wire, self.lanes = Wire(), Lanes(terms.at_once)
         self.requests = Pace(terms.requests_per_minute) if terms.requests_per_minute else None
         self.tokens = Pace(terms.tokens_per_minute) if terms.tokens_per_minute else None
         key = os.environ.get(key_env, "").strip()
@@ -132,6 +134,7 @@ class ChatTeacher:
         return teacher
 
     async def close(self) -> None:
+        await self.lanes.close()
         await self.http.close()
 
     # What it serves ----------------------------------------------------------------------------------------
@@ -210,8 +213,7 @@ class ChatTeacher:
         for attempt in range(1, self.terms.attempts + 1):
             body = self._body(call, messages, bool(begun), without)
             try:
-                async with self.slots:
-                    reply = await self._try(call, body, begun, without)
+                reply = await self.lanes.run(partial(self._try, call, body, begun, without))
             except _Failed as failed:
                 last = failed
                 fault(failed.kind, failed.told)

@@ -11,6 +11,9 @@ from seethink.engines.teacher import Call, Reply, Role, Teacher
 from seethink.synth.ledger import Asked, Finished, Ledger
 from seethink.types import InputError
 
+GATHER_S = 0.005
+"""How long a reply may wait for others before all are committed; a kill loses what waits."""
+
 
 @dataclass(frozen=True)
 class Price:
@@ -59,11 +62,17 @@ class Desk(Protocol):
 
 
 class LocalDesk:
-    """The desk of the process that has the ledger open."""
+    """The desk of the process that has the ledger open.
+
+    A write to the disk for every reply costs as much as asking for it, so there is one in `GATHER_S` at most,
+    and whoever put something down waits for it.
+    """
 
     def __init__(self, ledger: Ledger, budget: Budget = Budget()) -> None:
         self.ledger, self.budget, self.spent = ledger, budget, ledger.spent()
         self._asking: dict[str, tuple[str, asyncio.Event]] = {}
+        self._waiting: list[asyncio.Future[None]] = []
+        self._next_s = 0.0
 
     async def begin(self, who: str) -> None:
         for key in [key for key, (asker, _) in self._asking.items() if asker == who]:
@@ -91,6 +100,7 @@ class LocalDesk:
 
     async def keep(self, asked: Asked, reply: Reply, cost: float) -> None:
         self.ledger.keep(asked, reply, cost)
+        await self._committed()
         self.spent = self.spent.plus(reply, cost)
         await self.give_up(asked.key)
 
@@ -99,9 +109,34 @@ class LocalDesk:
 
     async def fault(self, asked: Asked, kind: str, told: str) -> None:
         self.ledger.fault(asked, kind, told)
+        await self._committed()
 
     async def finish(self, done: Finished) -> None:
         self.ledger.finish(done)
+        await self._committed()
+
+    def _committed(self) -> asyncio.Future[None]:
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_at(max(loop.time(), self._next_s), self._commit)
+        self._waiting.append(loop.create_future())
+        return self._waiting[-1]
+
+    def _commit(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        self._next_s = asyncio.get_running_loop().time() + GATHER_S
+        failed: Exception | None = None
+        try:
+            self.ledger.commit()
+        except Exception as error:  # raised again by everybody who waits
+            failed = error
+        for one in waiting:
+            if one.done():  # whoever waited is cancelled
+                continue
+            if failed:
+                one.set_exception(failed)
+            else:
+                one.set_result(None)
 
 
 @dataclass
@@ -130,6 +165,7 @@ class Asker:
             await self.desk.give_up(asked.key)
             raise
         finally:
-            await asyncio.gather(*told)
+            if told:
+                await asyncio.gather(*told)
         await self.desk.keep(asked, reply, self.prices.get(call.role, Price()).of(reply))
         return reply, teacher.name

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from seethink.media import fingerprint
@@ -13,9 +15,10 @@ from seethink.synth.draft import Draft
 from seethink.synth.ledger import Finished, Ledger
 from seethink.types import Example
 
+GARBAGE = 20_000
+"""New objects after which it is looked for."""
 Watch = Callable[[str], None]
 """Told the state of every example that has ended: "kept", "dropped" or "failed"."""
-_DONE = ("kept", "dropped")
 
 
 def pending(
@@ -29,8 +32,9 @@ def pending(
 
     Examples that failed walk again.
     """
+    ended = ledger.ended()
     for at in range(len(examples)):
-        if ledger.state(at) in _DONE:
+        if at in ended:
             continue
         example = examples[at]
         if fault := _unwanted(example, at, ledger, against):
@@ -67,6 +71,19 @@ class Job:
     at_once: int = 64
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """To look for garbage again and again through all that was there before would halt every call."""
+    often = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(GARBAGE, *often[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*often)
+        gc.unfreeze()
+
+
 async def work(job: Job, places: Iterable[int], asker: Asker, watch: Watch = lambda state: None) -> None:
     """The examples at `places` through the chain; every outcome at the desk before `watch` is told of it.
 
@@ -88,9 +105,10 @@ async def work(job: Job, places: Iterable[int], asker: Asker, watch: Watch = lam
             watch(outcome.state)
 
     try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(job.at_once):
-                group.create_task(walker())
+        with _undisturbed():
+            async with asyncio.TaskGroup() as group:
+                for _ in range(job.at_once):
+                    group.create_task(walker())
     except ExceptionGroup as several:
         raise several.exceptions[0] from several
     if reached:

@@ -1,7 +1,8 @@
 """Every call and every verdict of a synthesis, in one SQLite file: what was answered is never asked again.
 
 A call is known by its content (model, version of the wording, messages with the pictures' content, sampling),
-so it is found again by whoever asks the same. What was committed survives `kill -9` at any moment.
+so it is found again by whoever asks the same. What was committed survives `kill -9` at any moment; what is
+written waits for `commit`, so that many replies that come together are one write to the disk.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ T = TypeVar("T")
 
 CHECKPOINT_PAGES = 16_000
 """Of 4 kB. Whoever asks stands still while the log is folded into the file, so that happens seldom."""
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 LAYOUT = "1"
 """Of the tables; another one is another program's ledger."""
 _TABLES = """
@@ -37,6 +39,9 @@ CREATE TABLE examples (at INTEGER PRIMARY KEY, id TEXT NOT NULL, state TEXT NOT 
     reason TEXT NOT NULL, why TEXT NOT NULL, draft TEXT NOT NULL);
 CREATE TABLE seen (content TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 """
+_CALL = f"INSERT INTO calls VALUES ({','.join('?' * 11)})"
+_FAULT = "INSERT INTO faults (key, step, model, example, kind, told) VALUES (?, ?, ?, ?, ?, ?)"
+_END = f"INSERT OR REPLACE INTO examples VALUES ({','.join('?' * 7)})"
 
 
 def request_of(call: Call, model: str) -> str:
@@ -52,7 +57,7 @@ def request_of(call: Call, model: str) -> str:
         for message in call.messages
     ]
     asked = [model, call.version, messages, vars(call.sampling), call.schema]
-    return json.dumps(asked, ensure_ascii=False, separators=(",", ":"))
+    return _JSON(asked)
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,12 @@ class Finished:
     draft: Mapping[str, Any]
 
 
+def _packed(text: bytes) -> bytes:
+    """Of zlib, whose usual memory takes ten times as long to be made ready as a short text to be packed."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, wbits=14, memLevel=6)
+    return packer.compress(text) + packer.flush()
+
+
 def _telling(method: Callable[Concatenate[Ledger, P], T]) -> Callable[Concatenate[Ledger, P], T]:
     """SQLite's errors as one sentence each; what was committed before stays."""
 
@@ -134,6 +145,9 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._calls: list[tuple[Any, ...]] = []
+        self._faults: list[tuple[Any, ...]] = []
+        self._ends: list[tuple[Any, ...]] = []
         new = not path.exists()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -157,7 +171,10 @@ class Ledger:
             raise InputError(f"{self.path} is a ledger of another layout ({layout}); choose another --out")
 
     def close(self) -> None:
-        self._db.close()
+        try:
+            self.commit()
+        finally:
+            self._db.close()
 
     def __enter__(self) -> Ledger:
         return self
@@ -171,7 +188,30 @@ class Ledger:
 
     @_telling
     def tell(self, name: str, value: str) -> None:
-        self._db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
+        self._begun().execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
+
+    def _begun(self) -> sqlite3.Connection:
+        """In a transaction, which `commit` ends."""
+        if not self._db.in_transaction:
+            self._db.execute("BEGIN")
+        return self._db
+
+    @_telling
+    def commit(self) -> None:
+        """What was put down since the last time is on disk after this, or none of it."""
+        try:
+            for into, rows in (_CALL, self._calls), (_FAULT, self._faults), (_END, self._ends):
+                if rows:
+                    self._begun().executemany(into, rows)
+            if self._db.in_transaction:
+                self._db.execute("COMMIT")
+        except sqlite3.Error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        finally:
+            for rows in self._calls, self._faults, self._ends:
+                rows.clear()
 
     # Calls --------------------------------------------------------------------------------------------------
 
@@ -182,23 +222,15 @@ class Ledger:
         ).fetchone()
         return Reply(*found) if found else None
 
-    @_telling
     def keep(self, asked: Asked, reply: Reply, cost: float) -> None:
-        """The reply to a call, on disk before it is used."""
-        request = zlib.compress(asked.request.encode("utf-8", "surrogatepass"), 1)
+        """The reply to a call, to be committed before it is used."""
+        request = _packed(asked.request.encode("utf-8", "surrogatepass"))
         row = (asked.key, asked.step, asked.version, asked.model, asked.example, request)
-        self._db.execute(
-            f"INSERT INTO calls VALUES ({','.join('?' * 11)})",
-            (*row, reply.text, reply.stop, reply.prompt_tokens, reply.tokens, cost),
-        )
+        self._calls.append((*row, reply.text, reply.stop, reply.prompt_tokens, reply.tokens, cost))
 
-    @_telling
     def fault(self, asked: Asked, kind: str, told: str) -> None:
         """A try that failed."""
-        self._db.execute(
-            "INSERT INTO faults (key, step, model, example, kind, told) VALUES (?, ?, ?, ?, ?, ?)",
-            (asked.key, asked.step, asked.model, asked.example, kind, told),
-        )
+        self._faults.append((asked.key, asked.step, asked.model, asked.example, kind, told))
 
     @_telling
     def spent(self) -> Spent:
@@ -215,31 +247,26 @@ class Ledger:
         told = json.dumps(identity, sort_keys=True)
         if (known := self.about("identity")) == told:
             return
-        self._db.execute("BEGIN")
         if known is not None:
-            self._db.execute("DELETE FROM examples")
-            self._db.execute("DELETE FROM seen")
+            self._begun().execute("DELETE FROM examples")
+            self._begun().execute("DELETE FROM seen")
         self.tell("identity", told)
-        self._db.execute("COMMIT")
+        self.commit()
 
     @_telling
     def first(self, content: str, at: int) -> int:
         """The place of the first example with this content, `at` where it is new. Ask in order."""
-        self._db.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (content, at))
-        return self._db.execute("SELECT at FROM seen WHERE content = ?", (content,)).fetchone()[0]
+        query = "INSERT INTO seen VALUES (?, ?) ON CONFLICT DO UPDATE SET at = at RETURNING at"
+        return self._begun().execute(query, (content, at)).fetchone()[0]
 
     @_telling
-    def state(self, at: int) -> str | None:
-        found = self._db.execute("SELECT state FROM examples WHERE at = ?", (at,)).fetchone()
-        return found[0] if found else None
+    def ended(self) -> set[int]:
+        """The places of the examples that need not walk again."""
+        return {at for (at,) in self._db.execute("SELECT at FROM examples WHERE state != 'failed'")}
 
-    @_telling
     def finish(self, done: Finished) -> None:
-        draft = json.dumps(done.draft, ensure_ascii=False)
-        self._db.execute(
-            "INSERT OR REPLACE INTO examples VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (done.at, done.id, done.state, done.step, done.reason, done.why, draft),
-        )
+        told = _JSON(done.draft)
+        self._ends.append((done.at, done.id, done.state, done.step, done.reason, done.why, told))
 
     def finished(self, state: str | None = None) -> Iterator[Finished]:
         """In the order of the data, one after the other; of one state, if it is named."""

@@ -100,6 +100,7 @@ async def _begun(job: Synthesis, ledger: Ledger) -> AsyncIterator[Mapping[Role, 
         steps = [step.name for step in job.chain.steps]
         about = About(job.chain.name, job.data, len(job.examples), names, steps, job.address, images)
         about.tell(ledger)
+        ledger.commit()
         yield teachers
     finally:
         for teacher in {id(teacher): teacher for teacher in teachers.values()}.values():

@@ -87,6 +87,7 @@ def test_pictures_of_the_test_data_are_dropped_before_any_call(tmp_path):
     ]
     ledger = Ledger(tmp_path / "ledger")
     assert list(pending(data, ledger, {fingerprint(_picture("red"))})) == [1]
+    ledger.commit()
     assert [done.reason for done in ledger.finished()] == ["in the test data"]
     ledger.close()
 

@@ -212,7 +212,43 @@ def test_memory_does_not_grow_with_the_examples(tmp_path):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 12_000  # kB; all texts are 36,000
 
 
-def test_a_reply_is_on_disk_before_it_is_used(tmp_path):
+def test_replies_are_on_disk_before_they_are_used_and_those_that_come_together_are_one_write(tmp_path):
     ledger, other = Ledger(tmp_path / "ledger"), sqlite3.connect(tmp_path / "ledger")
-    ledger.keep(Asked.of(CALL, "m"), Reply("because"), 0.0)
-    assert other.execute("SELECT text FROM calls").fetchall() == [("because",)]
+    commits: list[int] = []
+    ledger._db.set_trace_callback(lambda query: commits.append(1) if query == "COMMIT" else None)
+    calls = [Asked.of(replace(CALL, version=f"v{i}"), "m") for i in range(20)]
+
+    async def answered(desk: LocalDesk, asked: Asked) -> None:
+        assert await desk.admit(asked.key, "here") is None
+        await desk.keep(asked, Reply(asked.version), 0.0)
+        assert other.execute("SELECT text FROM calls WHERE key = ?", (asked.key,)).fetchall() == [
+            (asked.version,)
+        ]
+
+    async def all_of_them() -> None:
+        desk = LocalDesk(ledger)
+        await answered(desk, calls[0])
+        await asyncio.gather(*(answered(desk, asked) for asked in calls[1:]))
+
+    asyncio.run(all_of_them())
+    assert len(commits) == 2
+
+
+def test_what_cannot_be_written_is_told_to_all_who_wait_and_none_of_it_is_kept(tmp_path, monkeypatch):
+    ledger = Ledger(tmp_path / "ledger")
+    calls = [Asked.of(replace(CALL, version=f"v{i}"), "m") for i in range(3)]
+    ledger._db.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON calls WHEN NEW.version = 'v2' "
+        "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+    )
+
+    async def all_of_them() -> list[object]:
+        desk = LocalDesk(ledger)
+        for asked in calls:
+            await desk.admit(asked.key, "here")
+        return await asyncio.gather(*(desk.keep(a, Reply("so"), 0.0) for a in calls), return_exceptions=True)
+
+    found = asyncio.run(all_of_them())
+    assert found and all(isinstance(one, Exception) for one in found)
+    ledger.close()
+    assert Ledger(tmp_path / "ledger").spent().calls == 0
