@@ -147,6 +147,26 @@ def test_two_commands_do_not_work_in_one_folder(tmp_path, capsys):
     assert synth("r1_onevision", "--data", "drawn:3", "--out", tmp_path) == 0
 
 
+def test_a_full_disk_is_one_sentence_and_the_same_command_continues(tmp_path, capsys):
+    """Without a disk to fill, no file may grow beyond 300 kB, of which the ledger's log needs more."""
+    common = ["r1v_distill", "--data", "drawn:200", "--teacher", ERRS]
+    limited = (
+        "import resource, runpy, sys; "
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({300 * 1024}, resource.RLIM_INFINITY)); "
+        "sys.argv[0] = 'seethink'; runpy.run_module('seethink', run_name='__main__')"
+    )
+    out = tmp_path / "out"
+    command = [sys.executable, "-c", limited, "synth", *common, "--out", str(out)]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 2, ended.stderr
+    assert ended.stderr.count("\n") == 1 and "is full" in ended.stderr and str(out) in ended.stderr
+    assert not (out / "rows").exists()
+    before = _calls(out, capsys)
+    assert synth(*common, "--out", out) == 0 and synth(*common, "--out", tmp_path / "whole") == 0
+    assert files(out) == files(tmp_path / "whole")
+    assert 0 < before <= _calls(out, capsys) == _calls(tmp_path / "whole", capsys)
+
+
 def test_a_chains_settings_are_its_parameters():
     assert settings_of("insight_v") == ["paths=4", "tries=0", "round=1", "per_summary=5", "others=FILE"]
     assert by_name("insight_v", {"paths": "7"}).steps[0].paths == 7  # type: ignore[attr-defined]
