@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -147,24 +148,32 @@ def test_two_commands_do_not_work_in_one_folder(tmp_path, capsys):
     assert synth("r1_onevision", "--data", "drawn:3", "--out", tmp_path) == 0
 
 
-def test_a_full_disk_is_one_sentence_and_the_same_command_continues(tmp_path, capsys):
-    """Without a disk to fill, no file may grow beyond 300 kB, of which the ledger's log needs more."""
-    common = ["r1v_distill", "--data", "drawn:200", "--teacher", ERRS]
+def cramped(room_kb: int, *words: object) -> str:
+    """What a command says in whose process no file may grow beyond `room_kb`, which makes it end with 2."""
     limited = (
         "import resource, runpy, sys; "
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({300 * 1024}, resource.RLIM_INFINITY)); "
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({room_kb * 1024}, resource.RLIM_INFINITY)); "
         "sys.argv[0] = 'seethink'; runpy.run_module('seethink', run_name='__main__')"
     )
-    out = tmp_path / "out"
-    command = [sys.executable, "-c", limited, "synth", *common, "--out", str(out)]
+    command = [sys.executable, "-c", limited, "synth", *map(str, words)]
     ended = subprocess.run(command, capture_output=True, text=True)
-    assert ended.returncode == 2, ended.stderr
-    assert ended.stderr.count("\n") == 1 and "is full" in ended.stderr and str(out) in ended.stderr
-    assert not (out / "rows").exists()
-    before = _calls(out, capsys)
-    assert synth(*common, "--out", out) == 0 and synth(*common, "--out", tmp_path / "whole") == 0
-    assert files(out) == files(tmp_path / "whole")
-    assert 0 < before <= _calls(out, capsys) == _calls(tmp_path / "whole", capsys)
+    assert ended.returncode == 2 and ended.stderr.count("\n") == 1, ended.stderr
+    return ended.stderr
+
+
+def test_a_full_disk_is_one_sentence_and_the_same_command_continues(tmp_path, capsys):
+    command = ("r1v_distill", "--data", "drawn:200", "--teacher", ERRS, "--out", tmp_path / "full")
+    told = cramped(300, *command)
+    assert f"the disk of {tmp_path / 'full' / 'ledger.sqlite'} is full" in told
+    assert not (tmp_path / "full" / "rows").exists()
+    before = _calls(tmp_path / "full", capsys)
+    assert synth(*command) == 0 and synth(*command[:-1], tmp_path / "whole") == 0
+    assert files(tmp_path / "full") == files(tmp_path / "whole")
+    assert 0 < before < _calls(tmp_path / "full", capsys) == _calls(tmp_path / "whole", capsys)
+    shutil.rmtree(tmp_path / "full" / "rows")
+    assert "make room, and the same command writes the rows" in cramped(60, *command)
+    assert {file.name for file in (tmp_path / "full").iterdir()} <= {".lock", "ledger.sqlite"}
+    assert synth(*command) == 0 and files(tmp_path / "full") == files(tmp_path / "whole")
 
 
 def test_a_chains_settings_are_its_parameters():

@@ -49,6 +49,8 @@ _FEATURES: dict[str, Any] = {
 }  # fmt: skip
 _COLUMNS = ("source", "split", "license", "lang", "formal", "final", "pref", "twin_of", "provenance")
 """What stands in an example's meta and has a column of its own in parquet."""
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""A disk, somebody's share of it, or a file system's longest file."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +83,10 @@ def write(
         (part / "README.md").write_text(card(ledger, chain, counts), encoding="utf-8")
         _swap(part, folder)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in FULL:
             raise
         raise InputError(
-            f"the disk of {out} is full; make room, and the same command writes the rows"
+            f"the disk of {out} is full ({error.strerror}); make room, and the same command writes the rows"
         ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
