@@ -75,6 +75,8 @@ class LocalDesk:
         self._next_s = 0.0
 
     async def begin(self, who: str) -> None:
+        if self._waiting:  # a reply that `who` left before it died may be among what waits
+            await self._committed()
         for key in [key for key, (asker, _) in self._asking.items() if asker == who]:
             await self.give_up(key)
 

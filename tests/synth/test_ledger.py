@@ -252,3 +252,21 @@ def test_what_cannot_be_written_is_told_to_all_who_wait_and_none_of_it_is_kept(t
     assert found and all(isinstance(one, Exception) for one in found)
     ledger.close()
     assert Ledger(tmp_path / "ledger").spent().calls == 0
+
+
+def test_who_begins_anew_finds_the_reply_that_was_left_a_moment_before(tmp_path):
+    ledger = Ledger(tmp_path / "ledger")
+    asked, other = (Asked.of(replace(CALL, version=f"v{i}"), "m") for i in range(2))
+
+    async def scene() -> Reply | None:
+        desk = LocalDesk(ledger)
+        assert await desk.admit(asked.key, "block 0") is await desk.admit(other.key, "block 0") is None
+        await desk.keep(other, Reply("a commit just now"), 0.0)
+        left = asyncio.create_task(desk.keep(asked, Reply("so"), 0.0))
+        await asyncio.sleep(0)
+        await desk.begin("block 0")
+        found = await desk.admit(asked.key, "block 0")
+        await left
+        return found
+
+    assert asyncio.run(scene()) == Reply("so")
