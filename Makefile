@@ -45,6 +45,8 @@ bench: $(VENV)/ready
 	$(BIN)/python -m bench.check --rows 100000 --folder runs/many
 	$(BIN)/python -m bench.synth overhead
 	$(BIN)/python -m bench.synth chains
+	$(BIN)/python -m bench.synth_training --chain r1_onevision
+	$(BIN)/python -m bench.synth_training --chain insight_v
 
 docs: $(VENV)/ready
 	$(BIN)/python -m pytest tests/test_docs.py

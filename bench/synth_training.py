@@ -1,6 +1,6 @@
 """Whether what a chain drops was worth dropping: SFT on what it keeps, beside SFT on all that was said.
 
-    python -m bench.synth_training --chain r1_onevision --questions 1600 --steps 50 --held-out 800
+    python -m bench.synth_training --chain r1_onevision --questions 1600 --steps 100 --held-out 1600
 
 The questions are pages of handwritten digits, the teacher is the oracle at its planted error rates. `kept`:
 rows of the chain. `unfiltered`: every thought that the same steps make of the same replies, with the answer
@@ -91,8 +91,8 @@ def main() -> None:
     options.add_argument("--chain", choices=[*MAKES], default="r1_onevision")
     options.add_argument("--questions", type=int, default=1_600)
     options.add_argument("--errors", default="wrong=0.3,leak=0.1,json=0.05,refusal=0.05")
-    options.add_argument("--steps", type=int, default=50, help="of 32 lessons each, in both arms")
-    options.add_argument("--held-out", type=int, default=800)
+    options.add_argument("--steps", type=int, default=100, help="of 32 lessons each, in both arms")
+    options.add_argument("--held-out", type=int, default=1_600)
     options.add_argument("--max-tokens", type=int, default=320)
     options.add_argument("--seed", type=int, default=0)
     asked = options.parse_args()
