@@ -72,17 +72,22 @@ def arms(name: str) -> dict[str, Chain]:
     }
 
 
-def made(chain: Chain, questions: Sequence[Example], errors: str, out: Path) -> tuple[Example, ...]:
+def untitled(row: Example) -> Example:
+    """A path without the titles of its steps, for whose words `sprout` has but letters."""
+    return replace(row, steps=tuple(step.partition(": ")[2] or step for step in row.steps))
+
+
+def made(chain: Chain, questions: Sequence[Example], errors: str, out: Path) -> list[Example]:
     async def teachers() -> Any:
         return dict.fromkeys(("see", "reason", "judge"), Oracle.from_text(errors))
 
     synthesise(Synthesis(chain, questions, "pages", teachers, out))
-    return read(out / "rows" / "data.jsonl")
+    rows = read(out / "rows" / "data.jsonl")
+    return [untitled(row) if "steps" in {step.name for step in chain.steps} else row for row in rows]
 
 
-def taught(rows: Sequence[Example], steps: int, seed: int, out: Path) -> Path:
+def taught(rows: Sequence[Example], config: SFT, out: Path) -> Path:
     task = Task("practice", rows, THINK_ANSWER, PAID)
-    config = SFT(learning_rate=1e-4, lessons_per_step=32, tokens_per_pack=4_000, steps=steps, seed=seed)
     return sft("sprout", [lesson(task, row) for row in rows], config, out)
 
 
@@ -91,6 +96,7 @@ def main() -> None:
     options.add_argument("--chain", choices=[*MAKES], default="r1_onevision")
     options.add_argument("--questions", type=int, default=1_600)
     options.add_argument("--errors", default="wrong=0.3,leak=0.1,json=0.05,refusal=0.05")
+    options.add_argument("--learning-rate", type=float, default=1e-4)
     options.add_argument("--steps", type=int, default=100, help="of 32 lessons each, in both arms")
     options.add_argument("--held-out", type=int, default=1_600)
     options.add_argument("--max-tokens", type=int, default=320)
@@ -99,13 +105,16 @@ def main() -> None:
 
     questions = Pages(asked.questions, "train", asked.seed)
     task = Task("held out", Pages(asked.held_out, "test", asked.seed), THINK_ANSWER, PAID)
+    config = SFT(
+        asked.learning_rate, lessons_per_step=32, tokens_per_pack=4_000, steps=asked.steps, seed=asked.seed
+    )
     solver = direct(Sampling(temperature=0.0, max_tokens=asked.max_tokens))
     line: dict[str, Any] = {"name": f"synth training {asked.chain}", "versions": versions()}
     with TemporaryDirectory() as folder:
         for name, chain in arms(asked.chain).items():
             out, began = Path(folder) / name, time.perf_counter()
             rows = made(chain, questions, asked.errors, out / "made")
-            model = taught(rows, asked.steps, asked.seed, out / "sft")
+            model = taught(rows, config, out / "sft")
             engine = LocalEngine.load(str(model))
             row = evaluate(engine, [task], solver, out / "eval", Path(folder) / "media")[task.name]
             seconds = time.perf_counter() - began
