@@ -46,7 +46,7 @@ bench: $(VENV)/ready
 	$(BIN)/python -m bench.synth overhead
 	$(BIN)/python -m bench.synth chains
 	$(BIN)/python -m bench.synth_training --chain r1_onevision
-	$(BIN)/python -m bench.synth_training --chain insight_v
+	$(BIN)/python -m bench.synth_training --chain insight_v --learning-rate 3e-4
 
 docs: $(VENV)/ready
 	$(BIN)/python -m pytest tests/test_docs.py
