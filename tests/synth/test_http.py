@@ -6,6 +6,13 @@ import json
 
 import pytest
 
+from seethink.engines.chat import ChatTeacher, Terms
+from seethink.engines.scripted import Oracle
+from seethink.engines.teacher import Call
+from seethink.sources import drawn
+from seethink.synth.chains import CHAINS, by_name
+from seethink.synth.run import Synthesis, synthesise
+from seethink.types import Sampling
 from tests.servers import ChatServer, Told, Trouble
 from tests.synth.rewriter import files, rewritten, synth, tables
 
@@ -65,3 +72,43 @@ def test_a_wrong_model_or_key_is_one_sentence_and_changes_nothing(model, key, me
         error = capsys.readouterr().err
         assert error.count("\n") == 1 and message in error and server.url in error
         assert (tables(tmp_path), files(tmp_path)) == before
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_every_chain_comes_to_the_same_end_at_a_faulty_server(name, tmp_path):
+    """The server is the oracle: who asks stands in the field `user`."""
+    chain, oracle = by_name(name), Oracle.from_text("wrong=0.3,leak=0.1,json=0.05,refusal=0.05")
+    examples = drawn.by_name(chain.world, 12)
+    known = {example.id: example for example in examples}
+
+    def reply(body):
+        step, _, who = body["user"].partition(":")
+        sampling = Sampling(temperature=body["temperature"], max_tokens=body["max_tokens"], seed=body["seed"])
+        asked = Call(step, known[who], "see", [*map(_turn, body["messages"])], sampling)
+        return oracle._made(asked)[0]
+
+    def ended(trouble, out):
+        with ChatServer(reply, trouble) as server:
+
+            async def teachers():
+                terms = Terms(named=True, pause_s=0.01, answer_s=0.5, attempts=20)
+                return dict.fromkeys(
+                    ("see", "reason", "judge"), await ChatTeacher.open(server.url, terms=terms)
+                )
+
+            status, _ = synthesise(Synthesis(chain, examples, "drawn", teachers, out))
+        assert server.answered_twice == 0
+        assert sum(status.faults.values()) == server.asked - status.spent.calls
+        assert status.kept + sum(status.dropped.values()) == 12 and status.kept and not status.failed
+        return status
+
+    whole, faulty = ended(Trouble(), tmp_path / "whole"), ended(TROUBLE, tmp_path / "faulty")
+    assert faulty.faults and not whole.faults
+    assert files(tmp_path / "faulty") == files(tmp_path / "whole")
+    assert tables(tmp_path / "faulty") == tables(tmp_path / "whole")
+
+
+def _turn(message):
+    content = message["content"]
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    return {"role": message["role"], "content": [part for part in parts if part["type"] == "text"]}
