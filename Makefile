@@ -30,7 +30,7 @@ test: $(VENV)/ready
 	$(BIN)/python -m pytest
 
 test-vllm: $(VLLM)/ready
-	$(VLLM)/bin/python -m pytest tests_vllm
+	$(VLLM)/bin/python -m pytest -n 0 tests_vllm
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .
@@ -38,8 +38,8 @@ check: $(VENV)/ready
 	$(BIN)/basedpyright
 
 bench: $(VENV)/ready
-	$(BIN)/python bench/update.py --prompt 272 --response 64 --group 8 --rival trl
-	$(BIN)/python bench/update.py --prompt 80 --response 200 --group 8 --rival trl
+	$(BIN)/python -m bench.update --prompt 272 --response 64 --group 8 --rival trl
+	$(BIN)/python -m bench.update --prompt 80 --response 200 --group 8 --rival trl
 	$(BIN)/python -m bench.rollout --prompt 272 --response 64 --group 8 --rival trl
 	$(BIN)/python -m bench.step --prompt 272 --response 64 --group 8 --rival trl
 	$(BIN)/python -m bench.check --rows 100000 --folder runs/many

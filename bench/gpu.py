@@ -1,22 +1,24 @@
-"""Updates of Qwen2.5-VL-3B on one accelerator: its published sizes, random weights, bf16.
+"""Time, memory and MFU of one update on an accelerator: Qwen2.5-VL-3B's sizes, random weights, bf16.
 
     python -m bench.gpu                 # P of 350, 1300 and 4096, C 512, G 8; under ten minutes on an H200
-    python -m bench.gpu --tiny          # the same program with a toy model, on a CPU if there is nothing else
+    python -m bench.gpu --tiny          # the same program with a toy model, also without an accelerator
 
-shared, flex       one row a question, FlexAttention (`seethink/train/flex.py`)
-shared, branching  one row a question, the attention that trainings use (`seethink/train/branching.py`)
-shared, dense      one row a question under one mask of all pairs
-trl                TRL's GRPOTrainer, its own loss and backward (`bench/rival.py`)
+shared, flex       one row per question, FlexAttention (`seethink/models/attention/flex.py`)
+shared, branching  one row per question, the default attention of trainings
+                   (`seethink/models/attention/branching.py`)
+shared, dense      one row per question under a dense mask
+trl                TRL's GRPOTrainer, with its own loss and backward (`bench/rival.py`)
 repeated           full rows of prompt and answer, as in `bench/update.py`
 
-A way runs in its own process. All answers go through one backward; where memory does not suffice, half of
-them, and so on: `answers` says how many, and "out of memory" is a result. Least seconds of the timed runs,
-after two that are not timed. `logp` is the mean log-probability, by which one sees that all do the same.
+Each method runs in its own process. All answers go through one backward pass; where memory does not
+suffice, half of them, and so on: `answers` is their number, and "out of memory" is a result. The time is
+the minimum of the timed runs, after two warm-up runs. `logp` is the mean log-probability, which shows that
+all methods compute the same.
 
-MFU is the arithmetic that this way has to do, by time and by the peak of the device: for each token 6 times
-the weights of the layers that it goes through, for each pair of tokens of which one sees the other 12 times
-the width of attention in each layer. What a way computes again or masks away is not counted, prompts and
-pictures that it repeats are. The last line is one JSON object.
+MFU (model FLOPs utilisation) is the FLOPs that a method needs over time and over the peak of the device:
+per token 6 times the weights of the layers it passes, per visible pair of tokens 12 times the width of
+attention in each layer. Recomputed and masked operations are not counted; repeated prompts and images are.
+The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -38,21 +40,22 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
-from bench.shape import IMAGE, Shape, arguments, data, parsed, versions
+from bench.shape import IMAGE, Shape, data, parse, shape_parser, versions
 from bench.update import repeated
-from seethink.engines import segments
-from seethink.train import flex
-from seethink.train.groups import Group, pack_groups
-from seethink.train.shared_prefix import Scorer
+from seethink.models.attention import flex, segments
+from seethink.models.packing import Group, pack_groups
+from seethink.models.policy import PolicyModel
 
-WAYS = ("shared, flex", "shared, branching", "trl", "repeated", "shared, dense")
+METHODS = ("shared, flex", "shared, branching", "trl", "repeated", "shared, dense")
 PEAK_TFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0}
-"""bf16 without sparsity, by a part of the device's name (vendor's data sheets, SXM)."""
+"""bf16 without sparsity, by a part of the device's name (the vendor's data sheets, SXM)."""
 Update = Callable[[list[list[Group]]], Tensor]
-"""One backward for each batch of groups; log-probabilities."""
+"""Runs one backward per batch of groups; returns log-probabilities."""
 
 
-def geometry(tiny: bool, layers: int | None) -> Qwen2_5_VLConfig:
+def model_config(tiny: bool, layers: int | None) -> Qwen2_5_VLConfig:
+    """The published sizes of Qwen2.5-VL-3B, or toy sizes. layers: of the language model, if not the
+    default."""
     text: dict[str, Any] = dict(
         vocab_size=151_936, hidden_size=2048, intermediate_size=11_008, num_hidden_layers=36,
         num_attention_heads=16, num_key_value_heads=2, max_position_embeddings=128_000, rms_norm_eps=1e-6,
@@ -78,6 +81,7 @@ def geometry(tiny: bool, layers: int | None) -> Qwen2_5_VLConfig:
 
 
 def build(config: Qwen2_5_VLConfig, device: str) -> Any:
+    """A model with random bf16 weights, always the same ones."""
     torch.manual_seed(0)
     with torch.device(device):
         model = Qwen2_5_VLForConditionalGeneration._from_config(config, dtype=torch.bfloat16)
@@ -85,28 +89,28 @@ def build(config: Qwen2_5_VLConfig, device: str) -> Any:
     return model.train()
 
 
-def weighted(model: Any, shape: Shape, prompts: int) -> float:
-    """Floating-point operations that weights take part in, forward and backward, a question's prompt and
-    picture computed `prompts` times."""
+def weight_flops(model: Any, shape: Shape, prompts: int) -> float:
+    """FLOPs of the weights, forward and backward. prompts: how often the prompt and image of a question are
+    computed."""
     tower, answers = model.model.visual, shape.group * shape.response
     rows, columns = shape.picture
     language = _weights(model.model.language_model.layers) * (prompts * shape.prompt + answers)
     head = model.lm_head.weight.numel() * answers
-    picture = rows * columns * (4 * _weights(tower.blocks) + _weights(tower.merger))
-    pixels = 4 * rows * columns * _weights(tower.patch_embed)  # without a gradient of their own
-    return shape.questions * (6 * (language + head + prompts * picture) + 4 * prompts * pixels)
+    image = rows * columns * (4 * _weights(tower.blocks) + _weights(tower.merger))
+    pixels = 4 * rows * columns * _weights(tower.patch_embed)  # no gradient with respect to pixels
+    return shape.questions * (6 * (language + head + prompts * image) + 4 * prompts * pixels)
 
 
-def attended(model: Any, shape: Shape, prompts: int) -> float:
-    """Floating-point operations of attention, as `weighted`; only pairs of which one sees the other."""
+def attention_flops(model: Any, shape: Shape, prompts: int) -> float:
+    """FLOPs of attention over visible pairs of tokens, otherwise as `weight_flops`."""
     text, vision = model.config.text_config, model.config.vision_config
     p, c, patches = shape.prompt, shape.response, 4 * shape.picture[0] * shape.picture[1]
     pairs = prompts * p * (p + 1) / 2 + shape.group * c * (p + (c + 1) / 2)
     window = min(patches, (vision.window_size // vision.patch_size) ** 2)
     full = len(vision.fullatt_block_indexes)
-    seen = prompts * patches * (full * patches + (vision.depth - full) * window)
+    patch_pairs = prompts * patches * (full * patches + (vision.depth - full) * window)
     language = text.hidden_size * text.num_hidden_layers * pairs
-    return 12 * shape.questions * (language + vision.hidden_size * seen)
+    return 12 * shape.questions * (language + vision.hidden_size * patch_pairs)
 
 
 def _weights(module: Any) -> int:
@@ -114,52 +118,55 @@ def _weights(module: Any) -> int:
 
 
 class Dense:
-    """Attention over packed rows under one mask of all pairs, as `branching` and `flex` are modules."""
+    """Attention over packed rows under a dense mask, with the interface of the modules `branching` and
+    `flex`."""
 
     NAME = "bench_dense"
     MULTIPLE = 1
 
     @staticmethod
     def layout(branch: Tensor, blocks: Tensor | None = None) -> Tensor:
-        """(B, 1, L, L)"""
+        """(B, 1, L, L) mask, True where a token sees another."""
         rows, at = (torch.arange(n, device=branch.device) for n in branch.shape)
         sees = flex.layout(branch, blocks).sees(None)
         return sees(rows[:, None, None], rows, at[:, None], at)[:, None]
 
     @staticmethod
-    def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, _: Any, **given: Any) -> Any:
+    def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, _: Any, **kwargs: Any) -> Any:
+        """Attention with the signature that transformers calls."""
         key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], 1) for x in (key, value))
-        out = scaled_dot_product_attention(query, key, value, given["packed"], scale=given["scaling"])
+        out = scaled_dot_product_attention(query, key, value, kwargs["packed"], scale=kwargs["scaling"])
         return out.transpose(1, 2), None
 
 
 AttentionInterface.register(Dense.NAME, Dense.attend)
 
 
-def updater(way: str, model: Any, shape: Shape, folder: Path) -> Update:
-    if way == "trl":
+def update_of(method: str, model: Any, shape: Shape, folder: Path) -> Update:
+    """The update of one of `METHODS`."""
+    if method == "trl":
         from bench.rival import Rival
 
         return Rival(model, shape, folder, use_cpu=model.device.type == "cpu").update
-    if way == "repeated":
+    if method == "repeated":
         return lambda batches: repeated(model, batches)
-    scorer = Scorer(model, "flex" if way == "shared, flex" else "branching")
-    if way == "shared, dense":
-        scorer.attention = Dense  # type: ignore[assignment]
+    policy = PolicyModel(model, "flex" if method == "shared, flex" else "branching")
+    if method == "shared, dense":
+        policy.attention = Dense  # type: ignore[assignment]
         model.set_attn_implementation({"text_config": Dense.NAME})
-    return lambda batches: torch.cat([_shared(scorer, groups) for groups in batches])
+    return lambda batches: torch.cat([_shared(policy, groups) for groups in batches])
 
 
-def _shared(scorer: Scorer, groups: list[Group]) -> Tensor:
+def _shared(policy: PolicyModel, groups: list[Group]) -> Tensor:
     (pack,) = pack_groups(groups, sys.maxsize)
-    pack = pack.to(scorer.model.device)
-    logps = scorer(pack)
+    pack = pack.to(policy.model.device)
+    logps = policy(pack)
     (logps * -pack.advantages * pack.weights).sum().backward()
     return logps.detach()
 
 
-def timed(model: Any, update: Update, shape: Shape, runs: int) -> Iterator[dict[str, Any]]:
-    """Of each number of answers in one backward, down from all until it fits: what came of it."""
+def measure(model: Any, update: Update, shape: Shape, runs: int) -> Iterator[dict[str, Any]]:
+    """A result for each number of answers per backward pass: all, then half as many until memory suffices."""
     answers, fits = shape.group, False
     while answers and not fits:
         batches = [
@@ -167,13 +174,13 @@ def timed(model: Any, update: Update, shape: Shape, runs: int) -> Iterator[dict[
             for group in data(shape)
             for i in range(0, shape.group, answers)
         ]
-        told: dict[str, Any] = {"answers": answers, "failed": "out of memory"}
+        result: dict[str, Any] = {"answers": answers, "failed": "out of memory"}
         try:
-            told = {"answers": answers, **_run(model, update, batches, runs)}
+            result = {"answers": answers, **_run(model, update, batches, runs)}
             fits = True
         except torch.OutOfMemoryError:
-            pass  # that is the result
-        yield told
+            pass  # `result` says so
+        yield result
         model.zero_grad()
         gc.collect()
         if model.device.type == "cuda":
@@ -201,27 +208,28 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def child(given: argparse.Namespace, peak_tflops: float | None) -> None:
-    """One way, all lengths of prompts; a JSON line for each result."""
+def run_method(args: argparse.Namespace, peak_tflops: float | None) -> None:
+    """Measure one method at all prompt lengths; prints a JSON line per result."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with tempfile.TemporaryDirectory() as folder:
-        model = build(geometry(given.tiny, given.layers), device)
-        for length in given.prompts:
-            shape = Shape(length, given.response, given.group, given.questions)
-            update = updater(given.way, model, shape, Path(folder))
-            for told in timed(model, update, shape, given.runs):
-                if "seconds" in told:
-                    parts = -(-shape.group // told["answers"])
-                    prompts = parts if given.way.startswith("shared") else shape.group
-                    work = weighted(model, shape, prompts) + attended(model, shape, prompts)
-                    told["tflops"] = work / told["seconds"] / 1e12
-                    told["mfu"] = told["tflops"] / peak_tflops if peak_tflops else None
-                print(json.dumps({"way": given.way, "prompt": length, **told}), flush=True)
+        model = build(model_config(args.tiny, args.layers), device)
+        for length in args.prompts:
+            shape = Shape(length, args.response, args.group, args.questions)
+            update = update_of(args.method, model, shape, Path(folder))
+            for result in measure(model, update, shape, args.runs):
+                if "seconds" in result:
+                    parts = -(-shape.group // result["answers"])
+                    prompts = parts if args.method.startswith("shared") else shape.group
+                    work = weight_flops(model, shape, prompts)
+                    work += attention_flops(model, shape, prompts)
+                    result["tflops"] = work / result["seconds"] / 1e12
+                    result["mfu"] = result["tflops"] / peak_tflops if peak_tflops else None
+                print(json.dumps({"way": args.method, "prompt": length, **result}), flush=True)
 
 
-def results(way: str, seconds: float) -> Iterator[dict[str, Any]]:
-    """What the process of a way tells, as it comes; its failure is one of the results."""
-    command = [sys.executable, "-m", "bench.gpu", *sys.argv[1:], "--way", way]
+def results(method: str, seconds: float) -> Iterator[dict[str, Any]]:
+    """The results of one method, as its process prints them; a failure of the process is a result, too."""
+    command = [sys.executable, "-m", "bench.gpu", *sys.argv[1:], "--method", method]
     with tempfile.TemporaryFile("w+") as errors:
         limited = ["timeout", str(max(1, int(seconds))), *command]
         with subprocess.Popen(limited, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
@@ -231,13 +239,13 @@ def results(way: str, seconds: float) -> Iterator[dict[str, Any]]:
                     yield json.loads(line)
         if process.returncode:
             errors.seek(0)
-            last = (errors.read().strip().splitlines() or ["it said nothing"])[-1]
-            yield {"way": way, "failed": "out of time" if process.returncode == 124 else last}
+            last = (errors.read().strip().splitlines() or ["no message"])[-1]
+            yield {"way": method, "failed": "out of time" if process.returncode == 124 else last}
 
 
 def ratios(rows: list[dict[str, Any]], shapes: list[Shape]) -> list[dict[str, Any]]:
-    """Of each length of prompts: our fastest and the rivals' fastest."""
-    found = []
+    """For each prompt length, our fastest method against the fastest rival."""
+    compared = []
     for shape in shapes:
         timed = [row for row in rows if row.get("prompt") == shape.prompt and "seconds" in row]
         ours = min((row for row in timed if "shared" in row["way"]), key=lambda r: r["seconds"], default=None)
@@ -246,45 +254,46 @@ def ratios(rows: list[dict[str, Any]], shapes: list[Shape]) -> list[dict[str, An
         )
         if ours and theirs:
             ratio = theirs["seconds"] / ours["seconds"]
-            fact = {"ideal": shape.ideal, "measured_over_ideal": ratio / shape.ideal}
-            found.append(
-                {"prompt": shape.prompt, "ours": ours["way"], "rival": theirs["way"], "ratio": ratio, **fact}
+            ideal = {"ideal": shape.ideal, "measured_over_ideal": ratio / shape.ideal}
+            compared.append(
+                {"prompt": shape.prompt, "ours": ours["way"], "rival": theirs["way"], "ratio": ratio, **ideal}
             )
-    return found
+    return compared
 
 
-def report(given: argparse.Namespace, device: str) -> None:
+def report(args: argparse.Namespace, device: str) -> None:
+    """Run all methods one after another; print each result, then the JSON object."""
     began, rows = time.perf_counter(), []
-    for way in WAYS:
-        for row in results(way, given.seconds - (time.perf_counter() - began)):
+    for method in METHODS:
+        for row in results(method, args.seconds - (time.perf_counter() - began)):
             rows.append(row)
-            told = " ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items())
-            print(told, flush=True)
-    shapes = [Shape(p, given.response, given.group, given.questions) for p in given.prompts]
+            text = " ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items())
+            print(text, flush=True)
+    shapes = [Shape(p, args.response, args.group, args.questions) for p in args.prompts]
     line = {"name": "gpu", "device": device, "rows": rows, "ratios": ratios(rows, shapes)}
     print(json.dumps(line | {"versions": versions()}))
 
 
 def main() -> None:
-    parser = arguments(__doc__, ("trl",))
+    parser = shape_parser(__doc__, ("trl",))
     parser.set_defaults(response=512, questions=1)
-    parser.add_argument("--prompts", type=int, nargs="+", default=[350, 1300, 4096], help="several P")
+    parser.add_argument("--prompts", type=int, nargs="+", default=[350, 1300, 4096], help="values of P")
     parser.add_argument("--runs", type=int, default=2, help="timed runs of each")
-    parser.add_argument("--seconds", type=int, default=570, help="for all of it")
-    parser.add_argument("--layers", type=int, help="of the language model")
-    parser.add_argument("--tiny", action="store_true", help="a toy model")
-    parser.add_argument("--peak-tflops", type=float, help="of the device, bf16 without sparsity")
-    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
-    given, _ = parsed(parser)
-    if not (torch.cuda.is_available() or given.tiny):
-        print("there is no accelerator here; --tiny runs the program with a toy model", file=sys.stderr)
+    parser.add_argument("--seconds", type=int, default=570, help="time limit of the whole program")
+    parser.add_argument("--layers", type=int, help="layers of the language model")
+    parser.add_argument("--tiny", action="store_true", help="use a toy model")
+    parser.add_argument("--peak-tflops", type=float, help="peak of the device, bf16 without sparsity")
+    parser.add_argument("--method", choices=METHODS, help=argparse.SUPPRESS)
+    args, _ = parse(parser)
+    if not (torch.cuda.is_available() or args.tiny):
+        print("there is no accelerator; use --tiny for a toy model on the CPU", file=sys.stderr)
         raise SystemExit(2)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     known = next((peak for name, peak in PEAK_TFLOPS.items() if name in device), None)
-    if given.way:
-        child(given, given.peak_tflops or known)
+    if args.method:
+        run_method(args, args.peak_tflops or known)
     else:
-        report(given, device)
+        report(args, device)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the benchmarks share: a shape, a model and questions of that shape, arguments, the last line."""
+"""Shared by the benchmarks: shapes, a model, random data of a shape, options, and the JSON line."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from typing import Any
 import torch
 from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
-from seethink.engines import segments
-from seethink.families import Prompt
-from seethink.train.groups import Branch, Group
+from seethink.models.attention import segments
+from seethink.models.encoder import Prompt
+from seethink.models.packing import Branch, Group
 
 HIDDEN, LAYERS, VOCABULARY, IMAGE = 384, 6, 2048, 5
 TEXT_TOKENS = 16
 PATCH_VALUES = 3 * 2 * 14 * 14
-"""Channels, frames of a patch, and pixels of its square."""
+"""Channels x frames of a patch x pixels of a patch."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """P prompt tokens, C tokens of each answer, G answers a question, B questions."""
+    """prompt: P tokens, image included. response: C tokens of each answer. group: G answers per question.
+    questions: B."""
 
     prompt: int
     response: int
@@ -35,18 +36,19 @@ class Shape:
 
     @property
     def picture(self) -> tuple[int, int]:
-        """(rows, columns) of picture tokens: as square as fits and leaves `TEXT_TOKENS` of text."""
+        """(rows, columns) of image tokens, as square as possible with `TEXT_TOKENS` of text beside them."""
         room = self.prompt - TEXT_TOKENS
         rows = math.isqrt(room)
         return rows, room // rows
 
     @property
     def ideal(self) -> float:
+        """Speed-up that counting tokens promises: G (P + C) / (P + G C)."""
         return self.group * (self.prompt + self.response) / (self.prompt + self.group * self.response)
 
 
 def build() -> Qwen2VLForConditionalGeneration:
-    """A Qwen2-VL of 24 million parameters, fp32, the same every time."""
+    """A Qwen2-VL of 24 million parameters in fp32, with the same random weights at every call."""
     torch.manual_seed(0)
     text: dict[str, Any] = dict(
         vocab_size=VOCABULARY,
@@ -71,7 +73,7 @@ def build() -> Qwen2VLForConditionalGeneration:
 
 
 def data(shape: Shape) -> list[Group]:
-    """B questions with pictures of noise and G answers of noise, some good, some bad."""
+    """B questions with random images, and G random answers each, with advantages from -1 to 1."""
     rows, columns = shape.picture
     generator = torch.Generator().manual_seed(1)
     groups = []
@@ -95,27 +97,28 @@ def data(shape: Shape) -> list[Group]:
     return groups
 
 
-def arguments(doc: str | None, rivals: Sequence[str]) -> argparse.ArgumentParser:
-    """The options of every program here; the first rival is the default."""
+def shape_parser(doc: str | None, rivals: Sequence[str]) -> argparse.ArgumentParser:
+    """The options shared by the benchmarks of a shape; the first rival is the default."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=doc, formatter_class=raw)
-    parser.add_argument("--prompt", type=int, default=272, help="P: prompt tokens, the picture's included")
+    parser.add_argument("--prompt", type=int, default=272, help="P: prompt tokens, image included")
     parser.add_argument("--response", type=int, default=64, help="C: tokens of each answer")
     parser.add_argument("--group", type=int, default=8, help="G: answers to each question")
     parser.add_argument("--questions", type=int, default=2, help="B: questions")
-    parser.add_argument("--threads", type=int, default=2, help="threads of torch")
-    parser.add_argument("--rival", choices=rivals, default=rivals[0], help="against whom")
+    parser.add_argument("--threads", type=int, default=2, help="torch threads")
+    parser.add_argument("--rival", choices=rivals, default=rivals[0], help="implementation to compare with")
     return parser
 
 
-def parsed(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, Shape]:
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    return given, Shape(given.prompt, given.response, given.group, given.questions)
+def parse(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, Shape]:
+    """The options and the shape that they describe; the number of torch's threads is set."""
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    return args, Shape(args.prompt, args.response, args.group, args.questions)
 
 
 def last_line(name: str, shape: Shape, ours_s: float, rival: tuple[str, float], more: dict[str, Any]) -> str:
-    """The JSON object with which every program here ends; `more` adds to its fields."""
+    """The JSON object on the last line of a benchmark; `more` adds fields. rival: (name, seconds)."""
     line = {
         "name": name,
         "shape": {**asdict(shape), "threads": torch.get_num_threads()},
@@ -132,5 +135,6 @@ def last_line(name: str, shape: Shape, ours_s: float, rival: tuple[str, float], 
 
 
 def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries measured."""
     known = {name: version(name) for name in ("seethink", "torch", "transformers", "trl")}
     return {"python": platform.python_version(), **known}

@@ -1,12 +1,12 @@
-"""Every parser and verifier on random and mutated strings: what breaks, how fast, and the slowest call.
+"""Benchmark of every parser and verifier on random and mutated strings: exceptions, speed, slowest call.
 
     python -m bench.verifiers --strings 200000 --math 2000
 
-Each string is read by every format and by the lenient reader, and judged by every verifier, published forms
-included, as an answer to a gold of the verifier's kind, or as the gold itself. Those that ask math-verify are
-given the first `--math` strings alone. Times are of this thread, so other work on the machine does not show;
-math-verify works in a process of its own and is timed by the clock. Exits 1 if anything raised, left [0, 1]
-(a Score refuses that) or, but for mathematics, took longer than 50 ms. The last line is one JSON object.
+Each string is read by every format and by the lenient reader, and judged by every verifier and published
+reward, as an answer to a gold of the verifier's kind, or as the gold itself. Verifiers that call math-verify
+get only the first `--math` strings. Times are thread CPU time, so other work on the machine does not count;
+math-verify works in a child process and is timed by the clock. Exits 1 if anything raised, left [0, 1] (a
+Score refuses that) or, mathematics excepted, took longer than 50 ms. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from seethink import verify
+from seethink import systems, verify
 from seethink.formats import FORMATS, read_any
 from seethink.types import Example, Response, Verifier
 
 LIMIT_MS = 50.0
 LONG = 16_000
-"""Characters; some 4,000 tokens, a long completion."""
+"""Characters of a long completion, about 4,000 tokens."""
 BOXES = '[{"bbox_2d": [0, 0, 100, 100], "label": "cat"}, {"bbox_2d": [200, 0, 300, 100], "label": "dog"}]'
 CHOICES = ("a cat", "a dog", "two birds", "none of them")
 GOLDS = {
@@ -136,7 +136,7 @@ PIECES = (
 
 
 def texts(n: int, seed: int = 0) -> Iterator[str]:
-    """`n` strings: mutated answers, sequences of telling pieces, and noise; one in fifty is long."""
+    """`n` strings: mutated answers, sequences of significant pieces, and noise; one in fifty is long."""
     for i in range(n):
         rng = random.Random(f"verifiers/{seed}/{i}")
         kind = i % 3
@@ -151,7 +151,7 @@ def texts(n: int, seed: int = 0) -> Iterator[str]:
             )
         if i % 100 == 7:
             text *= rng.randint(50, 200)
-        elif i % 100 == 57:  # one thing, over and over
+        elif i % 100 == 57:  # one piece, repeated
             piece = rng.choice((*PIECES, " ", "<think></think><answer>", "[1, 2, 3, 4], "))
             text = piece * (LONG // len(piece))
         elif i % 500 == 33:
@@ -165,7 +165,7 @@ def _mutated(rng: random.Random, text: str) -> str:
         text = rng.choice(
             (
                 text[:i] + text[j:],  # cut out
-                text[:j] + text[i:],  # said again
+                text[:j] + text[i:],  # repeated
                 text[:i] + rng.choice(PIECES) + text[i:],
                 text[:i] + rng.choice(SEEDS) + text[j:],
                 text[:i] + text[i:j][::-1] + text[j:],
@@ -176,36 +176,39 @@ def _mutated(rng: random.Random, text: str) -> str:
 
 
 def verifiers() -> dict[str, Verifier]:
-    """All of them, published forms as name@system."""
-    published = {f"{name}@{system}": v for system, of in verify.PUBLISHED.items() for name, v in of.items()}
+    """All verifiers, and published rewards as name@system."""
+    published = {f"{name}@{system}": v for system, of in systems.rewards().items() for name, v in of.items()}
     return verify.VERIFIERS | published
 
 
 def asks_math(name: str) -> bool:
+    """Whether the verifier calls math-verify."""
     return (
         name == "same_math"
         or name.startswith(("same_math@", "same_answer@"))
         or name
         in (
-            "same_choice@visual_thinker",
+            "same_choice@visualthinker",
             "same_choice@open_r1_video",
         )
     )
 
 
 def pair(name: str, text: str, i: int) -> tuple[Example, Response]:
-    """The text as an answer to one of the verifier's golds; every eighth time as the gold itself."""
+    """The text as an answer to one of the verifier's golds; every eighth time as the gold."""
     golds = GOLDS.get(name.partition("@")[0], ("5", "red cube", "odd by 3"))
     gold = golds[i % len(golds)]
-    gold, told = (text, gold) if i % 8 == 5 else (gold, text)
+    gold, answer = (text, gold) if i % 8 == 5 else (gold, text)
     example = Example(id="1", question="?", answer=gold, choices=CHOICES if i % 2 else ())
-    whole = f"<think>{told}</think><answer>{told}</answer>"
-    return example, Response(text=whole, thought=told or None, answer=told, n_tokens=1 + len(told) % 3000)
+    whole = f"<think>{answer}</think><answer>{answer}</answer>"
+    return example, Response(
+        text=whole, thought=answer or None, answer=answer, n_tokens=1 + len(answer) % 3000
+    )
 
 
 @dataclass
 class Times:
-    """What one parser or verifier took."""
+    """Calls and seconds of one parser or verifier."""
 
     calls: int = 0
     seconds: float = 0.0
@@ -223,7 +226,7 @@ class Times:
 
 
 def measure(strings: Sequence[str] | Iterator[str], math: int) -> tuple[dict[str, Times], list[str]]:
-    """Times by name, and what was raised ("name: exception on text"); nothing may be."""
+    """Times by name, and the exceptions ("name: exception on text"); there should be none."""
     judges = verifiers()
     readers = {**{f"read {name}": f.parse for name, f in FORMATS.items()}, "read any": read_any}
     times = {name: Times() for name in (*readers, *judges)}
@@ -248,12 +251,12 @@ def measure(strings: Sequence[str] | Iterator[str], math: int) -> tuple[dict[str
 
 
 def right_a_second(name: str, verifier: Verifier, seconds: float = 0.05) -> float:
-    """Verdicts a second on answers that hold what the gold holds, so that all of the judging is done."""
+    """Verdicts per second on right answers, which take the whole path of the verifier."""
     gold = GOLDS.get(name.partition("@")[0], ("red cube",))[0]
-    told = f"```json\n{gold}\n```" if "@" in name and gold == BOXES else gold
+    answer = f"```json\n{gold}\n```" if "@" in name and gold == BOXES else gold
     example = Example(id="1", question="?", answer=gold, choices=CHOICES)
-    whole = f"<think>The answer is {gold}.</think><answer>{told}</answer>"
-    response = Response(whole, thought=f"The answer is {gold}.", answer=told, n_tokens=100)
+    whole = f"<think>The answer is {gold}.</think><answer>{answer}</answer>"
+    response = Response(whole, thought=f"The answer is {gold}.", answer=answer, n_tokens=100)
     clock = time.perf_counter if asks_math(name) else time.thread_time
     verifier(example, response)  # starts math-verify's process
     calls, start = 0, clock()
@@ -270,10 +273,10 @@ def main() -> None:
     parser.add_argument("--strings", type=int, default=200_000)
     parser.add_argument("--math", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
-    gc.disable()  # a collection would be counted as somebody's slowest call
+    options = parser.parse_args()
+    gc.disable()  # a collection would count as a slow call
     right = {name: right_a_second(name, verifier) for name, verifier in verifiers().items()}
-    times, raised = measure(texts(asked.strings, asked.seed), asked.math)
+    times, raised = measure(texts(options.strings, options.seed), options.math)
 
     print(f"{'':32} {'calls':>8} {'a second':>10} {'of right answers':>17} {'slowest':>10}")
     for name, t in times.items():
@@ -288,7 +291,7 @@ def main() -> None:
     worst = max((n for n in times if not asks_math(n)), key=lambda n: times[n].slowest_s)
     line = {
         "name": "verifiers",
-        "strings": asked.strings,
+        "strings": options.strings,
         "calls": sum(t.calls for t in times.values()),
         "raised": len(raised),
         "slower_than_50_ms": sorted(slow),

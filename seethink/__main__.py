@@ -1,5 +1,5 @@
-"""`python -m seethink`, for launchers that start modules."""
+"""Entry point of `python -m seethink`, for launchers that start modules."""
 
-from seethink.cli import main
+from seethink.cli.app import main
 
 main()

@@ -1,71 +1,67 @@
-"""Named test Tasks as their authors ran them: which questions, how they are asked, decoded, seen and scored,
-and the numbers that were published. `python -m seethink.benchmarks` writes docs/benchmarks.md."""
+"""Benchmarks by name: questions, prompt, decoding, media resolution and scoring as published, with the
+published results. `python -m seethink.benchmarks` writes docs/benchmarks.md."""
 
 from __future__ import annotations
 
 import random
 import sys
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import overload
 
 from seethink import formats, verify
+from seethink.sequences import LazySequence
 from seethink.settings import unknown
 from seethink.sources import published
-from seethink.sources.published import DATA_SETS, Published, View
+from seethink.sources.published import DATA_SETS, MediaView, PublishedDataset
 from seethink.sources.published.video import MVBENCH_CLIPS
 from seethink.types import Example, Sampling, Task
 
-USUAL, WHOLE = Sampling(temperature=0.0, max_tokens=1_024), View()
+DEFAULT_SAMPLING = Sampling(temperature=0.0, max_tokens=1_024)
+DEFAULT_VIEW = MediaView()
 
 
 @dataclass(frozen=True)
-class Questions(Sequence[Example]):
-    """Several splits as one test; of more than `at_most` questions, so many are drawn, always the same."""
+class BenchmarkExamples(LazySequence[Example]):
+    """Several splits as one sequence; if it has more than `max_examples`, a fixed random sample of that
+    size."""
 
-    parts: tuple[published.Examples, ...]
-    at_most: int | None = None
+    parts: tuple[published.PublishedExamples, ...]
+    max_examples: int | None = None
 
     @property
     def identity(self) -> str:
-        return f"{' + '.join(part.identity for part in self.parts)}, at most {self.at_most}"
+        return f"{' + '.join(part.identity for part in self.parts)}, at most {self.max_examples}"
 
     def __len__(self) -> int:
         return len(self._drawn)
 
-    @overload
-    def __getitem__(self, index: int) -> Example: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Example]: ...
-    def __getitem__(self, index: int | slice) -> Example | list[Example]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        i = self._drawn[index]
-        for part, end in zip(self.parts, accumulate(map(len, self.parts)), strict=True):
-            if i < end:
-                return part[i - end]  # from the end of the part, as far as from its end in all
-        raise IndexError(index)
+    def item(self, i: int) -> Example:
+        row, ends = self._drawn[i], list(accumulate(map(len, self.parts)))
+        part = bisect_right(ends, row)
+        return self.parts[part][row - ends[part]]  # a negative index, from the end of the part
 
     @cached_property
     def _drawn(self) -> Sequence[int]:
         total = sum(map(len, self.parts))
-        if self.at_most is None or total <= self.at_most:
+        if self.max_examples is None or total <= self.max_examples:
             return range(total)
         names = "+".join(f"{part.data.name}/{part.split}" for part in self.parts)
-        return sorted(random.Random(f"benchmark/{names}").sample(range(total), self.at_most))
+        return sorted(random.Random(f"benchmark/{names}").sample(range(total), self.max_examples))
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A test as published.
+    """A benchmark as published.
 
-    splits: of the data set `data`, taken together. claims: published numbers, {what was tested: 0 to 1}, all
-    from `source`. form: a name from `formats.FORMATS`; mode: where its instruction stands (`suffix`, `base`:
-    plain text without chat roles, `direct`: no thought asked for). scorer: names from `verify.VERIFIERS`,
-    the data set's own if empty. differs: where the published test is another one than ours.
+    splits: of the data set `data`, concatenated. claims: published results, {system: value in [0, 1]}, all
+    from `source`. format: a name in `formats.FORMATS`. prompt_mode: a name in `formats.PROMPT_MODES`
+    (`base`: plain text without chat roles; `direct`: no thought is requested). scorer: names in
+    `verify.VERIFIERS`; the data set's own verifiers if empty. max_examples: size of a fixed sample; None for
+    all. differs: deviations from the published protocol.
     """
 
     name: str
@@ -73,56 +69,61 @@ class Benchmark:
     splits: tuple[str, ...]
     source: str
     claims: Mapping[str, float] = field(default_factory=dict)
-    sampling: Sampling = USUAL
-    form: str = "think_answer"
-    mode: str = "suffix"
-    view: View = WHOLE
+    sampling: Sampling = DEFAULT_SAMPLING
+    format: str = "think_answer"
+    prompt_mode: str = "suffix"
+    view: MediaView = DEFAULT_VIEW
     scorer: tuple[str, ...] = ()
-    at_most: int | None = None
+    max_examples: int | None = None
     differs: str = ""
 
     @property
-    def published(self) -> Published:
+    def published(self) -> PublishedDataset:
+        """The data set."""
         return DATA_SETS[self.data]
 
     @property
     def verifier(self) -> tuple[str, ...]:
+        """Names of the verifiers; the first that can judge a response does."""
         return self.scorer or self.published.verifier
 
-    def task(self, folder: Path | str | None = None, form: str = "", mode: str = "") -> Task:
-        """The Task that training and evaluation take; nothing is opened yet.
+    def task(self, folder: Path | str | None = None, format: str = "", prompt_mode: str = "") -> Task:
+        """The benchmark as a Task. Nothing is opened yet.
 
-        folder: a copy of the data set in its published layout; the hub's if not given. form, mode: others
-        than the published ones.
+        folder: a copy of the data set in its published layout; the hub by default. format, prompt_mode:
+        override the published ones.
         """
         parts = tuple(published.load(self.data, split, folder, view=self.view) for split in self.splits)
-        named = [verify.by_name(name) for name in self.verifier]
-        correct = named[0] if len(named) == 1 else verify.first_of(*named)
-        judged = verify.weighted(correct=(correct, 1.0), format=(verify.well_formed, 0.0))
-        asked = formats.by_name(form or self.form, mode or self.mode)
-        return Task(self.name, Questions(parts, self.at_most), asked, judged)
+        verifiers = [verify.by_name(name) for name in self.verifier]
+        correct = verifiers[0] if len(verifiers) == 1 else verify.first_of(*verifiers)
+        verifier = verify.weighted(correct=(correct, 1.0), format=(verify.well_formed, 0.0))
+        prompt = formats.by_name(format or self.format, prompt_mode or self.prompt_mode)
+        return Task(self.name, BenchmarkExamples(parts, self.max_examples), prompt, verifier)
 
-    # What `seethink eval --list` and docs/benchmarks.md show -----------------------------------------------
+    # Columns of `seethink eval --list` and docs/benchmarks.md ----------------------------------------------
 
     @property
     def questions(self) -> str:
-        told = [self.published.splits[split] for split in self.splits]
-        exact = [rows for rows in told if isinstance(rows, int)]
-        rows = f"{sum(exact):,}" if len(exact) == len(told) else str(told[0])
-        return rows if self.at_most is None else f"at most {self.at_most:,}"
+        """The number of questions."""
+        sizes = [self.published.splits[split] for split in self.splits]
+        exact = [rows for rows in sizes if isinstance(rows, int)]
+        rows = f"{sum(exact):,}" if len(exact) == len(sizes) else str(sizes[0])
+        return rows if self.max_examples is None else f"at most {self.max_examples:,}"
 
     @property
     def decoding(self) -> str:
-        drawn = self.sampling
-        how = "greedy" if drawn.temperature == 0 else f"temperature {drawn.temperature}, top_p {drawn.top_p}"
-        return f"{how}, {drawn.max_tokens:,} tokens"
+        """Sampling parameters in words."""
+        sampling = self.sampling
+        sampled = f"temperature {sampling.temperature}, top_p {sampling.top_p}"
+        return f"{'greedy' if sampling.temperature == 0 else sampled}, {sampling.max_tokens:,} tokens"
 
     @property
-    def seen(self) -> str:
+    def resolution(self) -> str:
+        """Number of frames and maximum size of media in words."""
         if self.data in CLIPS:
-            return f"{self.view.frames} frames of at most {self.view.frame_px:,} px"
-        px = self.view.picture_px
-        return "whole pictures" if px is None else f"pictures of at most {px:,} px"
+            return f"{self.view.num_frames} frames of at most {self.view.max_frame_px:,} px"
+        px = self.view.max_image_px
+        return "original size" if px is None else f"pictures of at most {px:,} px"
 
 
 CLIPS = ("longvideobench", "mvbench", "videomme", "open_r1_video_4k")
@@ -136,8 +137,8 @@ INSIGHT_V = "Insight-V, arXiv 2411.14432"
 OPEN_R1_VIDEO = "Open-R1-Video, https://github.com/Wang-Xiaodong1899/Open-R1-Video"
 VIDEO_R1 = "Video-R1's issues 45 and 49, https://github.com/tulerfeng/Video-R1"
 
-_JUDGED = "scored there by a language model that extracts and compares; here by rules"
-_LENGTH = "the length of answers is not told there"
+_JUDGED = "published scores by a language model that extracts and compares answers; here by rules"
+_LENGTH = "the published maximum length of answers is unknown"
 
 
 def _greedy(max_tokens: int) -> Sampling:
@@ -147,10 +148,8 @@ def _greedy(max_tokens: int) -> Sampling:
 def _expressions(
     name: str, data: str, split: str, claims: Mapping[str, float], differs: str = ""
 ) -> Benchmark:
-    """VLM-R1's grounding test: right is an IoU above 0.5."""
-    told = (
-        "2,000 questions are drawn there by a shuffle of its own; the base was asked there without a thought"
-    )
+    """VLM-R1's grounding test: correct is an IoU above 0.5."""
+    sample = "another random sample of 2,000 questions; the published base was prompted without a thought"
     return Benchmark(
         name,
         data,
@@ -159,26 +158,26 @@ def _expressions(
         claims,
         _greedy(256),
         scorer=("box_iou_50",),
-        at_most=2_000,
-        differs=f"{told}; {differs}" if differs else told,
+        max_examples=2_000,
+        differs=f"{sample}; {differs}" if differs else sample,
     )
 
 
 def _grounding() -> Iterator[Benchmark]:
-    issue = "the number is of issue 271, after 600 steps"
+    issue = "published result from issue 271, after 600 steps"
     yield _expressions("refcoco_val", "refcoco", "val", {"3B GRPO": 0.896}, issue)
     yield _expressions("refcoco_plus_val", "refcoco_plus", "val", {"3B GRPO": 0.841}, issue)
     yield _expressions("refcocog_val", "refcocog", "val", {"3B GRPO": 0.8645}, issue)
     lisa = {"3B base": 0.5651, "3B SFT 600 steps": 0.5482, "3B GRPO 600 steps": 0.6314}
     yield _expressions("lisa_grounding", "lisa_grounding", "test", lisa)
     gta = {"3B base": 0.718, "3B SFT": 0.704, "3B GRPO": 0.674}
-    yield _expressions("refgta", "refgta", "subsample", gta, "the numbers are after training on COCO")
+    yield _expressions("refgta", "refgta", "subsample", gta, "published results after training on COCO")
 
 
 def _detection() -> Iterator[Benchmark]:
     coco = {"3B base": 0.138, "3B SFT": 0.178, "3B GRPO": 0.201}
-    kept = "measured there on a filtered part that was not released, over all pictures at once"
-    yield Benchmark("coco_val", "coco", ("val2017",), VLM_R1, coco, _greedy(1_024), differs=kept)
+    subset = "published results on an unreleased filtered subset, mAP over all pictures together"
+    yield Benchmark("coco_val", "coco", ("val2017",), VLM_R1, coco, _greedy(1_024), differs=subset)
     arms = ("3B base", "7B base", "3B SFT", "3B GRPO")
     published_nms_ap = {
         "celebrity": (0.132, 0.484, 0.504, 0.550),
@@ -190,7 +189,7 @@ def _detection() -> Iterator[Benchmark]:
         "relationship": (0.131, 0.162, 0.131, 0.215),
         "negation": (0.387, 0.390, 0.344, 0.377),
     }
-    differs = "measured there by NMS-AP over all pictures at once; here by the mean of the pictures' mAP"
+    differs = "published metric NMS-AP over all pictures together; here the mean of the pictures' mAP"
     for kind, numbers in published_nms_ap.items():
         claims: dict[str, float] = dict(zip(arms, numbers, strict=True))
         yield Benchmark(f"ovdeval_{kind}", "ovdeval", (kind,), VLM_R1, claims, differs=differs)
@@ -208,16 +207,16 @@ def _counting() -> Iterator[Benchmark]:
 
 def _mathematics() -> Iterator[Benchmark]:
     geoqa = {"7B base": 0.3063, "7B GRPO": 0.3872, "3B base": 0.3541, "3B GRPO": 0.4748}
-    whole = "math-verify reads the whole output there, here the answer alone"
+    whole = "published scoring applies math-verify to the whole output; here to the answer only"
     yield Benchmark("geoqa", "geoqa_test", ("test",), R1_V, geoqa, _greedy(1_024), differs=whole)
-    asked = View(picture_px=2_359_296)
+    view = MediaView(max_image_px=2_359_296)
     reasoned = {"2B base": 0.486, "2B GRPO": 0.494, "7B base": 0.609, "7B GRPO": 0.606}
     for name, mode, form, claims in (
         ("mathvista", "suffix", "think_answer", reasoned),
         ("mathvista_direct", "direct", "answer_only", {"2B base": 0.516, "7B base": 0.571}),
     ):
         yield Benchmark(
-            name, "mathvista", ("testmini",), OPEN_R1, claims, form=form, mode=mode, view=asked,
+            name, "mathvista", ("testmini",), OPEN_R1, claims, format=form, prompt_mode=mode, view=view,
             differs=f"{_JUDGED}; {_LENGTH}",
         )  # fmt: skip
     vision = {"7B base": 0.254, "7B SFT": 0.263, "R1-Onevision-7B": 0.299, "3B base": 0.217, "3B": 0.237}
@@ -231,8 +230,8 @@ def _exams() -> Iterator[Benchmark]:
     yield Benchmark(
         "cv_bench", "cv_bench", ("test",), VISUAL_THINKER,
         {"2B base": 0.3138, "2B base SFT": 0.5784, "VisualThinker-R1-Zero": 0.5947},
-        form="prefilled_think", mode="base",
-        differs="asked there without naming any tag; numbers of base and SFT are from the paper, unverified",
+        format="prefilled_think", prompt_mode="base",
+        differs="the published prompt names no tags; results of base and SFT from the paper, unverified",
     )  # fmt: skip
     for name, mode, form, claims in (
         ("mmmu_val", "suffix", "think_answer",
@@ -240,22 +239,24 @@ def _exams() -> Iterator[Benchmark]:
         ("mmmu_val_direct", "direct", "answer_only", {"2B base": 0.397, "7B base": 0.508}),
     ):  # fmt: skip
         yield Benchmark(
-            name, "mmmu", ("validation",), OPEN_R1, claims, form=form, mode=mode,
-            view=View(picture_px=2_359_296), differs=_LENGTH,
+            name, "mmmu", ("validation",), OPEN_R1, claims, format=form, prompt_mode=mode,
+            view=MediaView(max_image_px=2_359_296), differs=_LENGTH,
         )  # fmt: skip
     graded = {"7B base": 0.321, "R1-Onevision-7B": 0.362, "72B base": 0.520, "GPT-4o": 0.496}
-    again = {"7B base, reproduced": 0.3694, "SFT, reproduced": 0.3397, "RL, reproduced": 0.3726}
+    reproduced = {"7B base, reproduced": 0.3694, "SFT, reproduced": 0.3397, "RL, reproduced": 0.3726}
     yield Benchmark(
-        "r1_onevision_bench", "r1_onevision_bench", ("train",), ONEVISION, graded | again, _greedy(4_096),
-        differs=f"{_JUDGED}; reproduced: by rules, https://github.com/wuxu0119/r1-onevision-robustness-study",
+        "r1_onevision_bench", "r1_onevision_bench", ("train",), ONEVISION, graded | reproduced,
+        _greedy(4_096),
+        differs=f"{_JUDGED}; reproduced by rules, "
+        "https://github.com/wuxu0119/r1-onevision-robustness-study",
     )  # fmt: skip
     sampled = Sampling(temperature=0.6, top_p=0.9, max_tokens=1_024)
     vrc = {"base": 0.4840, "LLaVA-CoT": 0.5409, "LlamaV-o1": 0.5649, "GPT-4o": 0.5928}
     yield Benchmark(
-        "vrc_bench", "vrc_bench", ("test",), LLAMAV_O1, vrc, sampled, form="think_answer",
-        differs=f"final answers alone; four turns with four beams there, one turn here; {_JUDGED}",
+        "vrc_bench", "vrc_bench", ("test",), LLAMAV_O1, vrc, sampled, format="think_answer",
+        differs=f"final answers only; published with four turns and four beams, here one turn; {_JUDGED}",
     )  # fmt: skip
-    turns = "four turns there, one here"
+    turns = "published with four turns, here one"
     star = {"base": 0.498, "LLaVA-CoT": 0.576, "curriculum": 0.5813, "LlamaV-o1": 0.5953}
     yield Benchmark("mmstar", "mmstar", ("val",), LLAMAV_O1, star, sampled, differs=turns)
     diagrams = {"base": 0.773, "LLaVA-CoT": 0.857, "curriculum": 0.8018, "LlamaV-o1": 0.8124}
@@ -263,28 +264,29 @@ def _exams() -> Iterator[Benchmark]:
     charts = {"base 8B": 0.694, "Insight-V 8B": 0.774, "base 7B": 0.757, "Insight-V 7B": 0.815}
     yield Benchmark(
         "chartqa", "chartqa", ("test",), INSIGHT_V, charts,
-        Sampling(temperature=0.2, top_p=0.95, max_tokens=4_096), differs="two agents there, one model here",
+        Sampling(temperature=0.2, top_p=0.95, max_tokens=4_096),
+        differs="published with two agents, here one model",
     )  # fmt: skip
 
 
 def _clips() -> Iterator[Benchmark]:
-    seen = View(frames=16, frame_px=153_664)
+    view = MediaView(num_frames=16, max_frame_px=153_664)
     for name, mode, form, claims in (
         ("longvideobench", "suffix", "think_answer", {"7B base": 0.4189, "Open-R1-Video-7B": 0.4899}),
         ("longvideobench_direct", "direct", "answer_only", {"7B base": 0.5333}),
     ):
         yield Benchmark(
-            name, "longvideobench", ("val",), OPEN_R1_VIDEO, claims, _greedy(512), form, mode, seen,
-            differs=f"{_LENGTH}; subtitles are left out",
+            name, "longvideobench", ("val",), OPEN_R1_VIDEO, claims, _greedy(512), form, mode, view,
+            differs=f"{_LENGTH}; without subtitles",
         )  # fmt: skip
-    ours = f"the number is of GRPO without SFT, 16 frames; {_LENGTH}"
+    arm = f"published result of GRPO without SFT, 16 frames; {_LENGTH}"
     yield Benchmark(
-        "mvbench", "mvbench", tuple(MVBENCH_CLIPS), VIDEO_R1, {"7B GRPO": 0.604}, view=seen,
-        differs=f"{ours}; without episodic_reasoning, whose 200 clips are published as single frames",
+        "mvbench", "mvbench", tuple(MVBENCH_CLIPS), VIDEO_R1, {"7B GRPO": 0.604}, view=view,
+        differs=f"{arm}; without episodic_reasoning, whose 200 clips are published as single frames",
     )  # fmt: skip
     yield Benchmark(
-        "videomme", "videomme", ("test",), VIDEO_R1, {"7B GRPO": 0.538}, view=seen,
-        differs=f"{ours}; without subtitles",
+        "videomme", "videomme", ("test",), VIDEO_R1, {"7B GRPO": 0.538}, view=view,
+        differs=f"{arm}; without subtitles",
     )  # fmt: skip
 
 
@@ -296,8 +298,9 @@ BENCHMARKS = {
 
 
 def by_name(name: str) -> Benchmark:
+    """A benchmark. Raises InputError for an unknown name."""
     if name not in BENCHMARKS:
-        raise unknown("task", name, BENCHMARKS)
+        raise unknown("benchmark", name, BENCHMARKS)
     return BENCHMARKS[name]
 
 
@@ -305,12 +308,13 @@ def by_name(name: str) -> Benchmark:
 
 _PAGE = """# Benchmarks and published data
 
-Written by `python -m seethink.benchmarks > docs/benchmarks.md` from the tables in `seethink/benchmarks.py`
-and `seethink/sources/published/`; a test compares them.
+Generated by `python -m seethink.benchmarks > docs/benchmarks.md` from the tables in `seethink/benchmarks.py`
+and `seethink/sources/published/`; a test keeps this page up to date.
 
-`seethink eval --list` prints the benchmarks; `seethink eval --model M --task NAME` runs one, with
-`--folder DIR` where the data set is not on the hub as a whole. The wording of the prompts is ours, the same
-for every model. Numbers are what was published, in percent; "differs" says where that test was another one.
+`seethink eval --list` prints the benchmarks. `seethink eval --model M --benchmark NAME` runs one; data sets
+that the hub does not serve completely need `--benchmark-dir DIR`. Prompts are worded by SeeThink, equally for
+every model. Results are the published ones, in percent; "differs" gives the deviations from the published
+protocol.
 
 ## Benchmarks
 
@@ -318,30 +322,31 @@ for every model. Numbers are what was published, in percent; "differs" says wher
 
 ## Data sets
 
-From the hub by id, or from a folder in the layout that its authors publish: its parquet files, a dataset that
-`save_to_disk` wrote, or what the last column names. Exact row counts are checked; others are as they were
-told.
+Loaded from the hub by id, or from a folder in the published layout: parquet files, a dataset saved by
+`save_to_disk`, or the files in the last column. Exact row counts are checked; the others are quoted from the
+source.
 
 {data}
 """
 
 
 def page() -> str:
-    tests = [
+    """docs/benchmarks.md as text."""
+    benchmarks = [
         (
             f"`{b.name}`",
             f"`{b.data}` {' '.join(b.splits) if len(b.splits) < 3 else f'{len(b.splits)} splits'}",
             b.questions,
             " or ".join(f"`{name}`" for name in b.verifier),
-            f"`{b.form}`, {b.mode}",
-            f"{b.decoding}; {b.seen}",
+            f"`{b.format}`, {b.prompt_mode}",
+            f"{b.decoding}; {b.resolution}",
             "; ".join(f"{arm} {100 * value:.4g}" for arm, value in b.claims.items()) or "-",
             b.source,
             b.differs or "-",
         )
         for b in BENCHMARKS.values()
     ]
-    sets = [
+    data_sets = [
         (
             f"`{d.name}`",
             d.title,
@@ -353,21 +358,21 @@ def page() -> str:
         )
         for d in DATA_SETS.values()
     ]
-    asked = ("name", "data", "questions", "scorer", "prompt", "decoding", "published", "source", "differs")
-    held = ("name", "what", "source", "licence", "rows", "verifier", "folder")
-    return _PAGE.format(benchmarks=_markdown(asked, tests), data=_markdown(held, sets))
+    columns = ("name", "data", "questions", "scorer", "prompt", "decoding", "published", "source", "differs")
+    data_columns = ("name", "title", "source", "licence", "rows", "verifier", "folder")
+    return _PAGE.format(benchmarks=_table(columns, benchmarks), data=_table(data_columns, data_sets))
 
 
-def _rows(data: Published) -> str:
-    told = [
+def _rows(data: PublishedDataset) -> str:
+    sizes = [
         f"{split} {rows:,}" if isinstance(rows, int) else f"{split} {rows}"
         for split, rows in data.splits.items()
     ]
-    alike = len({text.split()[-1] for text in told}) == 1 and len(told) > 3
-    return f"{len(told)} splits, each {told[0].split(maxsplit=1)[1]}" if alike else ", ".join(told)
+    equal = len({text.split()[-1] for text in sizes}) == 1 and len(sizes) > 3
+    return f"{len(sizes)} splits, each {sizes[0].split(maxsplit=1)[1]}" if equal else ", ".join(sizes)
 
 
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
 

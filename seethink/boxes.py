@@ -1,5 +1,7 @@
-"""Boxes and points in a picture, read from what a model or a data set says and written again. Whose pixels
-they are in, `families.py` knows."""
+"""Boxes and points: data classes, parsing from JSON text, writing and scaling.
+
+`models/families.py` knows the coordinate frame of a model's boxes.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_BOXES = 1_000
-"""More than this is no answer."""
+"""A text with more boxes is not parsed as an answer."""
 
-FARTHEST = 1e9
-"""A corner beyond this stands in no picture; it may not even fit a float."""
+MAX_COORDINATE = 1e9
+"""Larger coordinates are not parsed; they may not even fit a float."""
 
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 _NOTHING = {"none", "null", "[]", "{}"}
@@ -26,13 +28,13 @@ _WRITTEN = re.compile(
     rf'|(?P<name>"(?:{"|".join(_NAMES)})"\s*:\s*)\[\s*(?P<point>{_NUMBER}\s*,\s*{_NUMBER})\s*\]'
 )
 Point = tuple[float, float]
-"""(x, y), from the top left."""
+"""(x, y), from the top left corner of the picture."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """(x1, y1) is the corner at the top left, (x2, y2) that at the bottom right; as it was said, so corners
-    may be swapped."""
+    """A labelled box with corners (x1, y1), top left, and (x2, y2), bottom right, as parsed: they may be
+    swapped."""
 
     x1: float
     y1: float
@@ -42,34 +44,36 @@ class Box:
 
     @property
     def corners(self) -> tuple[float, float, float, float]:
+        """(x1, y1, x2, y2)."""
         return self.x1, self.y1, self.x2, self.y2
 
     def scaled(self, x: float, y: float) -> Box:
+        """The box with its x coordinates multiplied by `x` and its y coordinates by `y`."""
         return Box(self.x1 * x, self.y1 * y, self.x2 * x, self.y2 * y, self.label)
 
 
 def read_boxes(text: str) -> tuple[Box, ...] | None:
-    """All boxes of a text that is JSON as a whole, or in its last fence: `[x1, y1, x2, y2]`, `{"bbox_2d":
-    [...], "label": ...}`, or a list of either. None where it is anything else; () where it says that there is
-    none ("None", "[]")."""
-    found = read_json(text)
-    if found == []:
+    """All boxes of a text that is JSON, as a whole or in its last code fence: `[x1, y1, x2, y2]`,
+    `{"bbox_2d": [...], "label": ...}`, or a list of either. () for "None" or "[]"; None for any other
+    text."""
+    value = read_json(text)
+    if value == []:
         return ()
-    if _is_box(found):
-        found = [found]
-    if not isinstance(found, list) or not 0 < len(found) <= MAX_BOXES or not all(map(_is_box, found)):
+    if _is_box(value):
+        value = [value]
+    if not isinstance(value, list) or not 0 < len(value) <= MAX_BOXES or not all(map(_is_box, value)):
         return None
-    return tuple(map(_box, found))
+    return tuple(map(_box, value))
 
 
 def read_points(text: str) -> tuple[Point, ...] | None:
-    """All points of a text that is JSON as a whole, or in its last fence: `[x, y]`, `{"point_2d": [x, y]}`,
-    or a list of either. None where it is anything else; () where it says that there is none."""
-    found = read_json(text)
-    found = [found] if _pair(found) else found
-    if not isinstance(found, list) or len(found) > MAX_BOXES or not all(map(_pair, found)):
+    """All points of a text that is JSON, as a whole or in its last code fence: `[x, y]`, `{"point_2d": [x,
+    y]}`, or a list of either. () for "None" or "[]"; None for any other text."""
+    value = read_json(text)
+    value = [value] if _pair(value) else value
+    if not isinstance(value, list) or len(value) > MAX_BOXES or not all(map(_pair, value)):
         return None
-    pairs = [_pair(point) for point in found]
+    pairs = [_pair(point) for point in value]
     return tuple((float(x), float(y)) for x, y in filter(None, pairs))
 
 
@@ -78,25 +82,28 @@ def _pair(value: Any) -> tuple[float, float] | None:
         value = next((value[name] for name in _NAMES if name in value), None)
     if not isinstance(value, list) or len(value) != 2:
         return None
-    if any(isinstance(x, bool) or not isinstance(x, int | float) or not abs(x) <= FARTHEST for x in value):
+    if any(
+        isinstance(x, bool) or not isinstance(x, int | float) or not abs(x) <= MAX_COORDINATE for x in value
+    ):
         return None
     return value[0], value[1]
 
 
 def read_json(text: str) -> Any:
-    """What a text says in JSON, as a whole or in its last fence; [] for "None", None where it is no JSON."""
+    """The JSON value of a text, as a whole or in its last code fence; [] for "None"; None if it is not
+    JSON."""
     fences = _FENCE.findall(text)
-    told = (fences[-1] if fences else text).strip()
-    if told.casefold().rstrip(".") in _NOTHING:
+    content = (fences[-1] if fences else text).strip()
+    if content.casefold().rstrip(".") in _NOTHING:
         return []
     try:
-        return json.loads(told)
+        return json.loads(content)
     except (ValueError, RecursionError):
         return None
 
 
 def write_boxes(boxes: Iterable[Box]) -> str:
-    """The boxes as JSON, `[{"bbox_2d": [...], "label": ...}]`; whole numbers without a fraction."""
+    """The boxes as JSON, `[{"bbox_2d": [...], "label": ...}]`, with whole numbers as integers."""
     rows = [
         {"bbox_2d": [_plain(x) for x in box.corners]} | ({"label": box.label} if box.label else {})
         for box in boxes
@@ -105,18 +112,18 @@ def write_boxes(boxes: Iterable[Box]) -> str:
 
 
 def scale_written(text: str, x: float, y: float, places: int = 0) -> str:
-    """The text with every box and point in it that stands as JSON (`"bbox_2d": [...]`, `"point_2d": [...]`)
-    scaled and rounded to `places`.
+    """The text with every named box and point (`"bbox_2d": [...]`, `"point_2d": [...]`) scaled by (x, y) and
+    rounded to `places` decimals.
 
-    Numbers without a name are left as they are: they may be no place.
+    Lists of numbers without such a name are unchanged: they may not be coordinates.
     """
 
-    def scaled(found: re.Match[str]) -> str:
-        corners = [*map(float, (found["corners"] or found["point"]).split(","))]
-        if not all(abs(corner) <= FARTHEST for corner in corners):
-            return found[0]
+    def scaled(match: re.Match[str]) -> str:
+        corners = [*map(float, (match["corners"] or match["point"]).split(","))]
+        if not all(abs(corner) <= MAX_COORDINATE for corner in corners):
+            return match[0]
         moved = (round(at * by, places) for at, by in zip(corners, (x, y) * (len(corners) // 2), strict=True))
-        return (found["key"] or found["name"]) + json.dumps([*map(_plain, moved)])
+        return (match["key"] or match["name"]) + json.dumps([*map(_plain, moved)])
 
     return _WRITTEN.sub(scaled, text)
 
@@ -127,7 +134,7 @@ def _is_box(value: Any) -> bool:
         isinstance(corners, list)
         and len(corners) == 4
         and all(isinstance(x, int | float) and not isinstance(x, bool) for x in corners)
-        and all(abs(x) <= FARTHEST for x in corners)
+        and all(abs(x) <= MAX_COORDINATE for x in corners)
     )
 
 

@@ -1,4 +1,4 @@
-"""One process at a time works in a folder."""
+"""Lock on an output folder: one process at a time works in it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from seethink.types import InputError
 
 @contextmanager
 def alone_in(out: Path) -> Iterator[None]:
-    """Hold the folder that a command works in; a second process gets InputError.
+    """Hold the lock of folder `out`, which is created if missing.
 
-    A record lock belongs to this process alone: it ends with it, even if a killed run left children behind.
+    Raises InputError where another process holds it or the folder cannot be written. The record lock ends
+    with this process, even if a killed run left child processes behind.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        lock = (out / ".lock").open("w")
+        lock = (out / ".lock").open("w", encoding="utf-8")
     except OSError as error:
         raise InputError(f"{out} cannot be written ({error}); choose another --out") from error
     with lock:

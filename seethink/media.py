@@ -1,4 +1,4 @@
-"""Pictures and clips, loaded only when somebody looks at them, and never more than the limits allow."""
+"""Pictures and clips, decoded on demand and within size limits."""
 
 from __future__ import annotations
 
@@ -19,12 +19,16 @@ from seethink.types import InputError, Media
 
 T = TypeVar("T")
 MAX_PIXELS = 150_000_000
-"""Decode limit: a picture that claims more pixels than this is refused before it is decoded."""
+"""Decode limit: a picture whose header gives more pixels is rejected before it is decoded."""
 
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """A picture: a file, bytes, or something we draw. `load()` decodes, `size()` reads the header alone."""
+    """A picture from a file, from bytes or from a drawing function.
+
+    `load` decodes; `size` reads the header only. Two pictures are equal if their keys are. where: the file,
+    or a description of the source, for messages.
+    """
 
     key: str
     where: str
@@ -33,7 +37,10 @@ class Image:
 
     @classmethod
     def file(cls, path: str | Path) -> Image:
-        """Identity is path, size and time of change, so that nothing is read until it is needed."""
+        """A picture file. The key is made of path, file size and modification time; the file is not read yet.
+
+        Raises InputError if there is no such file.
+        """
         path = Path(path)
         if not path.is_file():
             raise InputError(f"there is no picture at {path}")
@@ -44,19 +51,20 @@ class Image:
 
     @classmethod
     def data(cls, data: bytes, where: str) -> Image:
+        """An encoded picture in memory; the key is the SHA-256 of `data`."""
         return cls(hashlib.sha256(data).hexdigest(), where, lambda: PIL.Image.open(io.BytesIO(data)))
 
     @classmethod
     def drawn(cls, key: str, draw: Callable[[], PIL.Image.Image]) -> Image:
-        """`draw` must be a pure function that `key` identifies."""
+        """A picture that `draw`, a pure function determined by `key`, creates on each access."""
         return cls(key, key, draw)
 
     def fit(self, max_px: int) -> Image:
-        """The same picture, shrunk to at most `max_px` pixels where it has more."""
-        return replace(self, key=f"{self.key}<{max_px}", _open=lambda: _shrunk(self._opened(), max_px))
+        """The same picture, downscaled to at most `max_px` pixels."""
+        return replace(self, key=f"{self.key}<{max_px}", _open=lambda: _downscaled(self._opened(), max_px))
 
     def load(self) -> PIL.Image.Image:
-        """The decoded picture, RGB. Raises InputError naming the file when it is broken or beyond
+        """The decoded picture in RGB. Raises InputError, which names the file, if it is broken or exceeds
         `MAX_PIXELS`."""
         picture = self._opened()
         try:
@@ -66,12 +74,13 @@ class Image:
             raise InputError(f"{self.where} is broken: {error}") from error
 
     def size(self) -> tuple[int, int]:
-        """(width, height) in pixels of the original, from the header."""
+        """(width, height) in pixels of the original, read from the header."""
         with self._opened() as picture:
             return picture.size
 
     def encoded(self) -> tuple[bytes, str]:
-        """The bytes of its file as they are, and their format, "PNG" or another; PNG where it has no file."""
+        """The encoded bytes of the file and their format, such as "PNG"; encoded as PNG if there is no
+        file."""
         with self._opened() as picture:
             file = getattr(picture, "fp", None)
             if file is not None and picture.format:
@@ -99,21 +108,21 @@ class Image:
         return hash(self.key)
 
 
-def _shrunk(picture: PIL.Image.Image, max_px: int) -> PIL.Image.Image:
+def _downscaled(picture: PIL.Image.Image, max_px: int) -> PIL.Image.Image:
     size = _within(picture.width, picture.height, max_px)
     return picture if size == picture.size else picture.convert("RGB").resize(size)
 
 
 def _within(width: int, height: int, max_px: int) -> tuple[int, int]:
-    """The size shrunk to at most `max_px` pixels, its aspect ratio kept."""
+    """(width, height) downscaled to at most `max_px` pixels; the aspect ratio is kept."""
     scale = min(1.0, (max_px / (width * height)) ** 0.5)
     return max(1, int(width * scale)), max(1, int(height * scale))
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Some frames of a clip of `length_s` seconds: RGB pictures of one size, and at which second each
-    stands."""
+    """Decoded frames of a clip of `length_s` seconds: RGB pictures of equal size, with their times in
+    seconds."""
 
     pictures: tuple[PIL.Image.Image, ...]
     times_s: tuple[float, ...]
@@ -122,8 +131,8 @@ class Frames:
 
 @dataclass(frozen=True, eq=False)
 class DrawnVideo:
-    """A clip that we draw, of which every frame is looked at. `draw` must be a pure function that `key`
-    identifies."""
+    """A procedurally generated clip; all its frames are used. `draw` is a pure function determined by
+    `key`."""
 
     key: str
     draw: Callable[[], Frames] = field(repr=False)
@@ -141,15 +150,16 @@ class DrawnVideo:
 
 @dataclass(frozen=True)
 class Video:
-    """A clip in a file, of which `count` frames are looked at, evenly spaced; or one `every_s` seconds.
+    """A video file, from which some frames are decoded.
 
-    max_px: frames of more pixels are shrunk as they are decoded. span_s: only this part of the clip, from and
-    to a second, is looked at. Frames are sought one by one, so a long clip is never in memory as a whole.
+    num_frames: how many evenly spaced frames. frame_interval: seconds between frames; overrides `num_frames`.
+    max_px: larger frames are downscaled while decoding. span_s: (start, end) of the part to use, in seconds.
+    Frames are decoded one by one by seeking, so memory does not grow with the length of the clip.
     """
 
     path: Path
-    count: int = 8
-    every_s: float | None = None
+    num_frames: int = 8
+    frame_interval: float | None = None
     max_px: int = 401_408
     kind: Literal["video"] = "video"
     span_s: tuple[float, float] | None = None
@@ -157,35 +167,48 @@ class Video:
     def __post_init__(self) -> None:
         if not Path(self.path).is_file():
             raise InputError(f"there is no clip at {self.path}")
-        if self.count < 1 or (self.every_s is not None and self.every_s <= 0) or self.max_px < 1:
-            raise InputError(f"impossible frames of {self.path}: {self.count}, {self.every_s}, {self.max_px}")
+        interval = self.frame_interval
+        if self.num_frames < 1 or (interval is not None and interval <= 0) or self.max_px < 1:
+            raise InputError(
+                f"invalid frame selection of {self.path}: num_frames={self.num_frames}, "
+                f"frame_interval={interval}, max_px={self.max_px}; all must be positive"
+            )
         if self.span_s and not 0 <= self.span_s[0] < self.span_s[1]:
             raise InputError(
-                f"impossible part of {self.path}: from second {self.span_s[0]} to {self.span_s[1]}"
+                f"invalid part of {self.path}, from second {self.span_s[0]} to {self.span_s[1]}; "
+                "the end must come after the start"
             )
 
     @property
-    def choice(self) -> dict[str, str | float | None]:
-        """Which frames are looked at, and how large they are at most; what is recorded of an attempt."""
-        taken = {"path": str(self.path), "count": self.count, "every_s": self.every_s, "max_px": self.max_px}
-        return taken | ({"start_s": self.span_s[0], "end_s": self.span_s[1]} if self.span_s else {})
+    def frame_selection(self) -> dict[str, str | float | None]:
+        """Which frames are decoded and their maximum size, under the keys that rows and attempts use."""
+        frames = {"count": self.num_frames, "every_s": self.frame_interval, "max_px": self.max_px}
+        return (
+            {"path": str(self.path)}
+            | frames
+            | ({"start_s": self.span_s[0], "end_s": self.span_s[1]} if self.span_s else {})
+        )
 
     @property
     def key(self) -> str:
+        """Path, file size, modification time and frame selection, as text."""
         stat = Path(self.path).stat()
-        taken = f"{self.count}:{self.every_s}:{self.max_px}" + (f":{self.span_s}" if self.span_s else "")
-        return f"{Path(self.path).resolve()}:{stat.st_size}:{stat.st_mtime_ns}:{taken}"
+        frames = f"{self.num_frames}:{self.frame_interval}:{self.max_px}"
+        span = f":{self.span_s}" if self.span_s else ""
+        return f"{Path(self.path).resolve()}:{stat.st_size}:{stat.st_mtime_ns}:{frames}{span}"
 
     def load(self) -> Frames:
-        """The chosen frames. Raises InputError naming the file, and the second where decoding broke off."""
-        return self._opened(self._taken)
+        """The selected frames. Raises InputError, which names the file and the second where decoding
+        failed."""
+        return self._opened(self._decode)
 
-    def seconds(self) -> float:
-        """How long the clip is, from its header. Raises InputError naming the file."""
+    def duration_s(self) -> float:
+        """The duration in seconds, read from the header. Raises InputError, which names the file."""
         return self._opened(_length_s)
 
     def size(self) -> tuple[int, int]:
-        """(width, height) of its frames in pixels, from its header. Raises InputError naming the file."""
+        """(width, height) of the frames in pixels, from the header. Raises InputError, which names the
+        file."""
         return self._opened(lambda clip, stream: (stream.width, stream.height))
 
     def _opened(self, use: Callable[[Any, Any], T]) -> T:
@@ -202,26 +225,26 @@ class Video:
         except FFmpegError as error:
             raise InputError(f"{self.path} cannot be read as a clip: {error}") from error
 
-    def _taken(self, clip: Any, stream: Any) -> Frames:
+    def _decode(self, clip: Any, stream: Any) -> Frames:
         length_s = _length_s(clip, stream)
         start_s, end_s = self.span_s or (0.0, length_s)
         if start_s >= length_s:
             raise InputError(
-                f"{self.path} ends at second {length_s:.1f}, before the part from {start_s:.1f} on"
+                f"{self.path} ends at {length_s:.1f} s, before the part from {start_s:.1f}; lower start_s"
             )
-        long_s = min(end_s, length_s) - start_s
-        n = self.count if self.every_s is None else max(1, int(long_s / self.every_s))
-        wanted = [start_s + (i + 0.5) * long_s / n for i in range(n)]
+        span_s = min(end_s, length_s) - start_s
+        n = self.num_frames if self.frame_interval is None else max(1, int(span_s / self.frame_interval))
+        wanted = [start_s + (i + 0.5) * span_s / n for i in range(n)]
         pictures, times = [], []
         for time_s in wanted:
-            frame = self._at(clip, stream, time_s)
+            frame = self._frame_at(clip, stream, time_s)
             size = _within(frame.width, frame.height, self.max_px)
             pictures.append(frame.to_image(width=size[0], height=size[1]))
             times.append(round(float(frame.time), 3))
         return Frames(tuple(pictures), tuple(times), length_s)
 
-    def _at(self, clip: Any, stream: Any, time_s: float) -> Any:
-        """The last frame that begins no later than `time_s`."""
+    def _frame_at(self, clip: Any, stream: Any, time_s: float) -> Any:
+        """The last frame with a time of at most `time_s`."""
         from av.error import FFmpegError
 
         found = None
@@ -232,9 +255,9 @@ class Video:
                     break
                 found = frame
         except FFmpegError as error:
-            raise InputError(f"{self.path} breaks off near second {time_s:.1f}: {error}") from error
+            raise InputError(f"{self.path} cannot be decoded near second {time_s:.1f}: {error}") from error
         if found is None:
-            raise InputError(f"{self.path} has no frame near second {time_s:.1f}; it was cut short")
+            raise InputError(f"{self.path} has no frame near second {time_s:.1f}; the file is truncated")
         return found
 
 
@@ -243,12 +266,14 @@ def _length_s(clip: Any, stream: Any) -> float:
         return float(stream.duration * stream.time_base)
     if clip.duration:
         return clip.duration / 1_000_000
-    raise InputError(f"{clip.name} does not say how long it is; write it anew with a duration")
+    raise InputError(f"{clip.name} has no duration in its header; remux it")
 
 
-def film(frames: Frames, path: Path) -> None:
-    """Write the frames as a clip (H.264), evenly over its seconds. Equal frames give equal bytes on one
-    machine; colours are those of a video, a little off."""
+def write_clip(frames: Frames, path: Path) -> None:
+    """Write frames as an H.264 MP4 file of constant frame rate.
+
+    Equal frames give equal bytes on one machine; colours differ slightly from the originals, as in any video.
+    """
     import av
 
     width, height = frames.pictures[0].size
@@ -265,32 +290,38 @@ def film(frames: Frames, path: Path) -> None:
 
 @lru_cache(maxsize=4_096)
 def fingerprint(medium: Media) -> str:
-    """What a medium shows, wherever its file stands and whenever it was written: the sha256 of its file, of a
-    clip with the choice of frames; of a drawn one its key, since nothing else decides what is drawn."""
+    """The content hash of a medium, independent of where its file is and when it was written.
+
+    SHA-256 of the file, for a clip with its frame selection; for a drawn medium its key, which determines it.
+    """
     if isinstance(medium, Video):
         with medium.path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
-        return f"{content}:{medium.count}:{medium.every_s}:{medium.max_px}:{medium.span_s}"
+        frames = f"{medium.num_frames}:{medium.frame_interval}:{medium.max_px}"
+        return f"{content}:{frames}:{medium.span_s}"
     if isinstance(medium, Image) and medium.key != medium.where:
         return hashlib.sha256(medium.encoded()[0]).hexdigest()
     return medium.key
 
 
-def keep(medium: Media, folder: Path, seen: Any = None) -> str:
-    """Save a picture once as PNG under `folder`, of a clip the chosen frames side by side, each with its
-    second; returns its path relative to the folder's parent. seen: the medium, where it is loaded already."""
+def save_preview(medium: Media, folder: Path, loaded: Any = None) -> str:
+    """Save a picture, or a contact sheet of a clip's frames, as a PNG file in `folder`, unless it is there.
+
+    loaded: the decoded medium, if available. Returns the path relative to the parent of `folder`.
+    """
     path = folder / f"{hashlib.sha256(medium.key.encode()).hexdigest()[:16]}.png"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part")
-        seen = medium.load() if seen is None else seen
-        (_strip(seen) if isinstance(seen, Frames) else seen).save(part, format="PNG")
+        loaded = medium.load() if loaded is None else loaded
+        picture = _contact_sheet(loaded) if isinstance(loaded, Frames) else loaded
+        picture.save(part, format="PNG")
         os.replace(part, path)
     return f"{folder.name}/{path.name}"
 
 
-def _strip(frames: Frames) -> PIL.Image.Image:
-    """All frames of a clip in one picture, in rows of four, their seconds written into them."""
+def _contact_sheet(frames: Frames) -> PIL.Image.Image:
+    """All frames in one picture, in rows of four, each labelled with its time."""
     small = [frame.copy() for frame in frames.pictures]
     for frame, time_s in zip(small, frames.times_s, strict=True):
         frame.thumbnail((240, 240))
@@ -299,7 +330,7 @@ def _strip(frames: Frames) -> PIL.Image.Image:
         )
     width, height = small[0].size
     columns = min(4, len(small))
-    strip = PIL.Image.new("RGB", (columns * width, -(-len(small) // columns) * height))
+    sheet = PIL.Image.new("RGB", (columns * width, -(-len(small) // columns) * height))
     for i, frame in enumerate(small):
-        strip.paste(frame, (i % columns * width, i // columns * height))
-    return strip
+        sheet.paste(frame, (i % columns * width, i // columns * height))
+    return sheet

@@ -1,43 +1,94 @@
-"""Frozen configs changed by text such as `kl_weight=0`; unknown words are answered with the near ones."""
+"""Settings: frozen dataclasses, possibly nested, overridden by leaf name (`beta=0.04`). Errors about unknown
+names suggest similar ones."""
 
 from __future__ import annotations
 
 import difflib
+import operator
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from types import NoneType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
 from seethink.types import InputError
 
 T = TypeVar("T")
 
 _BOOLS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_RELATIONS = {"at least": operator.ge, "above": operator.gt, "below": operator.lt}
 _EXPECTED = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
-def unknown(kind: str, word: str, known: Iterable[str]) -> InputError:
-    """The error that answers an unknown word: the near ones first, then all."""
+class Config:
+    """Base of frozen dataclasses of settings, whose fields may be such dataclasses themselves.
+
+    Leaf names are unique in the whole, so a name alone sets a value at any depth.
+    """
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a value that is none of its field's literals: types bind nobody in Python."""
+        kinds = get_type_hints(type(self))
+        for field in fields(self):  # type: ignore[arg-type]
+            value, kind = getattr(self, field.name), kinds[field.name]
+            if get_origin(kind) is Literal and value not in get_args(kind):
+                raise ValueError(
+                    f"{field.name}={value!r} is not one of {', '.join(map(repr, get_args(kind)))}"
+                )
+
+    def require(self, **limits: str) -> None:
+        """Raise ValueError naming the first setting that breaks its limit: `require(beta="at least 0")`.
+        Limits are "at least N", "above N" and "below N", joined by "and"; None passes."""
+        for name, limit in limits.items():
+            value = getattr(self, name)
+            for words in limit.split(" and "):
+                relation, _, bound = words.rpartition(" ")
+                if value is not None and not _RELATIONS[relation](value, float(bound)):
+                    raise ValueError(f"{name}={value}: it must be {limit}")
+
+    @classmethod
+    def of(cls, **values: Any) -> Self:
+        """The defaults with `values` replaced, by leaf name: `GRPOConfig.of(learning_rate=5e-5,
+        beta=0.04)`."""
+        return cls().replace(**values)
+
+    def replace(self, **values: Any) -> Self:
+        """A copy with `values` replaced. Raises InputError for an unknown name, ValueError for bad values."""
+        return _replaced(self, values, type(self).__name__)
+
+
+def leaves(config: Any) -> dict[str, Any]:
+    """{name: value} of every setting, nested ones included, in field order."""
+    values: dict[str, Any] = {}
+    for field in fields(config):
+        value = getattr(config, field.name)
+        values |= leaves(value) if is_dataclass(value) else {field.name: value}
+    return values
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """The error for an unknown name: similar names first, then all."""
     known = list(known)
-    near = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
-    meant = f"; did you mean {' or '.join(near)}?" if near else ";"
-    return InputError(f"unknown {kind} {word!r}{meant} known: {', '.join(known) or 'none'}")
+    similar = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    suggestion = f"; did you mean {' or '.join(similar)}?" if similar else ";"
+    return InputError(f"unknown {kind} {name!r}{suggestion} known: {', '.join(known) or 'none'}")
 
 
 def override(config: T, values: Mapping[str, object], where: str) -> T:
-    """`config` with `values` in place, each read as the type of its field. `where` stands in the messages.
+    """`config` with `values` replaced, by leaf name, each parsed as the type of its field. `where`: a stage
+    or a file, named in messages.
 
-    Raises InputError for an unknown field, a value of another type, and values that the config refuses.
+    Raises InputError for an unknown name, a value of another type, and values that the config refuses.
     """
-    kinds = get_type_hints(type(config))
-    names = [field.name for field in fields(config)]  # type: ignore[arg-type]
+    types = _types(config)
     for name in values:
-        if name not in names:
-            raise unknown(f"field of {where}:", name, names)
-    typed = {name: _read(value, kinds[name], f"{where}: {name}={value}") for name, value in values.items()}
+        if name not in types:
+            raise unknown(f"field of {where}:", name, types)
+    typed = {name: _parsed(value, types[name], f"{where}: {name}={value}") for name, value in values.items()}
     try:
-        return replace(config, **typed)  # type: ignore[type-var]
+        return _replaced(config, typed, where)
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(f"{where}: {error}") from error
 
@@ -50,7 +101,34 @@ def parse(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _read(value: object, kind: Any, where: str) -> Any:
+def _types(config: Any) -> dict[str, Any]:
+    """{leaf name: type}"""
+    hints = get_type_hints(type(config))
+    types: dict[str, Any] = {}
+    for field in fields(config):
+        value = getattr(config, field.name)
+        types |= _types(value) if is_dataclass(value) else {field.name: hints[field.name]}
+    return types
+
+
+def _replaced(config: T, values: Mapping[str, Any], where: str) -> T:
+    """Replace nested configs first, so that the outer config checks the new values."""
+    changed: dict[str, Any] = {}
+    left = dict(values)
+    for field in fields(config):  # type: ignore[arg-type]
+        value = getattr(config, field.name)
+        if field.name in left:
+            changed[field.name] = left.pop(field.name)
+        elif is_dataclass(value) and (
+            own := {name: left.pop(name) for name in leaves(value) if name in left}
+        ):
+            changed[field.name] = _replaced(value, own, where)
+    if left:
+        raise unknown(f"field of {where}:", next(iter(left)), leaves(config))
+    return replace(config, **changed)  # type: ignore[type-var]
+
+
+def _parsed(value: object, kind: Any, where: str) -> Any:
     """Through text even where the value is typed already: YAML reads 1e-6 as a string."""
     text = str(value).strip()
     choices = get_args(kind)
@@ -62,12 +140,12 @@ def _read(value: object, kind: Any, where: str) -> Any:
         if text.lower() in ("none", "null"):
             return None
         (kind,) = (choice for choice in choices if choice is not NoneType)
-        return _read(text, kind, where)
+        return _parsed(text, kind, where)
     if get_origin(kind) is tuple:
         parts = [part for part in re.split(r"[\s,()\[\]]+", text) if part]
         if len(parts) != len(choices):
             raise InputError(f"{where} is not {len(choices)} values, such as 0.1,0.9")
-        return tuple(_read(part, choice, where) for part, choice in zip(parts, choices, strict=True))
+        return tuple(_parsed(part, choice, where) for part, choice in zip(parts, choices, strict=True))
     if kind is bool:
         if text.lower() not in _BOOLS:
             raise InputError(f"{where} is not {_EXPECTED[bool]}")

@@ -1,4 +1,7 @@
-"""The nine words, as data and protocols. No behaviour beyond checks; imports no torch and no PIL."""
+"""Core data classes and protocols, from `Example` and `Format` to `Score`, `Task`, `Engine` and `Solver`.
+
+No behaviour beyond validation; imports neither torch nor PIL.
+"""
 
 from __future__ import annotations
 
@@ -10,33 +13,36 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from seethink.boxes import Box, Point
 
 MEDIA_MARK = re.compile(r"<(image|video)>")
-"""Where a medium stands inside a question; LLaVA's convention."""
+"""Placeholder of a medium inside a question, as in LLaVA."""
 
 
 @runtime_checkable
 class Media(Protocol):
-    """A picture or a clip that is loaded only when somebody looks at it."""
+    """A picture (image) or a clip (video), decoded on demand."""
 
     @property
-    def kind(self) -> Literal["image", "video"]: ...
+    def kind(self) -> Literal["image", "video"]:
+        """Type of the medium, as named by its mark in a question."""
+        ...
 
     @property
     def key(self) -> str:
-        """Stable text identity: two media with the same key show the same thing."""
+        """Stable identity as text: two media with equal keys have equal content."""
         ...
 
     def load(self) -> Any:
-        """The decoded medium (a PIL image for pictures). Raises ValueError naming the file if it cannot."""
+        """The decoded medium: a PIL image, or `media.Frames` of a clip. Raises InputError naming the file."""
         ...
 
 
 @dataclass(frozen=True)
 class Example:
-    """A question about pictures or a clip, with what is known about its answer.
+    """A question about pictures or clips, with its reference answer.
 
-    `question` marks with `<image>` or `<video>` where each medium stands; without marks, media stand before
-    it. Raises ValueError when marks and media disagree.
-    """
+    question: marks the place of each medium with `<image>` or `<video>`; without marks, the media come
+    first. answer: the reference answer; None if unknown. choices: the options of a multiple-choice question.
+    steps: a reference reasoning trace. meta: anything else; not part of equality. Raises ValueError if marks
+    and media disagree."""
 
     id: str
     question: str
@@ -55,41 +61,41 @@ class Example:
             )
 
     def parts(self) -> list[str | Media]:
-        """The question cut into text and media, in reading order; empty text is left out."""
+        """The question as text and media in reading order, without blank text."""
         if not MEDIA_MARK.search(self.question):
             return [*self.media, self.question]
         texts = MEDIA_MARK.split(self.question)[::2]
-        woven = [texts[0]]
+        parts: list[str | Media] = [texts[0]]
         for medium, text in zip(self.media, texts[1:], strict=True):
-            woven += [medium, text]
-        return [part for part in woven if not isinstance(part, str) or part.strip()]
+            parts += [medium, text]
+        return [part for part in parts if not isinstance(part, str) or part.strip()]
 
 
 Message = dict[str, Any]
 """`{"role": ..., "content": [{"type": "text", "text": ...} | {"type": "image", "image": Media}]}`."""
 
 Messages = list[Message]
-"""A conversation. If its last message is the assistant's, that is a begun answer, and the engine continues
-it. A first message of the role `PLAIN` is no turn: its content is given to a base model as it stands."""
+"""A conversation. A final assistant message is a prefill, which the engine continues. A first message of role
+`PLAIN` bypasses the chat template: its content is the prompt of a base model, verbatim."""
 
 PLAIN = "plain"
 
 
-def begun_answer(messages: Messages) -> str:
-    """The text of the answer that a conversation has begun; empty if it ends with the user's turn."""
+def assistant_prefill(messages: Messages) -> str:
+    """The text of the final assistant message; empty if the conversation ends with a user message."""
     last = messages[-1]
     return "".join(part["text"] for part in last["content"]) if last["role"] == "assistant" else ""
 
 
 FrameKind = Literal["original", "resized", "thousandths", "unit"]
-"""What a model counts in when it names a place in a picture: pixels of the picture as it was given, pixels of
-the picture as the model was shown it, thousandths of its sides, or parts of its sides, from 0 to 1."""
+"""Units of a model's coordinates: pixels of the original picture, pixels of the resized picture that the
+model receives, thousandths of each side (0 to 1000), or fractions of each side (0 to 1)."""
 
 
 @dataclass(frozen=True)
-class Frame:
-    """In what a model's boxes are measured: a picture of `size` (width, height) in its own pixels is `units`
-    wide and high in the model's numbers."""
+class CoordinateFrame:
+    """Coordinate frame of a model's boxes: a picture of `size` (width, height) in original pixels spans
+    `units` (width, height) in the model's coordinates."""
 
     kind: FrameKind
     size: tuple[int, int]
@@ -98,13 +104,14 @@ class Frame:
 
 @dataclass(frozen=True)
 class Completion:
-    """What an engine adds to a conversation: the continuation alone, special tokens left out of `text`.
+    """One generated continuation of a conversation.
 
-    `token_ids` are what was sampled, end-of-turn token included; empty where the engine cannot know them.
-    `logps` are their log-probabilities under the distributions they were drawn from (temperature, top_p and
-    top_k applied); empty where the engine does not tell them. `frame` is that of the boxes in `text`; None
-    without a picture, or where the engine cannot know it. `stop` is "unanswered" where the engine asks a
-    server that gave no answer; `text` then says why.
+    text: without the prefill and without special tokens. stop: why generation ended; "unanswered" if a
+    server returned no completion, and then `text` is the error. n_tokens: number of generated tokens;
+    prompt_tokens: of prompt tokens; 0 if the engine does not count. token_ids: the sampled tokens,
+    end-of-turn token included; empty if unknown. logps: their log-probabilities under the sampling
+    distribution (temperature, top_p and top_k applied); empty if unknown. frame: coordinate frame of the
+    boxes in `text`; None without a picture, or if unknown.
     """
 
     text: str
@@ -112,15 +119,18 @@ class Completion:
     n_tokens: int = 0
     token_ids: tuple[int, ...] = field(default=(), repr=False, compare=False)
     logps: tuple[float, ...] = field(default=(), repr=False, compare=False)
-    frame: Frame | None = None
+    frame: CoordinateFrame | None = None
+    prompt_tokens: int = 0
 
 
 @dataclass(frozen=True)
 class Response:
-    """What came back, read. `fault` says where the text breaks its format; None when it obeys.
+    """A parsed completion.
 
-    `boxes` and `points` are the answer's, in pixels of the original picture; None where it is none of them,
-    or where nobody knows what they are measured in. `frame` is that of `text`, where it is known.
+    thought, answer, steps: the parts of `text` by its format; None if missing. fault: how the text violates
+    the format; None if it conforms. boxes, points: those of the answer, in pixels of the original picture;
+    None if the answer has none or their coordinate frame is unknown. frame: coordinate frame of `text`, if
+    known.
     """
 
     text: str
@@ -134,13 +144,13 @@ class Response:
     logps: tuple[float, ...] = field(default=(), repr=False, compare=False)
     boxes: tuple[Box, ...] | None = None
     points: tuple[Point, ...] | None = None
-    frame: Frame | None = None
+    frame: CoordinateFrame | None = None
 
 
 @dataclass(frozen=True)
 class Score:
-    """The verdict. `value` is in [0, 1]; None means "cannot be judged", never 0. `parts` are named
-    sub-scores."""
+    """A verifier's result. value: in [0, 1]; None if the response cannot be judged, which is never 0. why:
+    one sentence of explanation. parts: named sub-scores."""
 
     value: float | None
     why: str = ""
@@ -152,37 +162,43 @@ class Score:
 
 
 Verifier = Callable[[Example, Response], Score]
+"""A pure function that scores a response to an example."""
 
 
 class Format(Protocol):
-    """How we ask and how we read back. `parse(write(thought, answer))` gives both again."""
+    """A prompt template and the parser of its completions. `parse(write(thought, answer))` returns both
+    parts."""
 
     @property
-    def name(self) -> str: ...
-
-    @property
-    def mode(self) -> str:
-        """Where the instruction stands (`formats.MODES`); recorded with every result."""
+    def name(self) -> str:
+        """Name of the format, as in `--format`. Recorded with every result."""
         ...
 
-    def prompt(self, example: Example) -> Messages: ...
+    @property
+    def prompt_mode(self) -> str:
+        """Prompt mode: where the instruction is placed (`formats.PROMPT_MODES`). Recorded with every
+        result."""
+        ...
+
+    def prompt(self, example: Example) -> Messages:
+        """The conversation that asks the example's question, with the prefill if the format has one."""
+        ...
 
     def parse(self, text: str) -> Response:
-        """Read a whole answer (a begun answer included)."""
+        """Parse a completion, its prefill included."""
         ...
 
     def write(self, thought: str | Sequence[str], answer: str) -> str:
-        """The text a perfect model would give, begun answer included. `thought` is a text, or its steps.
+        """The completion that conforms to the format, prefill included. thought: a text, or its steps.
 
-        Raises ValueError for what the format could not read back.
+        Raises ValueError for parts that `parse` would not return.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Task:
-    """Examples, how they are asked, and how answers are judged; `headline` names the score part that is
-    reported."""
+    """Examples with a format and a verifier. headline: the part of the score that is reported."""
 
     name: str
     examples: Sequence[Example]
@@ -193,15 +209,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Rollout:
+    """A response to an example, with its score."""
+
     example: Example
     response: Response
     score: Score
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """One supervised answer: ask `example` in `format`; `text` is what the model should say (begun answer
-    included)."""
+class SFTExample:
+    """One supervised example: the target completion `text` (prefill included) for `example` prompted in
+    `format`."""
 
     example: Example
     format: Format
@@ -209,9 +227,8 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two responses to `example`, asked in `format`, of which the first is `better` (begun answer
-    included)."""
+class PreferencePair:
+    """A preferred and a rejected response (prefill included) to `example` prompted in `format`."""
 
     example: Example
     format: Format
@@ -221,10 +238,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How completions are drawn. Explicit and complete: a checkpoint's own generation config is never
-    consulted.
+    """Sampling parameters. A checkpoint's own generation config is ignored.
 
-    temperature 0 is greedy. top_k 0 and top_p 1 leave the distribution whole, as policy gradients assume.
+    n: completions for each prompt. temperature: 0 is greedy decoding. top_p 1 and top_k 0 disable
+    truncation, as policy gradients assume. max_tokens: limit on generated tokens. seed: the random seed.
     """
 
     n: int = 1
@@ -242,16 +259,17 @@ class Sampling:
             or not 0 < self.top_p <= 1
             or self.top_k < 0
         ):
-            raise ValueError(f"impossible sampling: {self}")
+            raise ValueError(f"invalid sampling parameters: {self}")
         if self.temperature == 0 and self.n > 1:
-            raise ValueError("greedy decoding gives one completion; ask for n=1 or a temperature above 0")
+            raise ValueError("greedy decoding gives one completion; set n=1 or a temperature above 0")
 
 
 GREEDY = Sampling(temperature=0.0)
+"""Greedy decoding with default limits."""
 
 
 class Engine(Protocol):
-    """Continues conversations."""
+    """A text generator that continues conversations."""
 
     def generate(self, conversations: Sequence[Messages], sampling: Sampling) -> list[list[Completion]]:
         """`sampling.n` completions for each conversation, in order."""
@@ -259,12 +277,12 @@ class Engine(Protocol):
 
 
 Solver = Callable[[Engine, Task, Sequence[Example]], list[list[Rollout]]]
-"""A way of using engines: rollouts of each example, in order."""
+"""A strategy of using an engine on a task: the rollouts of each example, in order."""
 
 
 class NotFinite(RuntimeError):
-    """A logit, loss or gradient stopped being a number; the message names the question."""
+    """A logit, loss or gradient is NaN or infinite; the message names the examples."""
 
 
 class InputError(ValueError):
-    """What the user gave cannot be used. The message names file, row and mend; the CLI exits with code 2."""
+    """Unusable user input. The message names file, row and how to fix it; the CLI exits with code 2."""

@@ -16,24 +16,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any, overload
+from typing import Any
 
 from PIL import Image as Pillow
 from rich.console import Console
 
 from seethink import media, verify
+from seethink.cli.progress import TerminalListener
 from seethink.formats import THINK_ANSWER
-from seethink.run import Claim, Run, Scale
-from seethink.train.configs import GRPO, SFT
+from seethink.run.run import Claim, Run, Scale
+from seethink.sequences import LazySequence
+from seethink.train.configs import GRPOConfig, SFTConfig
 from seethink.types import GREEDY, Example, Task
 
 NAMES = (
     "seethink.train.sft",
     "seethink.train.grpo",
-    "seethink.train.model",
+    "seethink.models.loading",
     "seethink.train.memory",
     "seethink.engines.local",
-    "seethink.evaluate",
+    "seethink.evaluate.evaluate",
+    "seethink.evaluate.statistics",
 )
 
 calls: list[str] = []
@@ -41,7 +44,7 @@ calls: list[str] = []
 
 
 @dataclass(frozen=True)
-class Drawn(Sequence[Example]):
+class Drawn(LazySequence[Example]):
     """Lazy examples whose pictures must not be looked at in a dry run."""
 
     n: int
@@ -52,18 +55,10 @@ class Drawn(Sequence[Example]):
     def __len__(self) -> int:
         return self.n
 
-    @overload
-    def __getitem__(self, index: int) -> Example: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Example]: ...
-    def __getitem__(self, index: int | slice) -> Example | list[Example]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(self.n))]
-        if not 0 <= index < self.n:
-            raise IndexError(index)
-        key = f"{self.name}/{index}"
+    def item(self, i: int) -> Example:
+        key = f"{self.name}/{i}"
         picture = media.Image.drawn(key, lambda: self._draw(key))
-        return Example(key, "How many?", (picture,), str(index), steps=(f"I count {index}.",))
+        return Example(key, "How many?", (picture,), str(i), steps=(f"I count {i}.",))
 
     def _draw(self, key: str) -> Pillow.Image:
         assert self.readable, f"{key} was looked at"
@@ -78,7 +73,7 @@ def task(n: int = 6, name: str = "counting", readable: bool = True) -> Task:
 
 def model_folder(folder: Path, weights: bytes = b"weights") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text('{"model_type": "fake"}')
+    (folder / "config.json").write_text('{"model_type": "fake"}', encoding="utf-8")
     (folder / "model.safetensors").write_bytes(weights)
     return folder
 
@@ -99,57 +94,58 @@ def installed() -> Iterator[None]:
 
 
 def install() -> None:
-    """Put the fakes where `seethink.run` looks for the real modules."""
+    """Put the fakes where `seethink.run.run` looks for the real modules."""
     fakes = {
         "seethink.train.sft": {"sft": _sft},
-        "seethink.train.model": {"parameters": lambda name: None if "hub" in name else 1_000_000},
-        "seethink.train.memory": {"question": _question, "estimate": _estimate},
+        "seethink.models.loading": {"count_parameters": lambda name: None if "hub" in name else 1_000_000},
+        "seethink.train.memory": {"prompt_shape": _prompt_shape, "estimate": estimate},
         "seethink.train.grpo": {"grpo": _grpo},
         "seethink.engines.local": {"LocalEngine": type("LocalEngine", (), {"load": staticmethod(str)})},
-        "seethink.evaluate": {"evaluate": _evaluate, "compare": _compare},
+        "seethink.evaluate.evaluate": {"evaluate": _evaluate},
+        "seethink.evaluate.statistics": {"compare": _compare},
     }
     for name in NAMES:
         sys.modules[name] = ModuleType(name)
         sys.modules[name].__dict__.update(fakes[name])
 
 
-def _question(name: str, asked: Any, texts: Sequence[str], config: Any) -> Any:
-    return SimpleNamespace(prompt=SimpleNamespace(ids=[0] * 1_234), texts=texts)
+def _prompt_shape(name: str, messages: Any, replies: Sequence[str], config: Any) -> Any:
+    return SimpleNamespace(prompt=SimpleNamespace(ids=[0] * 1_234), replies=replies)
 
 
-def _estimate(name: str, asked: Any, config: Any, questions: int) -> Any:
-    return SimpleNamespace(peak=2_500_000_000, parts={"libraries": 0, "update": 10**9 * questions})
+def estimate(name: str, shape: Any, config: Any, n_examples: int) -> Any:
+    return SimpleNamespace(peak=2_500_000_000, parts={"libraries": 0, "update": 10**9 * n_examples})
 
 
-def _sft(model: str, lessons: Sequence[Any], config: Any, out: Path, watch: Any) -> Path:
-    assert all(lesson.text for lesson in lessons)
-    return _train("sft", model, config.steps or 3, out, watch)
+def _sft(model: str, examples: Sequence[Any], config: Any, out: Path, on_step: Any) -> Path:
+    assert all(example.text for example in examples)
+    return _train("sft", model, config.max_steps or 3, out, on_step)
 
 
-def _grpo(model: str, task: Task, config: Any, out: Path, media: Path, watch: Any) -> Path:
-    return _train("grpo", model, config.steps, out, watch)
+def _grpo(model: str, task: Task, config: Any, out: Path, media: Path, on_step: Any) -> Path:
+    return _train("grpo", model, config.max_steps, out, on_step)
 
 
-def _train(kind: str, model: str, steps: int, out: Path, watch: Any) -> Path:
+def _train(kind: str, model: str, steps: int, out: Path, on_step: Any) -> Path:
     assert Path(model).is_dir(), model
     calls.append(kind)
     for step in range(_lines(out / "metrics.jsonl") + 1, steps + 1):
         time.sleep(float(os.environ.get("FAKE_STEP_S", "0")))
         row = {"step": step, "loss": 1 / step, "pid": os.getpid()}
         _append(out / "metrics.jsonl", row)
-        watch({**row, "steps": steps})
+        on_step({**row, "steps": steps})
     return model_folder(out / "checkpoint", json.dumps([kind, model, steps]).encode())
 
 
 def _evaluate(
-    engine: str, tasks: Sequence[Task], solver: Any, out: Path, media: Path, watch: Any
+    engine: str, tasks: Sequence[Task], solver: Any, out: Path, media: Path, on_progress: Any
 ) -> dict[str, Any]:
     assert Path(engine).is_dir(), engine
     calls.append("evaluate")
     examples = [(task, example) for task in tasks for example in task.examples]
-    for i, (asked, example) in enumerate(examples, 1):
-        _append(out / "attempts.jsonl", attempt_row(asked.name, example, right=i % 2 == 0))
-        watch({"step": i, "steps": len(examples), "correct": 0.5})
+    for i, (task, example) in enumerate(examples, 1):
+        _append(out / "attempts.jsonl", attempt_row(task.name, example, right=i % 2 == 0))
+        on_progress({"step": i, "steps": len(examples), "correct": 0.5})
     return {task.name: result_row(0.5, len(task.examples)) for task in tasks}
 
 
@@ -185,31 +181,33 @@ def _compare(a: Path, b: Path) -> list[dict[str, Any]]:
 
 
 def _append(path: Path, row: dict[str, Any]) -> None:
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    return map(json.loads, path.read_text().splitlines())
+    return map(json.loads, path.read_text(encoding="utf-8").splitlines())
 
 
 def _lines(path: Path) -> int:
-    return len(path.read_text().splitlines()) if path.exists() else 0
+    return len(path.read_text(encoding="utf-8").splitlines()) if path.exists() else 0
 
 
 # A run of them ------------------------------------------------------------------------------------------
 
 
-def recipe_of(tmp_path, asked=None, steps=4):
+def recipe_of(tmp_path, questions=None, steps=4):
     """Base, SFT and GRPO arms on one task: what r1v looks like."""
 
     def recipe(run: Run) -> None:
-        seen = asked or task()
+        practice = questions or task()
         base = run.model(str(tmp_path / "base"))
-        taught = run.sft("sft", base, run.traces(seen), SFT(steps=steps))
-        paid = run.grpo("grpo", base, seen, GRPO(steps=steps, seed=run.seed))
-        arms = {"base": base, "sft": taught, "grpo": paid}
-        results = {name: run.evaluate(f"eval/{name}", model, [seen], GREEDY) for name, model in arms.items()}
+        tuned = run.sft("sft", base, run.traces(practice), SFTConfig.of(max_steps=steps))
+        reinforced = run.grpo("grpo", base, practice, GRPOConfig.of(max_steps=steps, seed=run.seed))
+        arms = {"base": base, "sft": tuned, "grpo": reinforced}
+        results = {
+            name: run.evaluate(f"eval/{name}", model, [practice], GREEDY) for name, model in arms.items()
+        }
         run.compare(
             "report", results, Claim("counting", {"base": 0.48, "grpo": 0.825, "dpo": 0.5}, "a paper")
         )
@@ -218,17 +216,20 @@ def recipe_of(tmp_path, asked=None, steps=4):
 
 
 def a_run(tmp_path, **settings):
-    heard = io.StringIO()
+    """(run, what its listener prints)"""
+    output = io.StringIO()
+    listeners = [TerminalListener(Console(file=output, width=120))]
     settings = {"recipe": "r1v", "scale": Scale("tiny"), "out": tmp_path / "run", **settings}
-    return Run(**settings, console=Console(file=heard, width=120)), heard
+    return Run(**{"listeners": listeners, **settings}), output
 
 
 def go(tmp_path, recipe=None, **settings):
-    run, heard = a_run(tmp_path, **settings)
+    """Execute a run; returns what its listener prints."""
+    run, output = a_run(tmp_path, **settings)
     calls.clear()
     run.execute(recipe or recipe_of(tmp_path))
-    return heard.getvalue()
+    return output.getvalue()
 
 
 def state(tmp_path, stage):
-    return json.loads((tmp_path / "run" / stage / "stage.json").read_text())
+    return json.loads((tmp_path / "run" / stage / "stage.json").read_text(encoding="utf-8"))

@@ -1,16 +1,16 @@
-"""A chat server on loopback that says what a test wants, fails as often as a test wants, and counts.
+"""A chat server on loopback with scripted replies, injected faults and request counts.
 
-In this process, on a thread of its own:
+In this process, on a thread:
 
-    with ChatServer(lambda body: "text", Trouble(busy=0.2)) as server:
+    with ChatServer(lambda body: "text", FaultRates(busy=0.2)) as server:
         server.url                      # http://127.0.0.1:PORT/v1
-        server.bodies                   # what was asked, as JSON, in order
-        server.counts                   # sha256 of a request's body -> [times asked, times answered]
+        server.bodies                   # the requests as JSON, in order
+        server.counts                   # sha256 of a request's body -> [times received, times answered]
 
 In another process, which prints its URL first and ends with its stdin:
 
-    python -m tests.servers --reply tests.servers:echo --delay 0.2 --trouble busy=0.2,broken=0.1
-    GET /counts                         # the same counts as JSON; they outlive whoever asked
+    python -m tests.servers --reply tests.servers:echo --delay 0.2 --faults busy=0.2,broken=0.1
+    GET /counts                         # the same counts as JSON; they survive the death of the client
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from aiohttp import ClientSession
 
 
 @dataclass(frozen=True)
-class Told:
-    """A reply that is no ordinary one. body: JSON, or bytes as they stand. cut: only half of it is sent."""
+class HttpReply:
+    """A raw HTTP reply. body: JSON, or bytes sent unchanged. cut: only half of it is sent."""
 
     status: int = 200
     body: Any = None
@@ -42,16 +42,16 @@ class Told:
     cut: bool = False
 
 
-HANG = Told(status=0)
-"""Nothing is ever said."""
-CLOSE = Told(status=-1)
-"""The connection is closed."""
+HANG = HttpReply(status=0)
+"""The server never replies."""
+CLOSE = HttpReply(status=-1)
+"""The server closes the connection."""
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """How often a request fails, by hash of its body and of how often it came: 429 with `Retry-After`, 500,
-    silence, half an answer. Together at most 1."""
+class FaultRates:
+    """Rates of injected faults, drawn by a hash of the request's body and its count: 429 with `Retry-After`,
+    500, no reply, half a reply. Their sum is at most 1."""
 
     busy: float = 0.0
     broken: float = 0.0
@@ -60,12 +60,12 @@ class Trouble:
     seed: int = 0
     retry_after_s: float = 0.05
 
-    def of(self, key: str, number: int) -> str:
-        """ "busy", "broken", "hang", "cut", or "" for an ordinary answer."""
-        drawn = random.Random(f"trouble/{self.seed}/{key}/{number}").random()
+    def draw(self, key: str, number: int) -> str:
+        """ "busy", "broken", "hang", "cut", or "" for an ordinary reply."""
+        value = random.Random(f"trouble/{self.seed}/{key}/{number}").random()
         for kind in ("busy", "broken", "hang", "cut"):
-            drawn -= getattr(self, kind)
-            if drawn < 0:
+            value -= getattr(self, kind)
+            if value < 0:
                 return kind
         return ""
 
@@ -88,13 +88,13 @@ def completion(text: str, finish: str = "stop", **usage: int) -> dict[str, Any]:
 
 @dataclass
 class ChatServer:
-    """reply: what is said to a request's JSON: a text, a whole reply as JSON, or `Told`. delay_s: before each
-    answer. models: (id, owned_by) that it serves; a request for another gets 404. key: what it wants as the
-    bearer. context: the `max_model_len` of its models, if it tells one. keep: whether requests are kept in
+    """reply: of a request's JSON: a text, a whole reply as JSON, or a `HttpReply`. delay_s: before each
+    reply. models: (id, owned_by) that it serves; requests for other models get 404. key: the bearer token
+    that it expects. context: the `max_model_len` of its models; 0 for none. keep: whether to keep requests in
     `bodies`."""
 
-    reply: Callable[[dict[str, Any]], str | dict[str, Any] | Told] = echo
-    trouble: Trouble = field(default_factory=Trouble)
+    reply: Callable[[dict[str, Any]], str | dict[str, Any] | HttpReply] = echo
+    faults: FaultRates = field(default_factory=FaultRates)
     delay_s: float = 0.0
     models: tuple[tuple[str, str], ...] = (("fake", "vllm"),)
     key: str = ""
@@ -102,8 +102,8 @@ class ChatServer:
     keep: bool = True
     bodies: list[dict[str, Any]] = field(default_factory=list)
     counts: dict[str, list[int]] = field(default_factory=dict)
-    at_once: int = 0
-    most_at_once: int = 0
+    in_flight: int = 0
+    max_in_flight: int = 0
     port: int = 0
     connections: set[Any] = field(default_factory=set)
 
@@ -112,8 +112,8 @@ class ChatServer:
         return f"http://127.0.0.1:{self.port}/v1"
 
     @property
-    def asked(self) -> int:
-        return sum(asked for asked, _ in self.counts.values())
+    def n_requests(self) -> int:
+        return sum(received for received, _ in self.counts.values())
 
     @property
     def answered_twice(self) -> int:
@@ -149,44 +149,44 @@ class ChatServer:
         self._loop.call_soon_threadsafe(self._until.set_result, None)
         self._thread.join()
 
-    def told(self, path: str, headers: Mapping[str, str], data: bytes) -> Told:
+    def respond(self, path: str, headers: Mapping[str, str], data: bytes) -> HttpReply:
         if path == "/counts":
-            return Told(body=self.counts)
+            return HttpReply(body=self.counts)
         if self.key and headers.get("authorization") != f"Bearer {self.key}":
-            return Told(401, {"error": {"message": "no such key"}})
+            return HttpReply(401, {"error": {"message": "no such key"}})
         if path == "/v1/models":
             more = {"max_model_len": self.context} if self.context else {}
             cards = [{"id": name, "owned_by": owner, **more} for name, owner in self.models]
-            return Told(body={"object": "list", "data": cards})
+            return HttpReply(body={"object": "list", "data": cards})
         if path != "/v1/chat/completions":
-            return Told(404, {"error": {"message": f"nothing at {path}"}})
+            return HttpReply(404, {"error": {"message": f"nothing at {path}"}})
         body = json.loads(data)
         if self.keep:
             self.bodies.append(body)
         if body["model"] not in dict(self.models):
-            return Told(404, {"error": {"message": "no such model", "code": "model_not_found"}})
-        return self._answer(hashlib.sha256(data).hexdigest(), body)
+            return HttpReply(404, {"error": {"message": "no such model", "code": "model_not_found"}})
+        return self._chat(hashlib.sha256(data).hexdigest(), body)
 
-    def _answer(self, key: str, body: dict[str, Any]) -> Told:
+    def _chat(self, key: str, body: dict[str, Any]) -> HttpReply:
         count = self.counts.setdefault(key, [0, 0])
         count[0] += 1
-        kind = self.trouble.of(key, count[0])
+        kind = self.faults.draw(key, count[0])
         if kind == "busy":
-            wait = {"Retry-After": f"{self.trouble.retry_after_s:g}"}
-            return Told(429, {"error": {"message": "too many requests"}}, wait)
+            wait = {"Retry-After": f"{self.faults.retry_after_s:g}"}
+            return HttpReply(429, {"error": {"message": "too many requests"}}, wait)
         if kind == "broken":
-            return Told(500, {"error": {"message": "out of order"}})
+            return HttpReply(500, {"error": {"message": "out of order"}})
         if kind == "hang":
             return HANG
-        said = self.reply(body)
-        if isinstance(said, Told):
-            return said
+        reply = self.reply(body)
+        if isinstance(reply, HttpReply):
+            return reply
         count[1] += kind != "cut"
-        return Told(body=completion(said) if isinstance(said, str) else said, cut=kind == "cut")
+        return HttpReply(body=completion(reply) if isinstance(reply, str) else reply, cut=kind == "cut")
 
 
 class _Connection(asyncio.Protocol):
-    """HTTP/1.1 with keep-alive; of a client that sends `Content-Length` and waits for each answer."""
+    """HTTP/1.1 with keep-alive, for clients that send `Content-Length` and wait for each reply."""
 
     def __init__(self, server: ChatServer) -> None:
         self.server, self.buffer = server, bytearray()
@@ -211,34 +211,34 @@ class _Connection(asyncio.Protocol):
         body = bytes(self.buffer[end + 4 : whole])
         del self.buffer[:whole]
         server, path = self.server, first.split()[1]
-        told = server.told(path, headers, body)
-        if told is HANG:
+        reply = server.respond(path, headers, body)
+        if reply is HANG:
             return
         chat = path.endswith("completions")
-        server.at_once += chat
-        server.most_at_once = max(server.most_at_once, server.at_once)
+        server.in_flight += chat
+        server.max_in_flight = max(server.max_in_flight, server.in_flight)
         if server.delay_s and chat:
-            asyncio.get_running_loop().call_later(server.delay_s, self._send, told, chat)
+            asyncio.get_running_loop().call_later(server.delay_s, self._send, reply, chat)
         else:
-            self._send(told, chat)
+            self._send(reply, chat)
 
-    def _send(self, told: Told, chat: bool) -> None:
-        self.server.at_once -= chat
-        if told is CLOSE:
+    def _send(self, reply: HttpReply, chat: bool) -> None:
+        self.server.in_flight -= chat
+        if reply is CLOSE:
             return self.transport.close()
-        data = told.body if isinstance(told.body, bytes) else json.dumps(told.body).encode()
-        more = "".join(f"{name}: {value}\r\n" for name, value in told.headers.items())
-        head = f"HTTP/1.1 {told.status} Told\r\nContent-Type: application/json\r\n{more}"
-        sent = data[: len(data) // 2] if told.cut else data
+        data = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
+        more = "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items())
+        head = f"HTTP/1.1 {reply.status} Reply\r\nContent-Type: application/json\r\n{more}"
+        sent = data[: len(data) // 2] if reply.cut else data
         self.transport.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + sent)
-        if told.cut:
+        if reply.cut:
             self.transport.close()
 
 
 @contextmanager
-def elsewhere(*words: str) -> Iterator[str]:
+def server_process(*options: str) -> Iterator[str]:
     """The URL of a server in another process, started with these options."""
-    command = [sys.executable, "-m", "tests.servers", *words]
+    command = [sys.executable, "-m", "tests.servers", *options]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout and process.stdin
         yield process.stdout.readline().strip()
@@ -246,25 +246,25 @@ def elsewhere(*words: str) -> Iterator[str]:
 
 
 async def counts(url: str) -> dict[str, list[int]]:
-    """Those of a server in another process."""
+    """`ChatServer.counts` of a server in another process."""
     async with ClientSession() as http, http.get(f"{url.removesuffix('/v1')}/counts") as answer:
         return await answer.json()
 
 
 def main() -> None:
-    options = argparse.ArgumentParser()
-    options.add_argument("--reply", default="tests.servers:echo", help="module:function")
-    options.add_argument("--delay", type=float, default=0.0)
-    options.add_argument("--trouble", default="", help="busy=0.2,broken=0.1,hang=0.05,cut=0.05,seed=0")
-    options.add_argument("--model", default="fake")
-    options.add_argument("--port", type=int, default=0)
-    asked = options.parse_args()
-    module, _, name = asked.reply.partition(":")
-    pairs = [pair.partition("=") for pair in asked.trouble.split(",") if pair]
-    trouble = Trouble(**{name: type(getattr(Trouble, name))(float(value)) for name, _, value in pairs})
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--reply", default="tests.servers:echo", help="module:function")
+    parser.add_argument("--delay", type=float, default=0.0)
+    parser.add_argument("--faults", default="", help="busy=0.2,broken=0.1,hang=0.05,cut=0.05,seed=0")
+    parser.add_argument("--model", default="fake")
+    parser.add_argument("--port", type=int, default=0)
+    options = parser.parse_args()
+    module, _, name = options.reply.partition(":")
+    pairs = [pair.partition("=") for pair in options.faults.split(",") if pair]
+    faults = FaultRates(**{name: type(getattr(FaultRates, name))(float(value)) for name, _, value in pairs})
     reply = getattr(importlib.import_module(module), name)
-    models = ((asked.model, "vllm"),)
-    server = ChatServer(reply, trouble, asked.delay, models, keep=False, port=asked.port)
+    models = ((options.model, "vllm"),)
+    server = ChatServer(reply, faults, options.delay, models, keep=False, port=options.port)
 
     async def run() -> None:
         loop = asyncio.get_running_loop()

@@ -65,13 +65,13 @@ def test_what_is_written_is_read_again(boxes: list[Box]) -> None:
         ('{"bbox_2d": [1, 2, 3, 1e999]}', '{"bbox_2d": [1, 2, 3, 1e999]}'),
     ],
 )
-def test_boxes_that_are_named_in_a_text_are_scaled_where_they_stand(text: str, scaled: str) -> None:
+def test_named_boxes_are_scaled_within_a_text(text: str, scaled: str) -> None:
     assert scale_written(text, 2, 3) == scaled
 
 
 @given(st.lists(st.builds(Box, NUMBERS, NUMBERS, NUMBERS, NUMBERS, LABELS), max_size=5))
 def test_every_box_that_is_written_can_be_scaled(boxes: list[Box]) -> None:
-    told = read_boxes(scale_written(write_boxes(boxes), 2, 0.5, places=3))
-    assert told is not None and len(told) == len(boxes)
-    for box, scaled in zip(boxes, told, strict=True):
+    parsed = read_boxes(scale_written(write_boxes(boxes), 2, 0.5, places=3))
+    assert parsed is not None and len(parsed) == len(boxes)
+    for box, scaled in zip(boxes, parsed, strict=True):
         assert scaled.corners == pytest.approx(box.scaled(2, 0.5).corners, abs=0.00051)

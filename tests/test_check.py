@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import PIL.Image
 import pytest
 
-from seethink import cli, verify
+from seethink import verify
 from seethink.check import FAULTS, SUSPICIONS, Preflight, check
 from seethink.check.gold import gold_faults
+from seethink.cli import app as cli
 from seethink.formats import THINK_ANSWER, TagFormat
 from seethink.sources.dialects import DIALECTS
-from seethink.types import Example, InputError, Score
+from seethink.types import Example, InputError, Response, Score
 from tests.films import clip
 from tests.test_media import png_that_claims
 
@@ -97,7 +98,8 @@ PLANTED = {
 
 
 def lines(path, *rows):
-    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    text = "".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for row in rows)
+    path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -129,16 +131,16 @@ def test_clean_rows_are_clean_decoded_too(folder):
         assert report.clean and not report.faults
 
 
-def test_every_kind_says_its_mend():
+def test_every_kind_has_a_fix():
     assert not FAULTS.keys() & SUSPICIONS.keys()
     assert PLANTED.keys() <= FAULTS.keys() | SUSPICIONS.keys()
     assert all(mend for mend in (*FAULTS.values(), *SUSPICIONS.values()))
 
 
-def test_all_cores_find_what_one_finds(folder, monkeypatch):
+def test_several_processes_find_what_one_finds(folder, monkeypatch):
     path, expected = planted(folder)
-    monkeypatch.setattr("seethink.check.rows.ALONE_BELOW", 0)
-    monkeypatch.setattr("seethink.check.rows.ROWS_AT_A_TIME", 7)
+    monkeypatch.setattr("seethink.check.row_checks.MIN_ROWS_FOR_PROCESSES", 0)
+    monkeypatch.setattr("seethink.check.row_checks.ROWS_PER_CHUNK", 7)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     assert found(check(Preflight(path, THINK_ANSWER))) == expected
 
@@ -146,50 +148,51 @@ def test_all_cores_find_what_one_finds(folder, monkeypatch):
 # What needs the whole file, or another one
 
 
-def asked(number, image, **more):
+def row_of(number, image, **more):
     return {"id": str(number), "image": image, "question": f"Question {number}?", "answer": "3", **more}
 
 
 def test_a_cut_picture_shows_only_when_it_is_decoded(folder):
     whole = (folder / "0.png").read_bytes()
     (folder / "cut.png").write_bytes(whole[:60])
-    path = lines(folder / "my.jsonl", asked(1, "cut.png"))
+    path = lines(folder / "my.jsonl", row_of(1, "cut.png"))
     assert check(Preflight(path, THINK_ANSWER)).clean
     assert found(check(Preflight(path, THINK_ANSWER, decode=True))) == {("broken picture", 1)}
 
 
 def test_one_picture_under_two_names_is_suspected_once(folder):
     (folder / "copy.png").write_bytes((folder / "0.png").read_bytes())
-    rows = [asked(1, "0.png"), asked(2, "copy.png"), asked(3, "copy.png"), asked(4, "0.png")]
+    rows = [row_of(1, "0.png"), row_of(2, "copy.png"), row_of(3, "copy.png"), row_of(4, "0.png")]
     report = check(Preflight(lines(folder / "my.jsonl", *rows), THINK_ANSWER))
     assert found(report) == {("same picture", 2)} and report.clean
-    assert report.faults[0].told.endswith("0.png shows (row 1)")
+    assert report.faults[0].message.endswith("0.png (row 1)")
 
 
 def test_equal_pixels_in_another_file_are_the_same_picture_where_decoded(folder):
     PIL.Image.open(folder / "0.png").save(folder / "0.bmp")
-    path = lines(folder / "my.jsonl", asked(1, "0.png"), asked(2, "0.bmp"))
+    path = lines(folder / "my.jsonl", row_of(1, "0.png"), row_of(2, "0.bmp"))
     assert not check(Preflight(path, THINK_ANSWER)).faults
     assert found(check(Preflight(path, THINK_ANSWER, decode=True))) == {("same picture", 2)}
 
 
 def test_pictures_of_the_test_data_are_found_by_path_and_by_content(folder):
     (folder / "copy.png").write_bytes((folder / "1.png").read_bytes())
-    train = lines(folder / "train.jsonl", *(asked(i, f"{i}.png") for i in range(3)))
-    test = lines(folder / "test.jsonl", asked(7, "7.png"), asked(8, "0.png"), asked(9, "copy.png"))
-    report = check(Preflight(train, THINK_ANSWER, against=test))
+    train = lines(folder / "train.jsonl", *(row_of(i, f"{i}.png") for i in range(3)))
+    test = lines(folder / "test.jsonl", row_of(7, "7.png"), row_of(8, "0.png"), row_of(9, "copy.png"))
+    report = check(Preflight(train, THINK_ANSWER, decontaminate_against=test))
     assert found(report) == {("in the test data", 1), ("in the test data", 2)}
-    assert [fault.told.split("/")[-1] for fault in report.faults] == [
+    assert [fault.message.split("/")[-1] for fault in report.faults] == [
         "test.jsonl, row 2",
         "test.jsonl, row 3",
     ]
-    assert check(Preflight(train, THINK_ANSWER, against=lines(folder / "t.jsonl", asked(7, "7.png")))).clean
+    test = lines(folder / "t.jsonl", row_of(7, "7.png"))
+    assert check(Preflight(train, THINK_ANSWER, decontaminate_against=test)).clean
 
 
 def box_rows(folder, reach):
     for i in range(10):
         picture(folder / f"large{i}.png", (1600, 1200), seed=i)
-        yield asked(
+        yield row_of(
             i, f"large{i}.png", answer=json.dumps([{"bbox_2d": [5, 5, reach, 900 + i], "label": "x"}])
         )
 
@@ -216,11 +219,30 @@ def test_pairs_are_checked_as_pairs(folder):
 # Gold
 
 
-def test_a_gold_that_its_verifier_does_not_pay_is_at_fault(folder, monkeypatch):
-    monkeypatch.setitem(verify.VERIFIERS, "half", lambda example, response: Score(0.5, "only half"))
-    path = lines(folder / "my.jsonl", asked(1, "0.png"))
-    (fault,) = check(Preflight(path, THINK_ANSWER, verifier="half")).faults
-    assert (fault.kind, fault.row, fault.told) == ("gold not paid", 1, "half gives 0.5: only half")
+def test_a_gold_that_scores_below_one_is_at_fault(folder):
+    def half(example: Example, response: Response) -> Score:
+        return Score(0.5, "only half")
+
+    path = lines(folder / "my.jsonl", row_of(1, "0.png"))
+    (fault,) = check(Preflight(path, THINK_ANSWER, verifier=half)).faults
+    assert (fault.kind, fault.row, fault.message) == ("gold not paid", 1, "half gives 0.5: only half")
+
+
+def test_a_verifier_object_is_used_in_this_process_and_in_workers(folder, monkeypatch):
+    def half(example, response):
+        return Score(0.5, "only half")
+
+    path = lines(folder / "my.jsonl", *[row_of(i, "0.png") for i in range(20)])
+    expected = [("gold not paid", i + 1, "half gives 0.5: only half") for i in range(20)]
+    for rows_for_processes in (1_000, 0):
+        monkeypatch.setattr("seethink.check.row_checks.MIN_ROWS_FOR_PROCESSES", rows_for_processes)
+        faults = check(Preflight(path, THINK_ANSWER, verifier=half)).faults
+        assert [(f.kind, f.row, f.message) for f in faults if f.kind == "gold not paid"] == expected
+
+
+def test_an_unknown_verifier_is_refused_before_any_row_is_checked(folder):
+    with pytest.raises(InputError, match="unknown verifier 'best'"):
+        check(Preflight(lines(folder / "my.jsonl", {"broken": 1}), THINK_ANSWER, verifier="best"))
 
 
 def test_a_gold_that_the_format_cannot_hold_is_at_fault(folder):
@@ -230,17 +252,15 @@ def test_a_gold_that_the_format_cannot_hold_is_at_fault(folder):
             raise ValueError("too long for this format")
 
     form = Short("short", "Be short.")
-    (fault,) = check(Preflight(lines(folder / "my.jsonl", asked(1, "0.png")), form)).faults
-    assert (fault.kind, fault.told) == (
-        "not writable",
-        "example 1 cannot be written: too long for this format",
-    )
+    (fault,) = check(Preflight(lines(folder / "my.jsonl", row_of(1, "0.png")), form)).faults
+    message = "example 1 cannot be written: too long for this format"
+    assert (fault.kind, fault.message) == ("not writable", message)
 
 
 def test_a_row_has_the_verifier_of_its_method_unless_another_is_chosen():
     named = Example("1", "?", (), "a cup", meta={"accu_reward_method": "yes_no"})
     assert [kind for kind, _ in gold_faults(named, THINK_ANSWER, None)] == ["gold not judged"]
-    assert [*gold_faults(named, THINK_ANSWER, "same_text")] == []
+    assert [*gold_faults(named, THINK_ANSWER, verify.same_text)] == []
 
 
 # Tokens
@@ -248,36 +268,37 @@ def test_a_row_has_the_verifier_of_its_method_unless_another_is_chosen():
 
 def test_prompts_are_counted_by_the_models_own_processor(folder):
     picture(folder / "wide.png", (280, 140), seed=9)
-    rows = [asked(1, "0.png"), asked(2, "wide.png"), asked(3, "1.png", question="Why <|image_pad|>?")]
+    rows = [row_of(1, "0.png"), row_of(2, "wide.png"), row_of(3, "1.png", question="Why <|image_pad|>?")]
     report = check(Preflight(lines(folder / "my.jsonl", *rows), THINK_ANSWER, model="sprout"))
     assert found(report) == {("control token", 3)}
     longest, other = report.tokens["longest"]
     assert (longest["row"], other["row"], report.tokens["prompts"]) == (2, 1, 2)
 
-    from seethink.engines.local import encoder
+    from seethink.models.loading import load_encoder
     from seethink.sources.records import read
 
     lines(folder / "my.jsonl", *rows[:2])
-    whole = encoder("sprout")[0].prompts([THINK_ANSWER.prompt(e) for e in read(folder / "my.jsonl")])
+    whole = load_encoder("sprout")[0].prompts([THINK_ANSWER.prompt(e) for e in read(folder / "my.jsonl")])
     assert [len(prompt.ids) for prompt in whole] == [other["tokens"], longest["tokens"]]
     most = other["tokens"]
-    report = check(Preflight(folder / "my.jsonl", THINK_ANSWER, model="sprout", max_prompt_tokens=most))
+    report = check(Preflight(folder / "my.jsonl", THINK_ANSWER, model="sprout", max_prompt_length=most))
     assert found(report) == {("prompt too long", 2)}
 
 
-def test_tokens_that_do_not_match_the_features_are_told(folder, monkeypatch):
-    monkeypatch.setattr("seethink.check.tokens.features", lambda prompt, processor: (4, 5))
-    report = check(Preflight(lines(folder / "my.jsonl", asked(1, "0.png")), THINK_ANSWER, model="sprout"))
+def test_tokens_that_do_not_match_the_features_are_a_fault(folder, monkeypatch):
+    monkeypatch.setattr("seethink.check.prompt_lengths.count_media_tokens", lambda prompt, processor: (4, 5))
+    report = check(Preflight(lines(folder / "my.jsonl", row_of(1, "0.png")), THINK_ANSWER, model="sprout"))
     (fault,) = report.faults
-    assert fault.told == "4 tokens stand for media of 5 features"
+    assert fault.message == "4 tokens for media of 5 features"
 
 
 # Other files
 
 
 def test_rows_in_parquet_are_checked_with_the_pictures_they_hold(folder):
-    pyarrow = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow
+    from pyarrow import parquet
+
     small = io.BytesIO()
     PIL.Image.new("RGB", (20, 20)).save(small, "PNG")
     held = [(folder / "0.png").read_bytes(), small.getvalue(), b"no picture"]
@@ -291,7 +312,7 @@ def test_rows_in_parquet_are_checked_with_the_pictures_they_hold(folder):
 
 
 def test_nothing_to_check_is_refused(folder):
-    with pytest.raises(InputError, match="holds no rows"):
+    with pytest.raises(InputError, match="has no rows"):
         check(Preflight(lines(folder / "my.jsonl"), THINK_ANSWER))
 
 
@@ -326,9 +347,9 @@ def test_no_row_that_anyone_can_write_stops_the_check(folder, dialect):
     rows = [
         {column: drawn.choice(ODD) for column in dialect.columns if drawn.random() < 0.6} for _ in range(200)
     ]
-    told = check(Preflight(lines(folder / "my.jsonl", *rows), THINK_ANSWER)).as_json()
-    assert told["rows"] == 200 and told["faults"]
-    json.dumps(told).encode()
+    report = check(Preflight(lines(folder / "my.jsonl", *rows), THINK_ANSWER)).as_json()
+    assert report["rows"] == 200 and report["faults"]
+    json.dumps(report).encode()
 
 
 # The command
@@ -337,16 +358,16 @@ def test_no_row_that_anyone_can_write_stops_the_check(folder, dialect):
 def call(capsys, *words):
     with pytest.raises(SystemExit) as left:
         cli.main([str(word) for word in words])
-    told = capsys.readouterr()
-    return left.value.code or 0, told.out, told.err
+    output = capsys.readouterr()
+    return left.value.code or 0, output.out, output.err
 
 
 def test_check_exits_with_1_and_names_every_row_as_json(folder, capsys):
     path, expected = planted(folder)
     code, out, _ = call(capsys, "check", path, "--json")
-    told = json.loads(out)
-    assert code == 1 and told["clean"] is False
-    assert {(f["kind"], f["row"]) for f in told["faults"] + told["suspected"]} == expected
+    report = json.loads(out)
+    assert code == 1 and report["clean"] is False
+    assert {(f["kind"], f["row"]) for f in report["faults"] + report["suspected"]} == expected
     code, out, _ = call(capsys, "check", path)
     assert code == 1 and all(f" {kind.split()[0]}" in out for kind in PLANTED)
     assert f"{len(PLANTED) - 2} of {len(CLEAN) + len(PLANTED)} rows are at fault" in out
@@ -376,4 +397,4 @@ def test_convert_writes_what_check_finds_clean(folder, capsys):
     assert (code, out) == (0, f"4 rows: {folder / 'out'}\n")
     assert call(capsys, "check", folder / "out")[0] == 0
     code, _, err = call(capsys, "convert", path, folder / "out")
-    assert code == 2 and "is there already" in err
+    assert code == 2 and "exists and is not empty" in err

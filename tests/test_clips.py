@@ -11,15 +11,15 @@ import PIL.Image
 import pytest
 import torch
 
-from seethink.engines import features
 from seethink.formats import ANSWER_ONLY
 from seethink.media import Frames, Video
+from seethink.models import vision_cache
+from seethink.models.packing import Branch, Group, pack_groups
+from seethink.models.policy import PolicyModel
 from seethink.sources.handwritten import Pages
-from seethink.train.groups import Branch, Group, pack_groups
-from seethink.train.shared_prefix import Scorer
 from seethink.types import Example, InputError
 from tests import films, vlms
-from tests.test_families import _gradients, _ordinary
+from tests.models.test_families import _gradients, _ordinary
 
 SECONDS = 6
 
@@ -34,7 +34,7 @@ def _lightness(picture: PIL.Image.Image) -> float:
 
 
 def test_frames_are_evenly_spaced_and_stand_at_their_times(clip: Path) -> None:
-    frames = Video(clip, count=4).load()
+    frames = Video(clip, num_frames=4).load()
     assert frames.length_s == pytest.approx(SECONDS)
     assert frames.times_s == pytest.approx([0.7, 2.2, 3.7, 5.2], abs=0.11)
     for picture, time_s in zip(frames.pictures, frames.times_s, strict=True):
@@ -47,23 +47,23 @@ def test_the_size_of_frames_is_read_from_the_header(clip: Path) -> None:
 
 
 def test_one_frame_every_so_many_seconds_and_no_more_pixels_than_allowed(clip: Path) -> None:
-    frames = Video(clip, every_s=2.0, max_px=768).load()
+    frames = Video(clip, frame_interval=2.0, max_px=768).load()
     assert len(frames.pictures) == 3
     assert all(picture.size == (32, 24) for picture in frames.pictures)
 
 
 def test_equal_clips_have_equal_keys_and_other_frames_another(clip: Path) -> None:
-    assert Video(clip).key == Video(clip).key != Video(clip, count=3).key
+    assert Video(clip).key == Video(clip).key != Video(clip, num_frames=3).key
 
 
 def test_what_is_no_clip_is_refused_with_its_name(clip: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no clip at"):
         Video(tmp_path / "none.mp4")
-    (tmp_path / "text.mp4").write_text("no clip")
+    (tmp_path / "text.mp4").write_text("no clip", encoding="utf-8")
     with pytest.raises(InputError, match=r"text\.mp4 cannot be read as a clip"):
         Video(tmp_path / "text.mp4").load()
-    with pytest.raises(InputError, match="impossible frames"):
-        Video(clip, count=0)
+    with pytest.raises(InputError, match="invalid frame selection"):
+        Video(clip, num_frames=0)
 
 
 def test_a_clip_with_a_broken_end_is_refused_with_the_second(clip: Path, tmp_path: Path) -> None:
@@ -80,12 +80,12 @@ def test_a_clip_with_a_broken_end_is_refused_with_the_second(clip: Path, tmp_pat
 
 def _groups(encoder, clip: Path) -> list[Group]:
     """A question about a clip, one about a page, and one in text alone."""
-    asked = [
-        Example("clip", "What happens in <video> here?", (Video(clip, count=4),)),
+    examples = [
+        Example("clip", "What happens in <video> here?", (Video(clip, num_frames=4),)),
         replace(Pages(1, "test")[0], id="page"),
         Example("text", "What is 2 + 2?"),
     ]
-    prompts = encoder.prompts([ANSWER_ONLY.prompt(example) for example in asked])
+    prompts = encoder.prompts([ANSWER_ONLY.prompt(example) for example in examples])
     generator = torch.Generator().manual_seed(1)
     return [
         Group(
@@ -96,7 +96,7 @@ def _groups(encoder, clip: Path) -> list[Group]:
             ],
             example.id,
         )
-        for prompt, example in zip(prompts, asked, strict=True)
+        for prompt, example in zip(prompts, examples, strict=True)
     ]
 
 
@@ -111,7 +111,7 @@ def test_shared_rows_about_a_clip_equal_ordinary_rows(name: str, clip: Path) -> 
     ).backward()
     wanted = _gradients(model)
     model.zero_grad()
-    scorer = Scorer(model)
+    scorer = PolicyModel(model)
     for pack in pack_groups(groups, 10_000):
         logps = scorer(pack)
         (logps * pack.weights).sum().backward()
@@ -130,23 +130,23 @@ def test_shared_rows_about_a_clip_equal_ordinary_rows(name: str, clip: Path) -> 
 def test_features_of_a_frozen_tower_stand_for_a_clip(name: str, clip: Path) -> None:
     model, encoder = vlms.build(name)
     groups = _groups(encoder, clip)
-    seen = [replace(group, prompt=features.look(model, group.prompt)) for group in groups]
-    scorer = Scorer(model)
+    seen = [replace(group, prompt=vision_cache.encode(model, group.prompt)) for group in groups]
+    scorer = PolicyModel(model)
     for mine, wanted in zip(pack_groups(seen, 10_000), pack_groups(groups, 10_000), strict=True):
         torch.testing.assert_close(scorer(mine), scorer(wanted), atol=1e-5, rtol=0)
 
 
 def test_times_reach_the_model_that_tells_them(clip: Path) -> None:
     _, encoder = vlms.build("qwen3_vl")
-    (prompt,) = encoder.prompts([ANSWER_ONLY.prompt(Example("c", "What?", (Video(clip, count=4),)))])
+    (prompt,) = encoder.prompts([ANSWER_ONLY.prompt(Example("c", "What?", (Video(clip, num_frames=4),)))])
     assert re.search("<1.[45] seconds>", encoder.tokenizer.decode(prompt.ids)), "the mean of two frames"
     _, encoder = vlms.build("qwen2_5_vl")
-    (prompt,) = encoder.prompts([ANSWER_ONLY.prompt(Example("c", "What?", (Video(clip, count=4),)))])
+    (prompt,) = encoder.prompts([ANSWER_ONLY.prompt(Example("c", "What?", (Video(clip, num_frames=4),)))])
     assert float(prompt.media["second_per_grid_ts"][0]) == pytest.approx(2 * SECONDS / 4)
     _, encoder = vlms.build("llava")
-    (prompt,) = encoder.prompts([ANSWER_ONLY.prompt(Example("c", "What?", (Video(clip, count=4),)))])
-    told = encoder.tokenizer.decode(prompt.ids)
-    assert told.index("0.7 s:") < told.index("2.2 s:") < told.index("5.2 s:")
+    (prompt,) = encoder.prompts([ANSWER_ONLY.prompt(Example("c", "What?", (Video(clip, num_frames=4),)))])
+    text = encoder.tokenizer.decode(prompt.ids)
+    assert text.index("0.7 s:") < text.index("2.2 s:") < text.index("5.2 s:")
 
 
 def test_a_clip_of_frames_knows_its_length() -> None:

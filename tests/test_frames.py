@@ -15,17 +15,19 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
-from seethink.attempt import attempt, judge, lesson, record
+from seethink.attempt import attempt, judge, sft_example
 from seethink.boxes import Box, read_boxes, read_points, scale_written, write_boxes
 from seethink.engines.local import LocalEngine
-from seethink.families import FAMILIES, Encoder, Family, Prompt, as_named, points_to_pixels, to_pixels
+from seethink.evaluate.attempts import attempt_row
 from seethink.formats import BARE, BOX_JSON, THINK_ANSWER
 from seethink.media import Image
-from seethink.train.configs import DPO
-from seethink.train.dpo import Preferring
+from seethink.models.encoder import Encoder, Prompt
+from seethink.models.families import FAMILIES, Family, boxes_to_pixels, in_model_coordinates, points_to_pixels
+from seethink.models.policy import PolicyModel
+from seethink.train.configs import DPOConfig
+from seethink.train.dpo import DPOMethod
 from seethink.train.sft import share
-from seethink.train.shared_prefix import Scorer
-from seethink.types import GREEDY, Completion, Example, Frame, Pair, Response, Score, Task
+from seethink.types import GREEDY, Completion, CoordinateFrame, Example, PreferencePair, Response, Score, Task
 from seethink.verify import by_name
 from tests import vlms
 
@@ -43,14 +45,14 @@ KINDS = {
 UNIT = {"thousandths": 1, "resized": 1, "unit": 0.001}
 SIDES = st.integers(1, 8000)
 FRAMES = st.builds(
-    lambda kind, size, seen: Frame(
+    lambda kind, size, seen: CoordinateFrame(
         kind, size, {"thousandths": (1000, 1000), "unit": (1, 1)}.get(kind, tuple(28 * side for side in seen))
     ),
     st.sampled_from(list(UNIT)),
     st.tuples(SIDES, SIDES),
     st.tuples(st.integers(1, 200), st.integers(1, 200)),
 )
-encoder = cache(lambda name: vlms.build(name)[1])
+encoder_of = cache(lambda name: vlms.build(name)[1])
 
 
 def picture(width: int, height: int, box: tuple[int, int, int, int] | None = None) -> Image:
@@ -65,18 +67,18 @@ def picture(width: int, height: int, box: tuple[int, int, int, int] | None = Non
     return Image.drawn(f"{width} x {height} {box}", draw)
 
 
-def asked(image: Image, name: str = "qwen2_5_vl") -> Prompt:
+def prompt_of(image: Image, name: str = "qwen2_5_vl") -> Prompt:
     example = Example("cat", "Where is the cat?", (image,))
-    return encoder(name).prompts([BOX_JSON.prompt(example)])[0]
+    return encoder_of(name).prompts([BOX_JSON.prompt(example)])[0]
 
 
 @given(FRAMES, st.lists(st.floats(0, 1), min_size=4, max_size=4))
-def test_to_and_fro_a_corner_moves_by_half_a_unit_at_most(frame: Frame, at: list[float]) -> None:
+def test_to_and_fro_a_corner_moves_by_half_a_unit_at_most(frame: CoordinateFrame, at: list[float]) -> None:
     width, height = frame.size
     box = Box(at[0] * width, at[1] * height, at[2] * width, at[3] * height, "cat")
-    named = read_boxes(as_named(write_boxes([box]), frame))
+    named = read_boxes(in_model_coordinates(write_boxes([box]), frame))
     assert named
-    (back,) = to_pixels(named, frame)
+    (back,) = boxes_to_pixels(named, frame)
     half = [UNIT[frame.kind] / 2 * side / units for side, units in zip(frame.size, frame.units, strict=True)]
     for before, after, most in zip(box.corners, back.corners, half * 2, strict=True):
         assert abs(before - after) <= most + 1e-6
@@ -84,37 +86,37 @@ def test_to_and_fro_a_corner_moves_by_half_a_unit_at_most(frame: Frame, at: list
 
 
 @given(FRAMES, st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=3))
-def test_a_point_goes_the_way_of_a_corner(frame: Frame, at: list[tuple[float, float]]) -> None:
+def test_a_point_goes_the_way_of_a_corner(frame: CoordinateFrame, at: list[tuple[float, float]]) -> None:
     width, height = frame.size
     points = [(x * width, y * height) for x, y in at]
-    named = read_points(as_named(json.dumps([{"point_2d": [*point]} for point in points]), frame))
+    named = read_points(in_model_coordinates(json.dumps([{"point_2d": [*point]} for point in points]), frame))
     assert named
     boxes = [Box(*point, *point) for point in named]
     back = points_to_pixels(named, frame)
-    assert back == tuple((box.x1, box.y1) for box in to_pixels(boxes, frame))
+    assert back == tuple((box.x1, box.y1) for box in boxes_to_pixels(boxes, frame))
     half = [UNIT[frame.kind] / 2 * side / units for side, units in zip(frame.size, frame.units, strict=True)]
     for before, after in zip(points, back, strict=True):
         assert all(abs(a - b) <= most + 1e-6 for a, b, most in zip(before, after, half, strict=True))
 
 
 @given(FRAMES, st.floats(0.05, 0.95), st.floats(0.05, 0.95))
-def test_a_point_is_judged_in_the_original_picture(frame: Frame, x: float, y: float) -> None:
+def test_a_point_is_judged_in_the_original_picture(frame: CoordinateFrame, x: float, y: float) -> None:
     """What a model of any family says of a place is right for a small box around it there."""
     gold = (x * frame.size[0], y * frame.size[1])
     wide = [2 * UNIT[frame.kind] * side / units for side, units in zip(frame.size, frame.units, strict=True)]
     box = Box(gold[0] - wide[0], gold[1] - wide[1], gold[0] + wide[0], gold[1] + wide[1])
-    said = as_named(json.dumps({"point_2d": [*gold]}), frame)
+    said = in_model_coordinates(json.dumps({"point_2d": [*gold]}), frame)
     assert pointed(box, said, frame) == 1.0
 
 
 def test_the_numbers_of_a_point_are_not_taken_for_pixels() -> None:
-    frame = Frame("thousandths", (2000, 1000), (1000, 1000))
+    frame = CoordinateFrame("thousandths", (2000, 1000), (1000, 1000))
     assert pointed(Box(990, 490, 1010, 510), '{"point_2d": [500, 500]}', frame) == 1.0
     assert pointed(Box(490, 490, 510, 510), '{"point_2d": [500, 500]}', frame) == 0.0
     assert pointed(Box(490, 490, 510, 510), '{"point_2d": [500, 500]}', None) == 1.0
 
 
-def pointed(target: Box, said: str, frame: Frame | None) -> float | None:
+def pointed(target: Box, said: str, frame: CoordinateFrame | None) -> float | None:
     task = Task("points", (), BARE, by_name("points"))
     example = Example("one", "Where?", answer=write_boxes([target]))
     return judge(task, example, Completion(said, frame=frame)).score.value
@@ -122,7 +124,7 @@ def pointed(target: Box, said: str, frame: Frame | None) -> float | None:
 
 @pytest.mark.parametrize("name", vlms.BUILDERS)
 def test_every_family_counts_as_its_makers_say(name: str) -> None:
-    frame = asked(picture(61, 43), name).frame
+    frame = prompt_of(picture(61, 43), name).frame
     kind = KINDS.get(name, "original")
     assert frame and (frame.kind, frame.size) == (kind, (61, 43))
     units = {"thousandths": (1000, 1000), "unit": (1, 1), "original": (61, 43)}
@@ -133,9 +135,9 @@ def test_every_family_counts_as_its_makers_say(name: str) -> None:
 @given(st.integers(20, 1500), st.floats(0.05, 20))
 def test_the_resized_size_is_what_the_processor_makes_of_the_picture(width: int, aspect: float) -> None:
     height = max(8, min(1500, round(width / aspect)))
-    images = encoder("qwen2_5_vl").processor.image_processor
+    images = encoder_of("qwen2_5_vl").processor.image_processor
     limits = images.size["shortest_edge"], images.size["longest_edge"]
-    frame = asked(picture(width, height)).frame
+    frame = prompt_of(picture(width, height)).frame
     assert frame and frame.units[::-1] == smart_resize(height, width, 28, *limits)
 
 
@@ -144,12 +146,12 @@ def test_a_box_lies_where_the_model_is_shown_it(size: tuple[int, int]) -> None:
     """The tensors that the model is given are put together again: the white box is where we say it is."""
     width, height = size
     box = (width // 5, height // 4, 3 * width // 4, 4 * height // 5)
-    prompt = asked(picture(*size, box))
+    prompt = prompt_of(picture(*size, box))
     shown = _seen(prompt)
     assert prompt.frame and shown.shape[::-1] == prompt.frame.units
     rows, columns = np.nonzero(shown > (shown.min() + shown.max()) / 2)
     found = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
-    named = read_boxes(as_named(write_boxes([Box(*box)]), prompt.frame))
+    named = read_boxes(in_model_coordinates(write_boxes([Box(*box)]), prompt.frame))
     assert named and np.abs(np.subtract(found, named[0].corners)).max() <= 1
 
 
@@ -164,8 +166,8 @@ def _seen(prompt: Prompt) -> np.ndarray:
 
 def test_several_pictures_share_the_frame_of_the_first_and_text_has_none() -> None:
     example = Example("two", "Where?", (picture(200, 100), picture(50, 50)))
-    two, none = encoder("qwen2_5_vl").prompts([BOX_JSON.prompt(e) for e in (example, Example("no", "?"))])
-    assert two.frame == asked(picture(200, 100)).frame
+    two, none = encoder_of("qwen2_5_vl").prompts([BOX_JSON.prompt(e) for e in (example, Example("no", "?"))])
+    assert two.frame == prompt_of(picture(200, 100)).frame
     assert none.frame is None
 
 
@@ -179,7 +181,7 @@ def whole(example: Example, response: Response) -> Score:
 
 CAT = Example("cat", "Where is the cat?", (picture(200, 100),), '[{"bbox_2d": [20, 10, 100, 60]}]')
 TASK = Task("cats", [CAT], BOX_JSON, whole)
-HALF = Frame("resized", (200, 100), (100, 50))
+HALF = CoordinateFrame("resized", (200, 100), (100, 50))
 NAMED = '<think>There.</think><answer>[{"bbox_2d": [10, 5, 50, 30]}]</answer>'
 
 
@@ -187,7 +189,7 @@ def test_boxes_are_judged_in_pixels_of_the_original_picture(tmp_path: Path) -> N
     rollout = judge(TASK, CAT, Completion(NAMED, frame=HALF))
     assert rollout.response.boxes == (Box(20, 10, 100, 60),)
     assert rollout.score.value == 1.0
-    row = record(TASK, rollout, tmp_path / "media")
+    row = attempt_row(TASK, rollout, tmp_path / "media")
     assert (row["format"], row["mode"], row["boxes"]) == ("box_json", "suffix", [(20, 10, 100, 60)])
     assert row["lenient"]["value"] == 1.0
     assert json.loads(json.dumps(row))["boxes"] == [[20, 10, 100, 60]]
@@ -207,9 +209,9 @@ def test_without_a_frame_nobody_knows_what_a_box_is_measured_in() -> None:
 
 
 def test_an_engine_tells_the_frame_of_its_answers() -> None:
-    model, told = vlms.build("qwen2_5_vl")
-    ((rollout,),) = attempt(LocalEngine(model, told), TASK, [CAT], replace(GREEDY, max_tokens=2))
-    assert rollout.response.frame == Frame("resized", (200, 100), (196, 112))
+    model, encoder = vlms.build("qwen2_5_vl")
+    ((rollout,),) = attempt(LocalEngine(model, encoder), TASK, [CAT], replace(GREEDY, max_tokens=2))
+    assert rollout.response.frame == CoordinateFrame("resized", (200, 100), (196, 112))
 
 
 # Teaching ---------------------------------------------------------------------------------------------------
@@ -225,21 +227,25 @@ def test_an_engine_tells_the_frame_of_its_answers() -> None:
     ],
 )
 def test_a_lesson_names_its_boxes_as_the_model_does(name: str, corners: str) -> None:
-    taught = lesson(TASK, CAT)
-    prompts = encoder(name).prompts([taught.format.prompt(CAT)])
-    (group,) = share([taught], prompts, encoder(name))
+    taught = sft_example(TASK, CAT)
+    prompts = encoder_of(name).prompts([taught.format.prompt(CAT)])
+    (group,) = share([taught], prompts, encoder_of(name))
     ids = group.branches[0].ids
-    assert encoder(name).decode(ids[:-1]).endswith(f'<answer>[{{"bbox_2d": {corners}}}]</answer>')
+    assert encoder_of(name).decode(ids[:-1]).endswith(f'<answer>[{{"bbox_2d": {corners}}}]</answer>')
 
 
 def test_both_responses_of_a_pair_name_their_boxes_as_the_model_does() -> None:
-    model, told = vlms.build("qwen2_vl")
+    model, encoder = vlms.build("qwen2_vl")
     better, worse = (f'<answer>[{{"bbox_2d": [{x}, 10, 100, 60]}}]</answer>' for x in (20, 40))
-    method = Preferring(
-        "unread", Scorer(model), told, [Pair(CAT, BOX_JSON, better, worse)], DPO(pairs_per_step=1)
+    method = DPOMethod(
+        "unread",
+        PolicyModel(model),
+        encoder,
+        [PreferencePair(CAT, BOX_JSON, better, worse)],
+        DPOConfig.of(train_batch_size=1),
     )
     (group,) = method.groups(0)
-    said = [told.decode(branch.ids[:-1]) for branch in group.branches]
+    said = [encoder.decode(branch.ids[:-1]) for branch in group.branches]
     assert said == [f'<answer>[{{"bbox_2d": [{x}, 100, 500, 600]}}]</answer>' for x in (100, 200)]
 
 
@@ -250,26 +256,26 @@ def test_what_is_taught_is_what_is_paid() -> None:
             size = rng.randint(60, 900), rng.randint(60, 900)
             gold = Box(rng.randint(0, size[0]), rng.randint(0, size[1]), *size)
             example = Example("cat", "Where?", (picture(*size),), write_boxes([gold]))
-            (prompt,) = encoder(name).prompts([BOX_JSON.prompt(example)])
-            reply = encoder(name).reply_ids(prompt, lesson(TASK, example).text)
-            said = Completion(encoder(name).decode(reply[:-1]), frame=prompt.frame)
-            told = judge(TASK, example, said).response.boxes
-            assert told and prompt.frame
+            (prompt,) = encoder_of(name).prompts([BOX_JSON.prompt(example)])
+            reply = encoder_of(name).reply_ids(prompt, sft_example(TASK, example).text)
+            said = Completion(encoder_of(name).decode(reply[:-1]), frame=prompt.frame)
+            boxes = judge(TASK, example, said).response.boxes
+            assert boxes and prompt.frame
             most = max(0.5 * s / u for s, u in zip(prompt.frame.size, prompt.frame.units, strict=True))
-            assert np.abs(np.subtract(told[0].corners, gold.corners)).max() <= most + 1e-6
+            assert np.abs(np.subtract(boxes[0].corners, gold.corners)).max() <= most + 1e-6
 
 
 def test_four_numbers_without_a_name_are_taught_as_they_stand() -> None:
-    prompt = asked(picture(200, 100), "qwen2_vl")
+    prompt = prompt_of(picture(200, 100), "qwen2_vl")
     text = THINK_ANSWER.write("In order.", "[4, 3, 2, 1]")
-    assert encoder("qwen2_vl").decode(encoder("qwen2_vl").reply_ids(prompt, text)[:-1]) == text
+    assert encoder_of("qwen2_vl").decode(encoder_of("qwen2_vl").reply_ids(prompt, text)[:-1]) == text
     assert scale_written(text, 5, 5) == text
 
 
 def test_a_begun_answer_is_not_taught_again() -> None:
-    prompt = replace(asked(picture(200, 100)), begun="<think>")
-    told: Encoder = encoder("qwen2_5_vl")
-    assert told.decode(told.reply_ids(prompt, NAMED)[:-1]).startswith("There.")
+    prompt = replace(prompt_of(picture(200, 100)), prefill="<think>")
+    encoder: Encoder = encoder_of("qwen2_5_vl")
+    assert encoder.decode(encoder.reply_ids(prompt, NAMED)[:-1]).startswith("There.")
 
 
 def test_every_family_says_what_it_counts_in() -> None:

@@ -20,7 +20,7 @@ print(identity.digest(identity.of_task(fakes.task(5))))
 
 
 def test_a_key_is_the_same_in_every_process():
-    told = {
+    digests = {
         subprocess.run(
             [sys.executable, "-c", TELL],
             env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parent.parent)},
@@ -30,7 +30,7 @@ def test_a_key_is_the_same_in_every_process():
         ).stdout.strip()
         for seed in ("1", "2")
     }
-    assert told == {identity.digest(identity.of_task(fakes.task(5)))}
+    assert digests == {identity.digest(identity.of_task(fakes.task(5)))}
 
 
 def test_two_classes_with_equal_fields_differ():
@@ -67,13 +67,13 @@ def test_a_sequence_with_an_identity_is_known_by_it_and_its_length_and_is_not_wa
     class Endless(fakes.Drawn):
         identity = "source/train"
 
-        def __getitem__(self, index):
-            raise AssertionError("walked")
+        def item(self, i):
+            raise AssertionError(f"item {i} was computed")
 
-    told = [
+    digests = [
         identity.of_sequence(Endless(n, name)) for n, name in ((70_000, "a"), (70_000, "b"), (60_000, "a"))
     ]
-    assert told[0] == told[1] != told[2]
+    assert digests[0] == digests[1] != digests[2]
 
 
 def test_pictures_are_not_looked_at():

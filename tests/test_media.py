@@ -100,7 +100,7 @@ def test_a_drawn_picture_is_handed_on_as_png():
     assert PIL.Image.open(io.BytesIO(data)).tobytes() == drawn.tobytes()
 
 
-def test_a_drawn_picture_is_drawn_when_somebody_looks():
+def test_a_drawn_picture_is_drawn_on_load():
     drawn = []
 
     def draw():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seethink.settings import override, parse, unknown
-from seethink.train.configs import GRPO, SFT
+from seethink.settings import Config, leaves, override, parse, unknown
+from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig
 from seethink.types import InputError, Sampling
 
 
 @dataclass(frozen=True)
-class Config:
+class Flat:
     rate: float = 0.1
     steps: int | None = 5
     shuffle: bool = True
@@ -35,13 +36,13 @@ class Config:
     ],
 )
 def test_text_is_read_as_the_type_of_its_field(text, field, value):
-    got = getattr(override(Config(), {field: text}, "c"), field)
+    got = getattr(override(Flat(), {field: text}, "c"), field)
     assert got == value and type(got) is type(value)
 
 
 @pytest.mark.parametrize("value", [1e-6, "1e-6"])
 def test_a_number_that_yaml_took_for_text_is_a_number_all_the_same(value):
-    assert override(SFT(), {"learning_rate": value}, "c").learning_rate == 1e-6
+    assert override(SFTConfig(), {"learning_rate": value}, "c").training.learning_rate == 1e-6
 
 
 @pytest.mark.parametrize(
@@ -56,18 +57,47 @@ def test_a_number_that_yaml_took_for_text_is_a_number_all_the_same(value):
 )
 def test_a_value_of_another_type_is_refused_with_its_place(field, text, expected):
     with pytest.raises(InputError, match=f"grpo: {field}={text} is not .*{expected}"):
-        override(Config(), {field: text}, "grpo")
+        override(Flat(), {field: text}, "grpo")
+
+
+@dataclass(frozen=True)
+class Inner(Config):
+    low: int = 1
+    high: int = 3
+
+    def __post_init__(self):
+        if self.low > self.high:
+            raise ValueError(f"low={self.low} is above high={self.high}")
+
+
+@dataclass(frozen=True)
+class Outer(Config):
+    inner: Inner = Inner(low=2)
+    name: str = "x"
+
+
+def test_a_setting_is_set_at_any_depth_by_its_name():
+    assert Outer.of(high=9, name="y") == Outer(Inner(2, 9), "y")
+    assert Outer().replace(low=0).inner.low == 0
+    assert override(Outer(), {"high": "7", "name": "z"}, "c") == Outer(Inner(2, 7), "z")
+    assert leaves(Outer()) == {"low": 2, "high": 3, "name": "x"}
+
+
+def test_a_nested_config_checks_all_its_new_values_at_once():
+    assert Outer.of(low=5, high=6).inner == Inner(5, 6)
+    with pytest.raises(InputError, match="grpo: low=5 is above high=3"):
+        override(Outer(), {"low": "5"}, "grpo")
+    with pytest.raises(InputError, match="unknown field of Outer: 'hihg'; did you mean high"):
+        Outer.of(hihg=3)
 
 
 def test_an_unknown_field_is_answered_with_the_near_ones_and_all():
-    with pytest.raises(
-        InputError, match=r"'lerning_rate'; did you mean learning_rate.*\? known: .*kl_weight"
-    ):
-        override(GRPO(), {"lerning_rate": "1"}, "grpo")
+    with pytest.raises(InputError, match=r"'lerning_rate'; did you mean learning_rate.*\? known: .*beta"):
+        override(GRPOConfig(), {"lerning_rate": "1"}, "grpo")
 
 
-def test_what_the_config_itself_refuses_is_told_with_its_place():
-    with pytest.raises(InputError, match="eval/base: impossible sampling"):
+def test_what_the_config_itself_refuses_is_an_error_with_its_place():
+    with pytest.raises(InputError, match="eval/base: invalid sampling parameters"):
         override(Sampling(), {"max_tokens": "0"}, "eval/base")
 
 
@@ -88,4 +118,30 @@ def test_without_a_near_word_all_are_named():
 @given(st.floats(allow_nan=False, allow_infinity=False), st.integers() | st.none(), st.booleans())
 def test_every_value_survives_being_written_as_text(rate, steps, shuffle):
     values = {"rate": rate, "steps": steps, "shuffle": shuffle}
-    assert override(Config(), {name: str(value) for name, value in values.items()}, "c") == Config(**values)
+    assert override(Flat(), {name: str(value) for name, value in values.items()}, "c") == Flat(**values)
+
+
+# Values that no config accepts ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("config", "values", "words"),
+    [
+        (DPOConfig, {"loss_type": "ipo"}, "loss_type='ipo' is not one of 'sigmoid', 'sigmoid_norm'"),
+        (GRPOConfig, {"importance_sampling_level": "sequnce"}, "is not one of 'token', 'sequence'"),
+        (GRPOConfig, {"lr_scheduler_type": "cosin"}, "lr_scheduler_type='cosin' is not one of"),
+        (SFTConfig, {"train_batch_size": 0}, "train_batch_size=0: it must be at least 1"),
+        (SFTConfig, {"max_steps": -1}, "max_steps=-1: it must be at least 1"),
+        (DPOConfig, {"label_smoothing": 0.5}, "label_smoothing=0.5: it must be at least 0 and below 0.5"),
+        (DPOConfig, {"beta": -1.0}, "beta=-1.0: it must be above 0"),
+        (GRPOConfig, {"vllm_gpu_memory_utilization": 1.5}, "it must be above 0 and below 1"),
+        (GRPOConfig, {"loss_type": "cispo"}, "clips the ratio at epsilon_high itself"),
+        (GRPOConfig, {"num_iterations": 3}, "save_steps=50 must be a multiple of num_iterations=3"),
+    ],
+)
+def test_a_bad_value_is_refused_in_python_and_as_text_by_its_name(config, values, words: str) -> None:
+    """Types bind nobody in Python: TRL's other loss types must not train something else in silence."""
+    with pytest.raises(ValueError, match=re.escape(words)):
+        config.of(**values)
+    with pytest.raises(InputError):
+        override(config(), {name: str(value) for name, value in values.items()}, "stage")

@@ -8,7 +8,7 @@ from seethink.types import GREEDY, Example, InputError, Media, Sampling, Score
 
 
 @dataclass(frozen=True)
-class Shown:
+class FakeMedium:
     key: str
     kind: Literal["image", "video"] = "image"
 
@@ -16,7 +16,7 @@ class Shown:
         return self.key
 
 
-A, B = Shown("a"), Shown("b")
+A, B = FakeMedium("a"), FakeMedium("b")
 
 
 def test_whatever_has_key_kind_and_load_is_a_medium():
@@ -32,7 +32,7 @@ def test_whatever_has_key_kind_and_load_is_a_medium():
         ("<image> How many?", (A,), [A, " How many?"]),
         ("In <image> and <image>?", (A, B), ["In ", A, " and ", B, "?"]),
         ("<image><image>", (A, B), [A, B]),
-        ("<image>\n<video> Same?", (A, Shown("c", "video")), [A, Shown("c", "video"), " Same?"]),
+        ("<image>\n<video> Same?", (A, FakeMedium("c", "video")), [A, FakeMedium("c", "video"), " Same?"]),
     ],
 )
 def test_a_question_is_cut_where_its_pictures_stand(question, media, parts):
@@ -48,7 +48,7 @@ def test_marks_that_disagree_with_the_media_are_refused(question, media):
         Example(id="7", question=question, media=media)
 
 
-def test_meta_is_no_part_of_what_an_example_is():
+def test_meta_is_not_part_of_equality():
     assert Example(id="1", question="?", meta={"caption": "a"}) == Example(id="1", question="?")
     assert hash(Example(id="1", question="?", meta={"caption": "a"})) == hash(Example(id="1", question="?"))
 
@@ -59,7 +59,7 @@ def test_examples_and_scores_travel_between_processes():
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0, None])
-def test_a_score_lies_between_0_and_1_or_cannot_be_told(value):
+def test_a_score_lies_between_0_and_1_or_is_none(value):
     assert Score(value).value == value
 
 
@@ -73,8 +73,8 @@ def test_any_other_score_is_refused(value):
     "setting",
     [{"n": 0}, {"max_tokens": 0}, {"temperature": -1.0}, {"top_p": 0.0}, {"top_p": 1.1}, {"top_k": -1}],
 )
-def test_impossible_sampling_is_refused(setting):
-    with pytest.raises(ValueError, match="impossible sampling"):
+def test_invalid_sampling_parameters_are_refused(setting):
+    with pytest.raises(ValueError, match="invalid sampling parameters"):
         Sampling(**setting)
 
 

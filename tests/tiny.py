@@ -16,7 +16,8 @@ from transformers import (
     Qwen2VLForConditionalGeneration,
 )
 
-from seethink.families import SPROUT, Encoder
+from seethink.models.encoder import Encoder
+from seethink.models.names import SPROUT
 
 TEXT: dict[str, Any] = dict(
     vocab_size=2048,

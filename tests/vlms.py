@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import transformers as hf
 
-from seethink.families import Encoder
+from seethink.models.encoder import Encoder
 from tests import tiny
 
 TEXT: dict[str, Any] = {**tiny.TEXT, "vocab_size": 2112, "rope_parameters": None, "pad_token_id": 0}

@@ -1,4 +1,4 @@
-"""One thread, no downloads, and a warning less; set before torch and vLLM are imported."""
+"""One thread, no downloads, fewer log lines; set before torch and vLLM are imported."""
 
 import os
 

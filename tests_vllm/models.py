@@ -1,4 +1,4 @@
-"""Tiny models with head sizes that vLLM's CPU kernels have, and questions of every kind."""
+"""Tiny models with head sizes that vLLM's CPU kernels support, and questions of every kind."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def qwen2_5_vl(seed: int = 0) -> Any:
 
 
 def _lively(model: Any) -> Any:
-    """Norms and biases are redrawn too, so that one that is not sent is noticed."""
+    """Norms and biases are random too, so that a missing update is noticed."""
     for parameter in tiny._lively(model).parameters():
         if parameter.dim() == 1:
             torch.nn.init.normal_(parameter, mean=float(parameter.mean()), std=0.2)
@@ -51,7 +51,7 @@ def _lively(model: Any) -> Any:
 
 
 def saved(folder: Path, model: Any) -> str:
-    """A folder that both the trainer and vLLM load."""
+    """A checkpoint folder for both the trainer and vLLM."""
     model.save_pretrained(folder)
     newer = model.config.model_type == "qwen2_5_vl"
     (vlms.qwen2_5_processor() if newer else tiny.processor()).save_pretrained(folder)
@@ -74,7 +74,7 @@ def clip(path: Path) -> Video:
             grey = np.full((56, 56, 3), i * 15, np.uint8)
             file.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
         file.mux(stream.encode())
-    return Video(path, count=4)
+    return Video(path, num_frames=4)
 
 
 def question(*parts: Any, begun: str = "") -> Messages:

@@ -1,4 +1,4 @@
-"""What the trainer makes of answers that vLLM gave."""
+"""The trainer's log-probabilities of vLLM's completions."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seethink.families import Encoder, Prompt
-from seethink.train.groups import Branch, Group, pack_groups
-from seethink.train.shared_prefix import Scorer
+from seethink.models.encoder import Encoder, Prompt
+from seethink.models.packing import Branch, Group, pack_groups
+from seethink.models.policy import PolicyModel
 from seethink.types import Completion
 
 
@@ -21,10 +21,10 @@ def differences(
     answers: Sequence[Sequence[Completion]],
     temperature: float = 1.0,
 ) -> Tensor:
-    """(N,) by how much each token's log-probability in vLLM is off that in shared rows of `model`.
+    """(N,) differences of the tokens' log-probabilities: `model` in shared rows minus vLLM.
 
-    vLLM never samples media tokens, and tells the probabilities of what is left. A trained model gives such
-    tokens no probability worth a name; random ones do, so they are taken from the model too.
+    vLLM never samples media tokens, and normalises without them. A trained model gives them next to no
+    probability; random ones do not, so the tokens are masked in the model too.
     """
     media = torch.tensor(encoder.media_token_ids)
     hook = model.lm_head.register_forward_hook(lambda _, __, logits: logits.index_fill(-1, media, -torch.inf))
@@ -32,12 +32,12 @@ def differences(
         Group(prompt, [Branch(c.token_ids, sampled=c.logps) for c in completions])
         for prompt, completions in zip(prompts, answers, strict=True)
     ]
-    found = []
+    off = []
     try:
         with torch.no_grad():
             for pack in pack_groups(groups, 4096):
                 sampled = torch.tensor([logp for branch in pack.branches for logp in branch.sampled])
-                found.append(Scorer(model)(pack, temperature) - sampled)
+                off.append(PolicyModel(model)(pack, temperature) - sampled)
     finally:
         hook.remove()
-    return torch.cat(found)
+    return torch.cat(off)

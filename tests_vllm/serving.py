@@ -1,4 +1,4 @@
-"""A vLLM server over loopback, as long as it is used."""
+"""A vLLM server over loopback."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ SERVER = [
     "vllm.entrypoints.openai.api_server",
 ]  # `vllm serve`, which the CPU build's script cannot start
 START_S = 250
-WHOLE = ["--no-enable-chunked-prefill", "--max-num-batched-tokens", "16384"]  # see engines/vllm.py
+CPU_OPTIONS = ["--no-enable-chunked-prefill", "--max-num-batched-tokens", "16384"]  # see engines/vllm.py
 
 
 @contextmanager
 def serving(model: Path | str, log: Path, *options: str) -> Iterator[str]:
-    """The URL of a server that answers; what it says goes to `log`."""
+    """The URL of a running server; its output goes to `log`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -31,9 +31,9 @@ def serving(model: Path | str, log: Path, *options: str) -> Iterator[str]:
     command += ["--dtype", "float32", "--enforce-eager", "--gpu-memory-utilization", "0.08", *options]
     environment = os.environ | {"VLLM_SERVER_DEV_MODE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
     environment.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)  # engines in this process have set it
-    with log.open("w") as told:
+    with log.open("w", encoding="utf-8") as output:
         server = subprocess.Popen(
-            command, env=environment, stdout=told, stderr=subprocess.STDOUT, start_new_session=True
+            command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
         _wait(server, f"http://127.0.0.1:{port}/health", log)
@@ -52,6 +52,8 @@ def _wait(server: subprocess.Popen[bytes], health: str, log: Path) -> None:
                 return
         except OSError:
             ended = server.poll()
-            assert ended is None, f"the server has ended with {ended}: {log.read_text()[-1_000:]}"
+            assert ended is None, (
+                f"the server has ended with {ended}: {log.read_text(encoding='utf-8')[-1_000:]}"
+            )
             time.sleep(0.5)
-    raise AssertionError(f"the server does not answer: {log.read_text()[-1_000:]}")
+    raise AssertionError(f"the server does not answer: {log.read_text(encoding='utf-8')[-1_000:]}")

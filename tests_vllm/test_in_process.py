@@ -1,4 +1,4 @@
-"""vLLM in this process reads the trainer's prompts, and its log-probabilities are the trainer's."""
+"""vLLM in this process has the trainer's prompts and the trainer's log-probabilities."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from seethink.engines.local import LocalEngine, pretrained
-from seethink.engines.vllm import WHOLE, OtherPrompt, VllmEngine
-from seethink.families import Encoder
+from seethink.engines.local import LocalEngine
+from seethink.engines.vllm import CPU_BATCHED_TOKENS, PromptMismatch, VllmEngine
+from seethink.models.encoder import Encoder
+from seethink.models.loading import pretrained
 from seethink.types import GREEDY, InputError, Sampling
 from tests_vllm import models
 from tests_vllm.models import QUESTIONS
@@ -30,7 +31,7 @@ DRAWN = Sampling(n=8, max_tokens=12, temperature=0.8, seed=5)
 
 @dataclass
 class Case:
-    """A model of `kind` as the trainer has it, and vLLM with the same weights."""
+    """A model of `kind` in the trainer, and vLLM with the same weights."""
 
     kind: str
     model: Any
@@ -57,16 +58,16 @@ def weights_are_put_back(request) -> Iterator[None]:
     yield
     if "case" in request.fixturenames and request.node.get_closest_marker("moves_weights"):
         case = request.getfixturevalue("case")
-        case.engine.take(case.model.state_dict().items())
+        case.engine.sync_weights(case.model.state_dict().items())
 
 
-def _asked(case: Case, name: str = ""):
+def _prompts(case: Case, name: str = ""):
     return case.encoder.prompts([QUESTIONS[name]] if name else list(QUESTIONS.values()))
 
 
 def test_prompts_are_the_trainers_and_so_are_log_probabilities(case) -> None:
-    prompts = _asked(case)
-    answers = case.engine.complete(prompts, DRAWN)  # raises OtherPrompt unless the ids are equal
+    prompts = _prompts(case)
+    answers = case.engine.complete(prompts, DRAWN)  # raises PromptMismatch unless the ids are equal
     assert [len(answer) for answer in answers] == [8] * len(QUESTIONS)
     for name, prompt, answer in zip(QUESTIONS, prompts, answers, strict=True):
         off = differences(case.model, case.encoder, [prompt], [answer], DRAWN.temperature)
@@ -75,7 +76,7 @@ def test_prompts_are_the_trainers_and_so_are_log_probabilities(case) -> None:
 
 
 def test_the_test_would_see_another_temperature_or_another_picture(case) -> None:
-    (prompt,) = _asked(case, "one picture")
+    (prompt,) = _prompts(case, "one picture")
     answers = case.engine.complete([prompt], DRAWN)
     assert float(differences(case.model, case.encoder, [prompt], answers, 0.9).abs().max()) > 0.05
     (other,) = case.encoder.prompts([models.question(models.picture(8), "What is it?")])
@@ -84,8 +85,8 @@ def test_the_test_would_see_another_temperature_or_another_picture(case) -> None
     assert float(off.abs().max()) > 0.05
 
 
-def test_answers_depend_on_the_seed_and_not_on_what_else_is_asked(case) -> None:
-    prompts = _asked(case)
+def test_answers_depend_on_the_seed_and_not_on_what_else_is_prompts(case) -> None:
+    prompts = _prompts(case)
     together = case.engine.complete(prompts, DRAWN)
     assert case.engine.complete(prompts[:1], DRAWN) == together[:1]
     assert _ids(case.engine.complete(prompts[:1], DRAWN)) == _ids(together[:1])
@@ -98,7 +99,7 @@ def _ids(answers) -> list[tuple[int, ...]]:
 
 
 def test_greedy_answers_are_those_of_the_local_engine(case) -> None:
-    prompts = _asked(case)
+    prompts = _prompts(case)
     sampling = Sampling(temperature=0, max_tokens=12)
     theirs = LocalEngine(case.model, case.encoder).complete(prompts, sampling)
     ours = case.engine.complete(prompts, sampling)
@@ -107,23 +108,23 @@ def test_greedy_answers_are_those_of_the_local_engine(case) -> None:
 
 
 def test_log_probabilities_are_those_of_the_tokens_that_top_k_leaves(case) -> None:
-    prompts = _asked(case, "one picture")
+    prompts = _prompts(case, "one picture")
     (answers,) = case.engine.complete(prompts, Sampling(n=64, top_k=3, max_tokens=1))
-    told = {completion.token_ids: completion.logps[0] for completion in answers}
-    assert len(told) == 3
-    assert float(torch.tensor(list(told.values())).exp().sum()) == pytest.approx(1, abs=1e-5)
+    logps = {completion.token_ids: completion.logps[0] for completion in answers}
+    assert len(logps) == 3
+    assert float(torch.tensor(list(logps.values())).exp().sum()) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.moves_weights
-def test_new_weights_answer_at_once_and_old_ones_are_forgotten(case) -> None:
-    prompts, new = _asked(case), case.other()
+def test_new_weights_are_used_at_once_and_caches_of_old_ones_are_emptied(case) -> None:
+    prompts, new = _prompts(case), case.other()
     case.engine.complete(prompts, DRAWN)  # pictures and prompts are in its caches now
     for _ in range(2):  # there and back and there again
-        case.engine.take(new.state_dict().items())
+        case.engine.sync_weights(new.state_dict().items())
         answers = case.engine.complete(prompts, DRAWN)
         assert float(differences(new, case.encoder, prompts, answers, 0.8).abs().max()) < EQUAL
         assert float(differences(case.model, case.encoder, prompts, answers, 0.8).abs().max()) > 1
-        case.engine.take(case.model.state_dict().items())
+        case.engine.sync_weights(case.model.state_dict().items())
         answers = case.engine.complete(prompts, DRAWN)
         assert float(differences(case.model, case.encoder, prompts, answers, 0.8).abs().max()) < EQUAL
 
@@ -132,8 +133,8 @@ def test_new_weights_answer_at_once_and_old_ones_are_forgotten(case) -> None:
 def test_an_output_layer_that_is_tied_to_the_embeddings_follows_them(case) -> None:
     if "tied" not in case.kind:
         pytest.skip("has an output layer of its own")
-    prompts, new = _asked(case), case.other()
-    case.engine.take((name, w) for name, w in new.state_dict().items() if name != "lm_head.weight")
+    prompts, new = _prompts(case), case.other()
+    case.engine.sync_weights((name, w) for name, w in new.state_dict().items() if name != "lm_head.weight")
     answers = case.engine.complete(prompts, DRAWN)
     assert float(differences(new, case.encoder, prompts, answers, 0.8).abs().max()) < EQUAL
 
@@ -145,10 +146,10 @@ def test_media_tokens_are_never_sampled_and_the_end_of_a_turn_ends_an_answer(cas
     with torch.no_grad():
         loud.lm_head.weight[media] *= 50
         loud.lm_head.weight[eos] *= 5
-    prompts = _asked(case)
-    chosen = LocalEngine(loud, case.encoder)._read(prompts)[0].argmax(-1)
-    assert set(chosen.tolist()) & set(media), "the model would say them"
-    case.engine.take(loud.state_dict().items())
+    prompts = _prompts(case)
+    chosen = LocalEngine(loud, case.encoder)._prefill(prompts)[0].argmax(-1)
+    assert set(chosen.tolist()) & set(media), "the model would sample them"
+    case.engine.sync_weights(loud.state_dict().items())
     answers = [c for answer in case.engine.complete(prompts, DRAWN) for c in answer]
     assert not {token for c in answers for token in c.token_ids} & set(media)
     ended = [c for c in answers if c.stop == "stop"]
@@ -158,18 +159,18 @@ def test_media_tokens_are_never_sampled_and_the_end_of_a_turn_ends_an_answer(cas
 
 
 def test_a_prompt_that_vllm_reads_otherwise_is_refused(case) -> None:
-    (prompt,) = _asked(case, "one picture")
+    (prompt,) = _prompts(case, "one picture")
     prompt.ids = [*prompt.ids[:5], *prompt.ids[4:]]
-    with pytest.raises(OtherPrompt, match="What is it"):
+    with pytest.raises(PromptMismatch, match="What is it"):
         case.engine.complete([prompt], GREEDY)
 
 
 def test_clips_are_taken_where_their_frames_have_no_times_and_refused_elsewhere(case, tmp_path) -> None:
     clip = models.clip(tmp_path / "clip.mp4")
-    asked = [models.question(clip, "What?"), models.question(models.picture(9), clip, "What now?")]
-    prompts = case.encoder.prompts(asked)
+    questions = [models.question(clip, "What?"), models.question(models.picture(9), clip, "What now?")]
+    prompts = case.encoder.prompts(questions)
     if case.kind == "qwen2_5_vl":
-        with pytest.raises(InputError, match="rollout=local"):
+        with pytest.raises(InputError, match="rollout_backend=local"):
             case.engine.complete(prompts, DRAWN)
         return
     answers = case.engine.complete(prompts, DRAWN)
@@ -177,13 +178,13 @@ def test_clips_are_taken_where_their_frames_have_no_times_and_refused_elsewhere(
 
 
 def test_more_prompts_than_fit_into_one_pass_are_answered(case) -> None:
-    asked = [models.question(models.picture(4, 333, 217), f"What is it? {i}") for i in range(80)]
-    prompts = case.encoder.prompts(asked)
+    questions = [models.question(models.picture(4, 333, 217), f"What is it? {i}") for i in range(80)]
+    prompts = case.encoder.prompts(questions)
     sampling = Sampling(n=8, max_tokens=2)
-    assert len(prompts) * sampling.n * len(prompts[0].ids) > WHOLE
+    assert len(prompts) * sampling.n * len(prompts[0].ids) > CPU_BATCHED_TOKENS
     answers = case.engine.complete(prompts, sampling)
     assert float(differences(case.model, case.encoder, prompts[-2:], answers[-2:]).abs().max()) < EQUAL
 
 
-def test_nothing_asked_is_nothing_answered(case) -> None:
+def test_no_prompts_give_no_completions(case) -> None:
     assert case.engine.complete([], DRAWN) == []

@@ -1,28 +1,30 @@
-"""A vLLM server over loopback: the same prompts and the same numbers, and weights that it fetches."""
+"""A vLLM server over loopback: the trainer's prompts and log-probabilities, and weight updates."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from seethink.engines.local import LocalEngine, pretrained
-from seethink.engines.served import ServedEngine
-from seethink.families import SPROUT, Encoder
+from seethink.engines.local import LocalEngine
+from seethink.engines.vllm_server import POLICY, VllmServerEngine
 from seethink.formats import PREFILLED_THINK
+from seethink.models.encoder import Encoder
+from seethink.models.loading import pretrained
+from seethink.models.names import SPROUT
 from seethink.sources.handwritten import Pages
-from seethink.train.configs import GRPO
+from seethink.train.configs import GRPOConfig
 from seethink.train.grpo import grpo
 from seethink.types import InputError, Sampling, Task
 from tests_vllm import models
 from tests_vllm.models import QUESTIONS
 from tests_vllm.scored import differences
-from tests_vllm.serving import WHOLE, serving
+from tests_vllm.serving import CPU_OPTIONS, serving
 from tests_vllm.test_grpo import variety
 
 DRAWN = Sampling(n=8, max_tokens=12, temperature=0.8, seed=5)
@@ -31,18 +33,18 @@ EQUAL = 1e-4
 
 @dataclass
 class Served:
-    """A server of `sprout`, and the same model here; `folder` is seen by both."""
+    """A server of `sprout`, and the same model in this process; both see `folder`."""
 
     url: str
     model: Any
     encoder: Encoder
     folder: Path
 
-    def engine(self, name: str = "sprout") -> ServedEngine:
-        return ServedEngine(self.url, name, self.encoder, wait_s=5.0)
+    def engine(self, name: str = "sprout") -> VllmServerEngine:
+        return VllmServerEngine(self.url, name, self.encoder, replace(POLICY, startup_timeout_s=5.0))
 
     def other(self) -> Any:
-        """The same model with every weight a little off."""
+        """The same model with every weight perturbed."""
         model, _ = pretrained("sprout")
         generator = torch.Generator().manual_seed(0)
         with torch.no_grad():
@@ -54,7 +56,7 @@ class Served:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("served")
-    options = ("--enable-scale-out", "--logprobs-mode", "processed_logprobs", *WHOLE)
+    options = ("--enable-scale-out", "--logprobs-mode", "processed_logprobs", *CPU_OPTIONS)
     with serving(SPROUT, folder / "log", *options) as url:
         model, processor = pretrained("sprout")
         encoder = Encoder(processor, model.config)
@@ -63,7 +65,7 @@ def served(tmp_path_factory) -> Iterator[Served]:
 
 def test_prompts_are_the_trainers_and_so_are_log_probabilities(served) -> None:
     prompts = served.encoder.prompts(list(QUESTIONS.values()))
-    answers = served.engine().complete(prompts, DRAWN)  # raises OtherPrompt unless the ids are equal
+    answers = served.engine().complete(prompts, DRAWN)  # raises PromptMismatch unless the ids are equal
     assert [len(answer) for answer in answers] == [8] * len(QUESTIONS)
     for name, prompt, answer in zip(QUESTIONS, prompts, answers, strict=True):
         off = differences(served.model, served.encoder, [prompt], [answer], DRAWN.temperature)
@@ -81,28 +83,28 @@ def test_greedy_answers_are_those_of_the_local_engine(served) -> None:
     assert ours == theirs
 
 
-def test_new_weights_answer_at_once_and_old_ones_are_forgotten(served) -> None:
+def test_new_weights_are_used_at_once_and_caches_of_old_ones_are_emptied(served) -> None:
     prompts = served.encoder.prompts(list(QUESTIONS.values()))
     engine, new = served.engine(), served.other()
     engine.complete(prompts, DRAWN)
     for now, before in ((new, served.model), (served.model, new)):
-        engine.take(now.state_dict().items(), served.folder)
+        engine.sync_weights(now.state_dict().items(), served.folder)
         answers = engine.complete(prompts, DRAWN)
         assert float(differences(now, served.encoder, prompts, answers, 0.8).abs().max()) < EQUAL
         assert float(differences(before, served.encoder, prompts, answers, 0.8).abs().max()) > 1
 
 
-def test_a_training_is_answered_by_its_own_weights_from_the_first_step(served, tmp_path) -> None:
-    served.engine().take(served.other().state_dict().items(), served.folder)  # of another run
-    config = GRPO(
-        learning_rate=5e-4, questions_per_step=4, responses_per_question=6, steps=4, max_tokens=12,
-        rollout=served.url,
+def test_a_training_samples_from_its_own_weights_from_the_first_step(served, tmp_path) -> None:
+    served.engine().sync_weights(served.other().state_dict().items(), served.folder)  # of another run
+    config = GRPOConfig.of(
+        learning_rate=5e-4, prompts_per_step=4, num_generations=6, max_steps=4, max_completion_length=12,
+        rollout_backend=served.url,
     )  # fmt: skip
     out = tmp_path / "out"
     grpo("sprout", Task("variety", Pages(8, "train", seed=2), PREFILLED_THINK, variety), config, out)
-    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    assert max(row["sampler_gap"] for row in rows) < EQUAL
-    assert [row["retried"] for row in rows] == [0] * 4
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert max(row["sampling/sampling_logp_difference/mean"] for row in rows) < EQUAL
+    assert [row["request_retries"] for row in rows] == [0] * 4
     assert not (out / "rollout-weights").exists()
 
 

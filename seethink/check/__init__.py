@@ -1,4 +1,4 @@
-"""The pre-flight: everything that is wrong with a user's data, row by row, before anything runs."""
+"""Pre-flight check: all faults of a user's data, row by row, before any work begins."""
 
 from __future__ import annotations
 
@@ -8,38 +8,46 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seethink.check import across
+from seethink import verify
+from seethink.check import cross_row
 from seethink.check.faults import FAULTS, SUSPICIONS, Fault
-from seethink.check.media import Seen
-from seethink.check.rows import Looked, Looking, look_at, to_asked
-from seethink.check.tokens import Asked, blank, measured
+from seethink.check.media_info import MediaInfo
+from seethink.check.prompt_lengths import BlankedExample, blanked, measure_prompts
+from seethink.check.row_checks import CheckedRow, CheckSettings, check_rows, prompted_example
 from seethink.sources.dialects import dialect_of
-from seethink.sources.records import Place
-from seethink.sources.rows import Row, every_row
-from seethink.types import Format, InputError
+from seethink.sources.records import MediaSettings
+from seethink.sources.row_reader import Row, read_rows_with_errors
+from seethink.types import Format, InputError, Verifier
 
-__all__ = ["FAULTS", "SUSPICIONS", "Fault", "Preflight", "Report", "check"]
+__all__ = ["FAULTS", "SUSPICIONS", "CheckReport", "Fault", "Preflight", "check"]
 
 
 @dataclass(frozen=True)
 class Preflight:
-    """What is checked. images, clips: as in `records.read`. verifier: by name; without one, each row's own.
-    model: whose tokens are counted; against: data whose pictures must not be among these."""
+    """What to check.
+
+    media_root, video_options: as in `records.read`. verifier: a verifier, or its name in `verify.VERIFIERS`;
+    None and "auto" use each row's own. label: its name in messages, if it is given as an object. decode:
+    decode all media, not only their headers. model: the model whose tokens are counted. max_prompt_length:
+    tokens; the model's own limit if None. decontaminate_against: test data whose media must not occur here.
+    """
 
     data: Path
     form: Format
-    images: Path | None = None
-    clips: Mapping[str, Any] = field(default_factory=dict)
-    verifier: str | None = None
+    media_root: Path | None = None
+    video_options: Mapping[str, Any] = field(default_factory=dict)
+    verifier: Verifier | str | None = None
+    label: str = ""
     decode: bool = False
     model: str | None = None
-    max_prompt_tokens: int | None = None
-    against: Path | None = None
+    max_prompt_length: int | None = None
+    decontaminate_against: Path | None = None
 
 
 @dataclass(frozen=True)
-class Report:
-    """What was found. faults: in the order of rows. tokens: of the prompts, where a model was chosen."""
+class CheckReport:
+    """The result of a check. faults: in the order of rows. tokens: statistics of the prompts, if a model was
+    given."""
 
     data: str
     dialect: str
@@ -50,62 +58,71 @@ class Report:
 
     @property
     def clean(self) -> bool:
-        """Whether no row is at fault; suspicions are no faults."""
+        """Whether no row is at fault; suspicions do not count."""
         return all(fault.suspected for fault in self.faults)
 
     @property
     def counts(self) -> dict[str, int]:
-        """How often each kind of fault was found, the most frequent first."""
+        """Kind of fault -> number of occurrences, the most frequent first."""
         return dict(Counter(fault.kind for fault in self.faults).most_common())
 
     def as_json(self) -> dict[str, Any]:
-        told = {"data": self.data, "dialect": self.dialect, "rows": self.rows, "pictures": self.pictures}
-        found = {
+        """The report as one JSON object that names every row."""
+        data = {"data": self.data, "dialect": self.dialect, "rows": self.rows, "pictures": self.pictures}
+        faults = {
             name: [asdict(fault) for fault in self.faults if fault.suspected is suspected]
             for name, suspected in (("faults", False), ("suspected", True))
         }
-        return {**told, "clean": self.clean, "counts": self.counts, **found, "tokens": self.tokens}
+        return {**data, "clean": self.clean, "counts": self.counts, **faults, "tokens": self.tokens}
 
 
-def check(asked: Preflight) -> Report:
-    """All rows, all faults. Raises InputError where there is nothing to check, or the verifier, the model or
-    the data to compare with cannot be used."""
-    rows, looking = _rows(asked, asked.data)
-    looked, seen = look_at(rows, looking)
-    faults = [fault for one in looked for fault in one.faults]
-    faults += _compared(looked, seen)
-    if asked.against:
-        tested, test_seen = look_at(*_rows(asked, asked.against))
-        faults += across.in_test_data(looked, seen, tested, test_seen, str(asked.against))
+def check(job: Preflight) -> CheckReport:
+    """Check every row and report every fault.
+
+    Raises InputError if there are no rows, or if the verifier, the model or the test data cannot be used.
+    """
+    rows, settings = _rows(job, job.data)
+    if isinstance(job.verifier, str):
+        verify.by_name(job.verifier)  # an unknown name is an error of the call, not of a row
+    checked, media = check_rows(rows, settings)
+    faults = [fault for one in checked for fault in one.faults]
+    faults += _cross_row_faults(checked, media)
+    if job.decontaminate_against:
+        test_rows, test_media = check_rows(*_rows(job, job.decontaminate_against))
+        name = str(job.decontaminate_against)
+        faults += cross_row.in_test_data(checked, media, test_rows, test_media, name)
     tokens = None
-    if asked.model:
-        askable = _askable(rows, looked, looking, seen)
-        tokens, more = measured(askable, asked.model, asked.form, asked.max_prompt_tokens)
-        faults += more
+    if job.model:
+        prompts = _readable(rows, checked, settings, media)
+        tokens, prompt_faults = measure_prompts(prompts, job.model, job.form, job.max_prompt_length)
+        faults += prompt_faults
     faults.sort(key=lambda fault: fault.row)
-    return Report(str(asked.data), looking.dialect.name, len(rows), len(seen), tuple(faults), tokens)
+    return CheckReport(str(job.data), settings.dialect.name, len(rows), len(media), tuple(faults), tokens)
 
 
-def _rows(asked: Preflight, path: Path) -> tuple[list[Row], Looking]:
-    rows = list(every_row(path))
+def _rows(job: Preflight, path: Path) -> tuple[list[Row], CheckSettings]:
+    rows = list(read_rows_with_errors(path))
     if not rows:
-        raise InputError(f"{path} holds no rows")
-    place = Place(asked.images or (path if path.is_dir() else path.parent), asked.clips)
-    return rows, Looking(dialect_of(rows), place, asked.form, asked.verifier, asked.decode)
+        raise InputError(f"{path} has no rows")
+    media = MediaSettings(job.media_root or (path if path.is_dir() else path.parent), job.video_options)
+    return rows, CheckSettings(dialect_of(rows), media, job.form, job.verifier, job.label, job.decode)
 
 
-def _compared(looked: Sequence[Looked], seen: Mapping[str, Seen]) -> Iterator[Fault]:
-    yield from across.same_id(looked)
-    yield from across.repeated(looked)
-    yield from across.same_picture(looked, seen)
-    yield from across.boxes_from_0_to_1000(looked)
+def _cross_row_faults(checked: Sequence[CheckedRow], media: Mapping[str, MediaInfo]) -> Iterator[Fault]:
+    yield from cross_row.same_id(checked)
+    yield from cross_row.repeated(checked)
+    yield from cross_row.same_picture(checked, media)
+    yield from cross_row.boxes_from_0_to_1000(checked)
 
 
-def _askable(
-    rows: Sequence[Row], looked: Sequence[Looked], looking: Looking, seen: Mapping[str, Seen]
-) -> Iterator[Asked]:
-    """The rows that can be asked at all."""
-    for row, one in zip(rows, looked, strict=True):
-        sizes = [seen[key].size for key in one.media]
-        if one.asked and all(sizes):
-            yield blank(row.number, to_asked(row, looking), sizes)
+def _readable(
+    rows: Sequence[Row],
+    checked: Sequence[CheckedRow],
+    settings: CheckSettings,
+    media: Mapping[str, MediaInfo],
+) -> Iterator[BlankedExample]:
+    """The rows whose question and media could be read, with blank pictures."""
+    for row, one in zip(rows, checked, strict=True):
+        sizes = [media[key].size for key in one.media]
+        if one.digest and all(sizes):
+            yield blanked(row.number, prompted_example(row, settings), sizes)

@@ -1,5 +1,5 @@
-"""What can be wrong with a row: each kind of fault by name, with its mend; and the checks of texts, options
-and boxes, one short function for each kind."""
+"""Kinds of faults of a row, with their fixes, and the checks of texts, options and boxes, one function per
+kind."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from seethink.formats import TAGS
 from seethink.types import MEDIA_MARK, Example
 
 Size = tuple[int, int]
-"""Width and height in pixels."""
+"""(width, height) in pixels."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault of one row; `row` counts as in its file. suspected: may be meant so."""
+    """One fault of one row. kind: a key of `FAULTS` or `SUSPICIONS`. row: counted as in `row_reader.Row`."""
 
     kind: str
     row: int
     id: str
-    told: str
+    message: str
 
     @property
     def suspected(self) -> bool:
+        """Whether it may be intended; then it does not make its row faulty."""
         return self.kind in SUSPICIONS
 
 
@@ -34,51 +35,51 @@ FAULTS = {
     "layout": "write the row as docs/data.md shows its dialect",
     "unknown column": "rename it, or move it into meta",
     "no question": "give a question",
-    "no answer": "give the answer that is right",
+    "no answer": "give the correct answer",
     "unreadable answer": "give a text, a number or boxes",
     "marks": "mark every picture and clip, or none",
-    "missing picture": "mend the path, or say --images",
-    "missing clip": "mend the path, or say --images",
+    "missing picture": "correct the path, or set --media-root",
+    "missing clip": "correct the path, or set --media-root",
     "broken picture": "replace the file",
     "broken clip": "replace the file",
     "huge picture": "shrink it",
     "tiny picture": "enlarge it to 28 pixels a side, or remove the row",
-    "narrow picture": "pad or cut it; processors refuse sides beyond 200 to 1",
-    "same id": "make ids differ, or leave the column out",
+    "narrow picture": "pad or crop it; processors reject aspect ratios above 200",
+    "same id": "make ids unique, or leave the column out",
     "same row": "remove one of them",
-    "two answers": "find out which one is right",
-    "tag leak": "leave tags to the format",
-    "tag in question": "leave tags to the format, which asks for them",
-    "mark in answer": "an answer holds no medium; remove the mark",
-    "broken text": "restore the characters that were lost",
-    "answer in question": "take the answer out of the question",
+    "two answers": "find out which one is correct",
+    "tag leak": "remove the tags; the format adds them",
+    "tag in question": "remove the tags; the format asks for them",
+    "mark in answer": "remove the mark; an answer has no media",
+    "broken text": "restore the lost characters",
+    "answer in question": "remove the answer from the question",
     "letter without options": "give choices, or list the options in the question",
-    "no such option": "make the answer a letter or text of one of the choices",
+    "no such option": "make the answer the letter or the text of one of the choices",
     "same option": "make the choices differ",
     "box outside picture": "give corners in pixels of the original picture",
-    "box of no size": "x1 < x2 and y1 < y2, from the top left",
-    "box from 0 to 1": "multiply with width and height: boxes are in pixels of the original picture",
-    "not writable": "make the answer and steps such that the format can hold them",
+    "box of no size": "give corners with x1 < x2 and y1 < y2, from the top left",
+    "box from 0 to 1": "multiply by width and height: boxes are in pixels of the original picture",
+    "not writable": "change the answer or steps so that the format can represent them",
     "unknown method": "name a method of VLM-R1, or leave accu_reward_method out",
-    "gold not judged": "choose a verifier that can read it, or mend the answer",
-    "gold not paid": "choose another verifier, or mend the answer",
-    "equal pair": "a pair needs a better and a worse response",
+    "gold not judged": "choose a verifier that can read it, or correct the answer",
+    "gold not paid": "choose another verifier, or correct the answer",
+    "equal pair": "give a better and a worse response",
     "in the test data": "remove it from one of the two",
-    "control token": "reword what the model would take for a picture or the end of a turn",
-    "refused by the processor": "see what it says",
-    "tokens against features": "the processor and the model disagree; take another version of one",
-    "prompt too long": "shrink pictures or shorten the question",
+    "control token": "reword the text that is a special token of the model, such as the end of a turn",
+    "refused by the processor": "follow its message",
+    "tokens against features": "use another version of the model or processor; the two disagree",
+    "prompt too long": "downscale pictures or shorten the question",
 }
-"""Kind -> mend."""
+"""Kind of fault -> fix."""
 
 SUSPICIONS = {
     "same picture": "one picture under several names; keep one file",
-    "answer named in question": "see whether the question gives it away",
+    "answer named in question": "check whether the question gives the answer away",
     "lone letter": "if it names an option, give choices",
-    "boxes from 0 to 1000": "multiply with width and height over 1000, if so: boxes are in pixels",
+    "boxes from 0 to 1000": "if so, multiply by width/1000 and height/1000: boxes are in pixels",
     "response breaks the format": "rewrite it, or choose another format",
 }
-"""The same for what may be meant so; it is said, and makes no row faulty."""
+"""Kind of suspicion -> fix. A suspicion may be intended and does not make a row faulty."""
 
 
 # Texts ----------------------------------------------------------------------------------------------------
@@ -86,42 +87,46 @@ SUSPICIONS = {
 _LOST = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd\ud800-\udfff]")
 _UNSEEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
 _LONG = 24
-"""Characters of an answer that no question names by chance."""
+"""Answers of at least this many characters do not occur in a question by chance."""
 
 
 def tag_in_question(example: Example) -> Iterator[str]:
-    if found := [tag for tag in TAGS if tag in example.question]:
-        yield f"the question holds {' '.join(found)}"
+    """A format's tags in the question."""
+    if tags := [tag for tag in TAGS if tag in example.question]:
+        yield f"the question contains {' '.join(tags)}"
 
 
 def mark_in_answer(example: Example) -> Iterator[str]:
-    if found := MEDIA_MARK.search(" ".join((str(example.answer), *example.steps))):
-        yield f"the answer or a step holds {found[0]}"
+    """A mark of a medium in the answer or a step."""
+    if match := MEDIA_MARK.search(" ".join((str(example.answer), *example.steps))):
+        yield f"the answer or a step contains {match[0]}"
 
 
 def broken_text(example: Example) -> Iterator[str]:
+    """Control, replacement or surrogate characters; in the answer, invisible ones as well."""
     answer = str(example.answer)
     for name, text, pattern in (
         ("question", example.question, _LOST),
         ("answer", answer, _LOST),
         ("answer", answer, _UNSEEN),
     ):
-        if found := pattern.search(text):
-            yield f"the {name} holds the character U+{ord(found[0]):04X}"
+        if match := pattern.search(text):
+            yield f"the {name} contains the character U+{ord(match[0]):04X}"
 
 
 def answer_in_question(example: Example) -> Iterator[str]:
-    """ "Answer: 5", as rewriting models leave it."""
+    """ "Answer: 5", a typical leftover of rewriting models."""
     gold = re.escape(str(example.answer))
-    told = rf"\b(?:answer|solution)\s*(?:is|:|=)\s*{gold}(?!\w)"
-    if found := re.search(told, example.question, re.IGNORECASE):
-        yield f"the question says {found[0]!r:.60}"
+    pattern = rf"\b(?:answer|solution)\s*(?:is|:|=)\s*{gold}(?!\w)"
+    if match := re.search(pattern, example.question, re.IGNORECASE):
+        yield f"the question contains {match[0]!r:.60}"
 
 
 def answer_named_in_question(example: Example) -> Iterator[str]:
+    """A long answer that occurs in the question."""
     answer = str(example.answer).casefold()
     if len(answer) >= _LONG and not example.choices and answer in example.question.casefold():
-        yield f"the question names {example.answer!r:.60}"
+        yield f"the question contains the answer {example.answer!r:.60}"
 
 
 # Options --------------------------------------------------------------------------------------------------
@@ -132,11 +137,13 @@ _CHOOSING = re.compile(r"\b(?:options?|choices?|choose|which of the following)\b
 
 
 def letter_without_options(example: Example) -> Iterator[str]:
+    """A letter as the answer to a question that speaks of options but lists none."""
     if _lone_letter(example) and _CHOOSING.search(example.question):
         yield f"the answer is the letter {example.answer}, but there are no options"
 
 
 def lone_letter(example: Example) -> Iterator[str]:
+    """A letter as the answer to a question that does not speak of options."""
     if _lone_letter(example) and not _CHOOSING.search(example.question):
         yield f"the answer is the letter {example.answer}, and there are no options"
 
@@ -147,20 +154,23 @@ def _lone_letter(example: Example) -> bool:
 
 
 def no_such_option(example: Example) -> Iterator[str]:
+    """An answer that is neither the letter nor the text of a choice."""
     if not example.choices:
         return
     answer, options = str(example.answer), [_folded(option) for option in example.choices]
     letter = _LETTER.fullmatch(answer)
-    among = letter is not None and ord(letter[1]) - ord("A") < len(options)
-    led = re.match(r"\(?[A-J][).:]\s*", answer)
-    if not among and not {_folded(answer), _folded(answer[led.end() :]) if led else ""} & {*options}:
+    is_letter = letter is not None and ord(letter[1]) - ord("A") < len(options)
+    prefix = re.match(r"\(?[A-J][).:]\s*", answer)
+    texts = {_folded(answer), _folded(answer[prefix.end() :]) if prefix else ""}
+    if not is_letter and not texts & {*options}:
         yield f"the answer {answer!r:.40} is none of the {len(options)} choices"
 
 
 def same_option(example: Example) -> Iterator[str]:
+    """Two equal choices."""
     options = [_folded(option) for option in example.choices]
     if twice := next((option for option in options if options.count(option) > 1), None):
-        yield f"the choice {twice!r:.40} is there twice"
+        yield f"the choice {twice!r:.40} occurs twice"
 
 
 def _folded(text: str) -> str:
@@ -184,31 +194,33 @@ TEXT_CHECKS: dict[str, Callable[[Example], Iterator[str]]] = {
 
 
 def boxes_of(example: Example) -> tuple[Box, ...]:
-    """The boxes of an answer about pictures; boxes are those of its first."""
+    """The boxes of an answer about pictures; they refer to the first picture."""
     pictured = any(medium.kind == "image" for medium in example.media)
     return (read_boxes(str(example.answer)) or ()) if pictured else ()
 
 
 def box_from_0_to_1(boxes: tuple[Box, ...], size: Size) -> Iterator[str]:
+    """Boxes that are fractions of the sides."""
     if _unit(boxes):
-        yield f"all coordinates are at most 1 in a picture of {size[0]} x {size[1]}; are they parts of 1?"
+        yield f"all coordinates are at most 1 in a picture of {size[0]} x {size[1]}; are they fractions?"
 
 
 def box_outside_picture(boxes: tuple[Box, ...], size: Size) -> Iterator[str]:
-    """A corner may lie on the edge."""
+    """A box with a corner outside the picture; the edge is inside."""
     width, height = size
     for box in boxes:
         if min(box.corners) < 0 or max(box.x1, box.x2) > width or max(box.y1, box.y2) > height:
-            within = all(0 <= x <= 1000 for other in boxes for x in other.corners)
-            hint = "; are they parts of 1000?" if within else ""
+            thousandths = all(0 <= x <= 1000 for other in boxes for x in other.corners)
+            hint = "; are they thousandths?" if thousandths else ""
             yield f"{_corners(box)} is not inside {width} x {height}{hint}"
             return
 
 
 def box_of_no_size(boxes: tuple[Box, ...], size: Size) -> Iterator[str]:
+    """A box whose second corner is not below and right of the first."""
     for box in boxes:
         if box.x2 <= box.x1 or box.y2 <= box.y1:
-            yield f"{_corners(box)} has no size; are corners swapped, or are these width and height?"
+            yield f"{_corners(box)} has no size; are the corners swapped, or are these width and height?"
             return
 
 

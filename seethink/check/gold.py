@@ -1,29 +1,35 @@
-"""Whether a row's own reference answer, written and read back in the format, earns 1.0 by its verifier."""
+"""Check of reference answers: each one, written and parsed in the format, must score 1.0 by its verifier."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from seethink import verify
-from seethink.attempt import judge, lesson
-from seethink.types import Completion, Example, Format, InputError, Task
-from seethink.verify.own import own_verifier, unknown_method
+from seethink.attempt import judge, sft_example
+from seethink.types import Completion, Example, Format, InputError, Task, Verifier
+from seethink.verify.auto import unknown_method, verifier_name
 
 
-def gold_faults(example: Example, form: Format, chosen: str | None) -> Iterator[tuple[str, str]]:
-    """(kind, sentence)."""
+def gold_faults(
+    example: Example, form: Format, verifier: Verifier | str | None, label: str = ""
+) -> Iterator[tuple[str, str]]:
+    """(kind, message) of each fault of the reference answer. verifier, label: as in `check.Preflight`."""
     if fault := unknown_method(example):
         yield "unknown method", fault
-    name = own_verifier(example) if chosen in (None, "own") else chosen
-    if name is None:
+    if verifier in (None, "auto"):
+        verifier = verifier_name(example)
+    if verifier is None:
         return
-    task = Task("check", (), form, verify.by_name(name))
+    function = verify.by_name(verifier) if isinstance(verifier, str) else verifier
+    given = verifier if isinstance(verifier, str) else getattr(verifier, "__name__", repr(verifier))
+    name = label or given
+    task = Task("check", (), form, function)
     try:
-        written = lesson(task, example)
+        target = sft_example(task, example)
     except InputError as error:
         yield "not writable", str(error)
         return
-    score = judge(task, example, Completion(written.text)).score
+    score = judge(task, example, Completion(target.text)).score
     if score.value is None:
         yield "gold not judged", f"{name}: {score.why}"
     elif score.value < 1:

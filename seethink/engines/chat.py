@@ -1,358 +1,238 @@
-"""A teacher on any server that speaks OpenAI's `/v1/chat/completions`, asked many things at one time.
-
-Requests go over aiohttp, not over the openai package: at 256 requests at a time to an endpoint that answers
-in 200 ms, the package costs 1.0 to 2.4 ms of one core a call and reaches 31 to 67 % of what the endpoint can
-give (httpx2: 62 %), aiohttp 0.2 ms and more than 93 % (`bench/teacher.py`).
-"""
+"""Engine on any server with OpenAI's `/v1/chat/completions`."""
 
 from __future__ import annotations
 
-import asyncio
-import io
 import json
 import logging
 import math
-import os
-import random
 import re
-import time
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-import aiohttp
-
-from seethink.engines.lanes import Lanes
-from seethink.engines.pace import Pace
-from seethink.engines.teacher import Call, Fault, Reply, Unanswered
-from seethink.engines.wire import Wire
-from seethink.types import InputError, begun_answer
+from seethink.engines.base import OnFault, Request, RequestFailed
+from seethink.engines.http import HttpClient, HttpResponse, RequestPolicy, TransientError, error_message
+from seethink.engines.openai_messages import MessageEncoder
+from seethink.types import Completion, InputError, assistant_prefill
 
 _LOG = logging.getLogger(__name__)
 
-PASSING = {408, 409, 425, 429}
-"""Statuses below 500 of a server that is busy or about to come back; from 500 on all are."""
-CONTINUE = {"vllm", "sglang"}
-"""Servers, by what owns their models, that continue a begun answer and take `top_k`."""
-LONGEST_S = 60.0
-"""Between two tries, unless the server asks for more."""
-LARGE = 2**20
-"""Bytes of a request from which on it is sent in pieces."""
-LIMIT, SCHEMA = "max_tokens", "response_format"
-"""Fields of a request that a server may refuse; then it is asked again without them."""
-NO_ROOM = re.compile(rb"maximum context length|context_length_exceeded|max_(completion_)?tokens")
-"""What a server says to a call that may write more than is left behind its prompt."""
+CONTINUING_OWNERS = {"vllm", "sglang"}
+"""`owned_by` of models on servers that continue a begun answer and take `top_k`."""
+MAX_TOKENS, RESPONSE_FORMAT = "max_tokens", "response_format"
+"""Request fields that a server may reject; the request is then repeated without them."""
+CONTEXT_EXCEEDED = re.compile(rb"maximum context length|context_length_exceeded|max_(completion_)?tokens")
+"""In the error of a request whose `max_tokens` do not fit behind its prompt."""
 
 
-@dataclass(frozen=True)
-class Terms:
-    """How a server is asked.
+class ChatEngine:
+    """The model `name` of the server at `url`; created by `open`.
 
-    at_once: calls on their way at one time. requests_per_minute, tokens_per_minute: what the provider allows,
-    None for no limit; tokens are estimated and put right when the server has counted them. attempts: tries of
-    a call, the first included. pause_s: before the second try, doubled every time, up to `LONGEST_S`.
-    connect_s, answer_s: a server that is silent for so long is taken for gone. wait_s: how long one that does
-    not answer at first may still be loading. continues: whether it can continue a begun answer; None asks it.
-    named: tell who asks in the field `user`, as `step:example`.
+    can_continue: whether the server continues a begun answer. requests_without_schema: requests sent without
+    their schema, because the server rejects schemas. requests_without_limit: requests sent without
+    `max_tokens`, because so many do not fit behind their prompt; the server then writes as many as fit.
     """
 
-    at_once: int = 64
-    requests_per_minute: float | None = None
-    tokens_per_minute: float | None = None
-    attempts: int = 8
-    pause_s: float = 1.0
-    connect_s: float = 10.0
-    answer_s: float = 600.0
-    wait_s: float = 300.0
-    continues: bool | None = None
-    named: bool = False
-
-
-class _Failed(Exception):
-    """A try that another may mend. pause_s: for how long the server asks not to be asked. without: the field
-    that the next try leaves out, at once."""
-
-    def __init__(self, kind: str, told: str, pause_s: float = 0.0, without: str = "") -> None:
-        super().__init__(told)
-        self.kind, self.told, self.pause_s, self.without = kind, told, pause_s, without
-
-
-class ChatTeacher:
-    """The model `name` of the server at `url`; made by `open`.
-
-    continues: whether it can continue a begun answer. schemaless: calls that were made without their schema,
-    because the server takes none. limitless: calls that were made without `max_tokens`, because so many do
-    not fit behind their prompt: the server then writes as much as fits.
-    """
-
-    def __init__(self, url: str, key_env: str, terms: Terms) -> None:
-        self.url, self.key_env, self.terms = url, key_env, terms
-        self.name, self.ours = "", False
-        self.served: list[str] = []
-        self.continues, self.takes_schema = bool(terms.continues), True
-        self.schemaless = self.limitless = 0
-        self.context = math.inf
-        self.wire, self.lanes = Wire(), Lanes(terms.at_once)
-        self.requests = Pace(terms.requests_per_minute) if terms.requests_per_minute else None
-        self.tokens = Pace(terms.tokens_per_minute) if terms.tokens_per_minute else None
-        key = os.environ.get(key_env, "").strip()
-        known = {"Authorization": f"Bearer {key}"} if key else {}
-        self.http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=terms.at_once),
-            timeout=aiohttp.ClientTimeout(total=terms.answer_s, sock_connect=terms.connect_s),
-            headers={"Content-Type": "application/json"} | known,
-            trust_env=urlsplit(url).hostname not in ("localhost", "127.0.0.1", "::1"),
-        )
+    def __init__(self, url: str, key_env: str, policy: RequestPolicy) -> None:
+        self.url, self.name = url, ""
+        self.can_continue, self.send_user = False, False
+        self.requests_without_schema = self.requests_without_limit = 0
+        self.encoder, self.http = MessageEncoder(), HttpClient(url, policy, key_env)
+        self._served: list[str] = []
+        self._extended = False  # vLLM or SGLang
+        self._takes_schema = True
+        self._context: float = math.inf
 
     @classmethod
     async def open(
-        cls, url: str, model: str | None = None, key_env: str = "OPENAI_API_KEY", terms: Terms | None = None
-    ) -> ChatTeacher:
-        """A teacher that is ready to be asked. url: `http://host:port/v1`, or with a model
-        `http://host:port/v1#model`; without one the server must serve but one. key_env: the environment
-        variable that holds the key, where the server wants one.
+        cls,
+        url: str,
+        model: str | None = None,
+        key_env: str = "OPENAI_API_KEY",
+        policy: RequestPolicy | None = None,
+        *,
+        can_continue: bool | None = None,
+        send_user: bool = False,
+    ) -> ChatEngine:
+        """Connect to a server and choose its model.
 
-        Raises InputError where there is no server, or no such model, or where the key is wrong.
+        url: `http://host:port/v1`, or `http://host:port/v1#model`; without a model the server must serve
+        exactly one. key_env: the environment variable with the API key, where the server wants one.
+        can_continue: whether the server continues a begun answer; None for vLLM and SGLang alone. send_user:
+        send `step:example` as the field `user`.
+
+        Raises InputError where there is no server or no such model, or where the key is wrong.
         """
-        address, _, named = url.partition("#")
+        address, _, fragment = url.partition("#")
         try:
             parts = urlsplit(address)
             usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
         except ValueError:
             usable = False
         if not usable:
-            raise InputError(f"{url} is no address of a server; write it as http://host:port/v1#model")
+            raise InputError(f"{url} is not the address of a server; write http://host:port/v1#model")
         base = address.rstrip("/") + ("" if parts.path.strip("/") else "/v1")
-        teacher = cls(base, key_env, terms or Terms())
+        engine = cls(base, key_env, policy or RequestPolicy())
         try:
-            teacher._choose(model or named, await teacher._models())
+            engine._choose(model or fragment, await engine._models())
         except BaseException:
-            await teacher.close()
+            await engine.close()
             raise
-        return teacher
+        engine.can_continue = engine._extended if can_continue is None else can_continue
+        engine.send_user = send_user
+        return engine
 
     async def close(self) -> None:
-        await self.lanes.close()
+        """Cancel all requests and close the connections."""
         await self.http.close()
 
-    # What it serves ----------------------------------------------------------------------------------------
+    # Models -------------------------------------------------------------------------------------------------
 
     async def _models(self) -> list[dict[str, Any]]:
-        """The models that the server lists, waited for while it is loading; empty where it lists none."""
-        until = time.monotonic() + self.terms.wait_s
-        told, short = False, aiohttp.ClientTimeout(total=self.terms.connect_s)
-        while True:
-            try:
-                async with self.http.get(f"{self.url}/models", timeout=short) as answer:
-                    body = await answer.read()
-                self._refuse(answer.status, body)
-                if answer.status == 200:
-                    return [{"id": str(card["id"]), **card} for card in json.loads(body)["data"]]
-                if answer.status in (404, 405):
-                    return []
-                problem = f"answers {answer.status}"
-            except (aiohttp.ClientError, TimeoutError) as error:
-                problem = f"cannot be reached ({error or type(error).__name__})"
-            except (ValueError, KeyError, TypeError) as error:
-                raise InputError(f"what answers at {self.url} is no chat server ({error!r})") from error
-            if time.monotonic() >= until:
-                raise InputError(f"the server at {self.url} {problem}; start it, or correct the address")
-            if not told:
-                _LOG.warning("waiting for the server at %s, which %s", self.url, problem)
-                told = True
-            await asyncio.sleep(min(1.0, self.terms.wait_s))
+        """The models that the server lists; empty where it has no list. Waits while the server is loading."""
+        status, body = await self.http.wait_until_ready("/models", accepted=(200, 404, 405))
+        if status != 200:
+            return []
+        try:
+            return [{"id": str(card["id"]), **card} for card in json.loads(body)["data"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"the server at {self.url} is not a chat server ({error!r})") from error
 
-    def _choose(self, wanted: str, cards: list[dict[str, Any]]) -> None:
-        self.served = [card["id"] for card in cards]
-        if not wanted and len(cards) != 1:
+    def _choose(self, model: str, cards: list[dict[str, Any]]) -> None:
+        self._served = [card["id"] for card in cards]
+        if not model and len(cards) != 1:
             raise InputError(
-                f"the server at {self.url} serves {self._list()}; name one of them as {self.url}#model"
+                f"the server at {self.url} serves {self._listed()}; name one of them as {self.url}#model"
             )
-        card = next((c for c in cards if not wanted or wanted in (c["id"], c.get("root"))), None)
-        owner = (card or (cards[0] if cards else {})).get("owned_by")
-        self.ours = owner in CONTINUE
-        if card is None and self.ours:  # others take more names than they list: the first call will tell
-            raise self._unknown(wanted)
-        self.name = card["id"] if card else wanted
-        self.context = (card or {}).get("max_model_len") or math.inf
-        self.continues = self.ours if self.terms.continues is None else self.terms.continues
+        card = next((c for c in cards if not model or model in (c["id"], c.get("root"))), None)
+        self._extended = (card or (cards[0] if cards else {})).get("owned_by") in CONTINUING_OWNERS
+        if card is None and self._extended:  # other servers accept names that they do not list
+            raise self._unknown(model)
+        self.name = card["id"] if card else model
+        self._context = (card or {}).get("max_model_len") or math.inf
 
-    def _list(self) -> str:
-        return ", ".join(self.served) or "models that it does not list"
+    def _listed(self) -> str:
+        return ", ".join(self._served) or "models that it does not list"
 
     def _unknown(self, model: str) -> InputError:
-        return InputError(f"the server at {self.url} has no model {model}; it serves {self._list()}")
+        return InputError(f"the server at {self.url} has no model {model}; it serves {self._listed()}")
 
-    def _refuse(self, status: int, body: bytes) -> None:
-        """Raise InputError for what no call will survive."""
-        if status in (401, 403):
-            state = "which is not the right one" if os.environ.get(self.key_env) else "which is not set"
+    # Completions --------------------------------------------------------------------------------------------
+
+    async def complete(self, request: Request, on_fault: OnFault) -> Completion:
+        """Raises RequestFailed if this request fails, and InputError where every request would."""
+        prefill = assistant_prefill(request.messages)
+        if prefill and not self.can_continue:
             raise InputError(
-                f"the server at {self.url} wants the key in the environment variable {self.key_env}, "
-                f"{state}: {_sentence(body)}"
-            )
-        if status == 402 or (status == 429 and b"insufficient_quota" in body):
-            raise InputError(f"the account at {self.url} is spent: {_sentence(body)}")
-
-    # One call ----------------------------------------------------------------------------------------------
-
-    async def answer(self, call: Call, fault: Fault) -> Reply:
-        begun = begun_answer(call.messages)
-        if begun and not self.continues:
-            raise InputError(
-                f"the server at {self.url} cannot continue an answer that was begun, as the step {call.step} "
-                "wants; serve the model with vLLM or SGLang"
+                f"the server at {self.url} cannot continue a begun answer, which the step {request.step} "
+                "needs; serve the model with vLLM or SGLang"
             )
         try:
-            messages = await self.wire.messages(call.messages)
+            messages = await self.encoder.encode(request.messages)
         except InputError as error:
-            raise Unanswered("medium", f"example {call.example.id}: {error}") from error
-        without = self._without(call)
-        for attempt in range(1, self.terms.attempts + 1):
-            body = self._body(call, messages, bool(begun), without)
-            try:
-                reply = await self.lanes.run(partial(self._try, call, body, begun, without))
-            except _Failed as failed:
-                last = failed
-                fault(failed.kind, failed.told)
-                without |= {failed.without}
-            else:
-                self._count(call, without)
-                return reply
-            if attempt < self.terms.attempts and not last.without:
-                await asyncio.sleep(self._pause_s(call, attempt, last))
-        raise Unanswered(last.kind, f"after {self.terms.attempts} tries: {last.told}")
+            raise RequestFailed("medium", f"example {request.example.id}: {error}") from error
+        omitted = self._omitted(request)
+        attempt = partial(self._attempt, request, messages, prefill, omitted)
+        key = f"{request.example.id}/{request.step}/{request.sampling.seed}"
+        completion = await self.http.retry(attempt, key, on_fault)
+        self._count(request, omitted)
+        return completion
 
-    def _without(self, call: Call) -> set[str]:
-        """The fields that are not sent: the call has none, or this server is known not to take it."""
-        held = call.schema is not None and self.takes_schema
-        fits = call.sampling.max_tokens < self.context
-        return {name for name, sent in ((SCHEMA, held), (LIMIT, fits)) if not sent}
+    def _omitted(self, request: Request) -> set[str]:
+        """Fields not to send: the request has none, or this server is known to reject it."""
+        schema = request.schema is not None and self._takes_schema
+        fits = request.sampling.max_tokens < self._context
+        return {name for name, sent in ((RESPONSE_FORMAT, schema), (MAX_TOKENS, fits)) if not sent}
 
-    def _count(self, call: Call, without: set[str]) -> None:
-        self.schemaless += call.schema is not None and SCHEMA in without
-        if LIMIT in without and not self.limitless:
+    def _count(self, request: Request, omitted: set[str]) -> None:
+        self.requests_without_schema += request.schema is not None and RESPONSE_FORMAT in omitted
+        if MAX_TOKENS in omitted and not self.requests_without_limit:
             _LOG.warning(
                 "%s asks for %d tokens, which do not fit behind its prompt in %s; it gets as many as fit",
-                call.step, call.sampling.max_tokens, self.name,
+                request.step, request.sampling.max_tokens, self.name,
             )  # fmt: skip
-        self.limitless += LIMIT in without
+        self.requests_without_limit += MAX_TOKENS in omitted
 
-    def _body(self, call: Call, messages: str, begun: bool, without: set[str]) -> bytes:
-        drawn = call.sampling
-        asked: dict[str, Any] = {"model": self.name, "temperature": drawn.temperature, "seed": drawn.seed}
-        if LIMIT not in without:
-            asked[LIMIT] = drawn.max_tokens
-        if drawn.top_p != 1 or self.ours:  # unless told otherwise, they draw as the checkpoint's files say
-            asked["top_p"] = drawn.top_p
-        if drawn.top_k or self.ours:
-            asked["top_k"] = drawn.top_k or -1
-        if self.ours:
-            asked["repetition_penalty"] = 1.0
-        if begun:
-            asked |= {"continue_final_message": True, "add_generation_prompt": False}
-        if SCHEMA not in without:
-            schema = {"name": "reply", "schema": call.schema}
-            asked[SCHEMA] = {"type": "json_schema", "json_schema": schema}
-        if self.terms.named:
-            asked["user"] = f"{call.step}:{call.example.id}"
-        return f'{json.dumps(asked)[:-1]}, "messages": {messages}}}'.encode()
+    def _body(self, request: Request, messages: str, prefilled: bool, omitted: set[str]) -> bytes:
+        sampling = request.sampling
+        fields: dict[str, Any] = {
+            "model": self.name, "temperature": sampling.temperature, "seed": sampling.seed
+        }  # fmt: skip
+        if MAX_TOKENS not in omitted:
+            fields[MAX_TOKENS] = sampling.max_tokens
+        if (
+            sampling.top_p != 1 or self._extended
+        ):  # vLLM's defaults come from the checkpoint's generation config
+            fields["top_p"] = sampling.top_p
+        if sampling.top_k or self._extended:
+            fields["top_k"] = sampling.top_k or -1
+        if self._extended:
+            fields["repetition_penalty"] = 1.0
+        if prefilled:
+            fields |= {"continue_final_message": True, "add_generation_prompt": False}
+        if RESPONSE_FORMAT not in omitted:
+            schema = {"name": "reply", "schema": request.schema}
+            fields[RESPONSE_FORMAT] = {"type": "json_schema", "json_schema": schema}
+        if self.send_user:
+            fields["user"] = f"{request.step}:{request.example.id}"
+        return f'{json.dumps(fields)[:-1]}, "messages": {messages}}}'.encode()
 
-    async def _try(self, call: Call, body: bytes, begun: str, without: set[str]) -> Reply:
-        """Raises _Failed for what another try may mend, Unanswered for what none will."""
-        if self.requests:
-            await self.requests.take(1)
-        estimate = call.sampling.max_tokens + len(body) // 100  # most of a long body is pictures
-        if self.tokens:
-            await self.tokens.take(estimate)
-        try:
-            data = body if len(body) < LARGE else io.BytesIO(body)
-            async with self.http.post(f"{self.url}/chat/completions", data=data) as answer:
-                told = await answer.read()
-        except TimeoutError as error:
-            raise _Failed("timeout", f"no answer in {self.terms.answer_s:g} s") from error
-        except aiohttp.ClientPayloadError as error:
-            raise _Failed("broken body", f"the answer broke off ({error})") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise _Failed("connection", str(error) or type(error).__name__) from error
-        if answer.status != 200:
-            self._failed(answer, told, without)
-        reply = _reply(told, begun, call.role == "reason")
-        if self.tokens and (used := reply.prompt_tokens + reply.tokens):
-            self.tokens.settle(used - estimate)
-        return reply
+    async def _attempt(self, request: Request, messages: str, prefill: str, omitted: set[str]) -> Completion:
+        """One attempt; a field that the server rejects is added to `omitted`."""
+        body = self._body(request, messages, bool(prefill), omitted)
+        estimate = request.sampling.max_tokens + len(body) // 100  # most of a long body is pictures
+        await self.http.acquire(estimate)
+        response = await self.http.send("POST", "/chat/completions", body)
+        if response.status != 200:
+            self._raise(response, omitted)
+        completion = read_completion(response.body, prefill, request.role == "text")
+        if used := completion.prompt_tokens + completion.n_tokens:
+            self.http.refund(estimate - used)
+        return completion
 
-    def _failed(self, answer: aiohttp.ClientResponse, told: bytes, without: set[str]) -> NoReturn:
-        status, sentence = answer.status, _sentence(told)
-        self._refuse(status, told)
-        if status in PASSING or status >= 500:
-            pause_s = _asked_pause_s(answer.headers.get("Retry-After", ""))
-            if pause_s > self.terms.answer_s:
-                raise Unanswered(str(status), f"the server asks to wait for {pause_s:g} s: {sentence}")
-            raise _Failed(str(status), sentence, pause_s)
+    def _raise(self, response: HttpResponse, omitted: set[str]) -> NoReturn:
+        status, body = response
+        message = error_message(body)
         if status == 404:
             raise self._unknown(self.name)
-        if status == 400 and SCHEMA not in without and b"response_format" in told:
-            if self.takes_schema:
-                _LOG.warning("the server at %s takes no schema, so none is sent: %s", self.url, sentence)
-            self.takes_schema = False
-            raise _Failed("400", sentence, without=SCHEMA)
-        if status == 400 and LIMIT not in without and NO_ROOM.search(told):
-            raise _Failed("no room", sentence, without=LIMIT)
-        raise Unanswered("filtered" if b"content_filter" in told else str(status), sentence)
-
-    def _pause_s(self, call: Call, attempt: int, failed: _Failed) -> float:
-        """Doubled every time, less up to a half that differs between calls, but as long as was asked for."""
-        drawn = random.Random(f"{call.example.id}/{call.step}/{call.sampling.seed}/{attempt}").random()
-        longest_s = min(LONGEST_S, self.terms.pause_s * 2 ** (attempt - 1))
-        return max(failed.pause_s, longest_s * (1 - drawn / 2))
+        if status == 400 and RESPONSE_FORMAT not in omitted and b"response_format" in body:
+            if self._takes_schema:
+                _LOG.warning("the server at %s rejects schemas, so none are sent: %s", self.url, message)
+            self._takes_schema = False
+            omitted.add(RESPONSE_FORMAT)
+            raise TransientError("400", message, immediate=True)
+        if status == 400 and MAX_TOKENS not in omitted and CONTEXT_EXCEEDED.search(body):
+            omitted.add(MAX_TOKENS)
+            raise TransientError("no room", message, immediate=True)
+        raise RequestFailed("filtered" if b"content_filter" in body else str(status), message)
 
 
-def _reply(told: bytes, begun: str, thinks: bool) -> Reply:
-    """Raises _Failed where the body is no answer, Unanswered where a filter has cut it."""
+def read_completion(body: bytes, prefill: str, with_thought: bool) -> Completion:
+    """The completion in a response. with_thought: put a thought that the server has separated back into the
+    text.
+
+    Raises TransientError where the body is malformed, RequestFailed where a content filter has cut the text.
+    """
     try:
-        body = json.loads(told)
-        choice, usage = body["choices"][0], body.get("usage") or {}
+        content = json.loads(body)
+        choice, usage = content["choices"][0], content.get("usage") or {}
         message = choice["message"]
         text = message.get("content") or message.get("refusal") or ""
         thought = message.get("reasoning_content") or message.get("reasoning")
         if not isinstance(text, str):
             raise TypeError(f"the content is {text!r:.60}")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise _Failed("broken body", f"the answer cannot be read ({error!r}): {told[:200]!r}") from error
+        raise TransientError(
+            "broken body", f"the response cannot be read ({error!r}): {body[:200]!r}"
+        ) from error
     if choice.get("finish_reason") == "content_filter":
-        raise Unanswered("filtered", "the server's content filter has cut the answer")
-    text = text.removeprefix(begun)  # some servers say it again
-    if thinks and thought:  # a server that reads thoughts out of the text has them beside it
-        text = f"{'' if begun else '<think>'}{thought}{f'</think>{text}' if text else ''}"
-    return Reply(
+        raise RequestFailed("filtered", "the server's content filter cut the completion")
+    text = text.removeprefix(prefill)  # some servers repeat it
+    if with_thought and thought:
+        text = f"{'' if prefill else '<think>'}{thought}{f'</think>{text}' if text else ''}"
+    return Completion(
         text,
         "length" if choice.get("finish_reason") == "length" else "stop",
-        usage.get("prompt_tokens") or 0,
         usage.get("completion_tokens") or 0,
+        prompt_tokens=usage.get("prompt_tokens") or 0,
     )
-
-
-def _sentence(body: bytes) -> str:
-    """What an error's body says, in one line."""
-    try:
-        told = json.loads(body)
-        error = told.get("error", told)
-        text = error.get("message", error) if isinstance(error, dict) else error
-    except (ValueError, AttributeError):
-        text = body.decode(errors="replace")
-    return " ".join(str(text).split())[:300] or "nothing is said"
-
-
-def _asked_pause_s(header: str) -> float:
-    """Retry-After in seconds, which may be a number or a date; 0 where it is neither."""
-    try:
-        return max(0.0, float(header))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
-    except ValueError:
-        return 0.0

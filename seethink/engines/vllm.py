@@ -1,9 +1,9 @@
-"""vLLM in this process, for rollouts: asked like `LocalEngine`, it also tells how likely its tokens were.
+"""Rollout back-end on vLLM in this process; its completions carry log-probabilities.
 
-vLLM is given what the chat template wrote, one placeholder for each medium, and the loaded media, and expands
-the placeholders itself; ids that are expanded already it would expand once more. What it made of a prompt is
-compared with our own ids before an answer is used: a model is never trained on another prompt than it was
-asked.
+vLLM gets the text of the chat template with one placeholder for each medium, and the loaded media; it expands
+the placeholders itself (and would expand already expanded ids a second time). The prompt ids that it reports
+are compared with ours before a completion is used, so the trainer never trains on another prompt than was
+sampled from.
 """
 
 from __future__ import annotations
@@ -15,33 +15,36 @@ import importlib.util
 import math
 import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, distributed
 
-from seethink.families import Encoder, Prompt, resolve
 from seethink.media import Frames
+from seethink.models.encoder import Encoder, Prompt
+from seethink.models.names import resolve
 from seethink.types import Completion, InputError, Messages, NotFinite, Sampling
 
-NEVER = -1e4
-"""Added to the logits of tokens that must not be sampled; unlike -inf it can be written as JSON."""
-WHOLE = 65_536
-"""On a CPU, tokens of one pass over prompts; more than any rollout has there."""
-UNTOLD = -9999.0
-"""What vLLM's server writes for a log-probability that it does not know."""
+SUPPRESSED_BIAS = -1e4
+"""Logit bias of tokens that must not be sampled; unlike -inf it can be written as JSON."""
+CPU_BATCHED_TOKENS = 65_536
+"""`max_num_batched_tokens` on a CPU; more than any rollout has there."""
+UNKNOWN_LOGP = -9999.0
+"""vLLM's server writes this for a log-probability that it does not know."""
 
 
-class OtherPrompt(RuntimeError):
-    """vLLM made another prompt of a question than the one that would be trained."""
+class PromptMismatch(RuntimeError):
+    """vLLM's token ids of a prompt are not those that would be trained on."""
 
 
-def parameters(encoder: Encoder, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
-    """The fields of vLLM's `SamplingParams` for the answers to one prompt.
+def sampling_params(encoder: Encoder, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
+    """Fields of vLLM's `SamplingParams` for the completions of one prompt.
 
-    Answers end with our end-of-turn token, whatever the checkpoint's generation config says. vLLM adds the
-    number of an answer to the seed; seeds of different prompts are hashes, so they do not meet.
+    Completions end with our end-of-turn token; the checkpoint's generation config is ignored. vLLM adds the
+    number of a completion to the seed; the seeds of different prompts are hashes, so their ranges do not
+    overlap.
     """
     key = hashlib.sha256(f"{sampling.seed}/{prompt.key}".encode()).digest()
     return {
@@ -53,61 +56,66 @@ def parameters(encoder: Encoder, prompt: Prompt, sampling: Sampling) -> dict[str
         "seed": int.from_bytes(key[:8], "big") >> 2,
         "stop_token_ids": [encoder.eos_token_id],
         "ignore_eos": True,
-        "logit_bias": dict.fromkeys(encoder.media_token_ids, NEVER),
+        "logit_bias": dict.fromkeys(encoder.media_token_ids, SUPPRESSED_BIAS),
         "logprobs": 0,
         "detokenize": False,
     }
 
 
-def check_prompt(prompt: Prompt, theirs: Sequence[int]) -> None:
-    """Raise OtherPrompt unless vLLM's ids of the prompt are ours."""
-    if list(theirs) != prompt.ids:
-        raise OtherPrompt(
-            f"of a prompt vLLM makes {len(theirs)} tokens, not the {len(prompt.ids)} of the trainer: it has "
-            f"another processor, or is wrong about this family; the prompt ends with {prompt.text[-200:]!r}"
+def check_prompt(prompt: Prompt, ids: Sequence[int]) -> None:
+    """Raise PromptMismatch unless vLLM's ids of the prompt are ours."""
+    if list(ids) != prompt.ids:
+        raise PromptMismatch(
+            f"vLLM's ids of a prompt are {len(ids)} tokens, not the {len(prompt.ids)} of the trainer: it has "
+            f"another processor, or does not support this family; the prompt ends with {prompt.text[-200:]!r}"
         )
 
 
-def completion(encoder: Encoder, prompt: Prompt, ids: Sequence[int], logps: Sequence[float]) -> Completion:
-    """An answer that vLLM sampled. Raises NotFinite where a log-probability is no number."""
-    if len(logps) != len(ids) or not all(math.isfinite(logp) and logp > UNTOLD for logp in logps):
+def sampled_completion(
+    encoder: Encoder, prompt: Prompt, ids: Sequence[int], logps: Sequence[float]
+) -> Completion:
+    """The Completion of sampled ids. Raises NotFinite where a log-probability is not a number."""
+    if len(logps) != len(ids) or not all(math.isfinite(logp) and logp > UNKNOWN_LOGP for logp in logps):
         raise NotFinite(f"vLLM's log-probabilities are not numbers, after {prompt.text[-200:]!r}")
     return encoder.completion(prompt, ids, logps)
 
 
-def require() -> None:
+def require_vllm() -> None:
     """Raise InputError where vLLM is not installed."""
     if importlib.util.find_spec("vllm") is None:
-        raise InputError("rollouts by vLLM need the package vllm; say pip install 'seethink[vllm]'")
+        raise InputError("rollouts by vLLM need the package vllm; run pip install 'seethink[vllm]'")
 
 
 def _vllm() -> Any:
-    """The package, imported when it is needed, with the settings that hold inside a trainer."""
-    require()
-    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # weights are handed over inside this process
-    os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")  # the trainer's threads are here too
+    """The package, imported on demand, with the environment variables that a trainer needs."""
+    require_vllm()
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # weights are passed in memory
+    os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")  # the trainer's threads use the same cores
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     return importlib.import_module("vllm")
 
 
 class VllmEngine:
-    """A copy of the model `name` in vLLM, on this process's accelerator, or on the CPU.
+    """A copy of the model `name` in vLLM, on this process's accelerator or on the CPU.
 
-    dtype: of its weights. memory: the share of the accelerator's memory that it may take, weights included.
-    Under torchrun every process has its own; all must make it at the same time.
+    dtype: of its weights. memory: the share of the accelerator's memory that it may use, weights included.
+    Under torchrun every process has its own engine; all must create it at the same time.
     """
+
+    shared = False
+    retries = 0
 
     def __init__(self, name: str, encoder: Encoder, dtype: str, memory: float) -> None:
         vllm = _vllm()
         platform = vllm.platforms.current_platform
         self.encoder, self.on_cpu = encoder, platform.is_cpu()
-        self.sleeps, self.asleep = platform.is_sleep_mode_available(), False
-        # on a CPU, whose generators have no offset, seeded answers end vLLM if a prompt is computed in pieces
-        whole = {"enable_chunked_prefill": False, "max_num_batched_tokens": WHOLE} if self.on_cpu else {}
-        several = distributed.is_initialized() and distributed.get_world_size() > 1
-        own = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-        with torch.random.fork_rng(own):  # vLLM seeds the generators of this process
+        self.can_sleep, self.asleep = platform.is_sleep_mode_available(), False
+        # CPU generators have no offset: vLLM crashes on seeded requests whose prompt is prefilled in chunks
+        cpu_options = {"enable_chunked_prefill": False, "max_num_batched_tokens": CPU_BATCHED_TOKENS}
+        distributed_run = distributed.is_initialized() and distributed.get_world_size() > 1
+        devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+        with torch.random.fork_rng(devices):  # vLLM seeds the generators of this process
             self.llm = vllm.LLM(
                 model=resolve(name),
                 dtype=dtype,
@@ -116,53 +124,59 @@ class VllmEngine:
                 logprobs_mode="processed_logprobs",
                 generation_config="vllm",
                 enforce_eager=self.on_cpu,
-                enable_sleep_mode=self.sleeps,
-                distributed_executor_backend="external_launcher" if several else None,
-                **whole,
+                enable_sleep_mode=self.can_sleep,
+                distributed_executor_backend="external_launcher" if distributed_run else None,
+                **(cpu_options if self.on_cpu else {}),
             )
 
     def generate(self, conversations: Sequence[Messages], sampling: Sampling) -> list[list[Completion]]:
+        """`sampling.n` completions of each conversation, in order."""
         return self.complete(self.encoder.prompts(conversations), sampling)
 
     def complete(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
         """`sampling.n` completions of each prompt, in order.
 
-        Raises InputError for clips of families that place frames by their time, which vLLM is not told.
+        Raises InputError for clips of families whose positions depend on frame times, which vLLM does not
+        get.
         """
         vllm = _vllm()
-        told = [vllm.SamplingParams(**parameters(self.encoder, prompt, sampling)) for prompt in prompts]
-        asked = [self._asked(prompt) for prompt in prompts]
-        answers = self.llm.generate(asked, told, use_tqdm=False) if prompts else []
-        for prompt, answer in zip(prompts, answers, strict=True):
-            check_prompt(prompt, answer.prompt_token_ids or ())
+        inputs = [self._input(prompt) for prompt in prompts]
+        params = [
+            vllm.SamplingParams(**sampling_params(self.encoder, prompt, sampling)) for prompt in prompts
+        ]
+        results = self.llm.generate(inputs, params, use_tqdm=False) if prompts else []
+        for prompt, result in zip(prompts, results, strict=True):
+            check_prompt(prompt, result.prompt_token_ids or ())
         return [
-            [self._completion(prompt, output) for output in answer.outputs]
-            for prompt, answer in zip(prompts, answers, strict=True)
+            [self._completion(prompt, output) for output in result.outputs]
+            for prompt, result in zip(prompts, results, strict=True)
         ]
 
-    def _asked(self, prompt: Prompt) -> dict[str, Any]:
+    def _input(self, prompt: Prompt) -> dict[str, Any]:
         clips = [_clip(medium) for medium in prompt.loaded if isinstance(medium, Frames)]
         pictures = [medium for medium in prompt.loaded if not isinstance(medium, Frames)]
         if "second_per_grid_ts" in prompt.media:
-            raise InputError("vLLM would take this model's clips at another speed; say rollout=local")
-        media = {name: given for name, given in (("image", pictures), ("video", clips)) if given}
-        asked: dict[str, Any] = {"prompt_token_ids": self.encoder.asked_ids(prompt)}
+            raise InputError(
+                "vLLM would place the frames of this model's clips at other times; set rollout_backend=local"
+            )
+        media = {name: items for name, items in (("image", pictures), ("video", clips)) if items}
+        fields: dict[str, Any] = {"prompt_token_ids": self.encoder.unexpanded_ids(prompt)}
         if media:
-            asked["multi_modal_data"] = media
+            fields["multi_modal_data"] = media
         if clips:
-            asked["mm_processor_kwargs"] = {"do_sample_frames": False}
-        return asked
+            fields["mm_processor_kwargs"] = {"do_sample_frames": False}
+        return fields
 
     def _completion(self, prompt: Prompt, output: Any) -> Completion:
         ids = list(output.token_ids)
-        logps = [told[token].logprob for token, told in zip(ids, output.logprobs, strict=True)]
-        return completion(self.encoder, prompt, ids, logps)
+        logps = [by_token[token].logprob for token, by_token in zip(ids, output.logprobs, strict=True)]
+        return sampled_completion(self.encoder, prompt, ids, logps)
 
-    def take(self, weights: Iterable[tuple[str, Tensor]]) -> None:
-        """Answer with these weights from now on, named as the transformers model names them.
+    def sync_weights(self, weights: Iterable[tuple[str, Tensor]], folder: Path | None = None) -> None:
+        """Use these weights from now on, named as in the transformers model; passed in memory, not in
+        `folder`.
 
-        Nothing that older weights computed outlives them: features of pictures and keys of prompts are
-        forgotten.
+        Caches that depend on older weights (vision features, prompt prefixes) are emptied.
         """
         if self.asleep:
             self.llm.wake_up(tags=["weights"])
@@ -176,15 +190,17 @@ class VllmEngine:
         self.llm.llm_engine.reset_mm_cache()
         self.llm.llm_engine.reset_prefix_cache()
 
-    def rest(self) -> None:
-        """Free the accelerator's memory until `take` is called; weights and caches are dropped."""
-        if self.sleeps and not self.asleep:
+    def sleep(self) -> bool:
+        """Free the accelerator's memory until `sync_weights`: weights and caches are dropped. Return False
+        where the platform cannot sleep and keeps them."""
+        if self.can_sleep and not self.asleep:
             self.llm.sleep(level=2)
             self.asleep = True
+        return self.asleep
 
     def close(self) -> None:
-        """Give everything back; the engine cannot be asked again."""
-        self.rest()
+        """Shut the engine down; it cannot be used again."""
+        self.sleep()
         self.llm.llm_engine.engine_core.shutdown()
         del self.llm
         gc.collect()
@@ -196,8 +212,8 @@ def _clip(frames: Frames) -> np.ndarray:
 
 
 def _pack_heads(model: torch.nn.Module) -> None:
-    """On a CPU vLLM multiplies by a packed copy of the output layer, which a reload leaves stale where the
-    layer is tied to the embeddings and not loaded by itself."""
+    """Refresh vLLM's packed copy of the output layer on a CPU: a reload leaves it stale where the layer is
+    tied to the embeddings and not loaded by itself."""
     layers = importlib.import_module("vllm.model_executor.layers.vocab_parallel_embedding")
     module: Any
     for module in model.modules():

@@ -1,18 +1,18 @@
-"""How a question is asked and how an answer is read back, as one value.
+"""Formats: prompts and answer grammars, by name.
 
-A Format is two-way: `parse(write(thought, answer))` gives thought and answer again (property-tested); what
-could not be read back is refused. `read_any` is the lenient reader: a final answer in whatever form it
-stands. docs/formats.md has the table of grammars and modes.
+A format is two-way: `parse(write(thought, answer))` returns thought and answer (property-tested), and `write`
+refuses what `parse` could not read. `read_any` is the lenient reader, which finds a final answer in any form.
+docs/formats.md has the table of grammars and prompt modes.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from seethink.formats.asking import MODES, Asking, Mode
+from seethink.formats.base_format import PROMPT_MODES, BaseFormat, PromptMode
 from seethink.formats.lenient import STEPWISE_WORDS, by_steps, read_any
 from seethink.formats.lines import BareFormat, BoxedFormat, LineFormat
-from seethink.formats.steps import JsonFormat, StepFormat
+from seethink.formats.numbered_steps import JsonFormat, StepFormat
 from seethink.formats.tags import TAGS, TagFormat
 from seethink.types import InputError
 
@@ -21,15 +21,15 @@ _ANSWER = "Give only the final answer, inside <answer> </answer>."
 THINK_ANSWER = TagFormat(
     "think_answer",
     "First think step by step inside <think> </think>, then give the final answer inside <answer> </answer>.",
-    directly=_ANSWER,
+    direct_instruction=_ANSWER,
 )
 ANSWER_ONLY = TagFormat("answer_only", _ANSWER, thinks=False)
-PREFILLED_THINK = replace(THINK_ANSWER, name="prefilled_think", begun="<think>")
+PREFILLED_THINK = replace(THINK_ANSWER, name="prefilled_think", prefill="<think>")
 CAPTION_THINK = TagFormat(
     "caption_think",
     "First describe what the question needs of the picture inside <caption> </caption>, then think step by "
     "step inside <think> </think>, then give the final answer inside <answer> </answer>.",
-    directly=_ANSWER,
+    direct_instruction=_ANSWER,
     stages=("caption", "think"),
 )
 STAGED = TagFormat(
@@ -37,7 +37,7 @@ STAGED = TagFormat(
     "Answer in four parts: your plan inside <SUMMARY> </SUMMARY>, what the picture shows of it inside "
     "<CAPTION> </CAPTION>, your reasoning step by step inside <REASONING> </REASONING>, and the final answer "
     "alone inside <CONCLUSION> </CONCLUSION>.",
-    directly="Give only the final answer, inside <CONCLUSION> </CONCLUSION>.",
+    direct_instruction="Give only the final answer, inside <CONCLUSION> </CONCLUSION>.",
     stages=("SUMMARY", "CAPTION", "REASONING"),
     final="CONCLUSION",
 )
@@ -45,7 +45,7 @@ THOUGHTS_SUMMARY = TagFormat(
     "thoughts_summary",
     "First think step by step inside <thoughts> </thoughts>, then give the final answer inside <output> "
     "</output>.",
-    directly="Give only the final answer, inside <output> </output>.",
+    direct_instruction="Give only the final answer, inside <output> </output>.",
     stages=("thoughts",),
     final="output",
 )
@@ -53,36 +53,36 @@ STEPS = StepFormat(
     "steps",
     "Answer in numbered steps. Begin each with a line 'Step 1:' that names it and a line 'Action 1:' that "
     "carries it out, and end with a line 'Final Answer:' and the final answer.",
-    directly="Give only the final answer, after 'Final Answer:'.",
+    direct_instruction="Give only the final answer, after 'Final Answer:'.",
 )
 JSON_STEPS = JsonFormat(
     "json_steps",
     'Answer as a JSON array of steps, {"title": ..., "content": ..., "next_action": "continue"}; the last '
     'step says "final_answer" instead of "continue". After them comes {"title": "FINAL ANSWER", "content": '
     "...} with the final answer alone.",
-    directly='Give only the final answer, as JSON: {"title": "FINAL ANSWER", "content": ...}.',
+    direct_instruction='Give only the final answer, as JSON: {"title": "FINAL ANSWER", "content": ...}.',
 )
 BOXED = BoxedFormat(
     "boxed",
     "Think step by step, and put the final answer in \\boxed{} at the end.",
-    directly="Give only the final answer, in \\boxed{}.",
+    direct_instruction="Give only the final answer, in \\boxed{}.",
 )
 ANSWER_LINE = LineFormat(
     "answer_line",
     "Think step by step, and give the final answer at the end, on a line that begins with 'Answer:'.",
-    directly="Give only the final answer, after 'Answer:'.",
+    direct_instruction="Give only the final answer, after 'Answer:'.",
 )
 BOX_JSON = TagFormat(
     "box_json",
     "First think step by step inside <think> </think>, then give all boxes inside <answer> </answer>, as a "
     'JSON list of {"bbox_2d": [x1, y1, x2, y2], "label": ...}; the empty list if there are none.',
-    directly="Give only the boxes, inside <answer> </answer>, as a JSON list of "
+    direct_instruction="Give only the boxes, inside <answer> </answer>, as a JSON list of "
     '{"bbox_2d": [x1, y1, x2, y2], "label": ...}; the empty list if there are none.',
     boxes=True,
 )
 BARE = BareFormat("bare", "Answer with the final answer alone.")
 
-FORMATS: dict[str, Asking] = {
+FORMATS: dict[str, BaseFormat] = {
     form.name: form
     for form in (
         THINK_ANSWER,
@@ -101,11 +101,11 @@ FORMATS: dict[str, Asking] = {
 }
 
 
-def by_name(name: str, mode: str = "suffix") -> Asking:
-    """A format of `FORMATS`, asked in a mode of `MODES`; InputError for any other."""
+def by_name(name: str, prompt_mode: str = "suffix") -> BaseFormat:
+    """A format of `FORMATS` in a mode of `PROMPT_MODES`. Raises InputError for an unknown name or mode."""
     if name not in FORMATS:
         raise InputError(f"unknown format {name!r}; the formats are {', '.join(FORMATS)}")
-    return FORMATS[name].in_mode(mode)
+    return FORMATS[name].with_prompt_mode(prompt_mode)
 
 
 __all__ = [
@@ -117,20 +117,20 @@ __all__ = [
     "CAPTION_THINK",
     "FORMATS",
     "JSON_STEPS",
-    "MODES",
     "PREFILLED_THINK",
+    "PROMPT_MODES",
     "STAGED",
     "STEPS",
     "STEPWISE_WORDS",
     "TAGS",
     "THINK_ANSWER",
     "THOUGHTS_SUMMARY",
-    "Asking",
     "BareFormat",
+    "BaseFormat",
     "BoxedFormat",
     "JsonFormat",
     "LineFormat",
-    "Mode",
+    "PromptMode",
     "StepFormat",
     "TagFormat",
     "by_name",

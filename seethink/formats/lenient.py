@@ -1,4 +1,4 @@
-"""The lenient reader: a final answer in whatever form it stands."""
+"""The lenient reader: finds a final answer in any form."""
 
 from __future__ import annotations
 
@@ -25,64 +25,64 @@ _LETTER = re.compile(r"\(?([A-J])(?:[.:)](?=\s|$)|\s*\n|\s*$)")
 _OPTIONS = re.compile(r"(?<!\w)\(?([A-J])[.:)](?=\s|$)|^\(?([A-J])\)?[ \t]*$", re.MULTILINE)
 _LONE_WORDS = 4
 STEPWISE_WORDS = 6
-"""With fewer words before its answer, a text answers at once. "I think the answer is" has five."""
+"""A text with fewer words before its answer answers directly. "I think the answer is" has five."""
 
 
 def read_any(text: str) -> Response:
-    """The final answer in any form, by precedence: the last answer tag that is closed, else the last that is
-    open; the final answer of JSON steps; the last box; the last explicit phrase; a lone leading letter of an
-    option, where no second option is named like it; a lone short text.
+    """The final answer in any form, by precedence: the last closed answer tag, else the last open one; the
+    final answer of JSON steps; the last `\\boxed{}`; the last explicit phrase ("the answer is ..."); a lone
+    leading option letter, if no second option is named in the same way; a text of at most four words.
 
-    What a thought says in passing is no final answer: tags inside it are not read, and without an answer tag
-    only what follows the last thought is. `thought` is everything said before the answer, tags removed; None
-    if nothing readable was found.
+    Answers inside a thought do not count: tags in it are ignored, and without an answer tag only the text
+    after the last thought is searched. `thought` is all text before the answer, tags removed; None if no
+    answer was found.
     """
     if (tagged := _tagged(text)) is not None:
         return _read(text, *tagged)
     rest = text.rpartition("</think>")[2]
     start = len(text) - len(rest)
-    spoken = rest.partition("<think>")[0]
-    if (told := _marked(spoken)) is not None:
-        return _read(text, start + told[0], told[1])
-    if spoken.strip() and len(spoken.split()) <= _LONE_WORDS and "<" not in rest:
-        return _read(text, start, spoken)
+    outside = rest.partition("<think>")[0]
+    if (marked := _marked(outside)) is not None:
+        return _read(text, start + marked[0], marked[1])
+    if outside.strip() and len(outside.split()) <= _LONE_WORDS and "<" not in rest:
+        return _read(text, start, outside)
     return Response(text=text, fault="no final answer in any form")
 
 
 def _tagged(text: str) -> tuple[int, str] | None:
-    """Where the answer's tag stands, and what it holds."""
+    """The position of the answer's tag, and its content."""
     closing = text.rfind("</think>")
-    shown = _THOUGHT.sub(lambda thought: " " * len(thought[0]), text[: closing + 8]) + text[closing + 8 :]
+    visible = _THOUGHT.sub(lambda thought: " " * len(thought[0]), text[: closing + 8]) + text[closing + 8 :]
     closed, opened = [], []
     for name in _FINALS:
         start, end = f"<{name}>", f"</{name}>"
-        if (last := shown.rfind(end)) >= 0 and (at := shown.rfind(start, 0, last)) >= 0:
-            closed.append((at, shown[at + len(start) : shown.find(end, at)]))
-        if (at := shown.rfind(start)) >= 0:
-            opened.append((at, shown[at + len(start) :]))
+        if (last := visible.rfind(end)) >= 0 and (at := visible.rfind(start, 0, last)) >= 0:
+            closed.append((at, visible[at + len(start) : visible.find(end, at)]))
+        if (at := visible.rfind(start)) >= 0:
+            opened.append((at, visible[at + len(start) :]))
     if not opened:
         return None
-    at, told = max(closed or opened)
-    return at, _THINKS.split(told)[0]
+    at, content = max(closed or opened)
+    return at, _THINKS.split(content)[0]
 
 
-def _marked(spoken: str) -> tuple[int, str] | None:
-    """Where an answer without a tag stands, and what it says."""
-    if found := list(_JSON.finditer(spoken)):
+def _marked(outside: str) -> tuple[int, str] | None:
+    """The position and the text of an answer without a tag."""
+    if found := list(_JSON.finditer(outside)):
         return found[-1].start(), json.loads(found[-1][1], strict=False)
-    if boxes := boxed(spoken):
+    if boxes := boxed(outside):
         return boxes[-1][0], boxes[-1][2]
-    if found := list(_PHRASE.finditer(spoken)):
+    if found := list(_PHRASE.finditer(outside)):
         return found[-1].start(), found[-1][1] or found[-1][2]
-    letter = _LETTER.match(spoken.lstrip())
-    if letter and {a or b for a, b in _OPTIONS.findall(spoken)} == {letter[1]}:
-        return len(spoken) - len(spoken.lstrip()), letter[1]
+    letter = _LETTER.match(outside.lstrip())
+    if letter and {a or b for a, b in _OPTIONS.findall(outside)} == {letter[1]}:
+        return len(outside) - len(outside.lstrip()), letter[1]
     return None
 
 
-def _read(text: str, start: int, told: str) -> Response:
+def _read(text: str, start: int, answer_text: str) -> Response:
     thought = " ".join(_ANY_TAG.sub(" ", text[:start]).split())
-    bare = told.strip().removeprefix("**").removesuffix("**")
+    bare = answer_text.strip().removeprefix("**").removesuffix("**")
     answer = re.sub(r"^\$|\$$", "", bare.strip()).strip().rstrip(".")
     return Response(
         text=text, thought=thought or None, answer=answer or None, fault=None if answer else "empty answer"
@@ -90,5 +90,5 @@ def _read(text: str, start: int, told: str) -> Response:
 
 
 def by_steps(text: str) -> bool:
-    """Whether the text reasons before it answers, in whatever form (at least `STEPWISE_WORDS` words)."""
+    """Whether the text reasons before its answer: at least `STEPWISE_WORDS` words, in any form."""
     return len((read_any(text).thought or "").split()) >= STEPWISE_WORDS

@@ -1,4 +1,4 @@
-"""Free thoughts with an answer that is marked in the text, and answers alone."""
+"""Formats of a free thought with a marked answer (`\\boxed{}`, `Answer:`), and of an answer alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seethink.formats.asking import Asking, steps_of
+from seethink.formats.base_format import BaseFormat, steps_of
 from seethink.types import Response
 
 BOX = "\\boxed{"
@@ -16,9 +16,9 @@ _BRACES = re.compile(r"\\boxed\{|\\.|[{}]")
 
 
 @dataclass(frozen=True)
-class BoxedFormat(Asking):
-    """A free thought, at whose end the answer stands in `\\boxed{...}`; mathematics around the box, and a
-    full stop, belong to it."""
+class BoxedFormat(BaseFormat):
+    """A free thought that ends with `\\boxed{answer}`. Math delimiters and a full stop may surround the
+    box."""
 
     def parse(self, text: str) -> Response:
         boxes = boxed(text)
@@ -26,8 +26,8 @@ class BoxedFormat(Asking):
         if count != 1 or not boxes:
             closed = "times, not once" if count != 1 else "time, but is not closed"
             return Response(text, fault=f"{BOX}}} occurs {count} {closed}")
-        start, end, told = boxes[0]
-        thought, answer = text[:start].strip(), told.strip()
+        start, end, content = boxes[0]
+        thought, answer = text[:start].strip(), content.strip()
         fault = None
         if not _AROUND.fullmatch(text[end:]):
             fault = "text after the box"
@@ -40,19 +40,19 @@ class BoxedFormat(Asking):
         return Response(text, thought or None, answer or None, fault=fault)
 
     def write(self, thought: str | Sequence[str], answer: str) -> str:
-        told = [_joined(thought)] if self.thinks else []
-        return self._sure("\n".join([*told, f"{BOX}{answer.strip()}}}"]).lstrip(), told, answer)
+        steps = [_joined(thought)] if self.thinks else []
+        return self._checked("\n".join([*steps, f"{BOX}{answer.strip()}}}"]).lstrip(), steps, answer)
 
 
 @dataclass(frozen=True)
-class LineFormat(Asking):
-    """A free thought, and a line that begins with `Answer:`; what follows is the answer."""
+class LineFormat(BaseFormat):
+    """A free thought, then a line that begins with `Answer:`; the rest is the answer."""
 
     def parse(self, text: str) -> Response:
         if (count := text.count(LINE)) != 1:
             return Response(text, fault=f"{LINE} occurs {count} times, not once")
-        head, _, told = text.partition(LINE)
-        thought, answer = head.strip(), told.strip()
+        head, _, rest = text.partition(LINE)
+        thought, answer = head.strip(), rest.strip()
         fault = None
         if head.rpartition("\n")[2].strip():
             fault = f"{LINE} does not begin its line"
@@ -65,13 +65,13 @@ class LineFormat(Asking):
         return Response(text, thought or None, answer or None, fault=fault)
 
     def write(self, thought: str | Sequence[str], answer: str) -> str:
-        told = [_joined(thought)] if self.thinks else []
-        return self._sure("\n".join([*told, f"{LINE} {answer.strip()}"]).lstrip(), told, answer)
+        steps = [_joined(thought)] if self.thinks else []
+        return self._checked("\n".join([*steps, f"{LINE} {answer.strip()}"]).lstrip(), steps, answer)
 
 
 @dataclass(frozen=True)
-class BareFormat(Asking):
-    """The answer alone, without any mark: all that is said is the answer."""
+class BareFormat(BaseFormat):
+    """An answer without any mark: the whole text is the answer."""
 
     thinks: bool = False
 
@@ -84,7 +84,7 @@ class BareFormat(Asking):
 
 
 def boxed(text: str) -> list[tuple[int, int, str]]:
-    """(start, end, content) of every closed `\\boxed{...}` outside all others, in one walk."""
+    """(start, end, content) of every closed outermost `\\boxed{...}`, in one pass."""
     open_braces: list[tuple[bool, int]] = []
     found: list[tuple[int, int, str]] = []
     for brace in _BRACES.finditer(text):

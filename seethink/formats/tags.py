@@ -1,4 +1,4 @@
-"""Thought and answer between tags: the grammar of most systems, in one stage of thought or in several."""
+"""Format of a thought and an answer between tags, the grammar of most systems."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seethink.boxes import read_boxes, write_boxes
-from seethink.formats.asking import JOINT, Asking, steps_of
+from seethink.formats.base_format import STEP_SEPARATOR, BaseFormat, steps_of
 from seethink.types import Response
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 
 
 @dataclass(frozen=True)
-class TagFormat(Asking):
+class TagFormat(BaseFormat):
     """Stages of thought and an answer, each between tags: `<think>...</think> <answer>...</answer>`.
 
-    stages: the names of the tags around the thought; where there are several, each is one of the response's
-    steps. final: the name of the answer's. boxes: the answer is boxes, as JSON.
+    stages: names of the tags around the thought; if there are several, each is a step of the response. final:
+    name of the tag around the answer. boxes: the answer is a JSON list of boxes.
     """
 
     stages: tuple[str, ...] = ("think",)
@@ -31,7 +31,7 @@ class TagFormat(Asking):
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """What must occur exactly once, in order."""
+        """The tags that must occur exactly once, in order."""
         return tuple(tag for name in self._named for tag in (f"<{name}>", f"</{name}>"))
 
     @property
@@ -39,26 +39,26 @@ class TagFormat(Asking):
         return (*self.stages, self.final) if self.thinks else (self.final,)
 
     def parse(self, text: str) -> Response:
-        """Strict: the answer counts only if its tag occurs exactly once, closed, and not inside the thought.
+        """Strict: the answer counts only if its tag occurs exactly once, closed, and outside the thought.
 
-        `fault` names the first breach.
+        `fault` is the first violation.
         """
         stages = [_only_between(text, stage) for stage in self.stages]
         answer = _only_between(text, self.final)
         if any(stage and f"<{self.final}>" in stage for stage in stages):
             answer = None
-        told = tuple(stage for stage in stages if stage)
+        steps = tuple(stage for stage in stages if stage)
         return Response(
             text=text,
-            thought=JOINT.join(told) if set(stages) != {None} else None,
+            thought=STEP_SEPARATOR.join(steps) if set(stages) != {None} else None,
             answer=answer,
-            steps=told if len(stages) > 1 else (),
+            steps=steps if len(stages) > 1 else (),
             fault=self._fault(text, stages, answer),
         )
 
     def write(self, thought: str | Sequence[str], answer: str) -> str:
-        """A thought of several stages must have as many steps (of a text: paragraphs), one for each."""
-        stages = self._told(thought) if self.thinks else []
+        """A thought of several stages needs one step (in a text: one paragraph) for each."""
+        stages = self._stage_texts(thought) if self.thinks else []
         if self.boxes:
             answer = self._as_json(answer)
         for part in (*stages, answer):
@@ -67,19 +67,19 @@ class TagFormat(Asking):
         parts = [*zip(self._named, (*stages, answer), strict=True)]
         return "".join(f"<{name}>{part.strip()}</{name}>" for name, part in parts)
 
-    def _told(self, thought: str | Sequence[str]) -> list[str]:
+    def _stage_texts(self, thought: str | Sequence[str]) -> list[str]:
         if len(self.stages) == 1:
             return [thought if isinstance(thought, str) else " ".join(thought)]
         steps = steps_of(thought)
         if len(steps) != len(self.stages):
-            told = f"steps {', '.join(self.stages)}, not {len(steps)} steps"
-            raise ValueError(f"{self.name}: a thought has the {told}: {JOINT.join(steps)[:80]!r}")
+            found = f"{len(steps)} steps: {STEP_SEPARATOR.join(steps)[:80]!r}"
+            raise ValueError(f"{self.name}: a thought has the steps {', '.join(self.stages)}, not {found}")
         return steps
 
     def _as_json(self, answer: str) -> str:
         boxes = read_boxes(answer)
         if boxes is None:
-            raise ValueError(f"{self.name}: the answer is no boxes as JSON: {answer[:80]!r}")
+            raise ValueError(f"{self.name}: the answer is not a JSON list of boxes: {answer[:80]!r}")
         return write_boxes(boxes) if boxes else answer
 
     def _fault(self, text: str, stages: Sequence[str | None], answer: str | None) -> str | None:
@@ -95,11 +95,11 @@ class TagFormat(Asking):
             return "the thought is empty" if len(stages) == 1 else "a stage of the thought is empty"
         if not answer:
             return "the answer is empty"
-        return "the answer is no boxes as JSON" if self.boxes and read_boxes(answer) is None else None
+        return "the answer is not a JSON list of boxes" if self.boxes and read_boxes(answer) is None else None
 
 
 def _only_between(text: str, name: str) -> str | None:
-    """What stands between the only opening and the only closing tag; None if they are not such a pair."""
+    """The text between the only opening and the only closing tag; None without exactly one such pair."""
     start, end = f"<{name}>", f"</{name}>"
     if text.count(start) != 1 or text.count(end) != 1:
         return None

@@ -1,10 +1,10 @@
-"""Pages to look at: what a model was asked, how it thought, what it was paid, and whether it got better.
+"""HTML pages: the report of a run, a gallery of attempts or examples, and the traces of a synthesis.
 
-Every page is one HTML file that needs nothing beside itself: pictures, styles and script are inside.
+Each page is one self-contained file, with images, styles and script inside.
 """
 
-from seethink.report.compare import write_report
-from seethink.report.look import write_look
-from seethink.report.walks import write_walks
+from seethink.report.example_traces import write_traces
+from seethink.report.gallery_page import write_gallery_page
+from seethink.report.run_report import write_report
 
-__all__ = ["write_look", "write_report", "write_walks"]
+__all__ = ["write_gallery_page", "write_report", "write_traces"]

@@ -1,4 +1,4 @@
-"""The curves of training as small multiples, in SVG: raw values pale, a light smoothing over them."""
+"""Training curves as small multiples in SVG: raw values in a pale line, a smoothed line over them."""
 
 from __future__ import annotations
 
@@ -6,37 +6,43 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from seethink.report.page import percent, plain
-from seethink.report.rows import Row, read_rows
+from seethink.evaluate.attempts import read_rows
+from seethink.report.page import number, percent
 
 WIDTH, HEIGHT = 300, 100
-"""Units of the plotting area; the page stretches it."""
+"""Size of the plotting area in SVG units; the page stretches it."""
 MAX_POINTS = 400
-"""Longer curves are thinned: every point is then the mean of as many neighbouring steps."""
+"""Longer curves are thinned: each point is then the mean over several consecutive steps."""
 
 SHARE, NUMBER, LOSS = "share", "number", "loss"
-"""What a metric is measured in: 0 to 1; a number from 0 upwards; or a number whose own range matters."""
+"""Axis of a metric: 0 to 1; a number from 0 upwards; or a number plotted over its own range."""
 
 METRICS = {
-    "reward": ("Reward", SHARE, "mean score of the sampled answers"),
-    "reward/*": ("Reward: {}", SHARE, "one part of the reward"),
-    "response_tokens": ("Response length", NUMBER, "mean tokens of an answer"),
-    "think_rate": ("Think rate", SHARE, "share of answers that reason first"),
-    "skipped_groups": ("Skipped groups", SHARE, "questions whose answers all earned the same"),
-    "truncated": ("Truncated", SHARE, "share of answers cut off at the limit"),
-    "loss": ("Loss", LOSS, "what the optimiser lowers"),
-    "kl": ("KL", NUMBER, "distance from the start, nats per token"),
+    "reward": ("Reward", SHARE, "mean over the sampled completions"),
+    "rewards/*/mean": ("Reward: {}", SHARE, "one part of the reward, mean"),
+    "completions/mean_length": ("Completion length", NUMBER, "mean, in tokens"),
+    "completions/by_steps_ratio": ("Reasoning rate", SHARE, "share of completions that reason first"),
+    "frac_reward_zero_std": ("Groups without spread", SHARE, "share of prompts whose rewards are all equal"),
+    "completions/clipped_ratio": ("Truncated", SHARE, "share of completions cut off at the length limit"),
+    "loss": ("Loss", LOSS, ""),
+    "kl": ("KL divergence", NUMBER, "from the reference model, nats per token"),
+    "entropy": ("Entropy", NUMBER, "of the policy, nats per token"),
     "grad_norm": ("Gradient norm", NUMBER, "before clipping"),
 }
+"""{name in metrics.jsonl: (title, unit, description)}, in the order of the panels; `*` is a part of the
+reward."""
 
+MetricsRow = Mapping[str, Any]
+"""A line of metrics.jsonl."""
 Series = list[tuple[float, float]]
-"""(step, value), steps rising."""
+"""(step, value) pairs by increasing step."""
 
 
 @dataclass(frozen=True)
-class Line:
-    """`raw` and `smooth` are points of SVG polylines; `first` and `last` the smoothed ends, dressed."""
+class Curve:
+    """One stage's curve. raw, smooth: points of SVG polylines. first, last: the smoothed ends as text."""
 
     stage: str
     colour: int
@@ -47,107 +53,117 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Panel:
-    """One metric. `ticks` are (share of the height, label); `steps` and `values` the ends of the axes."""
+class MetricPanel:
+    """The plot of one metric. steps, values: ends of the axes. ticks: (share of the height, label)."""
 
     title: str
-    about: str
+    description: str
     unit: str
     steps: tuple[float, float]
     values: tuple[float, float]
     ticks: tuple[tuple[float, str], ...]
-    lines: tuple[Line, ...]
+    curves: tuple[Curve, ...]
 
 
 @dataclass(frozen=True)
-class Block:
-    """Trainings of one kind share their panels.
+class TrainingCurves:
+    """The panels of all trainings of one kind.
 
-    `thinned`: how many steps a drawn point stands for, at most; `undrawn`: how many values are not finite.
+    steps_per_point: the most steps that one plotted point averages. not_finite: values left out as NaN or
+    infinite.
     """
 
     title: str
     stages: tuple[tuple[str, int], ...]
-    panels: tuple[Panel, ...]
-    thinned: int
-    undrawn: int
+    panels: tuple[MetricPanel, ...]
+    steps_per_point: int
+    not_finite: int
 
 
-def blocks(trainings: Mapping[str, Path]) -> list[Block]:
-    """Reinforcement apart from supervised training: their losses have nothing in common."""
+def training_curves(trainings: Mapping[str, Path]) -> list[TrainingCurves]:
+    """The curves of `trainings`, {stage: metrics.jsonl}. Methods with a reward are plotted apart from the
+    others, since their losses are not comparable. Raises InputError where a row is not JSON or has no
+    step."""
     rows = {stage: list(read_rows(path, ("step",))) for stage, path in trainings.items()}
     colours = {stage: i for i, stage in enumerate(trainings, 1)}
     reinforced = {stage: log for stage, log in rows.items() if any("reward" in row for row in log)}
     supervised = {stage: log for stage, log in rows.items() if stage not in reinforced}
-    kinds = {"Reinforcement": reinforced, "Supervised training": supervised}
-    return [_block(title, logs, colours) for title, logs in kinds.items() if any(logs.values())]
+    kinds = {"Reinforcement learning": reinforced, "Supervised and preference training": supervised}
+    return [_curves(title, logs, colours) for title, logs in kinds.items() if any(logs.values())]
 
 
-def _block(title: str, logs: Mapping[str, Sequence[Row]], colours: Mapping[str, int]) -> Block:
-    panels = []
-    for name, dress in _metrics(logs):
+def _curves(
+    title: str, logs: Mapping[str, Sequence[MetricsRow]], colours: Mapping[str, int]
+) -> TrainingCurves:
+    panels, metrics = [], list(_metrics(logs))
+    for name, labels in metrics:
         series = {stage: _series(log, name) for stage, log in logs.items()}
         series = {stage: points for stage, points in series.items() if points}
         if series:
-            panels.append(_panel(dress, series, colours))
+            panels.append(_panel(labels, series, colours))
     stages = tuple((stage, colours[stage]) for stage in logs)
     longest = max(len(log) for log in logs.values())
-    undrawn = sum(
-        not math.isfinite(row.get(name) or 0) for log in logs.values() for row in log for name in METRICS
+    not_finite = sum(
+        not math.isfinite(row.get(name) or 0) for log in logs.values() for row in log for name, _ in metrics
     )
-    return Block(title, stages, tuple(panels), math.ceil(longest / MAX_POINTS), undrawn)
+    return TrainingCurves(title, stages, tuple(panels), math.ceil(longest / MAX_POINTS), not_finite)
 
 
-def _metrics(logs: Mapping[str, Sequence[Row]]) -> Iterable[tuple[str, tuple[str, str, str]]]:
-    """The metrics to draw in the order of `METRICS`, parts of the reward under their own names."""
-    found = dict.fromkeys(name for log in logs.values() for row in log for name in row)
-    for name, (title, unit, about) in METRICS.items():
-        if name.endswith("*"):
-            parts = [part for part in found if part.startswith(name[:-1])]
-            yield from ((part, (title.format(part[len(name) - 1 :]), unit, about)) for part in parts)
-        elif name in found:
-            yield name, (title, unit, about)
+def _metrics(logs: Mapping[str, Sequence[MetricsRow]]) -> Iterable[tuple[str, tuple[str, str, str]]]:
+    """(name, labels) of the metrics to plot in the order of `METRICS`, one for each part of the reward."""
+    logged = dict.fromkeys(name for log in logs.values() for row in log for name in row)
+    for name, (title, unit, description) in METRICS.items():
+        prefix, star, suffix = name.partition("*")
+        if star:
+            for part in logged:
+                if part.startswith(prefix) and part.endswith(suffix):
+                    part_name = part.removeprefix(prefix).removesuffix(suffix)
+                    yield part, (title.format(part_name), unit, description)
+        elif name in logged:
+            yield name, (title, unit, description)
 
 
-def _series(log: Sequence[Row], name: str) -> Series:
+def _series(log: Sequence[MetricsRow], name: str) -> Series:
     points = [
         (row["step"], row[name]) for row in log if row.get(name) is not None and math.isfinite(row[name])
     ]
     size = math.ceil(len(points) / MAX_POINTS) if points else 1
-    packs = [points[i : i + size] for i in range(0, len(points), size)]
-    return [(_mean(step for step, _ in pack), _mean(value for _, value in pack)) for pack in packs]
+    chunks = [points[i : i + size] for i in range(0, len(points), size)]
+    return [(_mean(step for step, _ in chunk), _mean(value for _, value in chunk)) for chunk in chunks]
 
 
 def smoothed(series: Series) -> Series:
-    """A centred mean over about a fifteenth of the curve: it lags behind nothing and keeps the ends."""
+    """Centred moving average over about a fifteenth of the series; narrower windows at the ends."""
     reach = max(1, len(series) // 30)
-    near = [series[max(0, i - reach) : i + reach + 1] for i in range(len(series))]
+    windows = [series[max(0, i - reach) : i + reach + 1] for i in range(len(series))]
     return [
-        (step, _mean(value for _, value in window)) for (step, _), window in zip(series, near, strict=True)
+        (step, _mean(value for _, value in window)) for (step, _), window in zip(series, windows, strict=True)
     ]
 
 
-def _panel(dress: tuple[str, str, str], series: Mapping[str, Series], colours: Mapping[str, int]) -> Panel:
-    title, unit, about = dress
+def _panel(
+    labels: tuple[str, str, str], series: Mapping[str, Series], colours: Mapping[str, int]
+) -> MetricPanel:
+    title, unit, description = labels
     steps = [step for points in series.values() for step, _ in points]
     values = [value for points in series.values() for _, value in points]
-    across = (min(steps), max(steps))
-    ticks = axis(min(values), max(values), unit)
-    upward = (ticks[0], ticks[-1])
-    show = percent if unit == SHARE else plain
-    lines = []
+    x_range = (min(steps), max(steps))
+    ticks = axis_ticks(min(values), max(values), unit)
+    y_range = (ticks[0], ticks[-1])
+    show = percent if unit == SHARE else number
+    curves = []
     for stage, points in series.items():
-        curve = smoothed(points)
-        drawn = (_polyline(points, across, upward), _polyline(curve, across, upward))
-        lines.append(Line(stage, colours[stage], *drawn, show(curve[0][1]), show(curve[-1][1])))
-    marks = tuple(
-        (_place(tick, upward), f"{100 * tick:.0f} %" if unit == SHARE else plain(tick)) for tick in ticks
+        smooth = smoothed(points)
+        lines = (_polyline(points, x_range, y_range), _polyline(smooth, x_range, y_range))
+        curves.append(Curve(stage, colours[stage], *lines, show(smooth[0][1]), show(smooth[-1][1])))
+    labelled = tuple(
+        (_fraction(tick, y_range), f"{100 * tick:.0f} %" if unit == SHARE else number(tick)) for tick in ticks
     )
-    return Panel(title, about, unit, across, upward, marks, tuple(lines))
+    return MetricPanel(title, description, unit, x_range, y_range, labelled, tuple(curves))
 
 
-def axis(low: float, high: float, unit: str) -> list[float]:
-    """Round marks that enclose the values, lowest to highest; of shares always the whole way from 0 to 1."""
+def axis_ticks(low: float, high: float, unit: str) -> list[float]:
+    """Round tick values in increasing order that enclose [low, high]; for a share always 0, 0.5 and 1."""
     if unit == SHARE:
         return [0.0, 0.5, 1.0]
     low = min(low, 0.0) if unit == NUMBER else low
@@ -158,18 +174,19 @@ def axis(low: float, high: float, unit: str) -> list[float]:
     return [step * i for i in range(first, max(last, first + 1) + 1)]
 
 
-def _polyline(series: Series, across: tuple[float, float], upward: tuple[float, float]) -> str:
+def _polyline(series: Series, x_range: tuple[float, float], y_range: tuple[float, float]) -> str:
     return " ".join(
-        f"{WIDTH * _place(step, across):.4g},{HEIGHT * (1 - _place(value, upward)):.4g}"
+        f"{WIDTH * _fraction(step, x_range):.4g},{HEIGHT * (1 - _fraction(value, y_range)):.4g}"
         for step, value in series
     )
 
 
-def _place(value: float, span: tuple[float, float]) -> float:
-    low, high = span
+def _fraction(value: float, bounds: tuple[float, float]) -> float:
+    """Where `value` lies between the bounds, 0 to 1; the middle where they are equal."""
+    low, high = bounds
     return (value - low) / (high - low) if high > low else 0.5
 
 
 def _mean(values: Iterable[float]) -> float:
-    listed = list(values)
-    return sum(listed) / len(listed)
+    numbers = list(values)
+    return sum(numbers) / len(numbers)

@@ -1,4 +1,4 @@
-"""What every page shares: templates, the dress of numbers, and a file that is written whole or not at all."""
+"""Parts shared by all pages: templates, number formatting, and atomic writing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NO_BREAK = "\u00a0"
 
 
 def percent(share: float | None) -> str:
-    """0.783 -> "78.3 %"; what was not measured is a dash."""
+    """0.783 -> "78.3 %"; None -> a dash."""
     return ABSENT if share is None else f"{100 * share:.1f}{NO_BREAK}%"
 
 
@@ -29,23 +29,24 @@ def points(difference: float | None) -> str:
     return f"{rounded:+.1f}".replace("-", MINUS) if rounded else "0.0"
 
 
-def chance(p: float | None) -> str:
-    """A p value: "p < 0.001", "p = 0.013"."""
+def p_value(p: float | None) -> str:
+    """0.0004 -> "p < 0.001"; 0.0131 -> "p = 0.013"; None -> a dash."""
     if p is None:
         return ABSENT
     return f"p{NO_BREAK}<{NO_BREAK}0.001" if p < 0.001 else f"p{NO_BREAK}={NO_BREAK}{p:.3f}"
 
 
-def plain(number: float | None) -> str:
-    """Any other number in three digits: 0.0041, 41.7, 1,250."""
-    if number is None:
+def number(value: float | None) -> str:
+    """Any other number with three digits: 0.0041, 41.7, 1,250; None -> a dash."""
+    if value is None:
         return ABSENT
-    told = f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
-    return told.replace("-", MINUS)
+    text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return text.replace("-", MINUS)
 
 
-def render(template: str, **context: Any) -> str:
-    """A whole page. Models write what they like: all of `context` is escaped, and only our script may run."""
+def render_page(template: str, **context: Any) -> str:
+    """A complete HTML page. Everything in `context` is escaped, since models may write anything; the content
+    security policy of the page admits only our own script."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("seethink.report"),
         autoescape=True,
@@ -53,19 +54,19 @@ def render(template: str, **context: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=percent, points=points, chance=chance, plain=plain)
+    environment.filters.update(percent=percent, points=points, p_value=p_value, number=number)
     script, style = (environment.get_template(name).render() for name in ("page.js", "style.css"))
-    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     inline = {
         "script": markupsafe.Markup(script),
         "style": markupsafe.Markup(style),
-        "script_sha256": allowed,
+        "script_sha256": script_hash,
     }
     return environment.get_template(template).render(**inline, **context)
 
 
-def write_whole(out: Path, text: str) -> None:
-    """Replace `out` by `text` in one step, so that no reader and no crash ever sees half of it."""
+def write_atomically(out: Path, text: str) -> None:
+    """Replace `out` by `text` in one step: neither a reader nor a crash leaves half a file."""
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_name(f".{out.name}.{os.getpid()}.unfinished")
     unfinished.write_text(text, encoding="utf-8")

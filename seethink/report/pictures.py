@@ -1,4 +1,4 @@
-"""Pictures inside the page."""
+"""Images embedded in a page as data URIs."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 
 from seethink.media import Image
 
-KEPT_PX = 256
-"""Up to this long side a picture is kept exactly, pixel by pixel; beyond it, it is shrunk and compressed."""
+LOSSLESS_PX = 256
+"""Images whose long side is at most this are embedded losslessly; larger ones are shrunk and compressed."""
 SHRUNK_PX = 448
 SHOWN_PX = 224
-"""Smaller pictures are magnified by whole factors up to this side, their pixels left square."""
+"""Smaller images are magnified by an integer factor up to this side, without interpolation."""
 
 
 @dataclass(frozen=True)
-class Picture:
-    """`source` is a data URI; `width` and `height` are the size to show, in CSS pixels."""
+class EmbeddedImage:
+    """source: a data URI. width, height: size on the page in CSS pixels."""
 
     source: str
     width: int
@@ -26,14 +26,14 @@ class Picture:
     magnified: bool
 
 
-def embed(path: Path) -> Picture:
-    """Raises InputError naming the file when it is missing or broken."""
-    picture = Image.file(path).load()
-    small = max(picture.size) <= KEPT_PX
+def embed_image(path: Path) -> EmbeddedImage:
+    """Raises InputError naming the file where it is missing or broken."""
+    image = Image.file(path).load()
+    small = max(image.size) <= LOSSLESS_PX
     if not small:
-        picture.thumbnail((SHRUNK_PX, SHRUNK_PX))
+        image.thumbnail((SHRUNK_PX, SHRUNK_PX))
     data = io.BytesIO()
-    picture.save(data, "WEBP", lossless=small, quality=80)
-    times = max(1, SHOWN_PX // max(picture.size))
+    image.save(data, "WEBP", lossless=small, quality=80)
+    factor = max(1, SHOWN_PX // max(image.size))
     source = "data:image/webp;base64," + base64.b64encode(data.getvalue()).decode("ascii")
-    return Picture(source, picture.width * times, picture.height * times, magnified=times > 1)
+    return EmbeddedImage(source, image.width * factor, image.height * factor, magnified=factor > 1)

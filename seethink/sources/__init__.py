@@ -1,0 +1,1 @@
+"""Data sets: handwritten pages, drawn worlds, users' files and published data."""

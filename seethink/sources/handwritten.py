@@ -1,9 +1,9 @@
-"""Pages of real handwritten digits: the 1,797 scans that scikit-learn carries (E. Alpaydin, C. Kaynak, UCI,
+"""Questions about pages of handwritten digits: the 1,797 scans of scikit-learn (E. Alpaydin, C. Kaynak, UCI,
 1998).
 
-A page is a grid of square cells; some hold a digit. Scans are split once: pages of the `test` split use
-scans that no `train` page has. `glyphs="fonts"` prints the digits instead (another renderer), likewise with
-fonts held out. Every item depends on a hash of (world, seed, index) and nothing else.
+A page is a grid of square cells, some of which contain a digit. The scans of the `test` split do not occur
+in the `train` split. `glyphs="fonts"` renders the digits in fonts instead, also with disjoint fonts for the
+two splits. Every item is determined by a hash of (world, seed, index).
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
-from typing import Any, Literal, overload
+from typing import Any, Literal
 
 import PIL.Image
 import PIL.ImageDraw
 
 from seethink.media import Image
+from seethink.sequences import LazySequence
 from seethink.sources.fonts import font as sized
 from seethink.types import Example
 
 CELL_PX = 28
-"""One cell is one picture token of a Qwen2-VL shape (patch 14, merge 2)."""
+"""Side of a cell in pixels: one image token of Qwen2-VL (patch 14, merge 2)."""
 HELD_OUT_SCANS = 400
 FONTS = {
     "train": (
@@ -41,53 +42,55 @@ Glyphs = Literal["scans", "fonts"]
 
 @cache
 def scans(split: Split) -> dict[int, list[PIL.Image.Image]]:
-    """digit -> scans of the split, 8 x 8 grey pictures, ink bright."""
+    """Digit -> scans of the split: 8 x 8 grey pictures with bright ink."""
     import numpy
     from sklearn.datasets import load_digits
 
     data: Any = load_digits()
     order = sorted(range(len(data.images)), key=lambda i: random.Random(f"scan/{i}").random())
     chosen = order[:HELD_OUT_SCANS] if split == "test" else order[HELD_OUT_SCANS:]
-    found: dict[int, list[PIL.Image.Image]] = {digit: [] for digit in range(10)}
+    by_digit: dict[int, list[PIL.Image.Image]] = {digit: [] for digit in range(10)}
     for i in chosen:
         grey = numpy.clip(data.images[i] * (255 / 16), 0, 255).astype("uint8")
-        found[int(data.target[i])].append(PIL.Image.fromarray(grey))
-    return found
+        by_digit[int(data.target[i])].append(PIL.Image.fromarray(grey))
+    return by_digit
 
 
 @dataclass(frozen=True)
 class Page:
-    """digits: (row, column) -> digit, in reading order."""
+    """The content of a page. digits: (row, column) -> digit, in reading order."""
 
     rows: int
     columns: int
     digits: dict[tuple[int, int], int]
 
     @property
-    def read(self) -> list[int]:
+    def values(self) -> list[int]:
+        """All digits in reading order."""
         return list(self.digits.values())
 
     def row(self, row: int) -> list[int]:
+        """The digits of a row, from the left."""
         return [digit for (r, _), digit in self.digits.items() if r == row]
 
     def line(self, row: int) -> str:
-        """One row cell by cell, blanks as dots: `7 . 3`"""
+        """The cells of a row, blank ones as dots: `7 . 3`"""
         return " ".join(str(self.digits.get((row, column), ".")) for column in range(self.columns))
 
     def formal(self) -> str:
-        """All rows, apart by slashes: `7 . 3 / . 1 .`"""
+        """All rows, separated by slashes: `7 . 3 / . 1 .`"""
         return " / ".join(map(self.line, range(self.rows)))
 
 
 def compose(rng: random.Random, rows: int, columns: int, digits: tuple[int, int]) -> Page:
-    """A page with between digits[0] and digits[1] digits in random cells."""
+    """A page with digits[0] to digits[1] digits in random cells."""
     cells = sorted(rng.sample([(r, c) for r in range(rows) for c in range(columns)], rng.randint(*digits)))
     return Page(rows, columns, {cell: rng.randrange(10) for cell in cells})
 
 
 def draw(page: Page, rng: random.Random, glyphs: Glyphs, split: Split) -> PIL.Image.Image:
-    """The page as it was scanned or printed: paper and ink vary, every digit is a little shifted, turned
-    and sized."""
+    """Render the page as scanned or printed: paper and ink vary; position, rotation and size of every digit
+    vary slightly."""
     paper, ink = rng.randint(225, 255), rng.randint(0, 70)
     picture = PIL.Image.new("L", (page.columns * CELL_PX, page.rows * CELL_PX), paper)
     font = rng.choice(FONTS[split])
@@ -120,8 +123,8 @@ def _print(digit: int, rng: random.Random, font: str) -> PIL.Image.Image:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A question about a page with its answer and the steps that lead to it."""
+class PageQuestion:
+    """A question about a page, with its answer and reasoning steps."""
 
     question: str
     answer: str
@@ -129,7 +132,7 @@ class Asked:
 
 
 Property = tuple[str, Callable[[int], bool]]
-"""In words, and as a test of a digit."""
+"""(words, predicate of a digit)."""
 
 
 def _property(rng: random.Random) -> Property:
@@ -140,60 +143,73 @@ def _property(rng: random.Random) -> Property:
     return f"{kind} {bound}", lambda digit: digit > bound if kind == "above" else digit < bound
 
 
-def walk(title: str, page: Page, looks: Iterable[tuple[str, str]], start: str = "0") -> tuple[str, ...]:
-    """Steps row by row: what its cells hold, then digit after digit with a verdict and the result so far:
+def row_steps(
+    title: str, page: Page, verdicts: Iterable[tuple[str, str]], start: str = "0"
+) -> tuple[str, ...]:
+    """Reasoning steps row by row: the cells, then each digit with a verdict and the result so far:
     `r2 8 . 3: 8 yes 1, 3 no 1 /`
 
-    looks: (verdict, result so far) for each digit in reading order. start: the result before the first.
+    verdicts: (verdict, result so far) for each digit in reading order. start: the result before the first
+    digit.
     """
-    looks, result, steps = iter(looks), start, [f"{title}:"]
+    verdicts, result, steps = iter(verdicts), start, [f"{title}:"]
     for row in range(page.rows):
-        seen = []
+        parts = []
         for digit in page.row(row):
-            verdict, result = next(looks)
-            seen.append(f"{digit} {verdict} {result}")
-        steps.append(f"r{row + 1} {page.line(row)}: {', '.join(seen) or result} /")
+            verdict, result = next(verdicts)
+            parts.append(f"{digit} {verdict} {result}")
+        steps.append(f"r{row + 1} {page.line(row)}: {', '.join(parts) or result} /")
     steps[-1] = steps[-1].removesuffix(" /") + "."
     return tuple(steps)
 
 
-def select(
-    title: str, page: Page, chosen: Sequence[bool], worth: Sequence[int]
+def sum_selected(
+    title: str, page: Page, selected: Sequence[bool], weights: Sequence[int]
 ) -> tuple[int, tuple[str, ...]]:
-    """(what the chosen digits are worth together, the steps that add it up)."""
-    results = list(accumulate(value if taken else 0 for taken, value in zip(chosen, worth, strict=True)))
-    looks = zip(("yes" if taken else "no" for taken in chosen), map(str, results), strict=True)
-    return results[-1], walk(title, page, looks)
+    """(sum of the weights of the selected digits, reasoning steps)."""
+    results = list(
+        accumulate(weight if taken else 0 for taken, weight in zip(selected, weights, strict=True))
+    )
+    verdicts = zip(("yes" if taken else "no" for taken in selected), map(str, results), strict=True)
+    return results[-1], row_steps(title, page, verdicts)
 
 
-def count(rng: random.Random, page: Page) -> Asked:
+def count(rng: random.Random, page: Page) -> PageQuestion:
+    """The number of digits with a property."""
     name, has = _property(rng)
-    answer, steps = select(name.capitalize(), page, [has(d) for d in page.read], [1] * len(page.read))
-    return Asked(f"How many digits are {name}?", str(answer), steps)
+    answer, steps = sum_selected(
+        name.capitalize(), page, [has(d) for d in page.values], [1] * len(page.values)
+    )
+    return PageQuestion(f"How many digits are {name}?", str(answer), steps)
 
 
-def count_one(rng: random.Random, page: Page) -> Asked:
-    digit = rng.choice(page.read) if rng.random() < 0.7 else rng.randrange(10)
-    answer, steps = select(f"Equal to {digit}", page, [d == digit for d in page.read], [1] * len(page.read))
-    return Asked(f"How many {digit}s are there?", str(answer), steps)
+def count_one(rng: random.Random, page: Page) -> PageQuestion:
+    """The number of occurrences of one digit."""
+    digit = rng.choice(page.values) if rng.random() < 0.7 else rng.randrange(10)
+    answer, steps = sum_selected(
+        f"Equal to {digit}", page, [d == digit for d in page.values], [1] * len(page.values)
+    )
+    return PageQuestion(f"How many {digit}s are there?", str(answer), steps)
 
 
-def total(rng: random.Random, page: Page) -> Asked:
+def total(rng: random.Random, page: Page) -> PageQuestion:
+    """The sum of the digits with a property."""
     name, has = _property(rng)
     words = f"the digits {name}" if name[-1].isdigit() else f"the {name} digits"
-    answer, steps = select(name.capitalize(), page, [has(d) for d in page.read], page.read)
-    return Asked(f"What is the sum of {words}?", str(answer), steps)
+    answer, steps = sum_selected(name.capitalize(), page, [has(d) for d in page.values], page.values)
+    return PageQuestion(f"What is the sum of {words}?", str(answer), steps)
 
 
-def odd_or_even(rng: random.Random, page: Page) -> Asked:
-    odd = list(accumulate(digit % 2 for digit in page.read))
+def odd_or_even(rng: random.Random, page: Page) -> PageQuestion:
+    """Whether odd or even digits are more frequent, and by how many."""
+    odd = list(accumulate(digit % 2 for digit in page.values))
     even = [n - o for n, o in enumerate(odd, 1)]
-    verdicts = ("odd" if digit % 2 else "even" for digit in page.read)
+    verdicts = ("odd" if digit % 2 else "even" for digit in page.values)
     results = (f"{o} {e}" for o, e in zip(odd, even, strict=True))
-    steps = walk("Odd and even", page, zip(verdicts, results, strict=True), start="0 0")
+    steps = row_steps("Odd and even", page, zip(verdicts, results, strict=True), start="0 0")
     gap = odd[-1] - even[-1]
     answer = "equal" if gap == 0 else f"{'odd' if gap > 0 else 'even'} by {abs(gap)}"
-    return Asked("Are there more odd or even digits, and by how many?", answer, steps)
+    return PageQuestion("Are there more odd or even digits, and by how many?", answer, steps)
 
 
 QUESTIONS = {"count": count, "count_one": count_one, "total": total, "odd_or_even": odd_or_even}
@@ -207,31 +223,32 @@ def example(
     rng: random.Random,
     questions: Sequence[str] = tuple(QUESTIONS),
 ) -> Example:
-    """One question about `page`; `key` identifies page, ink and question together."""
+    """A question about `page`. key: the id, which determines page, rendering and question."""
     kind = rng.choice(questions)
-    asked = QUESTIONS[kind](rng, page)
+    question = QUESTIONS[kind](rng, page)
     picture = Image.drawn(key, lambda: draw(page, random.Random(f"{key}/ink"), glyphs, split))
-    made = "handwritten" if glyphs == "scans" else "printed"
+    adjective = "handwritten" if glyphs == "scans" else "printed"
     return Example(
         id=key,
-        question=asked.question,
+        question=question.question,
         media=(picture,),
-        answer=asked.answer,
-        steps=asked.steps,
+        answer=question.answer,
+        steps=question.steps,
         meta={
             "kind": kind,
             "page": page,
-            "caption": f"A page with {len(page.digits)} {made} digits.",
+            "caption": f"A page with {len(page.digits)} {adjective} digits.",
             "formal": page.formal(),
         },
     )
 
 
 @dataclass(frozen=True)
-class Pages(Sequence[Example]):
-    """A lazy world of `n` questions, each about its own page; equal fields give equal examples, for ever.
+class Pages(LazySequence[Example]):
+    """`n` questions, each about a page of its own, generated on access. Equal fields give equal examples.
 
-    cells: rows x columns of the grid. digits: fewest and most on a page. questions: names from `QUESTIONS`.
+    cells: (rows, columns) of the grid. digits: (minimum, maximum) per page. glyphs: "scans" or "fonts".
+    questions: names in `QUESTIONS`.
     """
 
     n: int
@@ -251,16 +268,8 @@ class Pages(Sequence[Example]):
     def __len__(self) -> int:
         return self.n
 
-    @overload
-    def __getitem__(self, index: int) -> Example: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Example]: ...
-    def __getitem__(self, index: int | slice) -> Example | list[Example]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(self.n))]
-        if not -self.n <= index < self.n:
-            raise IndexError(index)
-        key = f"{self.identity}/{index % self.n}"
+    def item(self, i: int) -> Example:
+        key = f"{self.identity}/{i}"
         rng = random.Random(key)
         page = compose(rng, *self.cells, self.digits)
         return example(key, page, self.glyphs, self.split, rng, self.questions)

@@ -1,4 +1,4 @@
-"""Examples written for other trainers, and in our own dialect: a folder with one data file and its media."""
+"""Export of examples for this and other trainers: a folder with one data file and its media."""
 
 from __future__ import annotations
 
@@ -7,31 +7,32 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from seethink.sources.layouts import LAYOUTS, Layout
-from seethink.sources.shelf import Shelf
+from seethink.sources.media_store import MediaStore
+from seethink.sources.row_writers import ROW_WRITERS, RowWriter
 from seethink.types import Example, InputError
 
 
-def by_name(dialect: str) -> Layout:
-    if dialect not in LAYOUTS:
-        raise InputError(f"unknown dialect {dialect!r}; the dialects are {', '.join(LAYOUTS)}")
-    return LAYOUTS[dialect]
+def by_name(dialect: str) -> RowWriter:
+    """The writer of an export dialect. Raises InputError for an unknown name."""
+    if dialect not in ROW_WRITERS:
+        raise InputError(f"unknown dialect {dialect!r}; the dialects are {', '.join(ROW_WRITERS)}")
+    return ROW_WRITERS[dialect]
 
 
 def write(examples: Iterable[Example], folder: Path, dialect: str = "ours", copy: bool = True) -> None:
-    """The examples as `folder`, which must not hold anything yet; there as a whole or not at all.
+    """Write examples to `folder`, which must be new or empty. The folder appears complete or not at all.
 
-    copy: media are copied into the folder (into the file, where it is parquet), else rows refer to them.
-    Clips go by path alone where the dialect has no place for the choice of frames. Raises InputError.
+    copy: copy the media into the folder (for parquet into the file), else rows reference them. Dialects
+    without columns for frame selection store only the path of a clip. Raises InputError.
     """
-    layout = by_name(dialect)
+    writer = by_name(dialect)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is there already; name a folder that is not, or empty it")
+        raise InputError(f"{folder} exists and is not empty; give a new folder, or empty it")
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     part.mkdir(parents=True)
     try:
-        shelf = Shelf(part, copy)
-        layout.save((layout.row(_answered(example), shelf) for example in examples), part)
+        store = MediaStore(part, copy)
+        writer.save((writer.row(_answered(example), store) for example in examples), part)
         os.replace(part, folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)

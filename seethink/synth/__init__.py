@@ -1,1 +1,1 @@
-"""Reasoning data: chains of steps that a teacher helps with, every call and verdict in a ledger."""
+"""Synthesis of reasoning data: chains of steps that send requests to teachers, and a ledger of all calls."""

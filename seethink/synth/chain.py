@@ -1,5 +1,5 @@
-"""A chain: steps in order, and what a kept example becomes. Here one example walks it; who lets many walk at
-once is `execute.py`."""
+"""A chain: steps in order, and the rows of a kept example. `run_example` runs one example; `execute.py` runs
+many concurrently."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from functools import cached_property
 from typing import Literal
 
 from seethink import identity
-from seethink.engines.teacher import Call, Reply, Unanswered
-from seethink.synth.draft import Draft, Dropped, Step, Stop, Verdict, changes
-from seethink.types import Example
+from seethink.engines.base import Request, RequestFailed
+from seethink.synth.draft import Draft, Dropped, Step, StepRecord, StepVerdict, changes
+from seethink.types import Completion, Example
 
-Emit = Callable[[Draft], Iterable[tuple[str, Example]]]
-"""The rows of a kept draft, each with its part of the data set: "data", "summary", ..."""
-Put = Callable[[Call], Awaitable[tuple[Reply, str]]]
-"""Has a call answered; the reply, and the name of the model that gave it."""
+BuildRows = Callable[[Draft], Iterable[tuple[str, Example]]]
+"""Returns the rows of a kept draft as (part of the data set, row); parts are "data", "summary", ..."""
+SendRequest = Callable[[Request], Awaitable[tuple[Completion, str]]]
+"""Sends a request; returns the reply and the name of the model that wrote it."""
 State = Literal["kept", "dropped", "failed"]
 
 
@@ -28,29 +28,29 @@ class Chain:
     name: str
     about: str
     steps: tuple[Step, ...]
-    emit: Emit
+    build_rows: BuildRows
     world: str = "exams"
 
     def __post_init__(self) -> None:
         names = [step.name for step in self.steps]
         if len({*names}) != len(names):
-            raise ValueError(f"two steps of {self.name} have one name: {', '.join(names)}")
+            raise ValueError(f"two steps of {self.name} have the same name: {', '.join(names)}")
 
     @cached_property
     def key(self) -> str:
-        """Another key is another chain: what its steps say, how they read, and in what order."""
+        """Digest of the steps' settings, source code and order."""
         return identity.digest([self.name, [[s.name, self.versions[s.name], _source(s)] for s in self.steps]])
 
     @cached_property
     def versions(self) -> dict[str, str]:
-        """Of each step by name; see `version_of`."""
-        return {step.name: version_of(step) for step in self.steps}
+        """`step_version` of each step, by name."""
+        return {step.name: step_version(step) for step in self.steps}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an example. step, reason, why: where, and for what, it was dropped, or which call nobody
-    answered."""
+    """The result of a chain for one example. step, reason, why: where and why it was dropped, or which
+    request failed."""
 
     state: State
     draft: Draft
@@ -59,41 +59,41 @@ class Outcome:
     why: str = ""
 
 
-def version_of(step: Step) -> str:
-    """Of a step's wording and settings: it changes with any of them, so a reply to other words is not taken
-    for one to these."""
+def step_version(step: Step) -> str:
+    """Digest of a step's prompts and settings. It is part of every request's key, so that a reply to another
+    prompt is never reused."""
     return identity.digest([type(step).__name__, identity.plain(step)])[:12]
 
 
-async def walk(chain: Chain, example: Example, put: Put) -> Outcome:
-    """One example through all steps, or up to the one that drops it."""
+async def run_example(chain: Chain, example: Example, send: SendRequest) -> Outcome:
+    """Run one example through all steps, or up to the one that drops it."""
     draft = Draft(example)
     for step in chain.steps:
         models: list[str] = []
         version = chain.versions[step.name]
 
-        async def ask(call: Call, models: list[str] = models, version: str = version) -> Reply:
-            reply, model = await put(replace(call, version=version))
+        async def ask(request: Request, models: list[str] = models, version: str = version) -> Completion:
+            completion, model = await send(replace(request, version=version))
             models.append(model)
-            return reply
+            return completion
 
         try:
             after = await step(draft, ask)
-        except Unanswered as error:
+        except RequestFailed as error:
             return Outcome("failed", draft, step.name, error.kind, str(error))
         except Exception as error:
-            error.add_note(f"in the step {step.name}, about example {example.id}")
+            error.add_note(f"in the step {step.name}, for example {example.id}")
             raise
         if isinstance(after, Dropped):
-            stop = Stop(step.name, version, _once(models), None, Verdict(False, after.why))
-            dropped = replace(draft, walk=(*draft.walk, stop))
+            record = StepRecord(step.name, version, _unique(models), None, StepVerdict(False, after.why))
+            dropped = replace(draft, trace=(*draft.trace, record))
             return Outcome("dropped", dropped, step.name, after.reason, after.why)
-        stop = Stop(step.name, version, _once(models), changes(draft, after), after.verdict)
-        draft = replace(after, verdict=None, walk=(*draft.walk, stop))
+        record = StepRecord(step.name, version, _unique(models), changes(draft, after), after.verdict)
+        draft = replace(after, verdict=None, trace=(*draft.trace, record))
     return Outcome("kept", draft)
 
 
-def _once(models: Iterable[str]) -> tuple[str, ...]:
+def _unique(models: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(models))
 
 

@@ -1,4 +1,4 @@
-"""What a chain makes of an example, step by step, and how a step says no."""
+"""The working state of one example in a chain, and the protocol of a step."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
-from seethink.engines.teacher import Call, Reply
-from seethink.types import Example
+from seethink.engines.base import Request
+from seethink.types import Completion, Example
 
 
 @dataclass(frozen=True)
-class Formal:
-    """A picture as text. kind: "caption", "boxes", "ocr", "table", "chart", "circuit", "flow", "ui", "score",
+class FormalDescription:
+    """An image as text. kind: "caption", "boxes", "ocr", "table", "chart", "circuit", "flow", "ui", "score",
     "geometry" or "scene"."""
 
     kind: str
@@ -20,11 +20,13 @@ class Formal:
 
 
 @dataclass(frozen=True)
-class Path:
-    """One of several ways that a teacher went for a question. steps: what it did, in order. answer: where it
-    ended, None where nobody can read it. correct: whether that is right, None where it is not judged. grade:
-    1 to 100, beside its siblings. band: "high", "middling", "low" or "wrong". summary: what a summarising
-    model should say of it."""
+class ReasoningPath:
+    """One of several solutions that a teacher wrote for a question.
+
+    steps: the reasoning, in order. answer: the final answer, None if it cannot be read. correct: None if not
+    judged. grade: 1 to 100, relative to the other paths of the question. band: "high", "middling", "low" or
+    "wrong". summary: the target for the summary model.
+    """
 
     steps: tuple[str, ...]
     answer: str | None = None
@@ -35,128 +37,129 @@ class Path:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What a step found. passed: None where it could not judge."""
+class StepVerdict:
+    """The finding of a step. passed: None if the step could not judge."""
 
     passed: bool | None
     why: str
 
 
 @dataclass(frozen=True)
-class Stop:
-    """One step of an example's walk, for those who look at it later. models: who was asked, in order. made:
-    what is new after it, by the field's name. verdict: what it found, where it judges."""
+class StepRecord:
+    """What one step did to an example. models: those that answered its requests, in order. changes: the
+    fields that it set, by name, as JSON. verdict: its finding, if it judges."""
 
     step: str
     version: str
     models: tuple[str, ...] = ()
-    made: Mapping[str, Any] | None = None
-    verdict: Verdict | None = None
+    changes: Mapping[str, Any] | None = None
+    verdict: StepVerdict | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "version": self.version,
+            "models": [*self.models],
+            "made": self.changes,
+            "verdict": self.verdict and vars(self.verdict),
+        }
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> StepRecord:
+        verdict = row["verdict"] and StepVerdict(**row["verdict"])
+        return cls(row["step"], row["version"], tuple(row["models"]), row["made"], verdict)
 
 
 @dataclass(frozen=True)
 class Draft:
-    """An example on its way through a chain.
+    """The state of an example between two steps of a chain.
 
-    example: with the question and answer as they are now. formal: its pictures as text. thought, final: the
-    reasoning, and what is said after it, in which the answer stands. paths: several ways for one question.
-    twin: a text of which a picture is a twin of this example, with the same response. verdict: of the last
-    step; the chain moves it into the walk.
+    example: with its current question and answer. formal: its images as text. thought, final: the reasoning,
+    and the text after it, which contains the answer. paths: several solutions of one question. twin: a text
+    that is rendered as an image, to become a second row with the same response. verdict: of the last step;
+    the chain moves it into the trace. trace: the records of the steps so far.
     """
 
     example: Example
-    formal: tuple[Formal, ...] = ()
+    formal: tuple[FormalDescription, ...] = ()
     thought: str | None = None
     final: str | None = None
-    paths: tuple[Path, ...] = ()
+    paths: tuple[ReasoningPath, ...] = ()
     twin: str | None = None
-    verdict: Verdict | None = None
-    walk: tuple[Stop, ...] = ()
+    verdict: StepVerdict | None = None
+    trace: tuple[StepRecord, ...] = ()
 
     def description(self) -> str:
-        """All that the pictures were turned into, as a teacher reads it that cannot see."""
+        """All formal descriptions, as a text-only teacher reads them."""
         return "\n\n".join(part.text for part in self.formal)
 
-    def told(self, source: Example) -> dict[str, Any]:
-        """As JSON: what the steps made, and of the example what is no longer as its source has it."""
-        return changes(Draft(source), self) | {"walk": [_told(stop) for stop in self.walk]}
+    def to_json(self, source: Example) -> dict[str, Any]:
+        """The draft as JSON: what differs from `source`, the example as it was read, and the trace."""
+        return changes(Draft(source), self) | {"walk": [record.to_json() for record in self.trace]}
 
     @classmethod
-    def of(cls, source: Example, told: Mapping[str, Any]) -> Draft:
-        """The draft again, from its example as the source has it and what `told` gave."""
-        given: Mapping[str, Any] = told.get("example", {})
-        changed = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
-        changed["meta"] = {**source.meta, **given.get("meta", {})}
+    def from_json(cls, source: Example, row: Mapping[str, Any]) -> Draft:
+        """The inverse of `to_json`, without the last verdict."""
+        edits: Mapping[str, Any] = row.get("example", {})
+        changed = {k: tuple(v) if isinstance(v, list) else v for k, v in edits.items()}
+        changed["meta"] = {**source.meta, **edits.get("meta", {})}
         return cls(
             example=replace(source, **changed),
-            formal=tuple(Formal(**part) for part in told.get("formal", ())),
-            thought=told.get("thought"),
-            final=told.get("final"),
-            paths=tuple(_path(path) for path in told.get("paths", ())),
-            twin=told.get("twin"),
-            walk=tuple(_stop(stop) for stop in told["walk"]),
+            formal=tuple(FormalDescription(**part) for part in row.get("formal", ())),
+            thought=row.get("thought"),
+            final=row.get("final"),
+            paths=tuple(
+                ReasoningPath(**{**path, "steps": tuple(path["steps"])}) for path in row.get("paths", ())
+            ),
+            twin=row.get("twin"),
+            trace=tuple(map(StepRecord.from_json, row["walk"])),
         )
 
 
 def changes(before: Draft, after: Draft) -> dict[str, Any]:
-    """What `after` has that `before` has not, as JSON; of the example under "example", of its meta the new
-    keys alone."""
+    """The fields in which `after` differs from `before`, as JSON. Changes of the example are under "example";
+    of its meta only new or changed keys are listed."""
     names = ("formal", "thought", "final", "paths", "twin")
-    made = {name: _json(getattr(after, name)) for name in _differ(before, after, names)}
+    changed = {name: _json(getattr(after, name)) for name in _differing(before, after, names)}
     old, new = before.example, after.example
     parts = ("question", "answer", "choices", "steps")
-    changed = {name: _json(getattr(new, name)) for name in _differ(old, new, parts)}
+    edits = {name: _json(getattr(new, name)) for name in _differing(old, new, parts)}
     if new.meta != old.meta:
-        changed["meta"] = {k: v for k, v in new.meta.items() if k not in old.meta or old.meta[k] != v}
-    return made | ({"example": changed} if changed else {})
+        edits["meta"] = {k: v for k, v in new.meta.items() if k not in old.meta or old.meta[k] != v}
+    return changed | ({"example": edits} if edits else {})
 
 
-def _differ(before: Any, after: Any, names: tuple[str, ...]) -> list[str]:
+def _differing(before: Any, after: Any, names: tuple[str, ...]) -> list[str]:
     return [name for name in names if getattr(before, name) != getattr(after, name)]
 
 
 def _json(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_json(part) for part in value]
-    return asdict(value) if isinstance(value, Formal | Path) else value
-
-
-def _path(told: Mapping[str, Any]) -> Path:
-    return Path(**{**told, "steps": tuple(told["steps"])})
-
-
-def _told(stop: Stop) -> dict[str, Any]:
-    """As `asdict`, but without a copy of `made`, which is JSON already."""
-    verdict = stop.verdict and vars(stop.verdict)
-    return {**vars(stop), "models": [*stop.models], "verdict": verdict}
-
-
-def _stop(told: Mapping[str, Any]) -> Stop:
-    verdict = told["verdict"]
-    return Stop(**{**told, "models": tuple(told["models"]), "verdict": verdict and Verdict(**verdict)})
+    return asdict(value) if isinstance(value, FormalDescription | ReasoningPath) else value
 
 
 @dataclass(frozen=True)
 class Dropped:
-    """A step's no. reason: short, one of few, since they are counted ("wrong answer", "leak", "not JSON",
-    "refused"). why: a sentence about this example."""
+    """The result of a step that rejects an example. reason: one of a few short labels, which are counted
+    ("wrong answer", "leak", "not JSON", "refused"). why: a sentence about this example."""
 
     reason: str
     why: str
 
 
-Ask = Callable[[Call], Awaitable[Reply]]
-"""Puts a call to the teacher of its role; what was answered before is not asked again. Raises Unanswered."""
+AskTeacher = Callable[[Request], Awaitable[Completion]]
+"""Sends a request to the teacher of its role, or finds its reply in the ledger. Raises RequestFailed."""
 
 
 class Step(Protocol):
-    """A frozen dataclass, so that `identity.digest` tells one from another.
+    """One step of a chain: a frozen dataclass, so that `identity.digest` identifies its settings.
 
-    Pure but for what it asks: the same draft and the same replies give the same outcome, at any time and in
-    any process.
+    Steps are pure apart from their requests: the same draft and the same replies give the same result, at any
+    time and in any process.
     """
 
     @property
     def name(self) -> str: ...
 
-    async def __call__(self, draft: Draft, ask: Ask) -> Draft | Dropped: ...
+    async def __call__(self, draft: Draft, ask: AskTeacher) -> Draft | Dropped: ...

@@ -1,4 +1,4 @@
-"""Many examples through a chain at once, in one process: as many on their way as the teacher takes."""
+"""Run many examples through a chain concurrently, in one process."""
 
 from __future__ import annotations
 
@@ -9,112 +9,118 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from seethink.media import fingerprint
-from seethink.synth.asker import Asker, BudgetReached
-from seethink.synth.chain import Chain, Outcome, walk
+from seethink.synth.chain import Chain, Outcome, run_example
+from seethink.synth.dispatch import BudgetReached, RequestDispatcher
 from seethink.synth.draft import Draft
-from seethink.synth.ledger import Finished, Ledger
+from seethink.synth.ledger import ExampleRecord, Ledger
 from seethink.types import Example
 
-GARBAGE = 20_000
-"""New objects after which it is looked for."""
-Watch = Callable[[str], None]
-"""Told the state of every example that has ended: "kept", "dropped" or "failed"."""
+GC_THRESHOLD = 20_000
+"""Number of new objects after which the garbage collector runs."""
+OnOutcome = Callable[[str], None]
+"""Called with the state of every example that has ended: "kept", "dropped" or "failed"."""
 
 
 def pending(
     examples: Sequence[Example],
     ledger: Ledger,
-    against: Container[str] = frozenset(),
-    watch: Watch = lambda state: None,
+    decontaminate: Container[str] = frozenset(),
+    on_outcome: OnOutcome = lambda state: None,
 ) -> Iterator[int]:
-    """The places of the examples that are yet to walk, in order. One that is there twice (question and
-    pictures), or shows a picture of the test data (`against`: fingerprints), is dropped before any call.
+    """The indices of the examples to run, in order, those that failed before included.
 
-    Examples that failed walk again.
+    Duplicates (same question, same media), and examples with a medium of the test data (`decontaminate`:
+    fingerprints), are dropped here, before any request.
     """
     ended = ledger.ended()
-    for at in range(len(examples)):
-        if at in ended:
+    for index in range(len(examples)):
+        if index in ended:
             continue
-        example = examples[at]
-        if fault := _unwanted(example, at, ledger, against):
-            ledger.finish(finished(at, example, Outcome("dropped", Draft(example), "select", *fault)))
-            watch("dropped")
+        example = examples[index]
+        if rejection := _rejection(example, index, ledger, decontaminate):
+            outcome = Outcome("dropped", Draft(example), "select", *rejection)
+            ledger.add_example(example_record(index, example, outcome))
+            on_outcome("dropped")
         else:
-            yield at
+            yield index
 
 
-def _unwanted(example: Example, at: int, ledger: Ledger, against: Container[str]) -> tuple[str, str] | None:
-    shown = [fingerprint(medium) for medium in example.media]
-    if any(each in against for each in shown):
-        return "in the test data", "a picture of the test data"
-    first = ledger.first("\n".join([*shown, " ".join(example.question.split())]), at)
-    return (
-        None
-        if first == at
-        else ("duplicate", f"the same question about the same pictures as example {first + 1}")
-    )
+def _rejection(
+    example: Example, index: int, ledger: Ledger, decontaminate: Container[str]
+) -> tuple[str, str] | None:
+    """(reason, why) of an example that must not run."""
+    fingerprints = [fingerprint(medium) for medium in example.media]
+    if any(each in decontaminate for each in fingerprints):
+        return "in the test data", "it contains an image or a video of the test data"
+    first = ledger.first_index("\n".join([*fingerprints, " ".join(example.question.split())]), index)
+    return None if first == index else ("duplicate", f"same question and media as example {first + 1}")
 
 
-def ahead(calls: int) -> int:
-    """How many examples are on their way, so that `calls` always are: while one is written down or read, the
-    next already waits for its place at the teacher."""
-    return calls + calls // 2 + 1
+def examples_in_flight(max_concurrency: int) -> int:
+    """How many examples to run concurrently, so that `max_concurrency` requests are always in flight: the
+    extra ones wait for a free slot while others are being read or written."""
+    return max_concurrency + max_concurrency // 2 + 1
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is walked, and how: `at_once` examples are on their way at any time."""
+    """A chain, its examples, and how many of them run concurrently."""
 
     chain: Chain
     examples: Sequence[Example]
-    at_once: int = 64
+    max_concurrency: int = 64
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """To look for garbage again and again through all that was there before would halt every call."""
-    often = gc.get_threshold()
+def _infrequent_gc() -> Iterator[None]:
+    """Freeze the objects that exist and collect seldom: full collections would pause every request."""
+    thresholds = gc.get_threshold()
     gc.freeze()
-    gc.set_threshold(GARBAGE, *often[1:])
+    gc.set_threshold(GC_THRESHOLD, *thresholds[1:])
     try:
         yield
     finally:
-        gc.set_threshold(*often)
+        gc.set_threshold(*thresholds)
         gc.unfreeze()
 
 
-async def work(job: Job, places: Iterable[int], asker: Asker, watch: Watch = lambda state: None) -> None:
-    """The examples at `places` through the chain; every outcome at the desk before `watch` is told of it.
+async def run_job(
+    job: Job,
+    indices: Iterable[int],
+    dispatcher: RequestDispatcher,
+    on_outcome: OnOutcome = lambda state: None,
+) -> None:
+    """Run the examples at `indices`. Every outcome is in the ledger before `on_outcome` is called.
 
-    A BudgetReached lets what is on its way arrive; any other exception cancels it. Either is raised.
+    BudgetReached is raised after the examples in flight have ended; any other exception cancels them.
     """
-    left: Iterator[int] = iter(places)
+    remaining: Iterator[int] = iter(indices)
     reached: list[BudgetReached] = []
 
-    async def walker() -> None:
-        for at in left:
+    async def worker() -> None:
+        for index in remaining:
             if reached:
                 return
             try:
-                outcome = await walk(job.chain, job.examples[at], asker.put)
+                outcome = await run_example(job.chain, job.examples[index], dispatcher.send)
             except BudgetReached as limit:
                 reached.append(limit)
                 return
-            await asker.desk.finish(finished(at, job.examples[at], outcome))
-            watch(outcome.state)
+            record = example_record(index, job.examples[index], outcome)
+            await dispatcher.service.record_example(record)
+            on_outcome(outcome.state)
 
     try:
-        with _undisturbed():
+        with _infrequent_gc():
             async with asyncio.TaskGroup() as group:
-                for _ in range(job.at_once):
-                    group.create_task(walker())
-    except ExceptionGroup as several:
-        raise several.exceptions[0] from several
+                for _ in range(job.max_concurrency):
+                    group.create_task(worker())
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
     if reached:
         raise reached[0]
 
 
-def finished(at: int, source: Example, outcome: Outcome) -> Finished:
-    told = outcome.draft.told(source)
-    return Finished(at, source.id, outcome.state, outcome.step, outcome.reason, outcome.why, told)
+def example_record(index: int, source: Example, outcome: Outcome) -> ExampleRecord:
+    draft = outcome.draft.to_json(source)
+    return ExampleRecord(index, source.id, outcome.state, outcome.step, outcome.reason, outcome.why, draft)

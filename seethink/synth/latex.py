@@ -1,4 +1,5 @@
-"""LaTeX cut down to what matplotlib's mathtext draws: text and formulas apart, and its commands rewritten."""
+"""Conversion of LaTeX to what matplotlib's mathtext supports: text and formulas are split, commands
+replaced."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ _RENAMED = {
     "tbinom": "binom", "dbinom": "binom", "square": "boxdot", "boldsymbol": "mathbf", "bm": "mathbf",
     "operatorname*": "operatorname", "varnothing": "emptyset", "colon": ":",
 }  # fmt: skip
-"""Commands that mathtext knows by another name, or one that looks alike."""
+"""Commands that mathtext has under another name, and substitutes that look alike."""
 _LEFT_OUT = re.compile(
     r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|nonumber|large|Large|small|hline|mathstrut)(?![a-zA-Z])"
     r"|\\(?:label|tag)\{[^}]*\}"
@@ -39,61 +40,61 @@ _TABLE = re.compile(r"\\begin\{(cases|pmatrix|bmatrix|vmatrix|matrix)\}(.*?)\\en
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Some text, or a formula. line: it stands on a line of its own."""
+class TextPiece:
+    """A piece of text, or a formula. line: whether it is on its own line."""
 
     text: str
     formula: bool = False
     line: bool = False
 
 
-def pieces(text: str) -> Iterator[Piece]:
-    """Text and formulas in their order, without layout that says nothing to a reader."""
+def pieces(text: str) -> Iterator[TextPiece]:
+    """The text and the formulas of a LaTeX source, in order, without layout commands."""
     at = 0
-    for found in _MATH.finditer(text):
-        if found.start() > at:
-            yield Piece(plain(text[at : found.start()]))
-        at = found.end()
-        inside = next(part for part in (found[name] for name in "abcde") if part)
-        own_line = found["c"] is None and found["d"] is None
+    for match in _MATH.finditer(text):
+        if match.start() > at:
+            yield TextPiece(plain(text[at : match.start()]))
+        at = match.end()
+        inside = next(part for part in (match[name] for name in "abcde") if part)
+        own_line = match["c"] is None and match["d"] is None
         for row in re.split(r"\\\\(?:\[[^\]]*\])?", _tables(inside)) if own_line else [_tables(inside)]:
-            if (drawn := formula(row)).strip():
-                yield Piece(drawn, formula=True, line=own_line)
+            if (converted := formula(row)).strip():
+                yield TextPiece(converted, formula=True, line=own_line)
     if at < len(text):
-        yield Piece(plain(text[at:]))
+        yield TextPiece(plain(text[at:]))
 
 
 def plain(text: str) -> str:
-    """Text outside of formulas, without commands of layout; an unknown command stands as it is."""
+    """Text outside of formulas, without layout commands; unknown commands are kept."""
     text = _LAYOUT.sub(" ", text)
     text = re.sub(r"\\item(?![a-zA-Z])\s*(?:\[[^\]]*\])?", "\n• ", text)
     text = re.sub(r"\\\\(?:\[[^\]]*\])?", "\n", text)
-    while (styled := _STYLED.sub(r"\1", text)) != text:
-        text = styled
-    for written, meant in _CHARACTERS.items():
-        text = text.replace(written, meant)
+    while (unstyled := _STYLED.sub(r"\1", text)) != text:
+        text = unstyled
+    for escape, character in _CHARACTERS.items():
+        text = text.replace(escape, character)
     return text
 
 
 def formula(text: str) -> str:
-    """A formula in the commands that mathtext knows, as far as there are such."""
+    """A formula in mathtext's commands, as far as it has equivalents."""
     text = _LEFT_OUT.sub("", _tables(text)).replace("&", "").replace("\n", " ")
     text = re.sub(r"\\(boxed|fbox|underbrace|overbrace)(?=\{)", "", text)
     text = re.sub(r"\\pmod\s*(?:\{([^{}]*)\}|(\d))", r"\\ (\\mathrm{mod}\\ \1\2)", text)
     text = re.sub(r"\\bmod(?![a-zA-Z])|\\mod(?![a-zA-Z])", r"\\ \\mathrm{mod}\\ ", text)
     text = re.sub(r"\\([dt]?frac)\s*(\d)\s*(\d|[a-zA-Z])", r"\\\1{\2}{\3}", text)
     text = re.sub(r"\\sqrt\s*(\d)", r"\\sqrt{\1}", text)
-    text = re.sub(r"\\([a-zA-Z]+\*?)", lambda found: "\\" + _RENAMED.get(found[1], found[1]), text)
+    text = re.sub(r"\\([a-zA-Z]+\*?)", lambda match: "\\" + _RENAMED.get(match[1], match[1]), text)
     return re.sub(r"(?<!\\)((?:\\\\)*)\\$", r"\1", re.sub(r"\\\\", "; ", text).strip())
 
 
 def _tables(text: str) -> str:
-    """Cases and matrices in a row, since mathtext has no tables."""
+    """Write cases and matrices on one line, since mathtext has no tables."""
 
-    def row(found: re.Match[str]) -> str:
-        rows = [line.replace("&", r",\ ").strip(" ,") for line in found[2].split(r"\\") if line.strip()]
-        opening, closing = _WRAPS.get(found[1], (r"\{", ""))
-        told = r";\ ".join(rows)
-        return rf"{opening}\ {told}\ {closing}" if closing else rf"{opening}\ {told}"
+    def inline_rows(match: re.Match[str]) -> str:
+        rows = [line.replace("&", r",\ ").strip(" ,") for line in match[2].split(r"\\") if line.strip()]
+        opening, closing = _WRAPS.get(match[1], (r"\{", ""))
+        inline = r";\ ".join(rows)
+        return rf"{opening}\ {inline}\ {closing}" if closing else rf"{opening}\ {inline}"
 
-    return _TABLE.sub(row, text)
+    return _TABLE.sub(inline_rows, text)

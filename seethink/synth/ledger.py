@@ -1,8 +1,8 @@
-"""Every call and every verdict of a synthesis, in one SQLite file: what was answered is never asked again.
+"""Ledger of a synthesis (SQLite): every answered call and every outcome.
 
-A call is known by its content (model, version of the wording, messages with the pictures' content, sampling),
-so it is found again by whoever asks the same. What was committed survives `kill -9` at any moment; what is
-written waits for `commit`, so that many replies that come together are one write to the disk.
+The key of a call is a digest of its content (model, step version, messages with the content of their media,
+sampling), so that an equal request is answered from the ledger. Committed rows survive `kill -9` at any
+moment. Rows are buffered until `commit`, so that replies that arrive together share one write to the disk.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from seethink.engines.teacher import Call, Reply
+from seethink.engines.base import Request
 from seethink.media import fingerprint
-from seethink.types import InputError
+from seethink.types import Completion, InputError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 CHECKPOINT_PAGES = 16_000
-"""Of 4 kB. Whoever asks stands still while the log is folded into the file, so that happens seldom."""
+"""Size of the write-ahead log (pages of 4 kB) at which it is checkpointed, which blocks all callers."""
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-LAYOUT = "1"
-"""Of the tables; another one is another program's ledger."""
+SCHEMA_VERSION = "1"
+"""Version of the table schema."""
 _TABLES = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE calls (key TEXT PRIMARY KEY, step TEXT NOT NULL, version TEXT NOT NULL, model TEXT NOT NULL,
@@ -41,11 +41,11 @@ CREATE TABLE seen (content TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 """
 _CALL = f"INSERT INTO calls VALUES ({','.join('?' * 11)})"
 _FAULT = "INSERT INTO faults (key, step, model, example, kind, told) VALUES (?, ?, ?, ?, ?, ?)"
-_END = f"INSERT OR REPLACE INTO examples VALUES ({','.join('?' * 7)})"
+_EXAMPLE = f"INSERT OR REPLACE INTO examples VALUES ({','.join('?' * 7)})"
 
 
-def request_of(call: Call, model: str) -> str:
-    """What is asked of whom, as JSON, pictures and clips by their content."""
+def request_json(request: Request, model: str) -> str:
+    """A request to a model as JSON; media are represented by their fingerprints."""
     messages = [
         [
             message["role"],
@@ -54,16 +54,15 @@ def request_of(call: Call, model: str) -> str:
                 for part in message["content"]
             ],
         ]
-        for message in call.messages
+        for message in request.messages
     ]
-    asked = [model, call.version, messages, vars(call.sampling), call.schema]
-    return _JSON(asked)
+    return _JSON([model, request.version, messages, vars(request.sampling), request.schema])
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A call as the ledger knows it: by what was asked of which model, for which step, first about which
-    example."""
+class CallRecord:
+    """A request as stored in the ledger. key: digest of `request`. step, example: of the first request with
+    this key."""
 
     key: str
     step: str
@@ -73,29 +72,32 @@ class Asked:
     request: str
 
     @classmethod
-    def of(cls, call: Call, model: str) -> Asked:
-        request = request_of(call, model)
-        key = hashlib.sha256(request.encode("utf-8", "surrogatepass")).hexdigest()
-        return cls(key, call.step, call.version, model, call.example.id, request)
+    def of(cls, request: Request, model: str) -> CallRecord:
+        """The record of a request to a model; reads the request's media for their fingerprints."""
+        text = request_json(request, model)
+        key = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        return cls(key, request.step, request.version, model, request.example.id, text)
 
 
 @dataclass(frozen=True)
-class Spent:
-    """What the answered calls of a ledger took together; cost in the unit of the prices."""
+class Usage:
+    """Totals over answered calls. tokens: of prompts and replies. cost: in the unit of the prices."""
 
     calls: int = 0
     tokens: int = 0
     cost: float = 0.0
 
-    def plus(self, reply: Reply, cost: float) -> Spent:
-        return Spent(self.calls + 1, self.tokens + reply.prompt_tokens + reply.tokens, self.cost + cost)
+    def plus(self, completion: Completion, cost: float) -> Usage:
+        """These totals and one more call."""
+        tokens = completion.prompt_tokens + completion.n_tokens
+        return Usage(self.calls + 1, self.tokens + tokens, self.cost + cost)
 
 
 @dataclass(frozen=True)
-class Finished:
-    """An example that reached an end. draft: as `Draft.told` gave it."""
+class ExampleRecord:
+    """The outcome of one example. index: its place in the data. draft: see `Draft.to_json`."""
 
-    at: int
+    index: int
     id: str
     state: str
     step: str
@@ -104,50 +106,51 @@ class Finished:
     draft: Mapping[str, Any]
 
 
-def _packed(text: bytes) -> bytes:
-    """Of zlib, whose usual memory takes ten times as long to be made ready as a short text to be packed."""
+def _compressed(text: bytes) -> bytes:
+    """Compress with little working memory: allocating zlib's default takes ten times as long as compressing a
+    short text."""
     packer = zlib.compressobj(1, zlib.DEFLATED, wbits=14, memLevel=6)
     return packer.compress(text) + packer.flush()
 
 
-def _telling(method: Callable[Concatenate[Ledger, P], T]) -> Callable[Concatenate[Ledger, P], T]:
-    """SQLite's errors as one sentence each; what was committed before stays."""
+def _translating_errors(method: Callable[Concatenate[Ledger, P], T]) -> Callable[Concatenate[Ledger, P], T]:
+    """Turn SQLite's errors about full disks and damaged files into InputError."""
 
-    def told(self: Ledger, *args: P.args, **kwargs: P.kwargs) -> T:
+    def translated(self: Ledger, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return method(self, *args, **kwargs)
         except sqlite3.OperationalError as error:
             if "full" not in str(error) and "disk I/O" not in str(error):
                 raise
             raise InputError(
-                f"the disk of {self.path} is full ({error}); make room, and the same command continues"
+                f"the disk of {self.path} is full ({error}); free some space and run the same command again"
             ) from error
         except sqlite3.DatabaseError as error:
             if not isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
                 raise _damaged(self.path, error) from error
             raise
 
-    return told
+    return translated
 
 
 def _damaged(path: Path, error: object) -> InputError:
-    told = " ".join(str(error).split())
+    message = " ".join(str(error).split())
     return InputError(
-        f"the ledger {path} is damaged ({told}); restore it from a copy, or move it away to start anew"
+        f"the ledger {path} is damaged ({message}); restore it from a copy, or move it away to start again"
     )
 
 
 class Ledger:
-    """The ledger at `path`, made if it is not there. One process has it open for writing.
+    """The ledger at `path`, created if it does not exist. Only one process may have it open for writing.
 
-    Raises InputError for a damaged file, one of another layout, and a full disk.
+    Raises InputError for a damaged file, another schema version, and a full disk.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._calls: list[tuple[Any, ...]] = []
         self._faults: list[tuple[Any, ...]] = []
-        self._ends: list[tuple[Any, ...]] = []
+        self._examples: list[tuple[Any, ...]] = []
         new = not path.exists()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -156,21 +159,24 @@ class Ledger:
             raise InputError(f"{path} cannot be written ({error}); choose another --out") from error
         self._open(new)
 
-    @_telling
+    @_translating_errors
     def _open(self, new: bool) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         if new or not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             self._db.executescript(
-                f"BEGIN; {_TABLES} INSERT INTO about VALUES ('layout', '{LAYOUT}'); COMMIT;"
+                f"BEGIN; {_TABLES} INSERT INTO about VALUES ('layout', '{SCHEMA_VERSION}'); COMMIT;"
             )
         if (found := self._db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise _damaged(self.path, found)
-        if (layout := self.about("layout")) != LAYOUT:
-            raise InputError(f"{self.path} is a ledger of another layout ({layout}); choose another --out")
+        if (layout := self.read_about("layout")) != SCHEMA_VERSION:
+            raise InputError(
+                f"{self.path} has the schema version {layout}, not {SCHEMA_VERSION}; choose another --out"
+            )
 
     def close(self) -> None:
+        """Commit buffered rows and close the file. Raises InputError if the disk is full."""
         try:
             self.commit()
         finally:
@@ -182,27 +188,29 @@ class Ledger:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def about(self, name: str) -> str | None:
+    def read_about(self, name: str) -> str | None:
+        """The value of a name in the table `about`."""
         row = self._db.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
         return row[0] if row else None
 
-    @_telling
-    def tell(self, name: str, value: str) -> None:
-        self._begun().execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
+    @_translating_errors
+    def write_about(self, name: str, value: str) -> None:
+        """Set the value of a name in the table `about`; `commit` writes it to disk."""
+        self._in_transaction().execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
 
-    def _begun(self) -> sqlite3.Connection:
-        """In a transaction, which `commit` ends."""
+    def _in_transaction(self) -> sqlite3.Connection:
+        """The connection, in a transaction that `commit` ends."""
         if not self._db.in_transaction:
             self._db.execute("BEGIN")
         return self._db
 
-    @_telling
+    @_translating_errors
     def commit(self) -> None:
-        """What was put down since the last time is on disk after this, or none of it."""
+        """Write all rows since the last commit to disk, or none. Raises InputError if the disk is full."""
         try:
-            for into, rows in (_CALL, self._calls), (_FAULT, self._faults), (_END, self._ends):
+            for statement, rows in (_CALL, self._calls), (_FAULT, self._faults), (_EXAMPLE, self._examples):
                 if rows:
-                    self._begun().executemany(into, rows)
+                    self._in_transaction().executemany(statement, rows)
             if self._db.in_transaction:
                 self._db.execute("COMMIT")
         except sqlite3.Error:
@@ -210,72 +218,80 @@ class Ledger:
                 self._db.execute("ROLLBACK")
             raise
         finally:
-            for rows in self._calls, self._faults, self._ends:
+            for rows in self._calls, self._faults, self._examples:
                 rows.clear()
 
     # Calls --------------------------------------------------------------------------------------------------
 
-    @_telling
-    def reply(self, key: str) -> Reply | None:
-        found = self._db.execute(
+    @_translating_errors
+    def find_completion(self, key: str) -> Completion | None:
+        """The committed reply to the call with this key; None if there is none."""
+        row = self._db.execute(
             "SELECT text, stop, prompt_tokens, tokens FROM calls WHERE key = ?", (key,)
         ).fetchone()
-        return Reply(*found) if found else None
+        if row is None:
+            return None
+        text, stop, prompt_tokens, n_tokens = row
+        return Completion(text, stop, n_tokens, prompt_tokens=prompt_tokens)
 
-    def keep(self, asked: Asked, reply: Reply, cost: float) -> None:
-        """The reply to a call, to be committed before it is used."""
-        request = _packed(asked.request.encode("utf-8", "surrogatepass"))
-        row = (asked.key, asked.step, asked.version, asked.model, asked.example, request)
-        self._calls.append((*row, reply.text, reply.stop, reply.prompt_tokens, reply.tokens, cost))
+    def add_call(self, call: CallRecord, completion: Completion, cost: float) -> None:
+        """Buffer the reply to a call; commit before the reply is used."""
+        request = _compressed(call.request.encode("utf-8", "surrogatepass"))
+        row = (call.key, call.step, call.version, call.model, call.example, request)
+        tokens = (completion.prompt_tokens, completion.n_tokens)
+        self._calls.append((*row, completion.text, completion.stop, *tokens, cost))
 
-    def fault(self, asked: Asked, kind: str, told: str) -> None:
-        """A try that failed."""
-        self._faults.append((asked.key, asked.step, asked.model, asked.example, kind, told))
+    def add_fault(self, call: CallRecord, kind: str, message: str) -> None:
+        """Buffer a failed attempt of a call."""
+        self._faults.append((call.key, call.step, call.model, call.example, kind, message))
 
-    @_telling
-    def spent(self) -> Spent:
+    @_translating_errors
+    def usage(self) -> Usage:
+        """Totals over the committed calls."""
         row = self._db.execute(
             "SELECT count(*), coalesce(sum(prompt_tokens + tokens), 0), coalesce(sum(cost), 0) FROM calls"
         ).fetchone()
-        return Spent(*row)
+        return Usage(*row)
 
     # Examples -----------------------------------------------------------------------------------------------
 
-    @_telling
-    def begin(self, identity: Mapping[str, str]) -> None:
-        """Verdicts of another chain or other data are taken back; what was answered stays."""
-        told = json.dumps(identity, sort_keys=True)
-        if (known := self.about("identity")) == told:
+    @_translating_errors
+    def set_identity(self, identity: Mapping[str, str]) -> None:
+        """Record which chain and data the outcomes belong to. Outcomes of others are deleted; calls stay."""
+        value = json.dumps(identity, sort_keys=True)
+        if (known := self.read_about("identity")) == value:
             return
         if known is not None:
-            self._begun().execute("DELETE FROM examples")
-            self._begun().execute("DELETE FROM seen")
-        self.tell("identity", told)
+            self._in_transaction().execute("DELETE FROM examples")
+            self._in_transaction().execute("DELETE FROM seen")
+        self.write_about("identity", value)
         self.commit()
 
-    @_telling
-    def first(self, content: str, at: int) -> int:
-        """The place of the first example with this content, `at` where it is new. Ask in order."""
+    @_translating_errors
+    def first_index(self, content: str, index: int) -> int:
+        """The index of the first example with this content: `index` itself if it is new. Call in order."""
         query = "INSERT INTO seen VALUES (?, ?) ON CONFLICT DO UPDATE SET at = at RETURNING at"
-        return self._begun().execute(query, (content, at)).fetchone()[0]
+        return self._in_transaction().execute(query, (content, index)).fetchone()[0]
 
-    @_telling
+    @_translating_errors
     def ended(self) -> set[int]:
-        """The places of the examples that need not walk again."""
+        """The indices of the examples that are kept or dropped, and need not run again."""
         return {at for (at,) in self._db.execute("SELECT at FROM examples WHERE state != 'failed'")}
 
-    def finish(self, done: Finished) -> None:
-        told = _JSON(done.draft)
-        self._ends.append((done.at, done.id, done.state, done.step, done.reason, done.why, told))
+    def add_example(self, record: ExampleRecord) -> None:
+        """Buffer the outcome of an example."""
+        draft = _JSON(record.draft)
+        row = (record.index, record.id, record.state, record.step, record.reason, record.why, draft)
+        self._examples.append(row)
 
-    def finished(self, state: str | None = None) -> Iterator[Finished]:
-        """In the order of the data, one after the other; of one state, if it is named."""
+    def examples(self, state: str | None = None) -> Iterator[ExampleRecord]:
+        """The outcomes in the order of the data, read one by one; only those of `state`, if given."""
         rows = self._db.execute(
             "SELECT * FROM examples WHERE state = ? OR ? IS NULL ORDER BY at", (state, state)
         )
-        for *told, draft in rows:
-            yield Finished(*told, draft=json.loads(draft))
+        for *columns, draft in rows:
+            yield ExampleRecord(*columns, draft=json.loads(draft))
 
-    def counted(self, query: str) -> list[tuple[Any, ...]]:
-        """The rows of a counting query, for reports."""
-        return self._db.execute(query).fetchall()
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        """The rows of a SELECT, for reports."""
+        return self._db.execute(statement).fetchall()

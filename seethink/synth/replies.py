@@ -1,5 +1,7 @@
-"""Reading what teachers reply, leniently: JSON inside fences or prose, and refusals. Whoever calls decides
-what an unreadable reply means."""
+"""Lenient parsers of teachers' replies: refusals, thoughts, and JSON in fences or prose.
+
+They return None for what cannot be read; the caller decides what that means.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from typing import Any
 from seethink.formats import THINK_ANSWER
 
 START, END = THINK_ANSWER.tags[:2]
-"""Of a thought."""
+"""Tags of a thought."""
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 _REFUSAL = re.compile(
     r"\W*(?:i['’]?m (?:very |really )?sorry|i am sorry|sorry\b|i (?:cannot|can['’]?t|can not|won['’]?t)\b"
@@ -19,38 +21,38 @@ _REFUSAL = re.compile(
 )
 
 
-def refuses(text: str) -> bool:
-    """Whether a reply begins as those do that decline to answer."""
+def is_refusal(text: str) -> bool:
+    """Whether a reply begins with a phrase of refusal."""
     return _REFUSAL.match(text) is not None
 
 
 def read_thought(text: str) -> tuple[str, str] | None:
-    """(the thought, what is said after it) of a reply that continues a thought or is one as a whole; None
-    where the thought does not end, begins anew, or where either is empty."""
+    """(thought, text after it) of a reply that continues a thought or consists of one and an answer. None if
+    the thought does not end or starts again, or if either part is empty."""
     thought, end, final = text.partition(END)
-    whole = end and thought.strip() and final.strip() and START not in text and END not in final
-    return (thought.rstrip(), final.strip()) if whole else None
+    complete = end and thought.strip() and final.strip() and START not in text and END not in final
+    return (thought.rstrip(), final.strip()) if complete else None
 
 
-def read_object(text: str) -> dict[str, Any] | None:
-    """The last JSON object of a reply that is one, fences one, or has one in prose; None where there is
-    none."""
+def read_json_object(text: str) -> dict[str, Any] | None:
+    """The JSON object of a reply: the whole text, the last fenced one, or the last one in prose. None if
+    there is none."""
     decoder = json.JSONDecoder(strict=False)
-    for told in (text, *reversed(_FENCE.findall(text))):
+    for candidate in (text, *reversed(_FENCE.findall(text))):
         try:
-            found = decoder.decode(told.strip())
+            value = decoder.decode(candidate.strip())
         except (ValueError, RecursionError):
-            continue
-        if isinstance(found, dict):
-            return found
+            value = None
+        if isinstance(value, dict):
+            return value
     last = None
     at = text.find("{")
     while at >= 0:
         try:
-            found, end = decoder.raw_decode(text, at)
+            value, end = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
             end = at + 1
         else:
-            last = found
+            last = value
         at = text.find("{", end)
     return last

@@ -1,0 +1,1 @@
+"""Training: one trainer and its methods (SFT, DPO, GRPO)."""

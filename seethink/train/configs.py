@@ -1,4 +1,8 @@
-"""What a user may set for each training. No torch, so that recipes and the command line load at once."""
+"""Settings of each training method. Imports no torch, so that recipes and the command line load at once.
+
+A config is composed of smaller ones, and no two settings of a method share a name: `learning_rate=5e-5` finds
+its place in Python (`GRPOConfig.of(learning_rate=5e-5)`), on the command line and in YAML alike. Names are
+those of TRL and transformers where the meaning is the same; `docs/names.md` lists the others."""
 
 from __future__ import annotations
 
@@ -6,22 +10,29 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from seethink.settings import Config
+
+SchedulerType = Literal["constant", "linear", "cosine"]
+
 
 @dataclass(frozen=True)
-class Optimiser:
-    """Shared by every training. Defaults suit a pretrained model of billions of parameters.
+class TrainingConfig(Config):
+    """Optimiser, trained parts, batching and checkpoints: shared by every method. Defaults suit a pretrained
+    model of billions of parameters.
 
-    vision_, projector_, language_learning_rate: of one part; None means learning_rate, 0 freezes it.
-    lora_rank: above 0, low-rank adapters on the language model's layers are trained instead of its weights
-    (Hu et al. 2021), and merged at the end; the other parts then stand still unless they have a rate of
-    their own. lora_alpha: their scale, 2 * rank if not given. four_bit: what they stand beside is held in 4
-    bits (QLoRA).
-    max_prompt_tokens: a longer prompt (pictures counted) is an error that names its row, or with drop_long is
-    left out and counted. It is never cut: a picture cut in two would be another picture.
-    tokens_per_pack: padded tokens of one forward pass; a group larger than that still goes through, alone.
-    save_every: optimiser steps between checkpoints from which a killed run continues.
-    bf16: autocast (weights and optimiser states stay fp32); None means on an accelerator, not on a CPU.
-    """
+    learning_rate: of all trained weights. vision_learning_rate, projector_learning_rate,
+    language_learning_rate: of one part; None means `learning_rate`, 0 freezes the part. lora_rank: above 0,
+    low-rank adapters on the language model's linear layers are trained instead of its weights (Hu et al.
+    2021) and merged at the end; the other parts are then frozen unless they have a rate of their own.
+    lora_alpha: scale of the adapters; None means 2 * `lora_rank`. load_in_4bit: the frozen weights beside
+    adapters are held in 4 bits (QLoRA, Dettmers et al. 2023). lr_scheduler_type: "constant" warms up too, as
+    transformers' "constant_with_warmup". warmup_ratio: share of the steps. max_prompt_length: tokens, media
+    included. A longer prompt is an error that names its row, or is left out and counted with
+    filter_overlong_prompts. It is never truncated: half of a picture's tokens are another picture.
+    max_tokens_per_batch: padded tokens of one forward pass. A larger group still goes through, alone. How a
+    step is cut into passes changes no number, so there is no per-device batch size. bf16: autocast (weights
+    and optimiser states stay fp32); None means on an accelerator, not on a CPU. save_steps: optimiser steps
+    between checkpoints from which a killed run continues."""
 
     learning_rate: float = 1e-6
     vision_learning_rate: float | None = None
@@ -29,35 +40,40 @@ class Optimiser:
     language_learning_rate: float | None = None
     lora_rank: int = 0
     lora_alpha: int | None = None
-    four_bit: bool = False
-    schedule: Literal["constant", "linear", "cosine"] = "cosine"
-    warmup: float = 0.0
+    load_in_4bit: bool = False
+    lr_scheduler_type: SchedulerType = "cosine"
+    warmup_ratio: float = 0.0
     weight_decay: float = 0.0
     adam_beta2: float = 0.999
     max_grad_norm: float = 1.0
-    max_prompt_tokens: int | None = None
-    drop_long: bool = False
-    tokens_per_pack: int = 16_384
+    max_prompt_length: int | None = None
+    filter_overlong_prompts: bool = False
+    max_tokens_per_batch: int = 16_384
     gradient_checkpointing: bool = False
     bf16: bool | None = None
-    save_every: int = 50
+    save_steps: int = 50
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if (
-            self.learning_rate <= 0
-            or not 0 <= self.warmup < 1
-            or self.tokens_per_pack < 1
-            or self.save_every < 1
-            or self.lora_rank < 0
-            or any(rate is not None and rate < 0 for rate in self._own_rates.values())
-        ):
-            raise ValueError(f"impossible settings: {self}")
-        if self.four_bit and not self.lora_rank:
-            raise ValueError("weights in 4 bits stand still: four_bit needs adapters, such as lora_rank=16")
+        super().__post_init__()
+        self.require(
+            learning_rate="above 0",
+            vision_learning_rate="at least 0",
+            projector_learning_rate="at least 0",
+            language_learning_rate="at least 0",
+            warmup_ratio="at least 0 and below 1",
+            max_tokens_per_batch="at least 1",
+            max_prompt_length="at least 1",
+            save_steps="at least 1",
+            lora_rank="at least 0",
+        )
+        if self.load_in_4bit and not self.lora_rank:
+            raise ValueError(
+                "4-bit weights cannot be trained: load_in_4bit needs adapters, such as lora_rank=16"
+            )
 
     @property
-    def _own_rates(self) -> dict[str, float | None]:
+    def _part_rates(self) -> dict[str, float | None]:
         return {
             "vision": self.vision_learning_rate,
             "projector": self.projector_learning_rate,
@@ -65,135 +81,188 @@ class Optimiser:
         }
 
     def rate(self, part: str | None) -> float:
-        """The learning rate of a part's weights; adapters have that of the language model. 0: frozen."""
-        own = self._own_rates.get(part or "")
+        """Learning rate of a part's weights; adapters have that of the language model. 0: frozen."""
+        own = self._part_rates.get(part or "")
         if own is not None:
             return own
         return 0.0 if self.lora_rank and part in ("vision", "projector") else self.learning_rate
 
 
 @dataclass(frozen=True)
-class SFT(Optimiser):
-    """Negative log-likelihood of the reply alone, never of the prompt.
+class SFTConfig(Config):
+    """Supervised fine-tuning: negative log-likelihood of the reply alone, never of the prompt.
 
-    shuffle False keeps the lessons' order (for streams that are random already). steps, if given, wins over
-    epochs.
-    """
+    train_batch_size: examples of one optimiser step, over all processes. max_steps, if given, wins over
+    num_train_epochs. shuffle: False keeps the order of the examples (a curriculum, or a stream that is random
+    already)."""
 
-    learning_rate: float = 2e-5
-    warmup: float = 0.1
-    lessons_per_step: int = 16
-    epochs: float = 1.0
-    steps: int | None = None
+    training: TrainingConfig = TrainingConfig(learning_rate=2e-5, warmup_ratio=0.1)
+    train_batch_size: int = 16
+    num_train_epochs: float = 1.0
+    max_steps: int | None = None
     shuffle: bool = True
 
-    def steps_for(self, n_lessons: int) -> int:
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require(train_batch_size="at least 1", num_train_epochs="above 0", max_steps="at least 1")
+
+    def steps_for(self, n_examples: int) -> int:
         """Optimiser steps of the whole training."""
-        return self.steps or math.ceil(n_lessons * self.epochs / self.lessons_per_step)
+        return self.max_steps or math.ceil(n_examples * self.num_train_epochs / self.train_batch_size)
 
 
 @dataclass(frozen=True)
-class Practising(Optimiser):
-    """How questions are asked in a training that learns from its own responses.
+class RolloutConfig(Config):
+    """How a training that learns from its own completions samples them.
 
-    steps: rollout batches. shuffle False asks the questions as they stand, a curriculum. pass_rates: a
-    question that was answered right less or more often than this is passed over once (`questions.Walk`).
-    refills: up to this many times per step, groups without spread are replaced by other questions (DAPO's
-    dynamic sampling). rollout: who answers; "local" is the trained model itself, "vllm" a copy in this
-    process that may take the share `rollout_memory` of the accelerator's memory, "http://host:port/v1" a vLLM
-    server. importance_cap: where the copy's probabilities differ from the model's, up to which ratio the
-    difference is made good; 0 leaves it.
+    prompts_per_step: prompts of one rollout batch, over all processes; TRL's `generation_batch_size` counts
+    completions. num_generations: completions of each prompt, a group. temperature: of sampling, and of the
+    policy's log-probabilities. shuffle: False takes the prompts in order, a curriculum. pass_rate_range: a
+    prompt whose last completions were right less or more often than this is passed over once
+    (`PromptSampler`). dynamic_sampling_retries: up to this many times a step, groups without spread are
+    replaced by other prompts (dynamic sampling, DAPO). rollout_backend: "local" is the trained model itself,
+    "vllm" a copy in this process that may take the share vllm_gpu_memory_utilization of the accelerator's
+    memory, "http://host:port/v1" a vLLM server. importance_sampling_cap: upper bound of the ratio that
+    corrects for the back-end's own probabilities (truncated importance sampling); 0 turns the correction off.
     """
 
-    questions_per_step: int = 16
-    responses_per_question: int = 8
-    steps: int = 100
+    prompts_per_step: int = 16
+    num_generations: int = 8
     temperature: float = 1.0
-    max_tokens: int = 256
+    max_completion_length: int = 256
     shuffle: bool = True
-    pass_rates: tuple[float, float] = (0.0, 1.0)
-    refills: int = 0
-    rollout: str = "local"
-    rollout_memory: float = 0.3
-    importance_cap: float = 2.0
+    pass_rate_range: tuple[float, float] = (0.0, 1.0)
+    dynamic_sampling_retries: int = 0
+    rollout_backend: str = "local"
+    vllm_gpu_memory_utilization: float = 0.3
+    importance_sampling_cap: float = 2.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.responses_per_question < 2:
-            raise ValueError("a group needs at least two responses, or no advantage can be formed")
-        if not 0 <= self.pass_rates[0] < self.pass_rates[1] <= 1:
-            raise ValueError(f"pass_rates is a range within 0 and 1, such as 0.1,0.9, not {self.pass_rates}")
-        if self.rollout not in ("local", "vllm") and not self.rollout.startswith(("http://", "https://")):
-            raise ValueError(f"rollout is 'local', 'vllm' or http://host:port/v1, not {self.rollout!r}")
-        if self.rollout != "local" and self.temperature > 2:
+        self.require(
+            prompts_per_step="at least 1",
+            max_completion_length="at least 1",
+            temperature="above 0",
+            dynamic_sampling_retries="at least 0",
+            vllm_gpu_memory_utilization="above 0 and below 1",
+            importance_sampling_cap="at least 0",
+        )
+        if self.num_generations < 2:
+            raise ValueError("a group needs num_generations of at least 2, or no advantage can be formed")
+        low, high = self.pass_rate_range
+        if not 0 <= low < high <= 1:
+            raise ValueError(f"pass_rate_range is a range within 0 and 1, such as 0.1,0.9, not {low},{high}")
+        backend = self.rollout_backend
+        if backend not in ("local", "vllm") and not backend.startswith(("http://", "https://")):
+            raise ValueError(f"rollout_backend is 'local', 'vllm' or http://host:port/v1, not {backend!r}")
+        if backend != "local" and self.temperature > 2:
             raise ValueError(f"vLLM samples at temperatures up to 2, not {self.temperature}")
-        if not 0 < self.rollout_memory < 1 or self.importance_cap < 0:
-            raise ValueError(f"impossible settings: {self}")
-        if min(self.questions_per_step, self.steps, self.max_tokens) < 1 or self.refills < 0:
-            raise ValueError(f"impossible settings: {self}")
 
 
 @dataclass(frozen=True)
-class GRPO(Practising):
-    """Group relative policy optimisation (Shao et al. 2024, DeepSeekMath, eq. 3), with clip-higher (DAPO,
-    eq. 10).
+class GRPOConfig(Config):
+    """Group relative policy optimisation (Shao et al. 2024, DeepSeekMath, eq. 3) and its relatives.
 
-    Each rollout batch feeds `updates_per_rollout` (mu) optimiser steps. kl_weight (beta) 0 loads no reference
-    model; kl: its estimator. ratio: of each "token" (GRPO), of the whole "sequence" (GSPO), or a "weight"
-    that is clipped while every token keeps its gradient (CISPO). advantage: "group" (GRPO), "centred"
-    (Dr. GRPO), "rloo". normalise: "sequence" is the mean over responses of the mean over tokens (GRPO),
-    "token" the mean over all tokens of the step (DAPO), "fixed" the sum over max_tokens (Dr. GRPO).
-    overlong_tokens: the last tokens before the limit cost reward (DAPO). nll_weight: of the traces of the
-    same questions, learned beside the rewards. Formulas and sources: `objectives.py`.
-    """
+    max_steps: optimiser steps. num_iterations (mu): optimiser steps that learn from one rollout batch. beta:
+    weight of the KL divergence from the reference model; 0 loads none. kl_estimator: "k1", "k2" or "k3"
+    (Schulman 2020). epsilon, epsilon_high: bounds of the ratio's clip below and above 1 (DAPO, eq. 10); None
+    above means the same as below. importance_sampling_level: a ratio for each "token" (GRPO) or for the whole
+    "sequence" (GSPO). loss_type: how token losses become one number. "grpo" is the mean over completions of
+    the mean over tokens; "dapo" the mean over all tokens of the step; "bnpo" the same within each process,
+    then over processes; "dr_grpo" the sum over max_completion_length; "cispo" clips the ratio at epsilon_high
+    and uses it as a detached weight of log p; averaged as "dapo". scale_rewards: advantages are divided by
+    the standard deviation of the "group", of the "batch", or not ("none", Dr. GRPO). advantage_estimator: the
+    baseline is the group's mean ("grpo") or the mean of the others ("rloo", which needs scale_rewards=none).
+    overlong_buffer_len: the last tokens before max_completion_length cost reward (soft overlong punishment,
+    DAPO). sft_loss_coef: weight of the likelihood of the prompts' own reference traces, learned beside the
+    rewards. Formulas and sources: `objectives.py`."""
 
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
-    kl_weight: float = 0.0
-    kl: Literal["k1", "k2", "k3"] = "k3"
-    clip_low: float = 0.2
-    clip_high: float = 0.2
-    ratio: Literal["token", "sequence", "weight"] = "token"
-    advantage: Literal["group", "centred", "rloo"] = "group"
-    normalise: Literal["sequence", "token", "fixed"] = "sequence"
-    updates_per_rollout: int = 1
-    overlong_tokens: int = 0
-    nll_weight: float = 0.0
+    training: TrainingConfig = TrainingConfig(lr_scheduler_type="constant")
+    rollout: RolloutConfig = RolloutConfig()
+    max_steps: int = 100
+    num_iterations: int = 1
+    beta: float = 0.0
+    kl_estimator: Literal["k1", "k2", "k3"] = "k3"
+    epsilon: float = 0.2
+    epsilon_high: float | None = None
+    importance_sampling_level: Literal["token", "sequence"] = "token"
+    loss_type: Literal["grpo", "bnpo", "dapo", "dr_grpo", "cispo"] = "grpo"
+    scale_rewards: Literal["group", "batch", "none"] = "group"
+    advantage_estimator: Literal["grpo", "rloo"] = "grpo"
+    overlong_buffer_len: int = 0
+    sft_loss_coef: float = 0.0
+
+    @property
+    def clip_range(self) -> tuple[float, float]:
+        """(epsilon below, epsilon above)"""
+        return self.epsilon, self.epsilon if self.epsilon_high is None else self.epsilon_high
+
+    @property
+    def rollout_batches(self) -> int:
+        """How many times completions are sampled in the whole training."""
+        return math.ceil(self.max_steps / self.num_iterations)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.overlong_tokens < self.max_tokens or self.nll_weight < 0:
-            raise ValueError(f"impossible settings: {self}")
-        if self.updates_per_rollout < 1 or self.save_every % self.updates_per_rollout:
+        self.require(
+            max_steps="at least 1",
+            num_iterations="at least 1",
+            beta="at least 0",
+            epsilon="at least 0",
+            epsilon_high="at least 0",
+            overlong_buffer_len="at least 0",
+            sft_loss_coef="at least 0",
+        )
+        if self.overlong_buffer_len >= self.rollout.max_completion_length:
             raise ValueError(
-                "save_every must be a multiple of updates_per_rollout: a rollout is not cut in two"
+                f"overlong_buffer_len={self.overlong_buffer_len} leaves nothing of max_completion_length="
+                f"{self.rollout.max_completion_length}; make one of them smaller or larger"
+            )
+        if self.training.save_steps % self.num_iterations:
+            raise ValueError(
+                f"save_steps={self.training.save_steps} must be a multiple of num_iterations="
+                f"{self.num_iterations}: a killed run continues at the start of a rollout batch"
+            )
+        if self.advantage_estimator == "rloo" and self.scale_rewards != "none":
+            raise ValueError("advantage_estimator=rloo does not scale its advantages; add scale_rewards=none")
+        if self.loss_type == "cispo" and self.importance_sampling_level == "sequence":
+            raise ValueError("loss_type=cispo weighs each token; leave importance_sampling_level at token")
+        if self.loss_type == "cispo" and (self.epsilon_high or 0.0) < 1:
+            raise ValueError(
+                "loss_type=cispo clips the ratio at epsilon_high itself; give it, such as epsilon_high=5"
             )
 
 
 @dataclass(frozen=True)
-class DPO(Optimiser):
+class DPOConfig(Config):
     """Direct preference optimisation (arXiv 2305.18290) with the usual additions.
 
-    beta: how far the policy may leave the reference. label_smoothing: the share of labels taken for wrong.
-    per_token: margins are means over a response's tokens, not sums, so that length does not win. nll_weight:
-    of the better response's likelihood (mean over its tokens), which otherwise may fall. steps, if given,
-    wins over epochs.
-    """
+    train_batch_size: pairs of one optimiser step, over all processes. max_steps, if given, wins over
+    num_train_epochs. beta: how far the policy may leave the reference. label_smoothing: the share of labels
+    taken for wrong. loss_type: "sigmoid" compares sums of log-probabilities; "sigmoid_norm" means over tokens
+    (as in TRL; Tulu 3, arXiv 2411.15124), so that length does not win. rpo_alpha: weight of the mean negative
+    log-likelihood of the better response (arXiv 2404.19733), which otherwise may fall."""
 
-    learning_rate: float = 5e-7
-    warmup: float = 0.1
-    pairs_per_step: int = 16
-    epochs: float = 1.0
-    steps: int | None = None
+    training: TrainingConfig = TrainingConfig(learning_rate=5e-7, warmup_ratio=0.1)
+    train_batch_size: int = 16
+    num_train_epochs: float = 1.0
+    max_steps: int | None = None
     beta: float = 0.1
     label_smoothing: float = 0.0
-    per_token: bool = False
-    nll_weight: float = 0.0
+    loss_type: Literal["sigmoid", "sigmoid_norm"] = "sigmoid"
+    rpo_alpha: float = 0.0
 
     def steps_for(self, n_pairs: int) -> int:
         """Optimiser steps of the whole training."""
-        return self.steps or math.ceil(n_pairs * self.epochs / self.pairs_per_step)
+        return self.max_steps or math.ceil(n_pairs * self.num_train_epochs / self.train_batch_size)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.beta <= 0 or not 0 <= self.label_smoothing < 0.5 or self.nll_weight < 0:
-            raise ValueError(f"impossible settings: {self}")
+        self.require(
+            train_batch_size="at least 1",
+            num_train_epochs="above 0",
+            max_steps="at least 1",
+            beta="above 0",
+            label_smoothing="at least 0 and below 0.5",
+            rpo_alpha="at least 0",
+        )

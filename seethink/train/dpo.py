@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from itertools import compress
 from pathlib import Path
@@ -11,103 +10,119 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from seethink.engines import features
-from seethink.families import Encoder
+from seethink.models import vision_cache
+from seethink.models.encoder import Encoder
+from seethink.models.loading import load_policy
+from seethink.models.packing import Branch, Group, Pack
+from seethink.models.policy import LogProbs, PolicyModel
 from seethink.train import objectives, ranks
-from seethink.train.configs import DPO
-from seethink.train.groups import Branch, Group, Pack, kept
-from seethink.train.model import Reference, load
-from seethink.train.sharded import gathered
-from seethink.train.shared_prefix import Scorer
-from seethink.train.trainer import GroupTrainer, Watch
-from seethink.types import Pair
+from seethink.train.configs import DPOConfig
+from seethink.train.epochs import shuffled_index
+from seethink.train.methods import OnStep
+from seethink.train.prompt_length import within_prompt_length
+from seethink.train.reference import ReferenceModel
+from seethink.train.sharding import gather_weights
+from seethink.train.trainer import GroupTrainer
+from seethink.types import PreferencePair
 
 
-def dpo(model: str, pairs: Sequence[Pair], config: DPO, out: Path, watch: Watch = lambda row: None) -> Path:
-    """Teach `model` to prefer the better of each pair; returns `out/checkpoint`, for `from_pretrained`.
+def dpo(
+    model: str,
+    pairs: Sequence[PreferencePair],
+    config: DPOConfig,
+    out: Path,
+    on_step: OnStep = lambda row: None,
+) -> Path:
+    """Train `model` to prefer the better response of each pair; returns `out/checkpoint`, for
+    `from_pretrained`.
 
     Called again on the same `out` after a kill, it continues from its last checkpoint.
     """
-    scorer, encoder = load(model, config.four_bit)
-    steps = config.steps_for(len(pairs))
-    return GroupTrainer(
-        scorer, Preferring(model, scorer, encoder, pairs, config), config, steps, out, watch
-    ).fit()
+    policy, encoder = load_policy(model, config.training.load_in_4bit)
+    method = DPOMethod(model, policy, encoder, pairs, config)
+    return GroupTrainer(policy, method, config.training, config.steps_for(len(pairs)), out, on_step).fit()
 
 
-class Preferring:
-    """The method of DPO for the trainer. The reference is the model that training began with, pictures
-    included."""
+class DPOMethod:
+    """DPO for the trainer. The reference is the model that training began with; it sees the pictures."""
+
+    journals: Sequence[str] = ()
 
     def __init__(
-        self, model: str, scorer: Scorer, encoder: Encoder, pairs: Sequence[Pair], config: DPO
+        self,
+        model: str,
+        policy: PolicyModel,
+        encoder: Encoder,
+        pairs: Sequence[PreferencePair],
+        config: DPOConfig,
     ) -> None:
         self.encoder, self.pairs, self.config = encoder, pairs, config
         self.margins: list[Tensor] = []
-        self.likelihoods: list[Tensor] = []
-        self.dropped = 0
-        self.reference = Reference(model, scorer)
+        self.better_logps: list[Tensor] = []
+        self.overlong_prompts = 0
+        self.policy, self.reference = policy, ReferenceModel(model, policy)
 
     def groups(self, step: int) -> list[Group]:
-        size = self.config.pairs_per_step
-        chosen = [self._pair(i) for i in ranks.mine(range(step * size, (step + 1) * size))]
+        size = self.config.train_batch_size
+        chosen = [self._pair(i) for i in ranks.local_shard(range(step * size, (step + 1) * size))]
         prompts = self.encoder.prompts([pair.format.prompt(pair.example) for pair in chosen])
-        short = kept(prompts, [pair.example.id for pair in chosen], self.config)
-        self.dropped = ranks.total(short.count(False))
+        short = within_prompt_length(prompts, [pair.example.id for pair in chosen], self.config.training)
+        self.overlong_prompts = ranks.all_sum(short.count(False))
         chosen, prompts = list(compress(chosen, short)), list(compress(prompts, short))
-        with gathered(self.reference.scorer):
-            prompts = features.once(self.reference.scorer.model, prompts)
-        left, groups = size - self.dropped, []
+        with gather_weights(self.policy):
+            prompts = vision_cache.with_features(self.policy.model, prompts)
+        left, groups = size - self.overlong_prompts, []
         for pair, prompt in zip(chosen, prompts, strict=True):
             replies = (self.encoder.reply_ids(prompt, text) for text in (pair.better, pair.worse))
             branches = [Branch(ids, weight=1 / left) for ids in replies]
             groups.append(Group(prompt, branches, pair.example.id))
         return groups
 
-    def begin(self) -> None:
-        self.margins, self.likelihoods = [], []
+    def begin_update(self) -> None:
+        self.margins, self.better_logps = [], []
 
-    def loss(self, logps: Tensor, pack: Pack) -> Tensor:
-        """Each pair's loss stands at the first token of its better response, the likelihood term at all of
-        them; the worse one's own places are zero."""
-        kept = logps - self.reference(pack)
+    def loss(self, policy: LogProbs, pack: Pack) -> Tensor:
+        """(N,) losses. A pair's loss stands at the first token of its better response, the likelihood term at
+        all of that response's tokens; tokens of the worse response have 0."""
+        logps = policy(pack)
+        gained = logps - self.reference(pack)
         better = pack.owner % 2 == 0
-        margins = _margins(kept, pack.owner, self.config.per_token)
+        margins = _margins(gained, pack.owner, mean=self.config.loss_type == "sigmoid_norm")
         self.margins.append(margins.detach())
         first = torch.cat([better.new_ones(1), pack.owner[1:] != pack.owner[:-1]]) & better
         losses = torch.zeros_like(logps)
         losses[first] = objectives.preference(margins, self.config.beta, self.config.label_smoothing)
-        if not self.config.nll_weight:
+        if not self.config.rpo_alpha:
             return losses
         lengths = torch.bincount(pack.owner)[pack.owner]
         nll = torch.where(better, objectives.nll(logps) / lengths, 0.0)
-        self.likelihoods.append(objectives.sequence_mean(logps, pack.owner).detach()[first])
-        return losses + self.config.nll_weight * nll
+        self.better_logps.append(objectives.sequence_mean(logps, pack.owner).detach()[first])
+        return losses + self.config.rpo_alpha * nll
 
     def metrics(self) -> dict[str, float | None]:
-        margins = ranks.everyone(m for some in self.margins for m in some.tolist())
-        better = ranks.everyone(x for some in self.likelihoods for x in some.tolist())
+        """Under the names of TRL."""
+        margins = ranks.all_gather(m for some in self.margins for m in some.tolist())
+        better = ranks.all_gather(x for some in self.better_logps for x in some.tolist())
         known = {
-            "margin": _mean(margins),
-            "accuracy": _mean([m > 0 for m in margins]),
-            "dropped": self.dropped,
+            "rewards/margins": _mean([self.config.beta * margin for margin in margins]),
+            "rewards/accuracies": _mean([margin > 0 for margin in margins]),
+            "overlong_prompts": self.overlong_prompts,
         }
-        return known | ({"better_logp": fmean(better)} if better else {})
+        return known | ({"logps/chosen_mean": fmean(better)} if better else {})
 
-    def _pair(self, i: int) -> Pair:
-        epoch, place = divmod(i, len(self.pairs))
-        order = list(range(len(self.pairs)))
-        random.Random(f"{self.config.seed}/{epoch}").shuffle(order)
-        return self.pairs[order[place]]
+    def _pair(self, i: int) -> PreferencePair:
+        """The i-th pair of the whole training, epochs one after another."""
+        return self.pairs[shuffled_index(i, len(self.pairs), self.config.training.seed)]
 
 
 def _mean(values: Sequence[float]) -> float | None:
     return fmean(values) if values else None
 
 
-def _margins(kept: Tensor, owner: Tensor, per_token: bool) -> Tensor:
-    """(P,) by how much more the better responses gained on the reference than the worse; `kept` (N,)."""
-    sums = kept.new_zeros(int(owner[-1]) + 1).index_add(0, owner, kept)
-    if per_token:
+def _margins(gained: Tensor, owner: Tensor, mean: bool) -> Tensor:
+    """(P,) by how much more the better responses gained on the reference than the worse; `gained` (N,) per
+    token. mean: over a response's tokens instead of their sum."""
+    sums = gained.new_zeros(int(owner[-1]) + 1).index_add(0, owner, gained)
+    if mean:
         sums = sums / torch.bincount(owner)
     return sums[0::2] - sums[1::2]

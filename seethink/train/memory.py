@@ -1,8 +1,8 @@
-"""How much memory a training or evaluation will take at its highest, from the settings and one question.
+"""Memory estimates: the peak of a training or evaluation, from its config and one prompt, without loading
+weights.
 
 Counted, not measured: weights, gradients and optimiser states exactly; of a forward pass the tensors that a
-pre-norm transformer keeps for its backward pass. Loads no weights.
-"""
+pre-norm transformer saves for its backward pass."""
 
 from __future__ import annotations
 
@@ -14,42 +14,45 @@ import psutil
 import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
-from seethink.engines.local import TOKENS_PER_BATCH
-from seethink.families import Encoder, Prompt, resolve
-from seethink.train.configs import DPO, GRPO, Optimiser
-from seethink.train.model import prepare
-from seethink.train.shared_prefix import ROWS_PER_CHUNK, Scorer
+from seethink.engines.local import BATCH_TOKENS
+from seethink.models.encoder import Encoder, Prompt
+from seethink.models.names import resolve
+from seethink.models.policy import ROWS_PER_CHUNK, PolicyModel
+from seethink.train.adapters import prepare
+from seethink.train.configs import TrainingConfig
+from seethink.train.methods import method_of
 from seethink.types import Messages, Sampling
 
 FP32 = 4
-PER_WEIGHT_IN_FOUR_BITS = 0.52
-"""Bytes: half a byte, and a constant (itself in 8 bits) for every 64 weights."""
+BYTES_PER_4BIT_WEIGHT = 0.52
+"""Half a byte, and an 8-bit constant for every 64 weights."""
 SAMPLED_LOGIT = 28
-"""Bytes at one time for each logit of a row that draws: fp32 thrice, and the distribution in fp64."""
+"""Peak bytes per logit of a row that samples: three fp32 copies, and the distribution in fp64."""
 KEPT_BY_MALLOC = 1.25
-"""On a CPU, what the process grows by for each byte of a pack: freed pieces do not fit what comes next. With
-gradient checkpointing glibc may keep twice that, unless MALLOC_MMAP_THRESHOLD_=1048576 is set."""
+"""Growth of a CPU process per byte of a pack, since freed pieces do not fit what comes next. With gradient
+checkpointing glibc may keep twice that, unless MALLOC_MMAP_THRESHOLD_=1048576 is set."""
 CHUNK_LOGIT = 16
-"""Bytes at one time for each logit of a chunk: the logits, their exponentials, and their gradients."""
+"""Peak bytes per logit of a chunk: logits, their exponentials, and gradients."""
 
 
 @dataclass(frozen=True)
-class Question:
-    """A question as the model takes it, and the tokens of each of its branches at most."""
+class PromptShape:
+    """A prompt, and the greatest number of tokens of each of its branches."""
 
     prompt: Prompt
     branches: tuple[int, ...]
 
     @property
     def tokens(self) -> int:
+        """Number of tokens of the row: the prompt and all branches."""
         return len(self.prompt.ids) + sum(self.branches)
 
 
 @dataclass(frozen=True)
-class Memory:
-    """Bytes. states: weights, optimiser, reference. update: what a pack adds at most, gradients among it.
-    rollout: keys, values and logits of answers that are being written; only one of the two exists at a time.
-    libraries: what this process holds with everything loaded, where training is on the CPU."""
+class MemoryEstimate:
+    """In bytes. states: weights, optimiser, reference. update: the most that a pack adds, gradients included.
+    rollout: keys, values and logits while sampling; update and rollout do not exist at one time. libraries:
+    this process with everything imported, if training is on the CPU."""
 
     states: int
     update: int
@@ -58,82 +61,90 @@ class Memory:
 
     @property
     def peak(self) -> int:
+        """Greatest number of bytes held at one time."""
         return self.libraries + self.states + max(self.update, self.rollout)
 
     @property
     def parts(self) -> dict[str, int]:
+        """{name: bytes}, for display; of update and rollout only the larger one counts in the peak."""
         weights = {"libraries": self.libraries, "weights and optimiser": self.states}
         return weights | {"update": self.update, "or rollout": self.rollout}
 
 
-def question(name: str, asked: Messages, texts: Sequence[str], config: Any) -> Question:
-    """`texts` are the responses of a lesson or pair; elsewhere responses have `max_tokens`."""
+def prompt_shape(name: str, messages: Messages, replies: Sequence[str], config: Any) -> PromptShape:
+    """The shape of one prompt of a stage. replies: those that the stage learns of this prompt; where it
+    samples, completions have the greatest length that `config` allows."""
     path = resolve(name)
     encoder = Encoder(AutoProcessor.from_pretrained(path), AutoConfig.from_pretrained(path))
-    (prompt,) = encoder.prompts([asked])
-    if isinstance(config, GRPO):
-        return Question(prompt, (config.max_tokens,) * config.responses_per_question)
-    if isinstance(config, Sampling):
-        return Question(prompt, (config.max_tokens,) * config.n)
-    replies = (encoder.reply_ids(prompt, text) for text in texts)
-    return Question(prompt, tuple(len(ids) for ids in replies))
+    (prompt,) = encoder.prompts([messages])
+    sampled = (
+        (config.n, config.max_tokens) if isinstance(config, Sampling) else method_of(config).sampled(config)
+    )
+    if sampled:
+        n, length = sampled
+        return PromptShape(prompt, (length,) * n)
+    return PromptShape(prompt, tuple(len(encoder.reply_ids(prompt, text)) for text in replies))
 
 
-def estimate(name: str, asked: Question, config: Any, questions: int) -> Memory:
-    """Of a stage on `questions` questions like `asked`. A Sampling is an evaluation."""
+def estimate(name: str, shape: PromptShape, config: Any, n_examples: int) -> MemoryEstimate:
+    """Of a stage on `n_examples` examples like `shape`. config: of a training method, or a Sampling, which is
+    an evaluation."""
     model_config = AutoConfig.from_pretrained(resolve(name))
     with torch.device("meta"):
         model = AutoModelForImageTextToText.from_config(model_config, dtype=torch.float32)
-        scorer = Scorer(model)
+        policy = PolicyModel(model)
         n = sum(weight.numel() for weight in model.parameters())
-        if isinstance(config, Optimiser):
-            prepare(scorer, config)
-    rows = len(asked.branches)
+        if not isinstance(config, Sampling):
+            prepare(policy, config.training)
+    rows = len(shape.branches)
     on_cpu = not torch.cuda.is_available()
     libraries = psutil.Process().memory_info().rss if on_cpu else 0
     if isinstance(config, Sampling):
-        return Memory(FP32 * n, 0, _rollout(model_config, asked, questions * rows), libraries)
+        return MemoryEstimate(FP32 * n, 0, _rollout(model_config, shape, n_examples * rows), libraries)
+    method, training = method_of(config), config.training
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-    per_step = min(questions, _per_step(config))
-    groups = max(1, min(per_step, config.tokens_per_pack // asked.tokens))
-    update = groups * activations(scorer, asked, config)
-    update += CHUNK_LOGIT * _vocabulary(model_config) * min(ROWS_PER_CHUNK, groups * sum(asked.branches))
+    per_step = min(n_examples, method.groups_per_step(config))
+    groups = max(1, min(per_step, training.max_tokens_per_batch // shape.tokens))
+    update = groups * activations(policy, shape, training)
+    update += CHUNK_LOGIT * _vocabulary(model_config) * min(ROWS_PER_CHUNK, groups * sum(shape.branches))
     update = round(update * KEPT_BY_MALLOC) if on_cpu else update
     update += FP32 * trained if groups < per_step else 0
-    rollout = _rollout(model_config, asked, per_step * rows) if isinstance(config, GRPO) else 0
-    return Memory(_states(scorer, config, n, trained), max(update, FP32 * trained), rollout, libraries)
+    rollout = _rollout(model_config, shape, per_step * rows) if method.sampled(config) else 0
+    states = _states(policy, training, n, trained, method.reference(config))
+    return MemoryEstimate(states, max(update, FP32 * trained), rollout, libraries)
 
 
-def _per_step(config: Any) -> int:
-    names = ("questions_per_step", "pairs_per_step", "lessons_per_step")
-    return next(getattr(config, name) for name in names if hasattr(config, name))
-
-
-def _states(scorer: Scorer, config: Optimiser, n: int, trained: int) -> int:
-    held = FP32 * sum(weight.numel() for weight in scorer.model.parameters())
-    if config.four_bit:
+def _states(policy: PolicyModel, config: TrainingConfig, n: int, trained: int, reference: bool) -> int:
+    """Weights, optimiser states, and a reference model where it is not the trained one with its adapters
+    off."""
+    held = FP32 * sum(weight.numel() for weight in policy.model.parameters())
+    if config.load_in_4bit:
         small = [
             module.weight.numel()
-            for name, module in scorer.model.named_modules()
+            for name, module in policy.model.named_modules()
             if isinstance(module, torch.nn.Linear) and name.endswith(".base_layer")
         ]
-        held -= round((FP32 - PER_WEIGHT_IN_FOUR_BITS) * sum(small))
-    compared = isinstance(config, DPO) or getattr(config, "kl_weight", 0) > 0
+        held -= round((FP32 - BYTES_PER_4BIT_WEIGHT) * sum(small))
     own = config.lora_rank and not (config.rate("vision") or config.rate("projector"))
-    return held + 2 * FP32 * trained + (FP32 * n if compared and not own else 0)
+    return held + 2 * FP32 * trained + (FP32 * n if reference and not own else 0)
 
 
-def activations(scorer: Scorer, asked: Question, config: Optimiser) -> int:
-    """Bytes kept for the backward pass of one question's row."""
-    text, vision = _Text.of(scorer.model.config), _Tower.of(scorer.model.config)
-    patches = _patches(asked.prompt, vision)
-    looks = bool(config.rate("vision") or config.rate("projector"))
+def activations(policy: PolicyModel, shape: PromptShape, config: TrainingConfig) -> int:
+    """Bytes saved for the backward pass of one group's row."""
+    text, vision = _Text.of(policy.model.config), _Tower.of(policy.model.config)
+    patches = _patches(shape.prompt, vision)
+    trains_vision = bool(config.rate("vision") or config.rate("projector"))
     if config.gradient_checkpointing:
-        row = (text.layers * asked.tokens * text.hidden) + text.kept(asked)
-        seen = (vision.layers * patches * vision.hidden) + vision.kept(patches) if looks else 0
+        row = (text.layers * shape.tokens * text.hidden) + text.saved(shape)
+        vision_saved = (
+            (vision.layers * patches * vision.hidden) + vision.saved(patches) if trains_vision else 0
+        )
     else:
-        row, seen = text.layers * text.kept(asked), vision.layers * vision.kept(patches) if looks else 0
-    return FP32 * (row + seen)
+        row, vision_saved = (
+            text.layers * text.saved(shape),
+            vision.layers * vision.saved(patches) if trains_vision else 0,
+        )
+    return FP32 * (row + vision_saved)
 
 
 @dataclass(frozen=True)
@@ -141,7 +152,7 @@ class _Text:
     hidden: int
     inner: int
     heads: int
-    kept_heads: int
+    kv_size: int
     layers: int
 
     @classmethod
@@ -151,16 +162,14 @@ class _Text:
         inner = text.intermediate_size
         if experts := getattr(text, "num_experts_per_tok", 0) or getattr(text, "moe_topk", 0):
             inner = getattr(text, "moe_intermediate_size", inner) * experts
-        kept_heads = text.num_key_value_heads * size
-        return cls(
-            text.hidden_size, inner, text.num_attention_heads * size, kept_heads, text.num_hidden_layers
-        )
+        kv_size = text.num_key_value_heads * size
+        return cls(text.hidden_size, inner, text.num_attention_heads * size, kv_size, text.num_hidden_layers)
 
-    def kept(self, asked: Question) -> int:
-        """Numbers of one layer: norms (their input, what they normalised, their output), the gated MLP, and
-        the queries, keys, values and outputs of attention, the prompt's for each branch anew."""
-        p, c, k = len(asked.prompt.ids), sum(asked.branches), len(asked.branches)
-        keys = 2 * (p + c + p * k) * self.kept_heads
+    def saved(self, shape: PromptShape) -> int:
+        """Elements saved by one layer: norms (input, normalised, output), the gated MLP, and queries, keys,
+        values and outputs of attention, the prompt's keys and values once more for each branch."""
+        p, c, k = len(shape.prompt.ids), sum(shape.branches), len(shape.branches)
+        keys = 2 * (p + c + p * k) * self.kv_size
         return (p + c) * (6 * self.hidden + 4 * self.inner + 4 * self.heads) + keys
 
 
@@ -180,13 +189,13 @@ class _Tower:
         layers = vision.num_hidden_layers + getattr(vision, "num_global_layers", 0)
         return cls(hidden, inner, layers, patch)
 
-    def kept(self, patches: int) -> int:
-        """Numbers of one layer: norms, queries, keys and values together and apart, outputs, the MLP."""
+    def saved(self, patches: int) -> int:
+        """Elements saved by one layer: norms, queries, keys and values fused and split, outputs, the MLP."""
         return patches * (12 * self.hidden + 2 * self.inner)
 
 
 def _patches(prompt: Prompt, tower: _Tower) -> int:
-    """Patches that the tower sees of the prompt's media."""
+    """Patches of the prompt's media."""
     pixels = [value for name, value in prompt.media.items() if name.startswith("pixel_values")]
     return sum(
         value.shape[0] if value.dim() == 2 else value.numel() // (3 * tower.patch**2) for value in pixels
@@ -197,10 +206,10 @@ def _vocabulary(config: Any) -> int:
     return config.get_text_config().vocab_size
 
 
-def _rollout(config: Any, asked: Question, rows: int) -> int:
-    """Bytes of a batch of answers that are being written: keys and values, and the logits of a token."""
+def _rollout(config: Any, shape: PromptShape, rows: int) -> int:
+    """Bytes of a batch while sampling: keys and values, and the logits of one token."""
     text = _Text.of(config)
-    longest = len(asked.prompt.ids) + max(asked.branches)
-    together = max(len(asked.branches), min(rows, TOKENS_PER_BATCH // longest))
-    cache = 2 * FP32 * text.layers * text.kept_heads * longest
+    longest = len(shape.prompt.ids) + max(shape.branches)
+    together = max(len(shape.branches), min(rows, BATCH_TOKENS // longest))
+    cache = 2 * FP32 * text.layers * text.kv_size * longest
     return together * (cache + SAMPLED_LOGIT * _vocabulary(config))

@@ -1,9 +1,8 @@
-"""The processes of one training, each with its own share of a step's groups.
+"""Processes of one training (data parallel), each with its own share of a step's groups.
 
-A step belongs to all of them: weights are global (`objectives.token_weights`), every process adds what its
-groups give, and the sums are exchanged once, at the end. So a process may have fewer groups, none at all, or
-no picture, and nobody waits for a call that another one does not make.
-"""
+Token weights are global (`objectives.token_weights`), every process accumulates the gradient of its own
+groups, and gradients are summed once, at the end of a step. So a process may have fewer groups, none, or no
+picture, and none waits for a collective call that another does not make."""
 
 from __future__ import annotations
 
@@ -15,46 +14,49 @@ from torch import Tensor, distributed
 
 T = TypeVar("T")
 BUCKET = 16_000_000
-"""Numbers that are exchanged in one call."""
+"""Elements of one all-reduce."""
 
 
-def number() -> int:
+def rank() -> int:
+    """Number of this process, from 0."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
-def count() -> int:
+def world_size() -> int:
+    """Number of processes."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
-def mine(items: Sequence[T]) -> list[T]:
-    """This process's share of what all of them hold: neighbours stay together."""
-    n, rank, ranks = len(items), number(), count()
-    return list(items[n * rank // ranks : n * (rank + 1) // ranks])
+def local_shard(items: Sequence[T]) -> list[T]:
+    """This process's contiguous share of `items`, which all processes hold."""
+    n, here, processes = len(items), rank(), world_size()
+    return list(items[n * here // processes : n * (here + 1) // processes])
 
 
-def everyone(items: Iterable[T]) -> list[T]:
-    """What all processes give, in their order. Everyone must call it."""
-    if count() == 1:
+def all_gather(items: Iterable[T]) -> list[T]:
+    """The items of all processes, in the order of their ranks. Every process must call it."""
+    if world_size() == 1:
         return list(items)
-    given: list[list[T]] = [[] for _ in range(count())]
-    distributed.all_gather_object(given, list(items))
-    return [item for some in given for item in some]
+    gathered: list[list[T]] = [[] for _ in range(world_size())]
+    distributed.all_gather_object(gathered, list(items))
+    return [item for some in gathered for item in some]
 
 
-def total(here: int) -> int:
-    """The sum of what all processes count. Everyone must call it."""
-    return sum(everyone([here]))
+def all_sum(n: int) -> int:
+    """The sum over all processes. Every process must call it."""
+    return sum(all_gather([n]))
 
 
-def wait() -> None:
-    """Until everybody is here."""
-    if count() > 1:
+def barrier() -> None:
+    """Wait for all processes."""
+    if world_size() > 1:
         distributed.barrier()
 
 
 def add_gradients(parameters: Iterable[Tensor]) -> None:
-    """Replace every gradient by the sum over processes; a parameter that nobody reached stays without."""
-    if count() == 1:
+    """Replace every gradient by its sum over processes; a parameter without gradient in all of them stays
+    so."""
+    if world_size() == 1:
         return
     weights = [p for p in parameters if p.requires_grad]
     reached = torch.tensor([p.grad is not None for p in weights], dtype=torch.int32, device=weights[0].device)

@@ -1,13 +1,12 @@
-"""Who gives the verdict: pure functions `(Example, Response) -> Score`, and three ways of combining them."""
+"""Verifiers: pure functions `(Example, Response) -> Score`, and three combinators of them."""
 
 from seethink.types import InputError, Verifier
-from seethink.verify.boxes import BoxesWeighted, BoxIoU, ap50, boxes_f1, boxes_length, mean_precision
+from seethink.verify.auto import Auto
+from seethink.verify.box_metrics import BoxesWeighted, BoxIoU, ap50, boxes_f1, boxes_length, mean_precision
 from seethink.verify.choice import same_choice, yes_no
-from seethink.verify.combine import describe, first_of, only_if, weighted
+from seethink.verify.combine import first_of, only_if, weighted
 from seethink.verify.ordering import Ordering
-from seethink.verify.own import Own
 from seethink.verify.points import Points
-from seethink.verify.published import PUBLISHED
 from seethink.verify.relaxed import relaxed_number
 from seethink.verify.shape import (
     Consistent,
@@ -51,30 +50,23 @@ VERIFIERS: dict[str, Verifier] = {
     "box_repetition": box_repetition,
     "consistent": Consistent(first_of(same_choice, same_number, same_text)),
 }
-VERIFIERS["own"] = Own({**VERIFIERS})
-"""By name, each as it should be. A judge (`verify.judge`) needs an engine, so it has no name here."""
+VERIFIERS["auto"] = Auto({**VERIFIERS})
+"""{name: verifier without known defects}. A judge (`verify.judge`) needs an engine, so it has no name
+here."""
 
 
-def by_name(name: str, as_published: str | None = None) -> Verifier:
-    """as_published: the form of that system with its defects, also written `name@system`."""
-    name, _, system = name.partition("@")
-    system = as_published or system
-    known = PUBLISHED.get(system, {}) if system else VERIFIERS
-    if name not in known:
-        asked = f"{name}@{system}" if system else name
-        offered = [f"{verifier}@{system}" for system in PUBLISHED for verifier in PUBLISHED[system]]
-        raise InputError(
-            f"unknown verifier {asked!r}; the verifiers are {', '.join(offered if system else VERIFIERS)}"
-        )
-    return known[name]
+def by_name(name: str) -> Verifier:
+    """A verifier by name; `systems.verifier` also finds published rewards, `name@system`. Raises InputError
+    for an unknown name."""
+    if name not in VERIFIERS:
+        raise InputError(f"unknown verifier {name!r}; the verifiers are {', '.join(VERIFIERS)}")
+    return VERIFIERS[name]
 
 
 __all__ = [
-    "PUBLISHED",
     "VERIFIERS",
     "any_of_texts",
     "by_name",
-    "describe",
     "first_of",
     "only_if",
     "relaxed_number",

@@ -1,4 +1,4 @@
-"""Judgement of choices: which option an answer names, and yes or no."""
+"""Verifiers of multiple-choice and yes/no answers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _OTHER = re.compile(
     r"(?<![A-Za-z])[A-HJ](?![A-Za-z'])(?!\s+[a-z])|(?<![A-Za-z'])[a-hj](?=[\s)]*(?:[,.;:/&]|$))"
     r"|\b(?:not|or|nor|either|neither|maybe)\b"
 )
-"""In the text behind a letter, where no option's text is known: another letter, or doubt."""
+"""In the text after a letter, when the options' texts are unknown: another letter, or doubt."""
 _ARTICLE = re.compile(r"(?:an?|the)\s+")
 
 
@@ -40,42 +40,42 @@ def same_choice(example: Example, response: Response) -> Score:
     Formula: equality of options. An option is named by its letter (A to J in either case: `B`, `(B)`, `B.`,
     "option B", "the answer is B", `\\boxed{B}`), by its text, or by both when they agree; the whole answer
     must be that, so the article in "a dog" is never option A. An answer that names two options, or a letter
-    that is another option's text, is ambiguous and earns 0, the reason says so. Range: {0, 1}; None if the
+    that is another option's text, is ambiguous and earns 0, with the reason. Range: {0, 1}; None if the
     gold is no option or could be two. Source: the letter rewards of VLM-R1, R1-Onevision and Open-R1-Video
-    and CV-Bench's evaluation, with their holes closed.
+    and CV-Bench's evaluation, without their defects.
     """
     if missing := unjudged(example, response):
         return missing
     options = _option_texts(example.choices)
-    gold, told = _named(str(example.answer), options), _named(str(response.answer), options)
+    gold, answer = _named(str(example.answer), options), _named(str(response.answer), options)
     if len(gold) != 1:
         return Score(None, f"the gold {shown(example.answer)} is not one of the options")
-    if not told:
+    if not answer:
         return Score(0.0, f"read {shown(response.answer)}, which is no option")
-    if len(told) > 1:
-        names = " and ".join(_letter(option) for option in sorted(told))
+    if len(answer) > 1:
+        names = " and ".join(_letter(option) for option in sorted(answer))
         return Score(0.0, f"read {shown(response.answer)}, which may be {names}")
-    return verdict(told == gold, example, response)
+    return verdict(answer == gold, example, response)
 
 
 def _named(text: str, options: list[str]) -> set[int]:
-    """The options that a text, as a whole, may mean; without option texts, by letter alone."""
-    said = text
+    """Indices of the options that the whole text may name; without option texts, by letter only."""
+    core = text
     for _ in range(2):  # \boxed{\text{B}}
-        said = _WRAPPED.sub(r"\1", said)
-    said = _TAIL.sub("", said.strip())
+        core = _WRAPPED.sub(r"\1", core)
+    core = _TAIL.sub("", core.strip())
     for _ in range(2):  # "the answer is option B"
-        said = _LEAD.sub("", said, count=1) if _LEAD.match(said) else said
-    named = _by_text(text, options) or _by_text(said, options)
-    if match := _LONE.fullmatch(said):
+        core = _LEAD.sub("", core, count=1) if _LEAD.match(core) else core
+    named = _by_text(text, options) or _by_text(core, options)
+    if match := _LONE.fullmatch(core):
         return named | _lettered(match["letter"], options)
-    if match := _WITH_TEXT.fullmatch(said):
-        lettered, told = (
+    if match := _WITH_TEXT.fullmatch(core):
+        by_letter, by_text = (
             _lettered(match["closed"] or match["open"], options),
             _by_text(match["text"], options),
         )
-        if told if options else not _OTHER.search(match["text"]):
-            return named | lettered | told
+        if by_text if options else not _OTHER.search(match["text"]):
+            return named | by_letter | by_text
     return named
 
 
@@ -86,8 +86,8 @@ def _lettered(letter: str, options: list[str]) -> set[int]:
 
 def _by_text(text: str, options: list[str]) -> set[int]:
     for same in (bare, _plain):
-        said = same(text)
-        if said and (found := {i for i, option in enumerate(options) if same(option) == said}):
+        normalised = same(text)
+        if normalised and (found := {i for i, option in enumerate(options) if same(option) == normalised}):
             return found
     return set()
 
@@ -97,7 +97,7 @@ def _plain(text: str) -> str:
 
 
 def _option_texts(choices: tuple[str, ...]) -> list[str]:
-    """The options' texts; where each begins with its own letter ("A. cat"), without it."""
+    """The options' texts, without their letters if each begins with its own ("A. cat")."""
     led = [_WITH_TEXT.fullmatch(choice.strip()) for choice in choices]
     letters = [(match["closed"] or match["open"]).upper() if match else "" for match in led]
     if "".join(letters) == LETTERS[: len(choices)]:
@@ -120,22 +120,22 @@ _ALONE_NO = re.compile(r"\bno\b(?!\s+\w)", re.IGNORECASE)
 
 
 def yes_no(example: Example, response: Response) -> Score:
-    """1 if answer and gold both say yes, or both say no, else 0.
+    """1 if answer and gold are both yes, or both no, else 0.
 
     Formula: equality of the word with which a text begins, which must be `yes` or `no` as a whole word
-    ("know" and "not" hold none) and be followed by the end, punctuation or a clause ("yes it is"). What
-    takes it back is ambiguous and earns 0: a "yes" after no, or a "no" after yes that determines no noun
-    ("yes, there is no dog" is a yes). Range: {0, 1}; None if the gold says neither. Source: VLM-R1's yes_no
+    ("know" and "not" hold none) and be followed by the end, punctuation or a clause ("yes it is"). A
+    contradiction is ambiguous and earns 0: a "yes" after no, or a "no" after yes that determines no noun
+    ("yes, there is no dog" is a yes). Range: {0, 1}; None if the gold is neither. Source: VLM-R1's yes_no
     reward, which takes the first such letters anywhere.
     """
     if missing := unjudged(example, response):
         return missing
-    gold, told = _yes_or_no(str(example.answer)), _yes_or_no(str(response.answer))
+    gold, answer = _yes_or_no(str(example.answer)), _yes_or_no(str(response.answer))
     if gold is None:
         return Score(None, f"the gold {shown(example.answer)} is neither yes nor no")
-    if told is None:
+    if answer is None:
         return Score(0.0, f"read {shown(response.answer)}, which is neither yes nor no")
-    return verdict(gold == told, example, response)
+    return verdict(gold == answer, example, response)
 
 
 def _yes_or_no(text: str) -> str | None:

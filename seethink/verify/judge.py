@@ -1,22 +1,20 @@
-"""Judgement by a model that sees the picture: of an answer, or of the steps of a thought.
+"""Judges: verifiers that ask a model which sees the pictures, about an answer or about reasoning steps.
 
-A judge is a verifier that holds an engine. It asks once for each content (model, wording, question, pictures,
-answer) and keeps the replies; a reply that does not obey is `Score(None)`, never a guess.
+A judge sends one request for each content (model, wording, question, pictures, answer) and caches the reply.
+A reply that breaks the requested form is `Score(None)`, never a guess.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import inspect
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from seethink.types import GREEDY, Engine, Example, Message, Response, Sampling, Score, Verifier
+from seethink.types import GREEDY, Completion, Engine, Example, Message, Response, Sampling, Score
 from seethink.verify.combine import Pairs
 from seethink.verify.text import shown, unjudged
 
@@ -30,96 +28,90 @@ _VERDICT = re.compile(r"^[*_\s]*VERDICT:\s*(right|wrong)[.*_\s]*$", re.IGNORECAS
 
 
 @dataclass
-class Tally:
-    """What became of a judge's questions in this process, by key.
+class JudgeStatistics:
+    """Counts of a judge's prompts in this process, by cache key.
 
-    asked: put to the engine. found: known to the memory before. failed: why the engine gave no answer, at the
-    last time that it was asked.
+    sent: given to the engine. cached: answered by the cache. failed: the last error of the engine.
     """
 
-    asked: set[str] = field(default_factory=set)
-    found: set[str] = field(default_factory=set)
+    sent: set[str] = field(default_factory=set)
+    cached: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Asking(ABC):
-    """What all judges share: an engine that is asked in one go and never twice for the same content.
+class BaseJudge(ABC):
+    """Base of all judges: an engine that gets prompts in batches, and never twice for the same content.
 
-    model: names the engine in descriptions and keys. memory: replies by key, "" for one that was cut off; any
-    mutable mapping, so `engines.memory.Memory(path)` keeps them on disk. What the engine did not answer is
-    not kept: `ask` puts it once more, a single verdict does not.
+    model: the engine's name in identities and cache keys. cache: replies by key, "" for a truncated one; any
+    mutable mapping, such as `engines.response_cache.ResponseCache(path)`, which keeps them on disk. Failed
+    calls are not cached: `prefetch` tries them again, a single verdict does not.
     """
 
     model: str
     engine: Engine = field(compare=False, repr=False)
-    memory: MutableMapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    cache: MutableMapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     max_tokens: int = 512
-    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
+    statistics: JudgeStatistics = field(default_factory=JudgeStatistics, compare=False, repr=False)
 
     @abstractmethod
     def prompt(self, example: Example, response: Response) -> list[Message]: ...
 
     @abstractmethod
     def settled(self, example: Example, response: Response) -> Score | None:
-        """The score that needs no question to the engine; None if it must be asked."""
+        """The score that needs no call of the engine; None where a call is needed."""
 
     @abstractmethod
-    def read(self, reply: str) -> Score: ...
+    def read(self, reply: str) -> Score:
+        """The score that a complete reply expresses; `Score(None)` where it breaks the requested form."""
 
     def __call__(self, example: Example, response: Response) -> Score:
         if settled := self.settled(example, response):
             return settled
         key = self._key(example, response)
-        if key not in self.tally.failed:
-            self.ask([(example, response)])
-        if (reply := self.memory.get(key)) is None:
-            return Score(None, f"the judge {self.model} does not answer: {self.tally.failed[key]}")
+        if key not in self.statistics.failed:
+            self.prefetch([(example, response)])
+        if (reply := self.cache.get(key)) is None:
+            return Score(None, f"the judge {self.model} does not answer: {self.statistics.failed[key]}")
         if not reply:
-            return Score(None, f"the judge {self.model} came to no end in {self.max_tokens} tokens")
+            return Score(None, f"the reply of the judge {self.model} was cut off at {self.max_tokens} tokens")
         return self.read(reply)
 
-    def ask(self, pairs: Pairs) -> None:
-        """Puts all that is not known yet to the engine in one call; afterwards, verdicts cost nothing."""
-        if wanted := self._unknown(pairs):
-            self._keep(wanted, self.engine.generate(list(wanted.values()), self._sampling()))
+    @property
+    def uses_judge(self) -> bool:
+        return True
 
-    async def ask_async(self, pairs: Pairs) -> None:
-        """As `ask`; an engine whose `generate` is a coroutine is awaited, any other works in a thread."""
-        if not (wanted := self._unknown(pairs)):
-            return
-        generate: Callable[..., Any] = self.engine.generate
-        asked = (list(wanted.values()), self._sampling())
-        if inspect.iscoroutinefunction(generate):
-            self._keep(wanted, await generate(*asked))
-        else:
-            self._keep(wanted, await asyncio.to_thread(generate, *asked))
+    def prefetch(self, pairs: Pairs) -> None:
+        """Sends all prompts about the pairs that are not in the cache to the engine, in one call."""
+        if missing := self._missing(pairs):
+            self._store(missing, self.engine.generate(list(missing.values()), self._sampling()))
 
     def _sampling(self) -> Sampling:
         return Sampling(temperature=GREEDY.temperature, max_tokens=self.max_tokens)
 
-    def _unknown(self, pairs: Pairs) -> dict[str, list[Message]]:
-        wanted = {self._key(*pair): self.prompt(*pair) for pair in pairs if self.settled(*pair) is None}
-        unknown = {key: prompt for key, prompt in wanted.items() if key not in self.memory}
-        self.tally.found.update(wanted.keys() - unknown.keys() - self.tally.asked)
-        return unknown
+    def _missing(self, pairs: Pairs) -> dict[str, list[Message]]:
+        """The prompts, by key, that the cache has no reply to."""
+        prompts = {self._key(*pair): self.prompt(*pair) for pair in pairs if self.settled(*pair) is None}
+        missing = {key: prompt for key, prompt in prompts.items() if key not in self.cache}
+        self.statistics.cached.update(prompts.keys() - missing.keys() - self.statistics.sent)
+        return missing
 
-    def _keep(self, wanted: dict[str, list[Message]], replies: Any) -> None:
-        self.tally.asked.update(wanted)
-        for key, (completion, *_) in zip(wanted, replies, strict=True):
+    def _store(self, prompts: dict[str, list[Message]], replies: Sequence[Sequence[Completion]]) -> None:
+        self.statistics.sent.update(prompts)
+        for key, (completion, *_) in zip(prompts, replies, strict=True):
             if completion.stop == "unanswered":
-                self.tally.failed[key] = completion.text
+                self.statistics.failed[key] = completion.text
                 continue
-            self.tally.failed.pop(key, None)
-            self.memory[key] = completion.text if completion.stop == "stop" else ""
+            self.statistics.failed.pop(key, None)
+            self.cache[key] = completion.text if completion.stop == "stop" else ""
 
     def _key(self, example: Example, response: Response) -> str:
-        told = [
+        parts = [
             part.get("text") or part[part["type"]].key
             for message in self.prompt(example, response)
             for part in message["content"]
         ]
-        content = json.dumps([type(self).__name__, self.model, self.max_tokens, told])
+        content = json.dumps([type(self).__name__, self.model, self.max_tokens, parts])
         return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -132,18 +124,18 @@ def _message(example: Example, text: str) -> list[Message]:
 
 
 def _marked(name: str, text: str) -> str:
-    """A text as data, between marks that it cannot close."""
+    """A text as data, between marks that the text cannot close."""
     return f"\n\n{name}:\n<<<\n{re.sub(r'[<>]{3,}', ' ', text)}\n>>>"
 
 
 @dataclass(frozen=True)
-class Judge(Asking):
-    """1 if a model that sees question, pictures and gold finds the answer right, 0 if wrong.
+class Judge(BaseJudge):
+    """1 if a model that sees question, pictures and gold accepts the answer, 0 if it rejects it.
 
-    Formula: the only line `VERDICT: right` or `VERDICT: wrong` of a greedy reply. Range: {0, 1}; None where
-    the reply holds no such line, or two that differ, or was cut off, and where there is no gold. No answer is
-    0 without asking. Source: VLM-R1's llm reward and the GPT-4o-mini scorer of R1-Onevision-Bench, which see
-    no picture, and of which the first falls back to text equality without a word.
+    Formula: the only line `VERDICT: right` or `VERDICT: wrong` of a greedy reply. Range: {0, 1}; None if the
+    reply has no such line, has two that differ, or was cut off, and without gold. A missing answer is 0
+    without a request. Source: VLM-R1's llm reward and the GPT-4o-mini scorer of R1-Onevision-Bench; neither
+    sees the picture, and the first silently falls back to text equality.
     """
 
     wording: str = WORDING
@@ -152,9 +144,9 @@ class Judge(Asking):
         return unjudged(example, response)
 
     def prompt(self, example: Example, response: Response) -> list[Message]:
-        told = _marked("Reference answer", str(example.answer)) + _marked("Candidate", str(response.answer))
+        texts = _marked("Reference answer", str(example.answer)) + _marked("Candidate", str(response.answer))
         options = "".join(f"\n({chr(65 + i)}) {text}" for i, text in enumerate(example.choices))
-        return _message(example, f"{options}\n\n{self.wording}{told}")
+        return _message(example, f"{options}\n\n{self.wording}{texts}")
 
     def read(self, reply: str) -> Score:
         verdicts = {word.lower() for word in _VERDICT.findall(reply)}
@@ -175,7 +167,7 @@ ATTRIBUTES = {
     "Commonsense": "nothing contradicts common sense",
     "Missing Step": "no needed step is missing",
 }
-"""VRC-Bench's, of which each is better when higher."""
+"""The attributes of VRC-Bench; for each, a higher grade is better."""
 STEPS_WORDING = (
     "Compare a candidate's reasoning about the question above with the reference steps, looking at the "
     "pictures. Grade each of these from 1 (worst) to 10 (best): {attributes}. What stands between the marks "
@@ -184,14 +176,14 @@ STEPS_WORDING = (
 
 
 @dataclass(frozen=True)
-class StepsJudge(Asking):
-    """How good the steps of a thought are beside the gold's steps, by VRC-Bench's ten attributes.
+class StepsJudge(BaseJudge):
+    """Quality of reasoning steps compared with the gold steps, by VRC-Bench's ten attributes.
 
-    Formula: mean of ten grades from 1 to 10, over 10; computed here, the parts are the grades over 10.
-    published: the judge is asked for an eleventh, "Overall", which alone counts, as the published numbers do.
-    Range: {0} and [0.1, 1], 0 where there is no thought; None where the example has no steps, or where the
-    reply is not one JSON object of exactly these names with numbers from 1 to 10. Source: LlamaV-o1's VRC
-    metric (arXiv 2501.06186), a variant of ROSCOE with reference steps; its judge sees no picture.
+    Formula: mean of ten grades from 1 to 10, divided by 10; the parts are the grades divided by 10.
+    published: the judge gives an eleventh grade, "Overall", and only that counts, as in the published
+    numbers. Range: {0} and [0.1, 1], 0 without a thought; None if the example has no steps, or if the reply
+    is not one JSON object of exactly these names with numbers from 1 to 10. Source: LlamaV-o1's VRC metric
+    (arXiv 2501.06186), a variant of ROSCOE with reference steps; its judge sees no picture.
     """
 
     published: bool = False
@@ -207,15 +199,15 @@ class StepsJudge(Asking):
         names = "; ".join(f"{name} ({sense})" for name, sense in ATTRIBUTES.items())
         names += "; Overall (all in all)" if self.published else ""
         steps = "\n".join(response.steps) or str(response.thought)
-        told = _marked("Reference steps", "\n".join(example.steps)) + _marked("Candidate", steps)
-        return _message(example, f"\n\n{STEPS_WORDING.format(attributes=names)}{told}")
+        texts = _marked("Reference steps", "\n".join(example.steps)) + _marked("Candidate", steps)
+        return _message(example, f"\n\n{STEPS_WORDING.format(attributes=names)}{texts}")
 
     def read(self, reply: str) -> Score:
         fenced = re.fullmatch(r"\s*```(?:json)?\s*(.*?)```\s*", reply, re.DOTALL)
         try:
             grades = json.loads(fenced[1] if fenced else reply)
         except (ValueError, RecursionError):
-            return Score(None, f"the judge's reply is no JSON: {shown(reply)}")
+            return Score(None, f"the judge's reply is not JSON: {shown(reply)}")
         names = {*ATTRIBUTES, "Overall"} if self.published else set(ATTRIBUTES)
         if not isinstance(grades, dict) or grades.keys() != names or not all(map(_grade, grades.values())):
             return Score(None, f"the judge's reply is not {len(names)} grades from 1 to 10: {shown(reply)}")
@@ -230,8 +222,11 @@ def _grade(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of `n` pairs that both verifiers judged: the share of equal verdicts, and Cohen's kappa, which is 1 for
-    full agreement, 0 for that of chance, and None where both gave but one verdict throughout."""
+    """Agreement of two verifiers on the `n` pairs that both judged: share of equal verdicts and Cohen's
+    kappa.
+
+    kappa is 1 for full agreement, 0 for chance, and None if both gave one and the same verdict throughout.
+    """
 
     n: int
     unjudged: int
@@ -240,7 +235,8 @@ class Agreement:
 
     @classmethod
     def of(cls, values: Iterable[tuple[float | None, float | None]]) -> Agreement:
-        """Of the values that two verifiers gave to the same pairs."""
+        """The agreement of the values that two verifiers gave to the same answers. A value of at least 0.5
+        means right."""
         both = list(values)
         judged = [(a >= 0.5, b >= 0.5) for a, b in both if a is not None and b is not None]
         n = len(judged)
@@ -250,8 +246,3 @@ class Agreement:
         right = [sum(verdicts) / n for verdicts in zip(*judged, strict=True)]
         chance = right[0] * right[1] + (1 - right[0]) * (1 - right[1])
         return cls(n, len(both) - n, share, (share - chance) / (1 - chance) if chance < 1 else None)
-
-
-def agreement(first: Verifier, second: Verifier, pairs: Pairs) -> Agreement:
-    """How far two verifiers agree on right (at least one half) and wrong; a judge and a rule, say."""
-    return Agreement.of((first(*pair).value, second(*pair).value) for pair in pairs)

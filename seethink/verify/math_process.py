@@ -1,8 +1,8 @@
-"""math-verify in a process of its own, which may hang or die without harm.
+"""math-verify in a child process with limits of time and memory.
 
-Run as a program, this file is that process: a line of JSON in, a line of JSON out. It imports nothing of ours
-and is started by path, because a child that `multiprocessing` spawns imports the caller's main module, torch
-and all.
+Run as a program, this file is the child: one line of JSON in, one line of JSON out. It imports nothing of
+this package and is started by path, because a child of `multiprocessing` imports the caller's main module,
+with torch.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import sys
 import threading
 
 MEMORY_BYTES = 4 << 30
-"""What the child may allocate: powers of powers would take the whole machine."""
+"""Memory limit of the child; powers of powers would take all memory."""
 
 
 class MathProcess:
-    """A child that compares expressions; started when needed, and again after it died. Thread-safe.
+    """A child process that compares expressions, started on demand and restarted after it died. Thread-safe.
 
-    The child ends itself by alarm after `limit_s` seconds on one comparison (which works inside C code, and
-    when the parent is gone), and when its input closes.
+    An alarm ends the child after `limit_s` seconds of one comparison (it works inside C code, and without the
+    parent), and it ends when its input closes.
     """
 
     def __init__(self, limit_s: int) -> None:
@@ -31,18 +31,19 @@ class MathProcess:
         self.forget()
 
     def compare(self, gold: str, answer: str, believing: bool = False) -> str:
-        """`equal`, `different`, `answer unreadable`, or else why it cannot be judged.
+        """ "equal", "different", "answer unreadable", or the reason why it cannot be judged.
 
-        believing: any mathematics in the texts counts, and gold and answer change places, as published.
+        believing: any mathematics in the texts counts, and gold and answer change places, as in published
+        code.
         """
         with self._lock:
             if self._child is None or self._child.poll() is not None:
                 self._end()
                 self._child = self._start()
             try:
-                outcome = _ask(self._child, [gold, answer, believing])
+                outcome = _request(self._child, [gold, answer, believing])
             except BaseException:
-                self._child.kill()  # a late outcome must not be taken for the next one's
+                self._child.kill()  # a late outcome must not be read as the next one's
                 self._end()
                 raise
             if outcome is not None:
@@ -55,11 +56,11 @@ class MathProcess:
     def close(self) -> None:
         with self._lock:
             if self._child is not None:
-                self._child.kill()  # a forked copy of this process may hold its input open
+                self._child.kill()  # a forked copy of this process may keep its input open
             self._end()
 
     def forget(self) -> None:
-        """Begin without a child. In a forked copy of this process, the child is the original's."""
+        """Drop the child without ending it: in a forked process it belongs to the parent."""
         self._child: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
@@ -70,7 +71,7 @@ class MathProcess:
         return subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True)
 
     def _end(self) -> int | None:
-        """Collect a child that has ended or is about to; its exit code."""
+        """Wait for a child that has ended or is ending, and return its exit code."""
         child, self._child = self._child, None
         if child is None:
             return None
@@ -78,10 +79,10 @@ class MathProcess:
         return child.returncode
 
 
-def _ask(child: subprocess.Popen[bytes], question: list[str | bool]) -> str | None:
-    """The child's outcome; None if it ended instead."""
+def _request(child: subprocess.Popen[bytes], comparison: list[str | bool]) -> str | None:
+    """The child's outcome; None if the child ended."""
     assert child.stdin and child.stdout
-    child.stdin.write(json.dumps(question).encode() + b"\n")
+    child.stdin.write(json.dumps(comparison).encode() + b"\n")
     child.stdin.flush()
     reply = child.stdout.readline()
     return json.loads(reply) if reply else None
@@ -91,24 +92,24 @@ def _outcome(gold: str, answer: str, believing: bool) -> str:
     from math_verify import LatexExtractionConfig, parse, verify
 
     if believing:
-        told, wanted = (parse(text, parsing_timeout=None) for text in (answer, gold))  # type: ignore
-        return "equal" if verify(told, wanted, timeout_seconds=None) else "different"
+        answers, golds = (parse(text, parsing_timeout=None) for text in (answer, gold))  # type: ignore
+        return "equal" if verify(answers, golds, timeout_seconds=None) else "different"
     whole = [LatexExtractionConfig()]
 
     def read(text: str) -> list:
         return parse(f"${text}$", whole, fallback_mode="no_fallback", parsing_timeout=None)  # type: ignore
 
-    if not (wanted := read(gold)):
+    if not (golds := read(gold)):
         return "the gold cannot be read as mathematics"
-    if not (told := read(answer)):
+    if not (answers := read(answer)):
         return "answer unreadable"
-    return "equal" if verify(wanted, told, timeout_seconds=None) else "different"
+    return "equal" if verify(golds, answers, timeout_seconds=None) else "different"
 
 
 def _serve(limit_s: int) -> None:
     import math_verify  # noqa: F401  (loaded before the first alarm is set)
 
-    answers, sys.stdout = sys.stdout, sys.stderr  # a library that prints must not answer for us
+    outcomes, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no outcome
     logging.disable(logging.CRITICAL)  # math-verify warns that its own time limit is off
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -116,8 +117,8 @@ def _serve(limit_s: int) -> None:
         signal.alarm(limit_s)
         outcome = _outcome(*json.loads(line))
         signal.alarm(0)
-        answers.write(json.dumps(outcome) + "\n")
-        answers.flush()
+        outcomes.write(json.dumps(outcome) + "\n")
+        outcomes.flush()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Judgement of orders: the same things in the same sequence."""
+"""Verifier of sequences: the same items in the same order."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _BETWEEN = re.compile(r" ?(?:->|=>|→|>|<|,|;|\n|\bthen\b) ?(?:(?:and )?then\b 
 
 
 def read_order(text: str) -> tuple[str, ...] | None:
-    """The items of a JSON list, or of a text that says them one after the other: `B, A, C`, `B -> A -> C`,
-    one a line, numbered or not. None for fewer than two, more than `MAX_ITEMS`, an empty one, or one said
-    twice; `<` and `>` may not be mixed."""
+    """The items of a JSON list, or of a text that lists them: `B, A, C`, `B -> A -> C`, one per line,
+    numbered or not. None for fewer than two items, more than `MAX_ITEMS`, an empty item, a duplicate, or `<`
+    mixed with `>`."""
     text = "\n".join(" ".join(line.split()) for line in text.strip().splitlines())
     try:
         found = json.loads(text)
@@ -39,11 +39,11 @@ def read_order(text: str) -> tuple[str, ...] | None:
 
 @dataclass(frozen=True)
 class Ordering:
-    """Whether the answer puts the gold's items in the gold's order.
+    """Whether the answer has the gold's items in the gold's order.
 
     Formula: 1 if the sequences are equal, else 0; `partial`: max(0, Kendall's tau), so that a random order
-    earns nothing on the average of signs and the reverse earns 0. An answer that leaves out an item, adds one
-    or says one twice earns 0. Range: {0, 1}, or [0, 1]; None if the gold is no sequence. Source: temporal
+    earns nothing on the average of signs and the reverse earns 0. An answer that omits, adds or repeats an
+    item earns 0. Range: {0, 1}, or [0, 1]; None if the gold is not a sequence. Source: temporal
     and depth ordering questions of video benchmarks; tau: Kendall 1938.
     """
 
@@ -52,17 +52,19 @@ class Ordering:
     def __call__(self, example: Example, response: Response) -> Score:
         if missing := unjudged(example, response):
             return missing
-        gold, told = read_order(str(example.answer)), read_order(str(response.answer))
+        gold, answer = read_order(str(example.answer)), read_order(str(response.answer))
         if gold is None:
-            return Score(None, f"the gold {shown(example.answer)} is no sequence")
-        if told is None or set(told) != set(gold):
-            return Score(0.0, f"read {shown(response.answer)}, which is no order of {shown(example.answer)}")
-        tau = kendall(gold, told)
-        return Score(max(0.0, tau) if self.partial else float(told == gold), f"Kendall's tau {tau:.2f}")
+            return Score(None, f"the gold {shown(example.answer)} is not a sequence")
+        if answer is None or set(answer) != set(gold):
+            return Score(
+                0.0, f"read {shown(response.answer)}, which is not an order of {shown(example.answer)}"
+            )
+        tau = kendall(gold, answer)
+        return Score(max(0.0, tau) if self.partial else float(answer == gold), f"Kendall's tau {tau:.2f}")
 
 
-def kendall(gold: tuple[str, ...], told: tuple[str, ...]) -> float:
-    """(agreeing pairs - others) / pairs, in [-1, 1], of two orders of the same items."""
-    place = {item: i for i, item in enumerate(told)}
+def kendall(gold: tuple[str, ...], answer: tuple[str, ...]) -> float:
+    """Kendall's tau of two orders of the same items: (concordant pairs - others) / pairs, in [-1, 1]."""
+    place = {item: i for i, item in enumerate(answer)}
     signs = [1 if place[a] < place[b] else -1 for a, b in combinations(gold, 2)]
     return sum(signs) / len(signs)

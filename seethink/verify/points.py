@@ -1,4 +1,4 @@
-"""Judgement of points: whether each lies where it should."""
+"""Verifier of points: whether each hits a target."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from seethink.verify.text import shown, unjudged
 class Points:
     """F1 of the points that hit.
 
-    Formula: 2 hits / (n_gold + n_told). A point hits a gold box by lying in it, a gold point by lying
+    Formula: 2 hits / (n_gold + n_predicted). A point hits a gold box by lying in it, a gold point by lying
     within `within_px` of it, in pixels of the original picture; nearest first, each point and each target
-    once. None explicit on both sides is 1. Range: [0, 1]; None if the gold is neither boxes nor points.
+    once. An explicit none on both sides is 1. Range: [0, 1]; None if the gold is neither boxes nor points.
     Source: pointing into a box is ScreenSpot's accuracy; the default distance is half a visual token of 28
     pixels.
     """
@@ -27,41 +27,45 @@ class Points:
         if missing := unjudged(example, response):
             return missing
         gold = _targets(str(example.answer))
-        told = read_points(str(response.answer)) if response.points is None else response.points
+        predicted = read_points(str(response.answer)) if response.points is None else response.points
         if gold is None:
             return Score(None, f"the gold {shown(example.answer)} is neither boxes nor points")
-        if told is None:
-            return Score(0.0, f"read {shown(response.answer)}, which is no points")
-        if not gold or not told:
-            return Score(float(not gold and not told), f"read {len(told)} points, the gold has {len(gold)}")
-        hits = self._hits(gold, told)
-        return Score(2 * hits / (len(gold) + len(told)), f"{hits} hits of {len(gold)}, {len(told)} said")
+        if predicted is None:
+            return Score(0.0, f"read {shown(response.answer)}, which is not a list of points")
+        if not gold or not predicted:
+            return Score(
+                float(not gold and not predicted), f"read {len(predicted)} points, the gold has {len(gold)}"
+            )
+        hits = self._hits(gold, predicted)
+        return Score(
+            2 * hits / (len(gold) + len(predicted)), f"{hits} hits of {len(gold)}, {len(predicted)} predicted"
+        )
 
-    def _hits(self, gold: tuple[Box | Point, ...], told: tuple[Point, ...]) -> int:
-        reach = [
-            (away, i, j)
+    def _hits(self, gold: tuple[Box | Point, ...], predicted: tuple[Point, ...]) -> int:
+        candidates = [
+            (distance, i, j)
             for i, target in enumerate(gold)
-            for j, point in enumerate(told)
-            if (away := self._away(target, point)) is not None
+            for j, point in enumerate(predicted)
+            if (distance := self._distance(target, point)) is not None
         ]
-        met: set[int] = set()
+        hit: set[int] = set()
         used: set[int] = set()
-        for _, i, j in sorted(reach):
-            if i not in met and j not in used:
-                met.add(i)
+        for _, i, j in sorted(candidates):
+            if i not in hit and j not in used:
+                hit.add(i)
                 used.add(j)
-        return len(met)
+        return len(hit)
 
-    def _away(self, target: Box | Point, point: Point) -> float | None:
-        """Pixels from the target's middle; None where it is missed."""
+    def _distance(self, target: Box | Point, point: Point) -> float | None:
+        """Pixels from the target's centre; None for a miss."""
         x, y = point
         if isinstance(target, Box):
             inside = target.x1 <= x <= target.x2 and target.y1 <= y <= target.y2
-            middle = ((target.x1 + target.x2) / 2, (target.y1 + target.y2) / 2)
+            centre = ((target.x1 + target.x2) / 2, (target.y1 + target.y2) / 2)
         else:
             inside = hypot(x - target[0], y - target[1]) <= self.within_px
-            middle = target
-        return hypot(x - middle[0], y - middle[1]) if inside else None
+            centre = target
+        return hypot(x - centre[0], y - centre[1]) if inside else None
 
 
 def _targets(gold: str) -> tuple[Box | Point, ...] | None:

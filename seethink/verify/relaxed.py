@@ -1,4 +1,4 @@
-"""Judgement of numbers read off a chart: near enough is right."""
+"""Verifier of numbers read from charts, with a tolerance."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ TOLERANCE = Fraction(5, 100)
 def relaxed_number(example: Example, response: Response) -> Score:
     """1 if the answer is a number within 5 % of the gold, else 0.
 
-    Formula: `|answer - gold| <= 0.05 |gold|`, so a gold of 0 wants 0. Range: {0, 1}; None if the gold is not
-    one number. Source: ChartQA's relaxed accuracy (Masry et al., 2022, after PlotQA), which compares texts
-    exactly where the gold is no number: `first_of(relaxed_number, same_text)`.
+    Formula: `|answer - gold| <= 0.05 |gold|`, so a gold of 0 requires 0. Range: {0, 1}; None if the gold is
+    not one number. Source: ChartQA's relaxed accuracy (Masry et al., 2022, after PlotQA), which compares
+    texts exactly if the gold is not a number: `first_of(relaxed_number, same_text)`.
     """
     if missing := unjudged(example, response):
         return missing
-    gold, told = read_quantity(str(example.answer)), read_quantity(str(response.answer))
+    gold, answer = read_quantity(str(example.answer)), read_quantity(str(response.answer))
     if gold is None:
         return Score(None, f"the gold {shown(example.answer)} is not one number")
-    if told is None:
+    if answer is None:
         return Score(0.0, f"read {shown(response.answer)}, which is not one number")
-    near = abs(told.value - gold.value) <= TOLERANCE * abs(gold.value)
+    near = abs(answer.value - gold.value) <= TOLERANCE * abs(gold.value)
     return verdict(near, example, response)

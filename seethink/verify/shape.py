@@ -1,7 +1,7 @@
-"""Judgement of form: grammar, length, repetition, and whether the thought leads to the answer.
+"""Verifiers of form: grammar, length, repetition, and consistency of thought and answer.
 
-Published rewards of other ranges are mapped to [0, 1] by an affine map, which changes no advantage that is
-divided by its group's deviation, and by one that only scales where it is not; each docstring gives it.
+Published rewards with other ranges are mapped to [0, 1] by an affine map, given in each docstring. It changes
+no advantage that is divided by its group's standard deviation, and scales the others.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from seethink.verify.text import bare, read_quantity, shown
 
 
 def well_formed(example: Example, response: Response) -> Score:
-    """1 if the text obeys its format to the letter, else 0.
+    """1 if the text obeys its format strictly, else 0.
 
     Formula: `fault is None`, where `Format.parse` names the fault. Range: {0, 1}; always judged.
-    Source: the format reward of R1-V and VLM-R1, told by the parser that also reads the answer.
+    Source: the format reward of R1-V and VLM-R1, computed by the parser that also reads the answer.
     """
     return Score(1.0, "well formed") if response.fault is None else Score(0.0, response.fault)
 
 
 @dataclass(frozen=True)
 class LengthCosine:
-    """Short right answers earn most, long wrong ones least.
+    """Cosine length reward: short right answers earn most, long wrong ones least.
 
     Formula: with share = min(1, tokens / most_tokens), c = (1 + cos(pi share)) / 2: published r = 0.5 + 0.5 c
     where `correct` gives at least 0.7, else -0.5 + 0.5 c; the score is (r + 0.5) / 1.5. Range: [0, 1], right
-    above 2/3, wrong below 1/3; None where `correct` is, or where tokens were not counted. Source: VLM-R1's
+    above 2/3, wrong below 1/3; None if `correct` is None, or if tokens were not counted. Source: VLM-R1's
     length reward after Yeo et al. 2025 (arXiv 2502.03373), with real correctness and the clamp that its code
     lacks.
     """
@@ -53,17 +53,17 @@ class LengthCosine:
 
 
 def half_cosine(share: float) -> float:
-    """0.5 at share 0, falling to 0 at share 1 and beyond."""
+    """0.5 at share 0, falling along a cosine to 0 at share 1 and above."""
     return 0.25 * (1 + math.cos(math.pi * min(1.0, share)))
 
 
 @dataclass(frozen=True)
 class PerToken:
-    """Longer earns more, up to a point.
+    """Length reward, proportional to tokens up to 1.
 
     Formula: min(1, each * tokens). Range: [0, 1]; None where tokens were not counted. Source:
-    VisualThinker-R1-Zero's length reward of 0.001 a token, which has no end; it lengthened answers and did
-    not better them, so it is a probe rather than a goal.
+    VisualThinker-R1-Zero's length reward of 0.001 per token, which is unbounded; it lengthened answers
+    without improving them, so use it as a metric.
     """
 
     each: float = 0.001
@@ -76,11 +76,11 @@ class PerToken:
 
 @dataclass(frozen=True)
 class SoftOverlong:
-    """Answers that near the limit earn less.
+    """Soft overlong punishment: completions near the token limit earn less.
 
-    Formula: published r = 0 up to most_tokens - cache_tokens, then falling straight to -1 at most_tokens and
-    beyond; the score is r + 1. Range: [0, 1]; None where tokens were not counted. Source: soft overlong
-    punishment of DAPO (arXiv 2503.14476, eq. 13), there 20,480 and 4,096 tokens.
+    Formula: published r = 0 up to most_tokens - cache_tokens, then falling linearly to -1 at most_tokens and
+    above; the score is r + 1. Range: [0, 1]; None where tokens were not counted. Source:
+    DAPO (arXiv 2503.14476, eq. 13), there 20,480 and 4,096 tokens.
     """
 
     most_tokens: int = 1024
@@ -94,7 +94,7 @@ class SoftOverlong:
 
 
 def _tokens(response: Response) -> int | None:
-    """How many tokens were said; None where the engine does not know."""
+    """Tokens of the completion; None if the engine did not count them."""
     return response.n_tokens if response.n_tokens or not response.text else None
 
 
@@ -103,38 +103,39 @@ _UNITS = re.compile(r"[A-Za-z0-9]{1,20}|[^\sA-Za-z0-9]")
 
 @dataclass(frozen=True)
 class Repetition:
-    """How much of the text is said once.
+    """Share of distinct n-grams.
 
-    Formula: different / all runs of `n` words; published r = -(1 - different / all), the score is r + 1. A
-    sign and a letter of a script without blanks is a word, and a word is cut after 20 letters, so that
-    repetition without blanks shows. A text shorter than `n` words repeats nothing. Range: (0, 1]; always
-    judged. Source: VLM-R1's repetition reward (6-grams of the words between blanks), after Yeo et al. 2025.
+    Formula: distinct / all runs of `n` words; published r = -(1 - distinct / all), the score is r + 1. A sign
+    and a letter of a script without spaces is a word, and words are cut after 20 letters, so that repetition
+    without spaces counts. A text shorter than `n` words repeats nothing. Range: (0, 1]; always
+    judged. Source: VLM-R1's repetition reward (6-grams of words between spaces), after Yeo et al. 2025.
     """
 
     n: int = 6
 
     def __call__(self, example: Example, response: Response) -> Score:
         words = _UNITS.findall(response.text.lower())
-        return said_once(
+        return share_unique(
             [tuple(words[i : i + self.n]) for i in range(len(words) - self.n + 1)], "runs of words"
         )
 
 
 def box_repetition(example: Example, response: Response) -> Score:
-    """How many of the answer's boxes are said once.
+    """Share of distinct boxes in the answer.
 
-    Formula: different / all boxes, label included; 1 for none. Range: (0, 1]; None where the answer is no
-    boxes. Source: VLM-R1's repetition reward, which counts boxes where it finds JSON.
+    Formula: distinct / all boxes, label included; 1 for none. Range: (0, 1]; None if the answer is not a list
+    of boxes. Source: VLM-R1's repetition reward, which counts boxes if it finds JSON.
     """
-    told = response.boxes if response.boxes is not None else read_boxes(response.answer or "")
-    if told is None:
-        return Score(None, f"read {shown(response.answer)}, which is no boxes")
-    return said_once(told, "boxes")
+    boxes = response.boxes if response.boxes is not None else read_boxes(response.answer or "")
+    if boxes is None:
+        return Score(None, f"read {shown(response.answer)}, which is not a list of boxes")
+    return share_unique(boxes, "boxes")
 
 
-def said_once(items: Sequence[Hashable], what: str) -> Score:
-    different = len(set(items))
-    return Score(different / len(items) if items else 1.0, f"{different} different of {len(items)} {what}")
+def share_unique(items: Sequence[Hashable], kind: str) -> Score:
+    """distinct / all items, 1 for none; `kind` names them in the reason."""
+    distinct = len(set(items))
+    return Score(distinct / len(items) if items else 1.0, f"{distinct} distinct of {len(items)} {kind}")
 
 
 _CONCLUSION = re.compile(
@@ -147,12 +148,12 @@ _SENTENCE = re.compile(r"[.!?](?:\s+|$)|\n")
 
 @dataclass(frozen=True)
 class Consistent:
-    """1 if the thought leads to the answer that is given, else 0.
+    """1 if the thought concludes with the given answer, else 0.
 
     Formula: what the thought last concludes ("the answer is ...", `\\boxed{...}`) is the answer by `same`;
-    where it concludes nothing in words, its last sentence names the answer, as a whole word. A missing
-    thought or answer earns 0. Range: {0, 1}; always judged; gold plays no part. Source: the think-answer
-    consistency that users of R1-V and VLM-R1 miss (wrong thoughts before right answers).
+    if it states no conclusion, its last sentence must contain the answer as a whole word. A missing thought
+    or answer earns 0. Range: {0, 1}; always judged, without the gold. Source: the think-answer consistency
+    that users of R1-V and VLM-R1 ask for (wrong thoughts before right answers).
     """
 
     same: Verifier
@@ -164,10 +165,8 @@ class Consistent:
             concluded = next(filter(None, found[-1]), "").strip(" :$*")
             gold = Example(id=example.id, question="?", answer=concluded, choices=example.choices)
             agreed = self.same(gold, response).value == 1.0
-            said = "as" if agreed else "but"
-            return Score(
-                float(agreed), f"answers {shown(response.answer)}, {said} the thought says {shown(concluded)}"
-            )
+            why = f"answers {shown(response.answer)}, the thought concludes {shown(concluded)}"
+            return Score(float(agreed), why)
         sentences = [s for s in _SENTENCE.split(response.thought) if s.strip()] or [""]
         named = _names(sentences[-1], response.answer)
         return Score(

@@ -1,4 +1,4 @@
-"""Judgement of mathematics: equal as expressions, by math-verify."""
+"""Verifier of mathematics: equal expressions, by math-verify."""
 
 from __future__ import annotations
 
@@ -28,24 +28,25 @@ def same_math(example: Example, response: Response) -> Score:
     """1 if math-verify finds the extracted answer equal to the gold, else 0.
 
     Formula: `verify(parse(gold), parse(answer))`, gold first, each read whole as one expression. Equal to
-    six decimals is equal, units are dropped, a percent is a hundredth (math-verify believes `5%` to be 5 as
-    well), unevaluated expressions count by their value. Two things that
-    math-verify would believe earn nothing unless the gold holds them too: numbers side by side ("1 2", which
-    it adds) and equations between numbers ("4 = 5", "x = 4 = 5", of which it reads the right end). Range:
-    {0, 1}; None if the gold is not mathematics, or if the comparison breaks off or takes too long. Source:
-    math-verify 0.9, https://github.com/huggingface/Math-Verify, as used by R1-V and open-r1-multimodal
-    (which give it the whole completion, and the answer first).
+    six decimals is equal, units are dropped, a percent is a hundredth (math-verify also accepts 5 for `5%`),
+    unevaluated expressions count by their value. Two things that math-verify accepts earn 0 unless the gold
+    has them too: adjacent numbers ("1 2", which it adds) and equations between numbers ("4 = 5", "x = 4 = 5",
+    of which it reads the right-hand side). Range: {0, 1}; None if the gold is not mathematics, or if the
+    comparison fails or takes too long. Source: math-verify 0.9, https://github.com/huggingface/Math-Verify,
+    as used by R1-V and open-r1-multimodal (which give it the whole completion, and the answer first).
     """
     if missing := unjudged(example, response):
         return missing
-    gold, told = _expression(str(example.answer)), _expression(str(response.answer))
+    gold, answer = _expression(str(example.answer)), _expression(str(response.answer))
     if _PROSE.match(gold):
         return Score(None, f"the gold {shown(example.answer)} is not mathematics")
-    if _SIDE_BY_SIDE.search(told) and not _SIDE_BY_SIDE.search(gold):
+    if _SIDE_BY_SIDE.search(answer) and not _SIDE_BY_SIDE.search(gold):
         return Score(0.0, f"read {shown(response.answer)}, which is more than one number")
-    if (_DIGITS_LEFT.match(told) and "=" not in gold) or (_CHAIN.search(told) and not _CHAIN.search(gold)):
+    if (_DIGITS_LEFT.match(answer) and "=" not in gold) or (
+        _CHAIN.search(answer) and not _CHAIN.search(gold)
+    ):
         return Score(0.0, f"read {shown(response.answer)}, an equation, the gold is {shown(example.answer)}")
-    outcome = _PROCESS.compare(gold, told)
+    outcome = _PROCESS.compare(gold, answer)
     if outcome in ("equal", "different"):
         return verdict(outcome == "equal", example, response)
     if outcome == "answer unreadable":
@@ -54,8 +55,8 @@ def same_math(example: Example, response: Response) -> Score:
 
 
 def believed(gold: str, text: str) -> bool:
-    """Whether math-verify finds the gold anywhere in a text, asked as the published systems ask: texts in the
-    wrong order, and what breaks off counts as unequal."""
+    """Whether math-verify finds the gold anywhere in a text, called as published code calls it: arguments
+    swapped, and a failure counts as unequal."""
     return _PROCESS.compare(gold, text, believing=True) == "equal"
 
 

@@ -1,4 +1,4 @@
-"""Judgement of short answers: the same number, the same text. No model and no mathematics needed."""
+"""Verifiers of short answers: the same number, the same text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NOT_UNITS = {
     *("half", "third", "quarter", "dozen", "score", "hundred", "thousand", "million", "billion", "trillion"),
     *("pi", "and", "or", "to"),
 }
-"""Words that change the number they follow, or begin another one."""
+"""Words that change the number before them, or begin another one."""
 _SYMBOLS = {
     **{"meter": "m", "metre": "m", "kilometer": "km", "kilometre": "km", "pixel": "px", "degree": "°"},
     **{"centimeter": "cm", "centimetre": "cm", "millimeter": "mm", "millimetre": "mm", "hour": "h"},
@@ -37,7 +37,7 @@ _SYMBOLS = {
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number read exactly, and the unit word behind it, if any."""
+    """An exact number and its unit, if any."""
 
     value: Fraction
     unit: str = ""
@@ -47,7 +47,7 @@ def read_quantity(text: str) -> Quantity | None:
     """The text as one number, or None if it is anything else or more than that.
 
     Integers, decimals, `1,234`, `3/4`, `50%` (a half); ASCII digits, no exponents, no number words. A
-    currency sign may stand before it; a unit word, `$` and a full stop after it.
+    currency sign may precede it; a unit word, `$` and a full stop may follow.
     """
     text = text.strip()
     match = _NUMBER.fullmatch(text) if len(text) <= MAX_CHARACTERS else None
@@ -69,21 +69,21 @@ def _one_unit(unit: str) -> str:
 def same_number(example: Example, response: Response) -> Score:
     """1 if the answer, as a whole, is the gold's number, else 0.
 
-    Formula: equality of exact fractions, no rounding (`0.5`, `1/2` and `50%` are one number, `0.33` and
-    `1/3` are not). A unit may be missing on either side; where both have one it must be the same (`m`,
-    `meter` and `metres` are one, `m` and `km` are not, and nothing is converted). Two numbers earn nothing.
+    Formula: equality of exact fractions, without rounding (`0.5`, `1/2` and `50%` are equal, `0.33` and `1/3`
+    are not). A unit may be missing on either side; if both have one, it must be the same (`m`, `meter` and
+    `metres` are, `m` and `km` are not; nothing is converted). Two numbers earn 0.
     Range: {0, 1}; None if the gold is not one number. Source: R1-V's counting evaluation, which takes the
-    integer between the answer tags, widened to fractions and units.
+    integer between the answer tags, extended to fractions and units.
     """
     if missing := unjudged(example, response):
         return missing
-    gold, told = read_quantity(str(example.answer)), read_quantity(str(response.answer))
+    gold, answer = read_quantity(str(example.answer)), read_quantity(str(response.answer))
     if gold is None:
         return Score(None, f"the gold {shown(example.answer)} is not one number")
-    if told is None:
+    if answer is None:
         return Score(0.0, f"read {shown(response.answer)}, which is not one number")
-    same_unit = not gold.unit or not told.unit or _one_unit(gold.unit) == _one_unit(told.unit)
-    return verdict(gold.value == told.value and same_unit, example, response)
+    same_unit = not gold.unit or not answer.unit or _one_unit(gold.unit) == _one_unit(answer.unit)
+    return verdict(gold.value == answer.value and same_unit, example, response)
 
 
 _OPENING = "\"'`*_([{\u2018\u201c"
@@ -94,8 +94,8 @@ def same_text(example: Example, response: Response) -> Score:
     """1 if answer and gold are the same text, else 0.
 
     Formula: equality after case folding, with whitespace collapsed, and quotes, brackets and closing
-    punctuation taken off the ends. Signs and inner punctuation count. Range: {0, 1}; None if nothing is left
-    of the gold. Source: the exact-match fallback of R1-V and open-r1-multimodal.
+    punctuation stripped from the ends. Signs and inner punctuation count. Range: {0, 1}; None if nothing is
+    left of the gold. Source: the exact-match fallback of R1-V and open-r1-multimodal.
     """
     if missing := unjudged(example, response):
         return missing
@@ -110,7 +110,7 @@ _DIGITS = re.compile(r"[0-9]+")
 
 
 def text_ratio(example: Example, response: Response) -> Score:
-    """How much of the gold's text the answer has.
+    """Edit similarity of answer and gold.
 
     Formula: 1 - d / max(len), d the Levenshtein distance of the two texts, compared as `same_text` compares
     them; 0 below one half, and 0 where the numbers in them differ (1984 is not three quarters of 1985).
@@ -119,12 +119,12 @@ def text_ratio(example: Example, response: Response) -> Score:
     """
     if missing := unjudged(example, response):
         return missing
-    gold, told = bare(str(example.answer)), bare(str(response.answer))
+    gold, answer = bare(str(example.answer)), bare(str(response.answer))
     if not gold:
         return Score(None, f"the gold {shown(example.answer)} holds no text")
-    if _DIGITS.findall(gold) != _DIGITS.findall(told):
-        return Score(0.0, f"read {shown(told)}, whose numbers are not those of {shown(gold)}")
-    ratio = Levenshtein.normalized_similarity(gold, told, score_cutoff=LEAST_RATIO)
+    if _DIGITS.findall(gold) != _DIGITS.findall(answer):
+        return Score(0.0, f"read {shown(answer)}, whose numbers are not those of {shown(gold)}")
+    ratio = Levenshtein.normalized_similarity(gold, answer, score_cutoff=LEAST_RATIO)
     return Score(ratio, f"read {shown(response.answer)}, {ratio:.0%} of {shown(example.answer)}")
 
 
@@ -152,23 +152,25 @@ def _texts(gold: str) -> list[str]:
 
 
 def bare(text: str) -> str:
-    """Case folded, whitespace collapsed, wrapping and closing punctuation off the ends."""
+    """The text case-folded, whitespace collapsed, wrapping and closing punctuation stripped."""
     return " ".join(text.casefold().split()).lstrip(_OPENING + " ").rstrip(_CLOSING + " ")
 
 
 def unjudged(example: Example, response: Response) -> Score | None:
-    """The score of a pair in which gold or answer is missing; None if both are there."""
+    """The score of a pair without gold or answer; None if both are present."""
     if example.answer is None:
         return Score(None, "the example has no gold answer")
     return Score(0.0, "no answer could be read") if response.answer is None else None
 
 
 def verdict(same: bool, example: Example, response: Response) -> Score:
+    """1 or 0, with answer and gold as the reason."""
     if same:
-        return Score(1.0, f"read {shown(response.answer)}, as the gold says")
+        return Score(1.0, f"read {shown(response.answer)}, as the gold")
     return Score(0.0, f"read {shown(response.answer)}, the gold is {shown(example.answer)}")
 
 
 def shown(text: str | None, limit: int = 60) -> str:
+    """The repr of a text, cut after `limit` characters, for messages."""
     text = str(text)
     return repr(text if len(text) <= limit else text[:limit] + "…")

@@ -1,4 +1,4 @@
-"""The other benchmarks end with the same JSON object, at a size that says nothing about speed."""
+"""All benchmarks are called as modules and end with a JSON object; the sizes here say nothing about speed."""
 
 from __future__ import annotations
 
@@ -16,30 +16,44 @@ SMALL = ("--prompt=22", "--response=3", "--group=2", "--questions=2", "--threads
 
 def _last(module: str, *options: str) -> dict:
     command = [sys.executable, "-m", module, *SMALL, *options]
-    here = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=here, stdout=subprocess.PIPE, text=True, check=True)
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert told["ratio"] == pytest.approx(told["rival_s"] / told["ours_s"])
-    assert told["measured_over_ideal"] == pytest.approx(told["ratio"] / told["ideal"])
-    assert told["shape"] == {"prompt": 22, "response": 3, "group": 2, "questions": 2, "threads": 1}
-    return told
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=True)
+    line = json.loads(done.stdout.splitlines()[-1])
+    assert line["ratio"] == pytest.approx(line["rival_s"] / line["ours_s"])
+    assert line["measured_over_ideal"] == pytest.approx(line["ratio"] / line["ideal"])
+    assert line["shape"] == {"prompt": 22, "response": 3, "group": 2, "questions": 2, "threads": 1}
+    return line
 
 
-def test_rollouts_are_measured_against_those_of_trl() -> None:
-    told = _last("bench.rollout", "--rival=trl", "--runs=1")
-    assert (told["name"], told["rival"]) == ("rollout", "trl")
-    assert told["ratio_over_repeated_prompts"] > 0
+PROGRAMS = [
+    path for path in sorted((ROOT / "bench").glob("*.py")) if "__main__" in path.read_text(encoding="utf-8")
+]
 
 
-def test_whole_steps_are_measured_against_those_of_trl() -> None:
-    told = _last("bench.step", "--rival=trl", "--steps=1", "--blocks=1")
-    assert (told["name"], told["rival"]) == ("step", "trl.GRPOTrainer")
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+def test_every_benchmark_is_called_as_a_module(path: Path) -> None:
+    text, command = path.read_text(encoding="utf-8"), f"python -m bench.{path.stem}"
+    assert f"\n    {command} " in text.split('"""')[1], "the docstring has the command"
+    assert "sys.path" not in text
+    for name in ("Makefile", "bench/RESULTS.md"):
+        assert f"bench/{path.stem}.py -" not in (ROOT / name).read_text(encoding="utf-8")
 
 
-def test_a_teacher_is_measured_against_bare_requests() -> None:
-    command = [sys.executable, "-m", "bench.teacher", "--at-once=8", "--rounds=1", "--runs=1"]
-    here = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=here, stdout=subprocess.PIPE, text=True, check=True)
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert (told["name"], told["rival"], told["shape"]["calls"]) == ("teacher", "aiohttp", 8)
-    assert all(0 < share <= 1 for share in told["share_of_ceiling"].values())
+def test_rollouts_are_compared_with_those_of_trl() -> None:
+    line = _last("bench.rollout", "--rival=trl", "--runs=1")
+    assert (line["name"], line["rival"]) == ("rollout", "trl")
+    assert line["ratio_over_repeated_prompts"] > 0
+
+
+def test_whole_steps_are_compared_with_those_of_trl() -> None:
+    line = _last("bench.step", "--rival=trl", "--steps=1", "--blocks=1")
+    assert (line["name"], line["rival"]) == ("step", "trl.GRPOTrainer")
+
+
+def test_a_chat_engine_is_compared_with_bare_requests() -> None:
+    command = [sys.executable, "-m", "bench.teacher", "--max-concurrency=8", "--rounds=1", "--runs=1"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=True)
+    line = json.loads(done.stdout.splitlines()[-1])
+    assert (line["name"], line["rival"], line["shape"]["requests"]) == ("teacher", "aiohttp", 8)
+    assert all(0 < share <= 1 for share in line["share_of_ceiling"].values())

@@ -1,5 +1,5 @@
-"""The local engine says what transformers' own `generate` says, whatever shares its batch, and samples what
-it is told."""
+"""The local engine generates what transformers' `generate` does, whatever shares its batch, and samples from
+the requested distributions."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from scipy import stats
 
 from seethink.engines import local
 from seethink.engines.local import LocalEngine
+from seethink.engines.sampling import random_streams
 from seethink.formats import ANSWER_ONLY, PREFILLED_THINK, THINK_ANSWER
 from seethink.media import Image
 from seethink.sources.handwritten import Pages
@@ -69,11 +70,11 @@ FOUR = {400: 0.5, 401: 0.25, 402: 0.15, 403: 0.1}
 def _standard(messages: Messages) -> dict[str, torch.Tensor]:
     """What the processor's own call makes of a conversation."""
     begun = messages[-1]["content"][0]["text"] if messages[-1]["role"] == "assistant" else ""
-    asked = messages[:1]
+    turns = messages[:1]
     bare = [{"role": "user", "content": [
-        {"type": "image"} if part["type"] == "image" else part for part in asked[0]["content"]
+        {"type": "image"} if part["type"] == "image" else part for part in turns[0]["content"]
     ]}]  # fmt: skip
-    pictures = [part["image"].load() for part in asked[0]["content"] if part["type"] == "image"]
+    pictures = [part["image"].load() for part in turns[0]["content"] if part["type"] == "image"]
     text = tiny.processor().apply_chat_template(bare, add_generation_prompt=True, tokenize=False) + begun
     return tiny.processor()(text=[text], images=pictures or None, return_tensors="pt")
 
@@ -100,7 +101,7 @@ def test_prompts_are_what_the_standard_processor_call_gives() -> None:
 def test_a_prompt_with_a_begun_answer_ends_with_it() -> None:
     encoder = tiny.encoder(tiny.qwen2_vl())
     prompt = encoder.prompts([_conversations()[3]])[0]
-    assert prompt.begun == "<think>"
+    assert prompt.prefill == "<think>"
     assert encoder.tokenizer.decode(prompt.ids).endswith("<|im_start|>assistant\n<think>")
 
 
@@ -162,8 +163,8 @@ def test_greedy_answers_equal_those_of_generate_row_by_row(family: str) -> None:
 
 @torch.inference_mode()
 def _by_hand(model, encoder, prompt, sampling: Sampling, number: int) -> list[int]:
-    """One completion, the whole row read again for every token: no cache, no batch, nothing shared."""
-    luck = local._streams([prompt], sampling)[number].double()
+    """One completion without cache and batch: the whole row is computed again for every token."""
+    uniforms = random_streams([prompt], sampling)[number].double()
     ids: list[int] = []
     while len(ids) < sampling.max_tokens and encoder.eos_token_id not in ids:
         row = torch.tensor([[*prompt.ids, *ids]])
@@ -171,7 +172,7 @@ def _by_hand(model, encoder, prompt, sampling: Sampling, number: int) -> list[in
         logits = model(input_ids=row, mm_token_type_ids=kinds, use_cache=False, **prompt.media).logits[0, -1]
         logits[encoder.media_token_ids] = -torch.inf
         mass = (logits / sampling.temperature).double().softmax(-1).cumsum(-1)
-        ids.append(int((mass <= luck[len(ids)] * mass[-1]).sum()))
+        ids.append(int((mass <= uniforms[len(ids)] * mass[-1]).sum()))
     return ids
 
 
@@ -207,7 +208,7 @@ def test_dropping_finished_rows_from_the_cache_changes_nothing(keep_rows: float,
 def test_an_answer_does_not_depend_on_what_else_is_asked_nor_on_the_order() -> None:
     model = _talkative(tiny.qwen2_vl(), 4.0)
     encoder = tiny.encoder(model)
-    engine, frugal = LocalEngine(model, encoder), LocalEngine(model, encoder, tokens_per_batch=1)
+    engine, frugal = LocalEngine(model, encoder), LocalEngine(model, encoder, max_tokens_per_batch=1)
     together = _said(engine.generate(_conversations(), WARM))
     assert _said(engine.generate(_conversations()[::-1], WARM)) == together[::-1]
     assert _said(frugal.generate(_conversations(), WARM)) == together
@@ -275,7 +276,7 @@ def test_a_checkpoints_own_generation_config_never_leaks_in(tmp_path) -> None:
     habits = dict(
         do_sample=True, temperature=0.01, repetition_penalty=3.0, top_k=1, max_new_tokens=2, eos_token_id=5
     )
-    (tmp_path / "generation_config.json").write_text(json.dumps(habits))
+    (tmp_path / "generation_config.json").write_text(json.dumps(habits), encoding="utf-8")
     loaded, plain = LocalEngine.load(str(tmp_path)), LocalEngine(model, tiny.encoder(model))
     assert loaded.model.generation_config.repetition_penalty == 3.0
     for sampling in (WARM, Sampling(temperature=0.0, max_tokens=12)):
@@ -317,7 +318,7 @@ def test_a_begun_answer_is_continued_not_repeated() -> None:
 
 def test_answers_come_in_the_order_of_the_questions() -> None:
     model = tiny.qwen2_vl()
-    engine = LocalEngine(model, tiny.encoder(model), tokens_per_batch=400)
+    engine = LocalEngine(model, tiny.encoder(model), max_tokens_per_batch=400)
     assert engine.generate([], GREEDY) == []
     answers = engine.generate(_conversations(), Sampling(n=2, max_tokens=3))
     assert [len(completions) for completions in answers] == [2] * 4

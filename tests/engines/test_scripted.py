@@ -1,4 +1,4 @@
-"""Engines and teachers that say what they are told to."""
+"""Scripted engines give their prepared texts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from seethink import Task, verify
 from seethink.attempt import attempt
-from seethink.engines.scripted import ScriptedEngine, ScriptedTeacher
-from seethink.engines.teacher import Call, Unanswered
+from seethink.engines.base import Request, RequestFailed
+from seethink.engines.scripted import ScriptedAsyncEngine, ScriptedEngine
 from seethink.formats import THINK_ANSWER
 from seethink.types import Example, Sampling
 
@@ -17,14 +17,14 @@ EXAMPLES = [Example(str(i), f"How many? {i}", answer=str(i)) for i in range(3)]
 
 
 def test_an_engine_answers_by_a_function() -> None:
-    engine = ScriptedEngine(lambda asked: f"<think>So.</think><answer>{len(asked)}</answer>")
+    engine = ScriptedEngine(lambda messages: f"<think>So.</think><answer>{len(messages)}</answer>")
     task = Task("one", EXAMPLES, THINK_ANSWER, verify.same_number)
     rollouts = attempt(engine, task, EXAMPLES, Sampling(n=2))
     assert [[r.score.value for r in of_one] for of_one in rollouts] == [[0, 0], [1, 1], [0, 0]]
-    assert engine.asked == [THINK_ANSWER.prompt(example) for example in EXAMPLES for _ in range(2)]
+    assert engine.conversations == [THINK_ANSWER.prompt(example) for example in EXAMPLES for _ in range(2)]
 
 
-def test_texts_are_said_in_order_until_they_run_out() -> None:
+def test_texts_are_given_in_order_until_they_run_out() -> None:
     engine = ScriptedEngine(["a", "b c"])
     (first,), (second,) = engine.generate([[], []], Sampling())
     assert (first.text, second.text, second.n_tokens) == ("a", "b c", 2)
@@ -32,21 +32,21 @@ def test_texts_are_said_in_order_until_they_run_out() -> None:
         engine.generate([[]], Sampling())
 
 
-def test_a_teacher_answers_by_a_function_or_by_a_list() -> None:
-    def script(call: Call) -> str:
-        if call.step == "no":
-            raise Unanswered("500", "broken")
-        return call.step.upper()
+def test_an_async_engine_answers_by_a_function_or_by_a_list() -> None:
+    def script(request: Request) -> str:
+        if request.step == "no":
+            raise RequestFailed("500", "broken")
+        return request.step.upper()
 
-    async def ask(teacher: ScriptedTeacher, step: str) -> str:
-        return (await teacher.answer(Call(step, EXAMPLES[0], "see", []), lambda *_: None)).text
+    async def text(engine: ScriptedAsyncEngine, step: str) -> str:
+        return (await engine.complete(Request(step, EXAMPLES[0], "vision", []), lambda *_: None)).text
 
-    teacher = ScriptedTeacher(script, name="loud")
-    assert asyncio.run(ask(teacher, "yes")) == "YES"
-    with pytest.raises(Unanswered, match="broken"):
-        asyncio.run(ask(teacher, "no"))
-    assert [call.step for call in teacher.asked] == ["yes", "no"]
-    listed = ScriptedTeacher(["one"])
-    assert asyncio.run(ask(listed, "x")) == "one"
+    engine = ScriptedAsyncEngine(script, name="loud")
+    assert asyncio.run(text(engine, "yes")) == "YES"
+    with pytest.raises(RequestFailed, match="broken"):
+        asyncio.run(text(engine, "no"))
+    assert [request.step for request in engine.requests] == ["yes", "no"]
+    listed = ScriptedAsyncEngine(["one"])
+    assert asyncio.run(text(listed, "x")) == "one"
     with pytest.raises(ValueError, match="1 texts"):
-        asyncio.run(ask(listed, "x"))
+        asyncio.run(text(listed, "x"))

@@ -1,4 +1,4 @@
-"""What a format writes it reads back, and it names what breaks it."""
+"""Formats read back what they write, and name what violates their grammar."""
 
 import json
 
@@ -14,7 +14,7 @@ from seethink.formats import (
     BOXED,
     FORMATS,
     JSON_STEPS,
-    MODES,
+    PROMPT_MODES,
     STAGED,
     STEPS,
     TAGS,
@@ -35,9 +35,11 @@ MARKS = [
     '"title":',
 ]
 formats = st.sampled_from([form for form in FORMATS.values() if form != BARE])
-asked = st.builds(lambda form, mode: form.in_mode(mode), formats, st.sampled_from(MODES))
-said = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('<>/\\{}[]$.:"\n '))
-said = said.map(str.strip).filter(lambda text: text and not any(mark in text for mark in [*TAGS, *MARKS]))
+forms = st.builds(lambda form, mode: form.with_prompt_mode(mode), formats, st.sampled_from(PROMPT_MODES))
+plain_text = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('<>/\\{}[]$.:"\n '))
+plain_text = plain_text.map(str.strip).filter(
+    lambda text: text and not any(mark in text for mark in [*TAGS, *MARKS])
+)
 numbers = st.integers(-9999, 9999) | st.floats(-9999, 9999)
 boxes = st.lists(st.builds(Box, numbers, numbers, numbers, numbers), min_size=1, max_size=4).map(write_boxes)
 wild = st.lists(
@@ -46,29 +48,29 @@ wild = st.lists(
 
 
 @st.composite
-def sayings(draw, forms=asked):
-    """(format, thought, answer) of the kind that the format asks for."""
+def cases(draw, forms=forms):
+    """(format, thought, answer) as the format requests them."""
     form = draw(forms)
-    thought = draw(said)
+    thought = draw(plain_text)
     if isinstance(form, TagFormat) and len(form.stages) > 1:
-        parts = draw(st.lists(said, min_size=len(form.stages), max_size=len(form.stages)))
+        parts = draw(st.lists(plain_text, min_size=len(form.stages), max_size=len(form.stages)))
         thought = "\n\n".join(" ".join(part.split()) for part in parts)
-    answer = draw(boxes if getattr(form, "boxes", False) else said)
+    answer = draw(boxes if getattr(form, "boxes", False) else plain_text)
     assume(form.name != BOXED.name or answer.count("{") == answer.count("}") == answer.count("\\") == 0)
     return form, thought, answer
 
 
-@given(sayings())
-def test_what_is_written_is_read_back(saying):
-    form, thought, answer = saying
+@given(cases())
+def test_what_is_written_is_read_back(case):
+    form, thought, answer = case
     response = form.parse(form.write(thought, answer))
     assert response.fault is None
     assert (response.thought, response.answer) == (thought if form.thinks else None, answer)
 
 
-@given(asked, wild | said | st.text(), wild | said | boxes)
+@given(forms, wild | plain_text | st.text(), wild | plain_text | boxes)
 def test_what_would_not_be_read_back_is_not_written(form, thought, answer):
-    """Whatever is in it: braces, tags, marks, nothing. Boxes are written anew, so boxes are compared."""
+    """For any content: braces, tags, marks, nothing. Boxes are rewritten, so they are compared as boxes."""
     try:
         response = form.parse(form.write(thought, answer))
     except ValueError as error:
@@ -81,7 +83,7 @@ def test_what_would_not_be_read_back_is_not_written(form, thought, answer):
         assert (response.answer or "") == answer.strip()
 
 
-@given(st.sampled_from([STEPS, JSON_STEPS, STAGED]), st.lists(said, min_size=3, max_size=3), said)
+@given(st.sampled_from([STEPS, JSON_STEPS, STAGED]), st.lists(plain_text, min_size=3, max_size=3), plain_text)
 def test_steps_are_read_back_as_steps(form, steps, answer):
     response = form.parse(form.write(steps, answer))
     assert (response.steps, response.answer, response.fault) == (tuple(steps), answer, None)
@@ -94,16 +96,16 @@ def test_a_box_holds_whatever_closes_its_braces(answer):
     assert (response.thought, response.answer, response.fault) == ("So { it is", answer, None)
 
 
-@given(sayings(st.sampled_from([f for f in FORMATS.values() if f not in (BARE, BOX_JSON)])))
-def test_the_lenient_reader_reads_every_well_formed_answer(saying):
-    form, thought, answer = saying
+@given(cases(st.sampled_from([f for f in FORMATS.values() if f not in (BARE, BOX_JSON)])))
+def test_the_lenient_reader_reads_every_well_formed_answer(case):
+    form, thought, answer = case
     lines = " ".join(answer.split())
-    told = f"x{lines if form in (STEPS, ANSWER_LINE) else answer}x"
-    assume(form not in (STEPS, ANSWER_LINE) or not {".", ";"} & set(told))
-    assert read_any(form.write(thought, told)).answer == told
+    marked = f"x{lines if form in (STEPS, ANSWER_LINE) else answer}x"
+    assume(form not in (STEPS, ANSWER_LINE) or not {".", ";"} & set(marked))
+    assert read_any(form.write(thought, marked)).answer == marked
 
 
-@given(asked, st.text() | wild)
+@given(forms, st.text() | wild)
 def test_any_text_is_read_without_an_exception(form, text):
     response = form.parse(text)
     assert response.text == text
@@ -122,9 +124,9 @@ ONCE = {STEPS: ["Final Answer:"], BOXED: ["\\boxed{"], ANSWER_LINE: ["Answer:"]}
 ONCE |= {form: form.tags for form in FORMATS.values() if isinstance(form, TagFormat)}
 
 
-@given(sayings(st.sampled_from(list(ONCE))), st.data(), st.integers(min_value=0))
-def test_a_tag_counted_twice_is_malformed(saying, data, where):
-    form, thought, answer = saying
+@given(cases(st.sampled_from(list(ONCE))), st.data(), st.integers(min_value=0))
+def test_a_tag_counted_twice_is_malformed(case, data, where):
+    form, thought, answer = case
     text = form.write(thought, answer)
     cut = where % (len(text) + 1)
     assert form.parse(text[:cut] + data.draw(st.sampled_from(ONCE[form])) + text[cut:]).fault is not None
@@ -143,7 +145,7 @@ def test_a_tag_counted_twice_is_malformed(saying, data, where):
         ("<think> </think><answer>5</answer>", "the thought is empty"),
     ],
 )
-def test_the_first_breach_is_named(text, fault):
+def test_the_first_violation_is_the_fault(text, fault):
     assert THINK_ANSWER.parse(text).fault == fault
 
 
@@ -168,20 +170,20 @@ def step(title="a", content="b", after="final_answer"):
         ),
         (BOX_JSON, "<think>a</think><answer>[1, 2, 3, 4]</answer>", "[1, 2, 3, 4]", None),
         (BOX_JSON, "<think>a</think><answer>[]</answer>", "[]", None),
-        (BOX_JSON, "<think>a</think><answer>left</answer>", "left", "the answer is no boxes as JSON"),
+        (BOX_JSON, "<think>a</think><answer>left</answer>", "left", "the answer is not a JSON list of boxes"),
         (STEPS, "Step 1: look\nAction 1: there are 5\nStep 2: count\nFinal Answer: 5", "5", None),
         (STEPS, "Final Answer: 5", "5", "the thought is empty"),
         (
             STEPS,
             "Step 1: look\nStep 3: count\nFinal Answer: 5",
             "5",
-            "Step 3 does not follow what stands before it",
+            "Step 3 is out of order",
         ),
         (
             STEPS,
             "Step 1: a\nAction 2: b\nFinal Answer: 5",
             "5",
-            "Action 2 does not follow what stands before it",
+            "Action 2 is out of order",
         ),
         (STEPS, "Step 1: \nFinal Answer: 5", "5", "Step 1 is empty"),
         (STEPS, "Well.\nStep 1: a\nFinal Answer: 5", "5", "text before the first step"),
@@ -197,12 +199,12 @@ def step(title="a", content="b", after="final_answer"):
         (JSON_STEPS, FINAL, "5", "the thought is empty"),
         (JSON_STEPS, f"{step()} {FINAL} {FINAL}", None, "FINAL ANSWER occurs 2 times, not once"),
         (JSON_STEPS, f"{FINAL} {step()}", "5", "a step after the final answer"),
-        (JSON_STEPS, f"{step(after='continue')} {FINAL}", "5", "step 1 goes on with 'continue'"),
+        (JSON_STEPS, f"{step(after='continue')} {FINAL}", "5", "step 1 has next_action 'continue'"),
         (
             JSON_STEPS,
             f"{step(content='')} {FINAL}",
             "5",
-            "step 1 has an empty title or content, or one that is no text",
+            "step 1 has an empty title or content, or one that is not text",
         ),
         (JSON_STEPS, '{"title": "a", "title": "b"}', None, "not JSON: a key occurs twice"),
         (JSON_STEPS, "[" * 100_000, None, "not JSON: "),
@@ -218,7 +220,7 @@ def step(title="a", content="b", after="final_answer"):
         (BARE, " ", None, "the answer is empty"),
     ],
 )
-def test_every_grammar_names_its_breach(form, text, answer, fault):
+def test_every_grammar_has_its_faults(form, text, answer, fault):
     response = form.parse(text)
     assert response.answer == answer
     assert response.fault == fault or (
@@ -241,11 +243,11 @@ def test_boxes_are_written_as_named_corners_in_whatever_form_they_were_given():
     written = '<think>so</think><answer>[{"bbox_2d": [1, 2, 3, 4]}]</answer>'
     assert BOX_JSON.write("so", "[1, 2, 3, 4]") == BOX_JSON.write("so", '{"bbox": [1.0, 2, 3, 4]}') == written
     assert BOX_JSON.write("so", "None").endswith("<answer>None</answer>")
-    with pytest.raises(ValueError, match="no boxes as JSON"):
+    with pytest.raises(ValueError, match="not a JSON list of boxes"):
         BOX_JSON.write("so", "left")
 
 
-def test_blank_space_around_and_between_the_tags_is_no_breach():
+def test_blank_space_around_and_between_the_tags_is_no_fault():
     response = THINK_ANSWER.parse("\n <think>\n1 + 1\n</think>\n\n<answer> 2 </answer>\n")
     assert (response.thought, response.answer, response.fault) == ("1 + 1", "2", None)
 

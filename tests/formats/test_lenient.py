@@ -1,4 +1,4 @@
-"""A final answer is read in whatever form it stands, and only there."""
+"""A final answer is read in any form, and nothing else is read as one."""
 
 import pytest
 
@@ -49,9 +49,9 @@ from seethink.formats import by_steps, read_any
         ("odd by 3", "odd by 3"),
     ],
 )
-def test_a_final_answer_is_read_in_whatever_form_it_stands(text, answer):
-    told = read_any(text)
-    assert (told.answer, told.fault) == (answer, None)
+def test_a_final_answer_is_read_in_any_form(text, answer):
+    response = read_any(text)
+    assert (response.answer, response.fault) == (answer, None)
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_a_final_answer_is_read_in_whatever_form_it_stands(text, answer):
     ],
 )
 def test_without_a_final_answer_there_is_none(text):
-    told = read_any(text)
-    assert told.answer is None
-    assert told.fault == "no final answer in any form"
+    response = read_any(text)
+    assert response.answer is None
+    assert response.fault == "no final answer in any form"
 
 
 def test_an_empty_answer_tag_is_an_empty_answer():

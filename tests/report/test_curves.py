@@ -2,30 +2,40 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seethink.report.curves import LOSS, MAX_POINTS, NUMBER, SHARE, axis, blocks, smoothed
-from tests.report.made import write_rows
+from seethink.report.curves import (
+    LOSS,
+    MAX_POINTS,
+    METRICS,
+    NUMBER,
+    SHARE,
+    axis_ticks,
+    smoothed,
+    training_curves,
+)
+from seethink.train.grpo_metrics import RolloutStatistics, UpdateStatistics, step_metrics
+from tests.report.sample_run import write_rows
 
 VALUES = st.floats(-1e6, 1e6, allow_subnormal=False).filter(lambda x: x == 0 or abs(x) > 1e-6)
 
 
-def drawn(line):
+def coordinates(line):
     return [tuple(float(x) for x in point.split(",")) for point in line.split()]
 
 
 @given(VALUES, VALUES, st.sampled_from([NUMBER, LOSS]))
-def test_an_axis_encloses_its_values_with_few_round_marks(one, other, unit):
+def test_an_axis_encloses_its_values_with_few_round_ticks(one, other, unit):
     low, high = sorted((one, other))
     if unit == NUMBER:
         low, high = abs(low), abs(low) + abs(high)
-    marks = axis(low, high, unit)
+    ticks = axis_ticks(low, high, unit)
     slack = 1e-9 * max(1.0, abs(low), abs(high))
-    assert marks[0] <= low + slack and high <= marks[-1] + slack
-    assert 2 <= len(marks) <= 5
-    assert marks == sorted(set(marks))
+    assert ticks[0] <= low + slack and high <= ticks[-1] + slack
+    assert 2 <= len(ticks) <= 5
+    assert ticks == sorted(set(ticks))
 
 
-def test_a_share_is_drawn_from_nothing_to_all():
-    assert axis(0.4, 0.6, SHARE) == [0, 0.5, 1]
+def test_a_share_is_plotted_from_0_to_1():
+    assert axis_ticks(0.4, 0.6, SHARE) == [0, 0.5, 1]
 
 
 def test_smoothing_leaves_a_straight_line_alone_inside_and_keeps_every_step():
@@ -35,16 +45,16 @@ def test_smoothing_leaves_a_straight_line_alone_inside_and_keeps_every_step():
     assert [value for _, value in curve][3:-3] == pytest.approx([value for _, value in line][3:-3])
 
 
-def test_reinforcement_and_supervised_training_are_drawn_apart(tmp_path):
+def test_reinforcement_learning_and_supervised_training_are_plotted_apart(tmp_path):
     grpo = write_rows(
         tmp_path / "grpo.jsonl",
-        [{"step": i, "reward": 0.5, "reward/format": 1.0, "loss": 0.0} for i in (1, 2)],
+        [{"step": i, "reward": 0.5, "rewards/format/mean": 1.0, "loss": 0.0} for i in (1, 2)],
     )
     sft = write_rows(tmp_path / "sft.jsonl", [{"step": i, "loss": 1.0 / i} for i in (1, 2)])
-    kinds = blocks({"sft": sft, "grpo": grpo})
+    kinds = training_curves({"sft": sft, "grpo": grpo})
     assert [(kind.title, [panel.title for panel in kind.panels]) for kind in kinds] == [
-        ("Reinforcement", ["Reward", "Reward: format", "Loss"]),
-        ("Supervised training", ["Loss"]),
+        ("Reinforcement learning", ["Reward", "Reward: format", "Loss"]),
+        ("Supervised and preference training", ["Loss"]),
     ]
 
 
@@ -52,38 +62,61 @@ def test_trainings_of_one_kind_share_their_panels(tmp_path):
     paths = {
         f"seed{i}": write_rows(tmp_path / f"{i}.jsonl", [{"step": 1, "loss": float(i)}]) for i in range(3)
     }
-    (kind,) = blocks(paths)
-    assert [line.stage for line in kind.panels[0].lines] == ["seed0", "seed1", "seed2"]
+    (kind,) = training_curves(paths)
+    assert [line.stage for line in kind.panels[0].curves] == ["seed0", "seed1", "seed2"]
     assert kind.panels[0].values == (0, 2)
 
 
 def test_a_curve_runs_from_left_to_right_and_upwards_as_its_values_do(tmp_path):
     path = write_rows(tmp_path / "m.jsonl", [{"step": i, "reward": i / 4} for i in range(5)])
-    raw = drawn(blocks({"grpo": path})[0].panels[0].lines[0].raw)
+    raw = coordinates(training_curves({"grpo": path})[0].panels[0].curves[0].raw)
     assert raw == [(0, 100), (75, 75), (150, 50), (225, 25), (300, 0)]
 
 
-def test_a_metric_that_was_never_measured_is_not_drawn(tmp_path):
+def test_a_metric_without_values_is_not_plotted(tmp_path):
     path = write_rows(tmp_path / "m.jsonl", [{"step": 1, "reward": 0.5, "kl": None}])
-    assert [panel.title for panel in blocks({"grpo": path})[0].panels] == ["Reward"]
+    assert [panel.title for panel in training_curves({"grpo": path})[0].panels] == ["Reward"]
+
+
+def test_the_metrics_that_grpo_logs_have_their_curves(tmp_path):
+    row = {name.replace("*", "correct"): 0.5 for name in METRICS}
+    path = write_rows(tmp_path / "m.jsonl", [{"step": 1, **row, "rewards/margins": 0.5, "unjudged": 0}])
+    (kind,) = training_curves({"grpo": path})
+    assert [panel.title for panel in kind.panels] == [
+        title.format("correct") for title, _, _ in METRICS.values()
+    ]
+    assert "Entropy" in [panel.title for panel in kind.panels]
+
+
+def test_every_curve_is_a_metric_that_trainings_log():
+    rollouts = RolloutStatistics()
+    logged = {*step_metrics(rollouts, UpdateStatistics()), "loss", "grad_norm"}
+    assert {name for name in METRICS if "*" not in name} <= logged
 
 
 def test_values_that_are_not_finite_are_left_out_and_counted(tmp_path):
     path = write_rows(tmp_path / "m.jsonl", [{"step": 1, "loss": float("nan")}, {"step": 2, "loss": 1.0}])
-    (kind,) = blocks({"sft": path})
-    assert kind.undrawn == 1
-    assert len(drawn(kind.panels[0].lines[0].raw)) == 1
+    (kind,) = training_curves({"sft": path})
+    assert kind.not_finite == 1
+    assert len(coordinates(kind.panels[0].curves[0].raw)) == 1
+
+
+def test_parts_of_the_reward_that_are_not_finite_are_counted(tmp_path):
+    logged = [{"rewards/correct/mean": float("nan")}, {"rewards/format/mean": float("inf")}, {"loss": None}]
+    rows = [{"step": i, "reward": 0.5, **row} for i, row in enumerate(logged)]
+    (kind,) = training_curves({"grpo": write_rows(tmp_path / "m.jsonl", rows)})
+    assert kind.not_finite == 2
 
 
 def test_long_curves_are_thinned_by_means(tmp_path):
     path = write_rows(
         tmp_path / "m.jsonl", [{"step": i, "loss": float(i % 2)} for i in range(4 * MAX_POINTS)]
     )
-    (kind,) = blocks({"sft": path})
-    assert kind.thinned == 4
-    assert len(drawn(kind.panels[0].lines[0].raw)) == MAX_POINTS
-    assert kind.panels[0].lines[0].first == "0.5"
+    (kind,) = training_curves({"sft": path})
+    assert kind.steps_per_point == 4
+    assert len(coordinates(kind.panels[0].curves[0].raw)) == MAX_POINTS
+    assert kind.panels[0].curves[0].first == "0.5"
 
 
-def test_an_empty_log_draws_nothing(tmp_path):
-    assert blocks({"sft": write_rows(tmp_path / "m.jsonl", [])}) == []
+def test_an_empty_log_has_no_curves(tmp_path):
+    assert training_curves({"sft": write_rows(tmp_path / "m.jsonl", [])}) == []

@@ -2,78 +2,79 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seethink.report.page import chance, percent, plain, points
-from seethink.report.scores import gains, in_words, table, worth
-from tests.report.made import paired_test, report, result
+from seethink.report.page import number, p_value, percent, points
+from seethink.report.scores import decompose_gain, describe_test, score_table, task_gains
+from tests.report.sample_run import paired_test, report, result
 
 SHARE = st.floats(0, 1)
 
 
 def arm(share, by_steps, at_once, form=1.0):
-    """An arm whose lenient accuracy is the mean of both modes, of which strict scoring keeps `form`."""
+    """An arm whose lenient accuracy is the mean of both modes; its strict accuracy is `form` times that."""
     lenient = share * (by_steps or 0) + (1 - share) * (at_once or 0)
-    told = {"by_steps": share, "accuracy_by_steps": by_steps, "accuracy_at_once": at_once}
-    return result(lenient * form, **told, lenient={"value": lenient, "low": 0.0, "high": 1.0})
+    modes = {"by_steps": share, "accuracy_by_steps": by_steps, "accuracy_at_once": at_once}
+    return result(lenient * form, **modes, lenient={"value": lenient, "low": 0.0, "high": 1.0})
 
 
 @given(st.tuples(SHARE, SHARE, SHARE), st.tuples(SHARE, SHARE, SHARE))
 def test_form_mode_and_skill_add_up_to_the_gain(first, trained):
     before, after = arm(*first, form=0.6), arm(*trained)
-    parts = worth(before, after)
+    parts = decompose_gain(before, after)
     assert parts is not None
     assert sum(parts) == pytest.approx(after["value"] - before["value"], abs=1e-9)
 
 
-def test_only_what_changed_is_worth_anything():
+def test_only_what_changed_contributes_to_the_gain():
     base = arm(0.2, 0.9, 0.4, form=0.5)
-    assert worth(base, arm(0.2, 0.9, 0.4, form=1.0)) == pytest.approx((0.25, 0, 0))
-    assert worth(base, base | {"value": base["value"]}) == pytest.approx((0, 0, 0))
-    assert worth(arm(0.2, 0.9, 0.4), arm(0.8, 0.9, 0.4)) == pytest.approx((0, 0.3, 0))
-    assert worth(arm(0.2, 0.5, 0.5), arm(0.2, 0.7, 0.7)) == pytest.approx((0, 0, 0.2))
+    assert decompose_gain(base, arm(0.2, 0.9, 0.4, form=1.0)) == pytest.approx((0.25, 0, 0))
+    assert decompose_gain(base, base | {"value": base["value"]}) == pytest.approx((0, 0, 0))
+    assert decompose_gain(arm(0.2, 0.9, 0.4), arm(0.8, 0.9, 0.4)) == pytest.approx((0, 0.3, 0))
+    assert decompose_gain(arm(0.2, 0.5, 0.5), arm(0.2, 0.7, 0.7)) == pytest.approx((0, 0, 0.2))
 
 
 def test_a_mode_that_an_arm_never_uses_counts_as_no_better_there():
-    assert worth(arm(0.0, None, 0.4), arm(1.0, 0.9, None)) == pytest.approx((0, 0.5, 0))
+    assert decompose_gain(arm(0.0, None, 0.4), arm(1.0, 0.9, None)) == pytest.approx((0, 0.5, 0))
 
 
-def test_without_a_score_nothing_is_taken_apart():
-    assert worth(result(None), result(0.5)) is None
+def test_without_a_score_there_is_no_decomposition():
+    assert decompose_gain(result(None), result(0.5)) is None
 
 
-def test_the_sentence_says_what_moved_and_by_how_many_points():
+def test_the_sentence_says_what_changed_and_by_how_many_points():
     results = {
         "base": {"seen": result(0.4, readable=0.6)},
         "grpo": {"seen": result(0.7, readable=0.99, by_steps=0.51)},
     }
-    (gain,) = gains(results, "seen")
-    form, mode, skill = (clause.words.replace("\u00a0", " ") for clause in gain.clauses)
-    assert form == "answers that can be read moved, 60.0 % to 99.0 % (+39.0)"
-    assert mode == "answers by steps hardly moved, 50.0 % to 51.0 % (+1.0)"
+    (gain,) = task_gains(results, "seen")
+    form, mode, skill = (component.description.replace("\u00a0", " ") for component in gain.components)
+    assert form == "readable answers changed, 60.0 % to 99.0 % (+39.0)"
+    assert mode == "step-by-step answers hardly changed, 50.0 % to 51.0 % (+1.0)"
     assert skill == (
-        "accuracy by steps moved, 40.0 % to 70.0 % (+30.0), accuracy at once moved, 40.0 % to 70.0 % (+30.0)"
+        "step-by-step accuracy changed, 40.0 % to 70.0 % (+30.0), "
+        "direct accuracy changed, 40.0 % to 70.0 % (+30.0)"
     )
 
 
 def test_accuracies_of_few_answers_are_not_compared():
     few = {"base": {"seen": result(0.4, by_steps=0.01)}, "grpo": {"seen": result(0.4)}}
-    (gain,) = gains(few, "seen")
-    assert "accuracy by steps cannot be compared, with fewer than 10" in gain.clauses[2].words
-    assert "accuracy at once hardly moved" in gain.clauses[2].words
+    (gain,) = task_gains(few, "seen")
+    assert "step-by-step accuracy cannot be compared (fewer than 10" in gain.components[2].description
+    assert "direct accuracy hardly changed" in gain.components[2].description
 
 
 def test_a_task_is_compared_with_the_first_arm_that_measured_it():
     results = {"base": {}, "sft": {"seen": result()}, "grpo": {"seen": result()}}
-    assert [(gain.first, gain.arm) for gain in gains(results, "seen")] == [("sft", "grpo")]
+    assert [(gain.first, gain.arm) for gain in task_gains(results, "seen")] == [("sft", "grpo")]
 
 
 def test_arms_and_tasks_that_only_the_paper_has_get_their_own_cells():
-    told = report(
+    content = report(
         results={"base": {"seen": result(0.5)}},
         claims=[{"task": "superclevr", "arm": "human", "paper": 0.9, "measured": None, "source": ""}],
     )
     shown = {
         arm: {cell.task: (cell.result is not None, cell.paper) for cell in cells}
-        for arm, cells in table(told)
+        for arm, cells in score_table(content)
     }
     assert shown == {
         "base": {"seen": (True, None), "superclevr": (False, None)},
@@ -82,22 +83,22 @@ def test_arms_and_tasks_that_only_the_paper_has_get_their_own_cells():
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "expected"),
     [
         ({}, "strong evidence that grpo is better here"),
         ({"p": 0.03, "difference": -0.1}, "some evidence that base is better here"),
-        ({"p": 0.4}, "this may well be luck"),
-        ({"difference": 0.0, "p": 1.0, "only_a": 5, "only_b": 5}, "on the other 390 they did the same."),
+        ({"p": 0.4}, "this may be chance"),
+        ({"difference": 0.0, "p": 1.0, "only_a": 5, "only_b": 5}, "on the other 390 they scored the same."),
         ({"n": 0, "p": None, "difference": None}, "No question could be judged for both."),
     ],
 )
-def test_a_paired_test_is_told_in_words(changes, told):
-    words = in_words(paired_test(**changes))
-    assert told in words
-    assert words.endswith(".")
+def test_a_paired_test_is_described_in_words(changes, expected):
+    text = describe_test(paired_test(**changes))
+    assert expected in text
+    assert text.endswith(".")
 
 
-def test_numbers_are_dressed_for_readers():
+def test_numbers_are_formatted_for_readers():
     assert (percent(0.783), percent(None)) == ("78.3\u00a0%", "—")
     assert (points(0.271), points(-0.0211), points(-0.0001), points(None)) == (
         "+27.1",
@@ -105,12 +106,12 @@ def test_numbers_are_dressed_for_readers():
         "0.0",
         "—",
     )
-    assert (chance(0.0004), chance(0.0131), chance(None)) == (
+    assert (p_value(0.0004), p_value(0.0131), p_value(None)) == (
         "p\u00a0<\u00a00.001",
         "p\u00a0=\u00a00.013",
         "—",
     )
-    assert [plain(x) for x in (0, 0.00412, 41.71, 1250, -3, None)] == [
+    assert [number(x) for x in (0, 0.00412, 41.71, 1250, -3, None)] == [
         "0",
         "0.00412",
         "41.7",
@@ -120,10 +121,10 @@ def test_numbers_are_dressed_for_readers():
     ]
 
 
-def test_one_odd_answer_does_not_decide_how_good_a_mode_is():
+def test_a_single_answer_does_not_determine_the_accuracy_of_a_mode():
     rare = arm(1 / 400, 0.0, 0.14) | {"n": 400, "unjudged": 0}
     trained = arm(1.0, 0.36, None) | {"n": 400, "unjudged": 0}
-    form, mode, skill = worth(rare, trained)
+    form, mode, skill = decompose_gain(rare, trained)
     assert form == pytest.approx(0, abs=1e-9)
     assert mode == pytest.approx((1 - 1 / 400) * (0.36 - 0.14))
     assert abs(skill) < 0.002

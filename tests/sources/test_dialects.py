@@ -11,7 +11,7 @@ from seethink.boxes import Box, read_boxes
 from seethink.media import Image
 from seethink.sources import dialects
 from seethink.sources.records import read
-from seethink.sources.rows import rows_of
+from seethink.sources.row_reader import read_rows
 from seethink.types import InputError
 
 
@@ -30,7 +30,7 @@ def folder(tmp_path):
 
 def written(folder, *rows):
     path = folder / "my.json"
-    path.write_text(json.dumps(rows))
+    path.write_text(json.dumps(rows), encoding="utf-8")
     return path
 
 
@@ -73,7 +73,7 @@ ROWS = {
 @pytest.mark.parametrize("name", ROWS)
 def test_one_question_in_any_dialect_is_one_example(folder, name):
     path = written(folder, ROWS[name])
-    assert dialects.dialect_of(rows_of(path)).name == name
+    assert dialects.dialect_of(read_rows(path)).name == name
     (example,) = read(path)
     assert (example.question, example.answer, example.steps) == ("<image>How many?", "3", ("1 + 2",))
     assert example.media == (Image.file(folder / "a.png"),)
@@ -168,7 +168,7 @@ BENCH = "index\timage\tquestion\tchoices\tanswer\tlevel\tcategory\n"
 
 def tsv(folder, *lines):
     path = folder / "bench.tsv"
-    path.write_text(BENCH + "".join("\t".join(line) + "\n" for line in lines))
+    path.write_text(BENCH + "".join("\t".join(line) + "\n" for line in lines), encoding="utf-8")
     return path
 
 
@@ -197,28 +197,28 @@ def refused(path):
 
 
 WRONG = {
-    "plain": ({"question": 5}, "there is no question; it must be a text"),
-    "hf columns": ({"solution": None}, "there is no answer; give the text or number"),
+    "plain": ({"question": 5}, "there is no question; give a text"),
+    "hf columns": ({"solution": None}, "there is no answer; give the correct text or number"),
     "easyr1": ({"answer": ["3", "4"]}, "the answer must be a text or a number, not ['3', '4']; a box is"),
     "conversations": ({"conversations": [{"from": "human", "value": "?"}]}, "add the gpt turn"),
     "messages": ({"messages": [ASKED]}, "add the assistant turn to messages, or a column solution"),
-    "query": ({"history": [["a", "b"]]}, "there is a history; a row holds one question and one answer"),
+    "query": ({"history": [["a", "b"]]}, "there is a history; a row is one question and one answer"),
     "trl": (
         {"prompt": [turn("user", [{"type": "image", "image": "a.png"}])]},
-        "a part of prompt holds its image itself; list it in the column images instead",
+        "a part of prompt contains its image; list it in the column images instead",
     ),
     "eval": ({"image": "a.png"}, "both 'image_path' and another column of pictures are given; keep one"),
-    "vrc": ({"choices": "2 or 3"}, "choices must be a list, or lines that begin with A., B., ..."),
+    "vrc": ({"choices": "2 or 3"}, "choices must be a list, or lines that start with A., B., ..."),
 }
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_layout_is_refused_with_one_sentence(folder, name):
     changes, message = WRONG[name]
-    said = refused(
+    message = refused(
         written(folder, ROWS[name], {**ROWS[name], "id" if name != "vrc" else "idx": 9, **changes})
     )
-    assert said.startswith("my.json, row 2: ") and message in said
+    assert message.startswith("my.json, row 2: ") and message in message
 
 
 @pytest.mark.parametrize(
@@ -229,27 +229,27 @@ def test_a_wrong_layout_is_refused_with_one_sentence(folder, name):
         (["How many?"], "a part of messages must be of type text, image or video"),
     ],
 )
-def test_parts_of_a_turn_that_nobody_can_read_are_refused(folder, parts, message):
-    said = refused(written(folder, {"messages": [turn("user", parts), turn("assistant", "3")]}))
-    assert said.startswith("my.json, row 1: ") and message in said
+def test_unknown_parts_of_a_turn_are_refused(folder, parts, message):
+    message = refused(written(folder, {"messages": [turn("user", parts), turn("assistant", "3")]}))
+    assert message.startswith("my.json, row 1: ") and message in message
 
 
 def test_a_tsv_with_broken_base64_or_more_cells_than_columns_is_refused(folder):
     cells = ("4", "no picture", "How many?", "", "B", "High School", "Math")
-    assert "row 1: image is no base64" in refused(tsv(folder, cells))
+    assert "row 1: image is not base64" in refused(tsv(folder, cells))
     picture = base64.b64encode(png()).decode()
-    said = refused(tsv(folder, ("4", picture, *cells[2:], "and more")))
-    assert "row 1: unknown column 'beyond column 7'" in said
+    message = refused(tsv(folder, ("4", picture, *cells[2:], "and more")))
+    assert "row 1: unknown column 'beyond column 7'" in message
 
 
-def test_pairs_are_no_questions_with_answers(folder):
-    said = refused(written(folder, {"prompt": "How many?", "chosen": "3", "rejected": "4"}))
-    assert said == (
-        "my.json, row 1: is a pair of responses; pairs are for `seethink train dpo`; or give an answer"
+def test_pairs_are_not_read_as_examples(folder):
+    message = refused(written(folder, {"prompt": "How many?", "chosen": "3", "rejected": "4"}))
+    assert message == (
+        "my.json, row 1: is a pair of responses, for `seethink train dpo` only; give an answer instead"
     )
 
 
 def test_meta_may_be_json_text_but_then_it_must_be_json(folder):
     row = {"question": "?", "answer": "3", "meta": '{"level": 2}'}
     assert read(written(folder, row))[0].meta == {"level": 2}
-    assert "meta begins like JSON, but is none" in refused(written(folder, {**row, "meta": '{"level": '}))
+    assert "meta starts like JSON but is invalid" in refused(written(folder, {**row, "meta": '{"level": '}))

@@ -55,8 +55,8 @@ def test_steps_look_at_every_digit_and_end_with_the_answer(name: str) -> None:
         read = [line.removeprefix(f"r{row} ") for row, line in enumerate(lines, 1)]
         assert " / ".join(read) == example.meta["formal"], "every row is named and read first"
         entries = [entry.split() for row in looks for entry in row.split(", ")]
-        looked = [int(digit) for digit, *rest in entries if rest and rest[0].isalpha()]
-        assert looked == _digits(example), "then every digit is looked at"
+        judged = [int(digit) for digit, *rest in entries if rest and rest[0].isalpha()]
+        assert judged == _digits(example), "every digit has a verdict"
         *_, last = entries
         if example.answer and example.answer.isdigit():
             assert last[-1] == example.answer
@@ -75,7 +75,7 @@ def test_items_are_distinct_and_seeds_disjoint() -> None:
     assert len(set(formals)) > 9_990, "pages do not repeat"
 
 
-def test_an_item_depends_on_its_place_alone_and_looks_the_same_every_time() -> None:
+def test_an_item_depends_only_on_its_index_and_is_reproducible() -> None:
     short, long = Pages(5, "train", 4), Pages(500, "train", 4)
     assert list(short) == long[:5] and short[-1] == short[4]
     assert short[3].media[0].load().tobytes() == long[3].media[0].load().tobytes()
@@ -85,11 +85,11 @@ def test_an_item_depends_on_its_place_alone_and_looks_the_same_every_time() -> N
 
 def test_held_out_pages_use_held_out_scans_and_fonts() -> None:
     train, test = handwritten.scans("train"), handwritten.scans("test")
-    seen = {scan.tobytes() for scans in train.values() for scan in scans}
+    training = {scan.tobytes() for scans in train.values() for scan in scans}
     held = [scan.tobytes() for scans in test.values() for scan in scans]
     assert len(held) == handwritten.HELD_OUT_SCANS
     assert sum(map(len, train.values())) + len(held) == 1797
-    assert sum(scan in seen for scan in held) <= 2, "no more than the data set's own duplicates"
+    assert sum(scan in training for scan in held) <= 2, "no more than the data set's own duplicates"
     assert not set(handwritten.FONTS["train"]) & set(handwritten.FONTS["test"])
 
 

@@ -4,7 +4,8 @@ import json
 import PIL.Image
 import pytest
 
-from seethink.attempt import judge, record
+from seethink.attempt import judge
+from seethink.evaluate.attempts import attempt_row
 from seethink.formats import ANSWER_ONLY
 from seethink.media import Image, Video
 from seethink.sources.records import DECODE_BELOW_BYTES, read
@@ -28,7 +29,7 @@ def folder(tmp_path):
 
 def lines(folder, *rows, name="my.jsonl"):
     path = folder / name
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
 
 
@@ -65,7 +66,7 @@ def test_rows_keep_their_order_and_are_named_after_file_and_row(folder):
 
 def test_blank_lines_are_no_rows_but_count_as_lines(folder):
     path = folder / "my.jsonl"
-    path.write_text(f"\n{json.dumps(GOOD)}\r\n\n{json.dumps(GOOD)}")
+    path.write_text(f"\n{json.dumps(GOOD)}\r\n\n{json.dumps(GOOD)}", encoding="utf-8")
     assert [example.id for example in read(path)] == ["my-2", "my-4"]
 
 
@@ -84,7 +85,7 @@ def test_a_row_without_a_picture_is_a_question_in_text_alone(folder, none):
 
 def test_pictures_may_stand_in_another_folder(folder, tmp_path_factory):
     path = lines(tmp_path_factory.mktemp("elsewhere"), GOOD)
-    assert read(path, images=folder)[0].media == (Image.file(folder / "a.png"),)
+    assert read(path, media_root=folder)[0].media == (Image.file(folder / "a.png"),)
 
 
 def test_hf_columns_give_the_answer_between_the_tags_and_keep_the_rest(folder):
@@ -124,15 +125,16 @@ def test_llava_conversations_keep_where_each_picture_stands(folder):
 def test_messages_with_images_are_read_from_a_json_array(folder):
     messages = [{"role": "user", "content": "<image>How many?"}, {"role": "assistant", "content": "3"}]
     path = folder / "my.json"
-    path.write_text(json.dumps([{"messages": messages, "images": ["a.png"]}]))
+    path.write_text(json.dumps([{"messages": messages, "images": ["a.png"]}]), encoding="utf-8")
     (example,) = read(path)
     assert (example.id, example.question, example.answer) == ("my-1", "<image>How many?", "3")
     assert example.media == (Image.file(folder / "a.png"),)
 
 
 def test_parquet_rows_hold_their_pictures(folder):
-    pyarrow = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow
+    from pyarrow import parquet
+
     rows = [
         {"image": {"bytes": png((20, 10)), "path": None}, "problem": "?", "solution": "<answer>3</answer>"},
         {"image": {"bytes": None, "path": "a.png"}, "problem": "?", "solution": "4"},
@@ -144,7 +146,8 @@ def test_parquet_rows_hold_their_pictures(folder):
 
 
 def test_a_saved_dataset_is_read_with_its_pictures(tmp_path):
-    datasets = pytest.importorskip("datasets")
+    import datasets
+
     rows = {
         "image": [PIL.Image.new("RGB", (20, 10))],
         "problem": ["How many?"],
@@ -171,7 +174,7 @@ def test_equal_files_give_equal_examples(folder):
     assert read(path) == read(path)
 
 
-# What is refused, and what the user is told
+# Refused rows and their messages
 
 
 @pytest.mark.parametrize(
@@ -185,19 +188,22 @@ def test_equal_files_give_equal_examples(folder):
             {**GOOD, "weather": 1},
             "unknown column 'weather'; the columns are id, image, images, video, videos, meta, question",
         ),
-        ({"image": "a.png", "question": "?"}, "there is no answer; give the text or number that is right"),
-        ({**GOOD, "answer": None}, "there is no answer; give the text or number that is right"),
-        ({**GOOD, "answer": "  "}, "there is no answer; give the text or number that is right"),
+        ({"image": "a.png", "question": "?"}, "there is no answer; give the correct text or number"),
+        ({**GOOD, "answer": None}, "there is no answer; give the correct text or number"),
+        ({**GOOD, "answer": "  "}, "there is no answer; give the correct text or number"),
         ({**GOOD, "answer": float("nan")}, "there is no answer, only nan"),
         ({**GOOD, "answer": True}, "the answer must be a text or a number, not True"),
         ({**GOOD, "answer": [1, 2]}, "the answer must be a text or a number, not [1, 2]"),
         ({**GOOD, "answer": "<answer>3</answer><answer>4</answer>"}, "<answer> occurs 2 times, not once"),
         ({**GOOD, "answer": "<answer></answer>"}, "the answer cannot be read: the answer is empty"),
-        ({**GOOD, "steps": ["so <answer>3</answer>"]}, "a step or the answer holds one of <think> </think>"),
+        (
+            {**GOOD, "steps": ["so <answer>3</answer>"]},
+            "a step or the answer contains one of <think> </think>",
+        ),
         ({**GOOD, "steps": [1]}, "steps must be a list of texts, not [1]"),
         ({**GOOD, "choices": {"A": "3"}}, "choices must be a list of texts"),
         ({"image": "a.png", "answer": "3"}, "there is no question"),
-        ({**GOOD, "image": "gone.png"}, "there is no picture at gone.png; mend the path"),
+        ({**GOOD, "image": "gone.png"}, "there is no picture at gone.png; correct the path"),
         ({**GOOD, "image": ""}, "a picture must be the path of a file, not ''"),
         ({**GOOD, "image": 5}, "a picture must be the path of a file, not 5"),
         ({**GOOD, "images": ["b.png"]}, "both 'image' and 'images' are given; keep one"),
@@ -212,9 +218,9 @@ def test_equal_files_give_equal_examples(folder):
         ({**GOOD, "question": "<video>?"}, "the question marks <video>, but"),
     ],
 )
-def test_a_bad_row_is_refused_with_file_row_and_mend(folder, row, message):
-    said = refused(lines(folder, GOOD, GOOD, row))
-    assert said.startswith("my.jsonl, row 3: ") and message in said
+def test_a_bad_row_is_refused_with_file_row_and_fix(folder, row, message):
+    message = refused(lines(folder, GOOD, GOOD, row))
+    assert message.startswith("my.jsonl, row 3: ") and message in message
 
 
 @pytest.mark.parametrize(
@@ -222,7 +228,7 @@ def test_a_bad_row_is_refused_with_file_row_and_mend(folder, row, message):
     [
         ([{"from": "human", "value": "?"}], "there is no answer; add the gpt turn to conversations"),
         ("How many?", "conversations must be [{from: human, value: ...}, {from: gpt, value: ...}]"),
-        ([], "conversations has the turns of nobody; it must be"),
+        ([], "conversations has no turns; it must be"),
         (
             [{"from": "gpt", "value": "3"}, {"from": "human", "value": "?"}],
             "has the turns gpt, human; it must be",
@@ -235,20 +241,20 @@ def test_a_bad_row_is_refused_with_file_row_and_mend(folder, row, message):
     ],
 )
 def test_conversations_other_than_one_question_and_one_answer_are_refused(folder, turns, message):
-    said = refused(lines(folder, {"image": "a.png", "conversations": turns}))
-    assert said.startswith("my.jsonl, row 1: ") and message in said
+    message = refused(lines(folder, {"image": "a.png", "conversations": turns}))
+    assert message.startswith("my.jsonl, row 1: ") and message in message
 
 
 def test_a_column_of_another_dialect_is_unknown(folder):
-    said = refused(lines(folder, {"problem": "?", "solution": "3", "question": "?"}))
-    assert said.startswith("my.jsonl, row 1: unknown column 'question'")
+    message = refused(lines(folder, {"problem": "?", "solution": "3", "question": "?"}))
+    assert message.startswith("my.jsonl, row 1: unknown column 'question'")
 
 
 @pytest.mark.parametrize("content", [b"no picture", png()[:60], b""])
 def test_a_broken_picture_is_refused(folder, content):
     (folder / "a.png").write_bytes(content)
-    said = refused(lines(folder, {**GOOD, "image": "b.png"}, GOOD))
-    assert said.startswith("my.jsonl, row 2: a.png ") and said.endswith(
+    message = refused(lines(folder, {**GOOD, "image": "b.png"}, GOOD))
+    assert message.startswith("my.jsonl, row 2: a.png ") and message.endswith(
         "replace the picture or remove the row"
     )
 
@@ -260,35 +266,35 @@ def test_a_large_picture_is_opened_but_not_decoded(folder):
         picture.load()
 
 
-def test_one_id_may_not_stand_for_two_rows(folder):
-    said = refused(lines(folder, {**GOOD, "id": 1}, {**GOOD, "id": "1"}))
-    assert said == "my.jsonl, row 2: the id '1' was used before; make ids differ or leave the column out"
+def test_an_id_used_twice_is_refused(folder):
+    message = refused(lines(folder, {**GOOD, "id": 1}, {**GOOD, "id": "1"}))
+    assert message == "my.jsonl, row 2: the id '1' was used before; make ids unique or leave the column out"
 
 
 def test_text_that_is_not_json_is_refused_with_its_place(folder):
     path = folder / "my.jsonl"
-    path.write_text(json.dumps(GOOD) + '\n{"question": "?", answer: 3}\n')
+    path.write_text(json.dumps(GOOD) + '\n{"question": "?", answer: 3}\n', encoding="utf-8")
     assert refused(path).startswith("my.jsonl, line 2, column 19: not JSON (")
     path = folder / "my.json"
-    path.write_text('[\n {"question": "?"},\n]')
+    path.write_text('[\n {"question": "?"},\n]', encoding="utf-8")
     assert refused(path).startswith("my.json, line ")
-    path.write_text(f"{json.dumps(GOOD)}\n{json.dumps(GOOD)}")
-    assert "a .json file holds one array of rows, a .jsonl file one row a line" in refused(path)
+    path.write_text(f"{json.dumps(GOOD)}\n{json.dumps(GOOD)}", encoding="utf-8")
+    assert "a .json file is one array of rows, a .jsonl file has one row per line" in refused(path)
 
 
 def test_files_that_hold_something_else_are_refused(folder):
     path = folder / "my.json"
-    path.write_text(json.dumps(GOOD))
-    assert refused(path) == "my.json must hold an array of rows, not one dict"
-    path.write_text("[]")
-    assert refused(path) == "my.json holds no rows"
-    path.write_text("[3]")
+    path.write_text(json.dumps(GOOD), encoding="utf-8")
+    assert refused(path) == "my.json must be an array of rows, not one dict"
+    path.write_text("[]", encoding="utf-8")
+    assert refused(path) == "my.json has no rows"
+    path.write_text("[3]", encoding="utf-8")
     assert refused(path) == "my.json, row 1: must be an object of named columns, not 3"
     path.write_bytes(b'[{"question": "\xff"}]')
     assert refused(path) == "my.json is not UTF-8 text (byte 15); save it as UTF-8"
-    (folder / "my.csv").write_text("a,b")
+    (folder / "my.csv").write_text("a,b", encoding="utf-8")
     assert refused(folder / "my.csv").startswith(
-        "my.csv is of no known kind; give one of .jsonl, .json, .parquet, .tsv"
+        "my.csv has no known suffix; give a file of .jsonl, .json, .parquet, .tsv"
     )
     (folder / "my.parquet").write_bytes(b"PAR1 and so on")
     assert refused(folder / "my.parquet").startswith("my.parquet cannot be read as parquet: ")
@@ -296,10 +302,10 @@ def test_files_that_hold_something_else_are_refused(folder):
 
 
 def test_a_folder_of_none_or_several_data_files_is_refused(folder):
-    assert "must hold one data file, but holds no .jsonl, .json, .parquet, .tsv file" in refused(folder)
+    assert "must contain one data file, but has no .jsonl, .json, .parquet, .tsv file" in refused(folder)
     lines(folder, GOOD, name="train.jsonl")
     lines(folder, GOOD, name="test.jsonl")
-    assert "holds test.jsonl, train.jsonl; name the file itself" in refused(folder)
+    assert "has test.jsonl, train.jsonl; give the path of the file" in refused(folder)
 
 
 # Clips
@@ -311,28 +317,28 @@ def filmed(folder):
     return folder
 
 
-def test_a_clip_stands_where_its_mark_is_and_its_row_may_choose_its_frames(filmed):
+def test_a_clip_is_placed_at_its_mark_and_its_row_may_select_frames(filmed):
     both = {"image": "a.png", "video": "c.mp4", "question": "Is <video> like <image>?", "answer": "no"}
     own = {"videos": [{"path": "c.mp4", "count": 3, "max_px": 500}], "question": "What?", "answer": "1"}
-    first, second = read(lines(filmed, both, own), clips={"count": 5})
-    assert first.media == (Video(filmed / "c.mp4", count=5), Image.file(filmed / "a.png"))
-    assert second.media == (Video(filmed / "c.mp4", count=3, max_px=500),)
-    assert second.media[0].choice["count"] == len(second.media[0].load().pictures) == 3
+    first, second = read(lines(filmed, both, own), video_options={"num_frames": 5})
+    assert first.media == (Video(filmed / "c.mp4", num_frames=5), Image.file(filmed / "a.png"))
+    assert second.media == (Video(filmed / "c.mp4", num_frames=3, max_px=500),)
+    assert second.media[0].frame_selection["count"] == len(second.media[0].load().pictures) == 3
 
 
 @pytest.mark.parametrize(
     ("video", "why"),
     [
-        ("gone.mp4", "there is no clip at gone.mp4; mend the path"),
+        ("gone.mp4", "there is no clip at gone.mp4; correct the path"),
         ("bad.mp4", "bad.mp4 cannot be read as a clip"),
         (
             {"path": "c.mp4", "frames": 3},
             "a clip has path, count, every_s, max_px, start_s, end_s, not frames",
         ),
         ({"path": "c.mp4", "count": "three"}, "are numbers, not"),
-        ({"path": "c.mp4", "count": 0}, "impossible frames"),
+        ({"path": "c.mp4", "count": 0}, "invalid frame selection"),
         ({"path": "c.mp4", "start_s": 0.2}, "a part of a clip has both start_s and end_s"),
-        ({"path": "c.mp4", "start_s": 0.5, "end_s": 0.2}, "impossible part"),
+        ({"path": "c.mp4", "start_s": 0.5, "end_s": 0.2}, "invalid part"),
         (7, "a clip must be the path of a file, not 7"),
     ],
 )
@@ -345,7 +351,7 @@ def test_a_clip_that_cannot_be_used_is_refused_with_its_row(filmed, video, why):
 def test_a_clip_in_an_attempt_is_shown_as_its_frames_and_recorded(filmed, tmp_path):
     (example,) = read(lines(filmed, {"video": "c.mp4", "question": "What?", "answer": "1"}))
     task = Task("clips", [example], ANSWER_ONLY, lambda example, response: Score(1.0))
-    row = record(task, judge(task, example, Completion("<answer>1</answer>")), tmp_path / "media")
+    row = attempt_row(task, judge(task, example, Completion("<answer>1</answer>")), tmp_path / "media")
     assert row["clips"] == [{"path": str(filmed / "c.mp4"), "count": 8, "every_s": None, "max_px": 401_408}]
     (strip,) = row["media"]
     assert PIL.Image.open(tmp_path / strip).size == (4 * 64, 2 * 48)

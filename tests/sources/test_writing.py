@@ -7,12 +7,12 @@ import pytest
 
 from seethink.formats import THINK_ANSWER
 from seethink.media import Image, Video
-from seethink.sources import layouts
+from seethink.sources import row_writers
 from seethink.sources.dialects import dialect_of
-from seethink.sources.layouts import LAYOUTS
-from seethink.sources.pairs import read_pairs
+from seethink.sources.preferences import read_pairs
 from seethink.sources.records import read
-from seethink.sources.rows import rows_of
+from seethink.sources.row_reader import read_rows
+from seethink.sources.row_writers import ROW_WRITERS
 from seethink.sources.writing import write
 from seethink.types import Example, InputError
 from tests.films import clip
@@ -62,7 +62,7 @@ def shown(example):
 
 
 def same(dialect, again, before):
-    """Equal examples; a TSV holds its pictures in cells, whatever was asked for, and is compared by them."""
+    """Equal examples; a TSV always embeds its pictures and is compared by them."""
     if dialect == "tsv":
         return [shown(example) for example in again] == [shown(example) for example in before]
     return tuple(again) == tuple(before)
@@ -73,19 +73,19 @@ def test_what_is_written_by_reference_is_read_as_equal_examples(folder, examples
     write(examples, folder / "out", dialect, copy=False)
     again = read(folder / "out")
     if dialect in PARQUET:
-        assert dialect_of(rows_of(folder / "out")).name == DIALECTS[dialect]
+        assert dialect_of(read_rows(folder / "out")).name == DIALECTS[dialect]
     assert same(dialect, again, examples)
     assert [example.meta for example in again] == [example.meta for example in examples]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_what_is_copied_needs_the_originals_no_more(folder, examples, dialect):
+def test_copies_do_not_need_the_originals(folder, examples, dialect):
     before = [shown(example) for example in examples]
     write(examples, folder / "out", dialect)
     for name in ("a.png", "b.png"):
         (folder / name).unlink()
     (folder / "out").rename(folder / "elsewhere")
-    assert dialect_of(rows_of(folder / "elsewhere")).name == DIALECTS[dialect]
+    assert dialect_of(read_rows(folder / "elsewhere")).name == DIALECTS[dialect]
     assert [shown(example) for example in read(folder / "elsewhere")] == before
 
 
@@ -107,20 +107,20 @@ def test_media_without_marks_stay_before_the_question(folder, dialect):
 
 
 def test_a_clip_keeps_its_frames_in_ours_and_its_path_elsewhere(folder):
-    filmed = Video(clip(folder / "c.mp4", seconds=1), count=3)
-    asked = [Example("one", "<video>What?", (filmed,), "a cup")]
+    filmed = Video(clip(folder / "c.mp4", seconds=1), num_frames=3)
+    examples = [Example("one", "<video>What?", (filmed,), "a cup")]
     for dialect in ("ours", "llama-factory", "ms-swift", "llava", "rl", "vrc"):
-        write(asked, folder / dialect, dialect)
-        (again,) = read(folder / dialect, clips={} if dialect == "ours" else {"count": 3})
-        assert again.media[0].choice["count"] == 3
+        write(examples, folder / dialect, dialect)
+        (again,) = read(folder / dialect, video_options={} if dialect == "ours" else {"num_frames": 3})
+        assert again.media[0].frame_selection["count"] == 3
         assert again.media[0].path.read_bytes() == filmed.path.read_bytes()
-    part = Video(filmed.path, count=2, span_s=(0.2, 0.7))
+    part = Video(filmed.path, num_frames=2, span_s=(0.2, 0.7))
     write([Example("one", "<video>What?", (part,), "a cup")], folder / "part")
     (again,) = read(folder / "part")
     assert again.media[0].span_s == (0.2, 0.7) and again.media[0].load().times_s == part.load().times_s
     for dialect in HELD:
-        with pytest.raises(InputError, match="example one has a clip, which this dialect cannot hold"):
-            write(asked, folder / dialect, dialect)
+        with pytest.raises(InputError, match="example one has a clip, for which this dialect has no column"):
+            write(examples, folder / dialect, dialect)
 
 
 def test_pairs_are_written_as_dpo_takes_them(folder, examples):
@@ -131,40 +131,40 @@ def test_pairs_are_written_as_dpo_takes_them(folder, examples):
     assert (pair.better, pair.worse) == ("<think>a</think>", "b")
     assert pair.example.media == examples[0].media
     assert pair.example.meta == {"answer": "3", "level": 1, "pref": {"round": 2}}
-    with pytest.raises(InputError, match=r"example two has no two responses \(meta pref\); leave it out"):
+    with pytest.raises(InputError, match=r"example two has no pair of responses \(meta pref\); leave it out"):
         write(examples[1:2], folder / "none", "dpo")
 
 
-def test_imitation_learns_the_thought_and_reinforcement_the_answer_alone(folder, examples):
+def test_sft_layouts_have_the_thought_and_rl_layouts_the_answer_only(folder, examples):
     judged = [replace(examples[0], meta={"accu_reward_method": "mcq"})]
-    told = {}
+    rows = {}
     for dialect in ("llava", "rl"):
         write(judged, folder / dialect, dialect, copy=False)
-        told[dialect] = json.loads((folder / dialect / "data.jsonl").read_text())
-    assert told["llava"]["conversations"][1]["value"] == THINK_ANSWER.write("1 + 2 = 3", "3")
-    assert told["rl"]["conversations"][1]["value"] == "3"
-    assert told["rl"]["accu_reward_method"] == "mcq" and isinstance(told["rl"]["image"], str)
+        rows[dialect] = json.loads((folder / dialect / "data.jsonl").read_text(encoding="utf-8"))
+    assert rows["llava"]["conversations"][1]["value"] == THINK_ANSWER.write("1 + 2 = 3", "3")
+    assert rows["rl"]["conversations"][1]["value"] == "3"
+    assert rows["rl"]["accu_reward_method"] == "mcq" and isinstance(rows["rl"]["image"], str)
     write(judged, folder / "hf", "hf", copy=False)
-    (row,) = rows_of(folder / "hf")
+    (row,) = read_rows(folder / "hf")
     assert row.values["solution"] == THINK_ANSWER.write("1 + 2 = 3", "3")
 
 
 def test_a_benchmarks_table_has_level_and_category_as_columns(folder, examples):
     graded = [replace(examples[0], meta={"level": "grade 3", "category": "sums", "more": 1})]
     write(graded, folder / "out", "tsv")
-    (row,) = rows_of(folder / "out")
+    (row,) = read_rows(folder / "out")
     assert (row.values["level"], row.values["category"]) == ("grade 3", "sums")
     assert read(folder / "out")[0].meta == graded[0].meta
 
 
 def test_llama_factory_finds_its_file_and_learns_thought_and_answer(folder, examples):
     write(examples, folder / "out", "llama-factory")
-    (entry,) = json.loads((folder / "out" / "dataset_info.json").read_text()).values()
-    rows = json.loads((folder / "out" / entry["file_name"]).read_text())
+    (entry,) = json.loads((folder / "out" / "dataset_info.json").read_text(encoding="utf-8")).values()
+    rows = json.loads((folder / "out" / entry["file_name"]).read_text(encoding="utf-8"))
     for row, example in zip(rows, examples, strict=True):
-        asked, said = (turn[entry["tags"]["content_tag"]] for turn in row[entry["columns"]["messages"]])
-        assert asked.count("<image>") == len(row[entry["columns"]["images"]]) == len(example.media)
-        assert said == (
+        question, target = (turn[entry["tags"]["content_tag"]] for turn in row[entry["columns"]["messages"]])
+        assert question.count("<image>") == len(row[entry["columns"]["images"]]) == len(example.media)
+        assert target == (
             THINK_ANSWER.write(" ".join(example.steps), example.answer) if example.steps else example.answer
         )
         assert all((folder / "out" / path).is_file() for path in row["images"])
@@ -172,8 +172,9 @@ def test_llama_factory_finds_its_file_and_learns_thought_and_answer(folder, exam
 
 @pytest.mark.parametrize("copy", [True, False])
 def test_datasets_decode_the_pictures_of_parquet_and_trl_places_them(folder, examples, copy):
-    datasets = pytest.importorskip("datasets")
-    placed = pytest.importorskip("trl.data_utils").prepare_multimodal_messages
+    import datasets
+    from trl.data_utils import prepare_multimodal_messages as placed
+
     write(examples, folder / "out", "trl", copy)
     table = datasets.load_dataset(
         "parquet", data_files=str(folder / "out" / "data.parquet"), cache_dir=str(folder / "cache")
@@ -186,21 +187,21 @@ def test_datasets_decode_the_pictures_of_parquet_and_trl_places_them(folder, exa
 
 def test_a_drawn_picture_is_copied_but_cannot_be_referred_to(folder):
     drawn = Image.drawn("page/1", Image.file(folder / "a.png").load)
-    asked = [Example("one", "<image>How many?", (drawn,), "3")]
-    write(asked, folder / "out")
+    examples = [Example("one", "<image>How many?", (drawn,), "3")]
+    write(examples, folder / "out")
     assert read(folder / "out")[0].media[0].load().tobytes() == drawn.load().tobytes()
-    with pytest.raises(InputError, match="is no file that a row could refer to; convert with --copy"):
-        write(asked, folder / "referring", copy=False)
+    with pytest.raises(InputError, match="is not a file that a row can reference; convert with --copy"):
+        write(examples, folder / "referring", copy=False)
 
 
-def test_nothing_half_written_stays(folder, examples, monkeypatch):
+def test_a_failed_export_leaves_nothing(folder, examples, monkeypatch):
     def breaks_off(example, shelf):
         if example.id == "three":
             raise OSError("no space left on device")
         return whole(example, shelf)
 
-    whole = layouts._ours
-    monkeypatch.setitem(LAYOUTS, "ours", layouts.Layout(breaks_off, LAYOUTS["ours"].save))
+    whole = row_writers._ours
+    monkeypatch.setitem(ROW_WRITERS, "ours", row_writers.RowWriter(breaks_off, ROW_WRITERS["ours"].save))
     before = sorted(folder.iterdir())
     with pytest.raises(OSError, match="no space left"):
         write(examples, folder / "out")
@@ -209,8 +210,8 @@ def test_nothing_half_written_stays(folder, examples, monkeypatch):
 
 def test_a_folder_that_is_there_is_not_written_over(folder, examples):
     (folder / "out").mkdir()
-    (folder / "out" / "mine.txt").write_text("mine")
-    with pytest.raises(InputError, match="out is there already; name a folder that is not, or empty it"):
+    (folder / "out" / "mine.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(InputError, match="out exists and is not empty; give a new folder, or empty it"):
         write(examples, folder / "out")
     assert [file.name for file in (folder / "out").iterdir()] == ["mine.txt"]
 
@@ -220,8 +221,8 @@ def test_what_cannot_be_written_is_named(folder):
         write([Example("one", "?", (), "3")], folder / "out", "verl")
     with pytest.raises(InputError, match="example one has no answer"):
         write([Example("one", "?")], folder / "out")
-    with pytest.raises(InputError, match=r"example one cannot be written as JSON: .*; mend it"):
+    with pytest.raises(InputError, match=r"example one cannot be written as JSON: .*; correct it"):
         write([Example("one", "?", (), "3", meta={"raw": b""})], folder / "out")
-    with pytest.raises(InputError, match=r"example one cannot be written as JSON: .* mend it"):
+    with pytest.raises(InputError, match=r"example one cannot be written as JSON: .* correct it"):
         write([Example("one", "\ud800?", (), "3")], folder / "out")
     assert not (folder / "out").exists()

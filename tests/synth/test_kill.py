@@ -1,5 +1,5 @@
-"""Killed at any moment and started again, a synthesis comes to the same end, and asks nothing that was
-answered."""
+"""A synthesis that is killed at any moment and started again gives the same output, and repeats no answered
+request."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ import sys
 import time
 
 from tests.servers import ChatServer
-from tests.synth.rewriter import answered, digest, files, rewritten, synth, tables
+from tests.synth.rewriting_server import answered_digests, digest, files, rewrite_reply, synth, tables
 
-KILLS, EXAMPLES, AT_ONCE = 10, 120, 4
+KILLS, EXAMPLES, MAX_CONCURRENCY = 10, 120, 4
 
 
-def test_ten_kills_change_nothing_and_repeat_only_what_was_on_its_way(tmp_path):
+def test_ten_kills_change_nothing_and_repeat_only_requests_in_flight(tmp_path):
     rng = random.Random(0)
-    common = ["open_r1_multimodal", "--data", f"drawn:counting:{EXAMPLES}", "--at-once", AT_ONCE]
-    with ChatServer(rewritten, delay_s=0.05) as server:
+    common = [
+        "open_r1_multimodal",
+        "--data",
+        f"drawn:counting:{EXAMPLES}",
+        "--max-concurrency",
+        MAX_CONCURRENCY,
+    ]
+    with ChatServer(rewrite_reply, delay_s=0.05) as server:
         assert synth(*common, "--teacher", server.url, "--out", tmp_path / "whole") == 0
         undisturbed = sorted(map(digest, server.bodies))
         server.bodies.clear()
@@ -27,22 +33,22 @@ def test_ten_kills_change_nothing_and_repeat_only_what_was_on_its_way(tmp_path):
         command = [sys.executable, "-m", "seethink", "synth", *map(str, common), "--teacher", server.url]
         for _ in range(KILLS):
             _kill_after(rng.randint(1, 9), [*command, "--out", str(tmp_path / "killed")], server, rng)
-            known.append((len(server.bodies), answered(tmp_path / "killed")))
+            known.append((len(server.bodies), answered_digests(tmp_path / "killed")))
         assert synth(*common, "--teacher", server.url, "--out", tmp_path / "killed") == 0
-        asked = [digest(body) for body in server.bodies]
+        requested = [digest(body) for body in server.bodies]
 
     assert files(tmp_path / "killed") == files(tmp_path / "whole")
     assert tables(tmp_path / "killed") == tables(tmp_path / "whole")
-    assert sorted({*asked}) == undisturbed
+    assert sorted({*requested}) == undisturbed
     assert len({len(had) for _, had in known}) > KILLS // 2, "kills came at different moments"
-    for came, had in known:
-        assert not had & {*asked[came:]}, "what was answered is not asked again"
-    # what was on its way, and what had come within `GATHER_S`
-    assert len(asked) - len(undisturbed) <= KILLS * 2 * AT_ONCE
+    for n, had in known:
+        assert not had & {*requested[n:]}, "no answered request is repeated"
+    # requests in flight, and replies within `COMMIT_INTERVAL_S`
+    assert len(requested) - len(undisturbed) <= KILLS * 2 * MAX_CONCURRENCY
 
 
 def _kill_after(requests: int, command: list[str], server: ChatServer, rng: random.Random) -> None:
-    """SIGKILL a moment after the process has made so many requests."""
+    """Send SIGKILL shortly after the process has sent that many requests."""
     before = len(server.bodies)
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         until = time.monotonic() + 120

@@ -1,4 +1,4 @@
-"""What may be added to GRPO: refilled groups, soft limits of length, traces beside rewards."""
+"""What may be added to GRPO: dynamic sampling, soft limits of length, traces beside rewards."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from dataclasses import replace
 import pytest
 import torch
 
-from seethink.attempt import lesson
+from seethink.attempt import sft_example
 from seethink.formats import ANSWER_ONLY
+from seethink.models.packing import Branch, Group, pack_groups
+from seethink.models.policy import PolicyModel
 from seethink.sources.handwritten import Pages
 from seethink.train import objectives
-from seethink.train.configs import GRPO
-from seethink.train.groups import Branch, Group, pack_groups
-from seethink.train.grpo import Practice, form_groups
-from seethink.train.shared_prefix import Scorer
+from seethink.train.configs import GRPOConfig
+from seethink.train.grpo import GRPOMethod, form_groups
+from seethink.train.grpo_metrics import RolloutStatistics
 from seethink.types import Example, Response, Rollout, Score, Task
 from tests import tiny
 from tests.train.test_grpo import _gradient
 
 PAGES = Pages(6, "train", seed=9)
-CONFIG = GRPO(questions_per_step=2, responses_per_question=2, max_tokens=20)
+CONFIG = GRPOConfig.of(prompts_per_step=2, num_generations=2, max_completion_length=20)
 
 
 def paid(example: Example, response: Response) -> Score:
@@ -36,18 +37,18 @@ def _response(n_tokens: int) -> Response:
     return Response("", token_ids=tuple(torch.randint(300, 2000, (n_tokens,), generator=generator).tolist()))
 
 
-class Given(Practice):
-    """Practice whose answers are given: `rewards` by the question's place, two answers of 3 and 4 tokens."""
+class Given(GRPOMethod):
+    """GRPO with given completions: `rewards` by the question's place, two answers of 3 and 4 tokens."""
 
     rewards: dict[int, tuple[float, float]]
 
-    def __init__(self, config: GRPO, rewards: dict[int, tuple[float, float]]) -> None:
+    def __init__(self, config: GRPOConfig, rewards: dict[int, tuple[float, float]]) -> None:
         model = tiny.qwen2_vl()
-        super().__init__("", Scorer(model), tiny.encoder(model), TASK, config)
-        self.rewards, self.asked = rewards, []
+        super().__init__("", PolicyModel(model), tiny.encoder(model), TASK, config)
+        self.rewards, self.sampled = rewards, []
 
-    def _ask(self, places: Sequence[int], turn: int, step: int):
-        self.asked.append(list(places))
+    def _sample(self, places: Sequence[int], batch: int, step: int):
+        self.sampled.append(list(places))
         prompts = self.encoder.prompts([ANSWER_ONLY.prompt(PAGES[place]) for place in places])
         given = [self.rewards.get(place, (0.0, 0.0)) for place in places]
         return prompts, [
@@ -61,44 +62,44 @@ class Given(Practice):
 
 @pytest.mark.parametrize("useful", [(0, 1, 2, 3, 4, 5), (2, 5), (3,), ()])
 def test_groups_without_spread_are_replaced_until_there_are_enough_or_no_refills_left(useful) -> None:
-    practice = Given(replace(CONFIG, refills=3), dict.fromkeys(useful, (1.0, 0.0)))
-    groups = practice.groups(0)
-    asked = [place for places in practice.asked for place in places]
-    assert len(asked) == len(set(asked)), "no question is asked twice in a step"
-    assert {group.name for group in groups} == {PAGES[i].id for i in asked if i in useful}
-    assert len(groups) == 2 or len(practice.asked) == 4 or len(asked) == len(PAGES)
+    method = Given(CONFIG.replace(dynamic_sampling_retries=3), dict.fromkeys(useful, (1.0, 0.0)))
+    groups = method.groups(0)
+    indices = [place for places in method.sampled for place in places]
+    assert len(indices) == len(set(indices)), "no question is asked twice in a step"
+    assert {group.name for group in groups} == {PAGES[i].id for i in indices if i in useful}
+    assert len(groups) == 2 or len(method.sampled) == 4 or len(indices) == len(PAGES)
     assert len(groups) <= 2
-    assert practice.tally.refilled == len(asked) - 2
+    assert method.statistics.resampled == len(indices) - 2
     if groups:
         total = sum(branch.weight * branch.n_trained for group in groups for branch in group.branches)
         assert total == pytest.approx(1), "normalised over what was kept"
 
 
 def test_without_refills_nothing_more_is_asked_and_skipped_tokens_stay_in_the_normaliser() -> None:
-    practice = Given(CONFIG, {0: (1.0, 0.0)})
+    method = Given(CONFIG, {0: (1.0, 0.0)})
     for step in range(3):
-        groups = practice.groups(step)
-        assert len(practice.asked[-1]) == 2 and practice.tally.refilled == 0
+        groups = method.groups(step)
+        assert len(method.sampled[-1]) == 2 and method.statistics.resampled == 0
         for group in groups:
             assert sum(b.weight * b.n_trained for b in group.branches) == pytest.approx(0.5)
-    assert len(practice.asked) == 3
+    assert len(method.sampled) == 3
 
 
 # The soft limit of length -----------------------------------------------------------------------------
 
 
 def test_the_last_tokens_before_the_limit_cost_more_and_more() -> None:
-    lost = [objectives.overlong(length, max_tokens=100, buffer=20) for length in (10, 80, 90, 100)]
+    lost = [objectives.overlong_penalty(length, 100, 20) for length in (10, 80, 90, 100)]
     assert lost == [0, 0, -0.5, -1]
-    assert objectives.overlong(100, 100, 0) == 0
+    assert objectives.overlong_penalty(100, 100, 0) == 0
 
 
 def test_a_long_answer_earns_less_than_a_short_one_with_the_same_score() -> None:
     model = tiny.qwen2_vl()
     prompts = tiny.encoder(model).prompts([ANSWER_ONLY.prompt(PAGES[0])])
     rollouts = [[Rollout(PAGES[0], _response(n), Score(1.0)) for n in (5, 20, 15)]]
-    assert form_groups(prompts, rollouts, CONFIG)[0] == [], "equal scores teach nothing"
-    (group,), _ = form_groups(prompts, rollouts, replace(CONFIG, overlong_tokens=10))
+    assert form_groups(prompts, rollouts, CONFIG, RolloutStatistics()) == [], "equal scores teach nothing"
+    (group,) = form_groups(prompts, rollouts, CONFIG.replace(overlong_buffer_len=10), RolloutStatistics())
     gains = [branch.advantage for branch in group.branches]
     assert gains == pytest.approx(objectives.advantages([1.0, 0.0, 0.5]).tolist())
 
@@ -106,28 +107,28 @@ def test_a_long_answer_earns_less_than_a_short_one_with_the_same_score() -> None
 # Traces beside rewards --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kl_weight", [0.0, 0.1])
-def test_the_step_is_that_of_the_rewards_plus_that_of_the_traces(tmp_path, kl_weight: float) -> None:
-    config = replace(CONFIG, nll_weight=0.5, kl_weight=kl_weight)
-    practice = Given(config, dict.fromkeys(range(3), (1.0, 0.0)))
-    practice.reference.name = tiny.saved(tmp_path / "base", tiny.qwen2_vl(seed=1))
-    groups = practice.groups(0)
-    asked = practice.asked[0]
-    assert sorted(group.name for group in groups) == sorted(PAGES[i].id for i in asked), "level groups too"
+@pytest.mark.parametrize("beta", [0.0, 0.1])
+def test_the_step_is_that_of_the_rewards_plus_that_of_the_traces(tmp_path, beta: float) -> None:
+    config = CONFIG.replace(sft_loss_coef=0.5, beta=beta)
+    method = Given(config, dict.fromkeys(range(3), (1.0, 0.0)))
+    method.reference.name = tiny.saved(tmp_path / "base", tiny.qwen2_vl(seed=1))
+    groups = method.groups(0)
+    indices = method.sampled[0]
+    assert sorted(group.name for group in groups) == sorted(PAGES[i].id for i in indices), "level groups too"
     copies = [branch for group in groups for branch in group.branches if branch.copied]
     assert len(copies) == 2
-    texts = {practice.encoder.decode(branch.ids[:-1]) for branch in copies}
-    assert texts == {lesson(TASK, PAGES[i]).text for i in asked}
+    texts = {method.encoder.decode(branch.ids[:-1]) for branch in copies}
+    assert texts == {sft_example(TASK, PAGES[i]).text for i in indices}
     assert sum(branch.weight * branch.n_trained for branch in copies) == pytest.approx(0.5)
-    together = _gradient(practice, groups)
+    together = _gradient(method, groups)
     rewarded = [replace(g, branches=[b for b in g.branches if not b.copied]) for g in groups]
     copied = [replace(g, branches=[b for b in g.branches if b.copied]) for g in groups]
-    apart = [_gradient(practice, [g for g in some if g.branches]) for some in (rewarded, copied)]
+    apart = [_gradient(method, [g for g in some if g.branches]) for some in (rewarded, copied)]
     largest = max(float(value.abs().max()) for value in together.values())
     for name, value in together.items():
         torch.testing.assert_close(apart[0][name] + apart[1][name], value, atol=1e-5 * largest, rtol=1e-3)
     plain = [Group(g.prompt, [Branch(b.ids, weight=b.weight) for b in g.branches], g.name) for g in copied]
-    scorer = practice.scorer
+    scorer = method.policy
     scorer.zero_grad()
     for pack in pack_groups(plain, 250):
         (objectives.nll(scorer(pack)) * pack.weights).sum().backward()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,9 @@ import torch
 from torch import Tensor
 
 from examples import grpo_from_scratch as scratch
-from seethink.train.configs import GRPO
-from seethink.train.grpo import Practice, form_groups
-from seethink.train.shared_prefix import Scorer
+from seethink.models.policy import PolicyModel
+from seethink.train.configs import GRPOConfig
+from seethink.train.grpo import GRPOMethod, form_groups
 from seethink.train.trainer import GroupTrainer
 from seethink.types import Response, Rollout, Score
 from tests import tiny
@@ -38,16 +37,16 @@ def _moved(model, amount: float, seed: int):
     return moved
 
 
-def _settings(config: GRPO) -> scratch.Settings:
+def _settings(config: GRPOConfig) -> scratch.Settings:
     return scratch.Settings(
-        temperature=config.temperature,
-        clip=config.clip_low,
-        kl_weight=config.kl_weight,
-        normalise=config.normalise,
+        temperature=config.rollout.temperature,
+        epsilon=config.epsilon,
+        beta=config.beta,
+        loss_type=config.loss_type,
     )
 
 
-def _theirs(model, older, start, rewards, config: GRPO) -> tuple[float, dict[str, Tensor]]:
+def _theirs(model, older, start, rewards, config: GRPOConfig) -> tuple[float, dict[str, Tensor]]:
     """Loss and gradients of the example; `older` wrote the answers, `start` is the reference."""
     settings = _settings(config)
     prompts = [scratch.prompt_of(tiny.processor(), scratch.TASK.examples[i]) for i in range(3)]
@@ -62,12 +61,12 @@ def _theirs(model, older, start, rewards, config: GRPO) -> tuple[float, dict[str
     return loss.item(), {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
-class _Given(Practice):
-    """Practice on answers that are given instead of sampled."""
+class _Given(GRPOMethod):
+    """GRPO with completions that are given instead of sampled."""
 
     rewards: list[list[float]]
 
-    def _roll_out(self, turn: int, step: int):
+    def _roll_out(self, batch: int, step: int):
         examples = [self.task.examples[i] for i in range(3)]
         prompts = self.encoder.prompts([self.task.format.prompt(example) for example in examples])
         rollouts = [
@@ -77,39 +76,40 @@ class _Given(Practice):
             ]
             for e, answers, rewards in zip(examples, _answers(), self.rewards, strict=True)
         ]
-        groups, self.tally = form_groups(prompts, rollouts, self.config)
-        return groups
+        return form_groups(prompts, rollouts, self.config, self.statistics)
 
 
-def _ours(tmp_path: Path, model, older, start: str, rewards, config: GRPO) -> tuple[float, dict[str, Tensor]]:
+def _ours(
+    tmp_path: Path, model, older, start: str, rewards, config: GRPOConfig
+) -> tuple[float, dict[str, Tensor]]:
     """Loss and gradients of the trainer's step; of a rollout's second update if `older` is another model."""
-    scorer = Scorer(copy.deepcopy(older))
-    practice = _Given(start, scorer, tiny.encoder(model), scratch.TASK, config)
-    practice.rewards = rewards
-    trainer = GroupTrainer(scorer, practice, config, 2, tmp_path)
+    policy = PolicyModel(copy.deepcopy(older))
+    method = _Given(start, policy, tiny.encoder(model), scratch.TASK, config)
+    method.rewards = rewards
+    trainer = GroupTrainer(policy, method, config.training, 2, tmp_path)
     loss = trainer.training_step(trainer.model, {"step": 0})
     if older is not model:
-        scorer.model.load_state_dict(model.state_dict())
-        scorer.zero_grad()
+        policy.model.load_state_dict(model.state_dict())
+        policy.zero_grad()
         loss = trainer.training_step(trainer.model, {"step": 1})
-    return loss.item(), {name: p.grad for name, p in scorer.model.named_parameters() if p.grad is not None}
+    return loss.item(), {name: p.grad for name, p in policy.model.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("normalise", ["sequence", "token"])
+@pytest.mark.parametrize("loss_type", ["grpo", "dapo"])
 @pytest.mark.parametrize(
-    ("update", "kl_weight", "rewards"),
+    ("update", "beta", "rewards"),
     [(1, 0.0, REWARDS), (1, 0.0, LEVEL), (1, 0.1, REWARDS), (2, 0.0, REWARDS), (2, 0.1, REWARDS)],
     ids=["first", "first, one group level", "first with KL", "second", "second with KL"],
 )
 def test_a_step_has_the_loss_and_the_gradients_of_the_example(
-    tmp_path, normalise, update, kl_weight, rewards
+    tmp_path, loss_type, update, beta, rewards
 ) -> None:
     start = tiny.qwen2_vl()
     model = _moved(start, 0.05, seed=1)
     older = model if update == 1 else _moved(model, 0.05, seed=2)
-    config = GRPO(
-        temperature=0.7, kl_weight=kl_weight, normalise=normalise, updates_per_rollout=2, tokens_per_pack=150,
-        questions_per_step=3, responses_per_question=3,
+    config = GRPOConfig.of(
+        temperature=0.7, beta=beta, loss_type=loss_type, num_iterations=2, max_tokens_per_batch=150,
+        prompts_per_step=3, num_generations=3,
     )  # fmt: skip
     wanted_loss, wanted = _theirs(model, older, start, rewards, config)
     loss, gradients = _ours(tmp_path, model, older, tiny.saved(tmp_path / "start", start), rewards, config)
@@ -123,34 +123,34 @@ def test_a_step_has_the_loss_and_the_gradients_of_the_example(
 
 def test_kl_and_older_log_probabilities_matter_to_the_comparison() -> None:
     start = tiny.qwen2_vl()
-    model, config = _moved(start, 0.05, seed=1), GRPO()
+    model, config = _moved(start, 0.05, seed=1), GRPOConfig()
     losses = {
-        _theirs(model, older, start, REWARDS, replace(config, kl_weight=kl, normalise=normalise))[0]
+        _theirs(model, older, start, REWARDS, config.replace(beta=kl, loss_type=loss_type))[0]
         for older in (model, _moved(model, 0.05, seed=2))
         for kl in (0.0, 0.1)
-        for normalise in ("sequence", "token")
+        for loss_type in ("grpo", "dapo")
     }
     assert len({round(loss, 4) for loss in losses}) == 8
 
 
 def test_the_example_runs(tmp_path, capsys) -> None:
-    small = scratch.Settings(questions=2, answers=3, max_tokens=5, kl_weight=0.1)
+    small = scratch.Settings(prompts_per_step=2, num_generations=3, max_completion_length=5, beta=0.1)
     scratch.train(tiny.saved(tmp_path / "model"), 2, small)
-    told = capsys.readouterr().out.splitlines()
-    assert [line.split(",")[0] for line in told] == ["step 1: reward 0.000", "step 2: reward 0.000"]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[0] for line in lines] == ["step 1: reward 0.000", "step 2: reward 0.000"]
 
 
 def test_the_example_samples_the_whole_distribution_and_ends_answers_where_they_end() -> None:
     eos, model = tiny.processor().tokenizer.eos_token_id, tiny.qwen2_vl()
     model.lm_head.bias = torch.nn.Parameter(torch.zeros(2048).index_fill(0, torch.tensor([eos]), 5.0))
     torch.manual_seed(0)
-    settings = scratch.Settings(answers=12, max_tokens=6)
+    settings = scratch.Settings(num_generations=12, max_completion_length=6)
     rollout = scratch.roll_out(model, tiny.processor(), scratch.TASK.examples[0], settings)
-    assert len(rollout.answers) == len(rollout.rewards) == 12
-    assert all(answer.count(eos) == (answer[-1] == eos) for answer in rollout.answers)
-    assert {len(answer) for answer in rollout.answers} >= {1, 6}
-    assert len({tuple(answer) for answer in rollout.answers}) > 6
+    assert len(rollout.completions) == len(rollout.rewards) == 12
+    assert all(answer.count(eos) == (answer[-1] == eos) for answer in rollout.completions)
+    assert {len(answer) for answer in rollout.completions} >= {1, 6}
+    assert len({tuple(answer) for answer in rollout.completions}) > 6
 
 
 def test_the_example_is_short() -> None:
-    assert len(Path(scratch.__file__).read_text().splitlines()) <= 200
+    assert len(Path(scratch.__file__).read_text(encoding="utf-8").splitlines()) <= 200

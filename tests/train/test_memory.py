@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,11 @@ import torch
 from transformers import Qwen2VLForConditionalGeneration
 
 from seethink.formats import ANSWER_ONLY
+from seethink.models.packing import Branch, Group, pack_groups
+from seethink.models.policy import PolicyModel
 from seethink.sources.handwritten import Pages
 from seethink.train import memory
-from seethink.train.configs import DPO, GRPO, SFT
-from seethink.train.groups import Branch, Group, pack_groups
-from seethink.train.shared_prefix import Scorer
+from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig, TrainingConfig
 from seethink.types import Example, Response, Sampling, Score, Task
 from tests import tiny
 
@@ -28,11 +27,13 @@ LARGER = {"hidden_size": 256, "intermediate_size": 768, "num_hidden_layers": 5}
 ROPE = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [8, 12, 12]}
 PAGES = Pages(12, "train", seed=3)
 RUNS = {
-    "grpo": GRPO(steps=1, questions_per_step=12, responses_per_question=8, max_tokens=64),
-    "grpo in packs, with a reference": GRPO(
-        steps=1, questions_per_step=6, max_tokens=64, tokens_per_pack=2_000, kl_weight=0.1
+    "grpo": GRPOConfig.of(max_steps=1, prompts_per_step=12, num_generations=8, max_completion_length=64),
+    "grpo in packs, with a reference": GRPOConfig.of(
+        max_steps=1, prompts_per_step=6, max_completion_length=64, max_tokens_per_batch=2_000, beta=0.1
     ),
-    "grpo with checkpointing": GRPO(steps=1, max_tokens=64, gradient_checkpointing=True),
+    "grpo with checkpointing": GRPOConfig.of(
+        max_steps=1, max_completion_length=64, gradient_checkpointing=True
+    ),
 }
 
 
@@ -51,14 +52,14 @@ def measure(name: str, base: str, out: str) -> None:
 
     grpo(base, Task("variety", PAGES, ANSWER_ONLY, variety), RUNS[name], Path(out))
     # not ru_maxrss, which begins with the size of the parent process
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     (highest,) = (1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
     sys.stdout.write(f"\n{highest}")
 
 
 def plan(name: str, base: str) -> None:
-    asked = memory.question(base, ANSWER_ONLY.prompt(PAGES[0]), [], RUNS[name])
-    needed = memory.estimate(base, asked, RUNS[name], len(PAGES))
+    shape = memory.prompt_shape(base, ANSWER_ONLY.prompt(PAGES[0]), [], RUNS[name])
+    needed = memory.estimate(base, shape, RUNS[name], len(PAGES))
     sys.stdout.write(f"\n{json.dumps([needed.peak, needed.update])}")
 
 
@@ -82,10 +83,10 @@ def test_the_plan_is_within_a_quarter_of_the_highest_size_that_a_training_had(tm
 
 def test_what_is_counted_for_the_backward_pass_is_what_autograd_keeps() -> None:
     model = larger()
-    scorer, encoder = Scorer(model), tiny.encoder(model)
+    policy, encoder = PolicyModel(model), tiny.encoder(model)
     prompts = encoder.prompts([ANSWER_ONLY.prompt(page) for page in PAGES[:4]])
     groups = [Group(prompt, [Branch(list(range(300, 364)))] * 8) for prompt in prompts]
-    weights = {weight.untyped_storage().data_ptr() for weight in scorer.parameters()}
+    weights = {weight.untyped_storage().data_ptr() for weight in policy.parameters()}
     kept: dict[int, int] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
@@ -95,10 +96,12 @@ def test_what_is_counted_for_the_backward_pass_is_what_autograd_keeps() -> None:
 
     (pack,) = pack_groups(groups, 100_000)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        logps = scorer(pack)
+        logps = policy(pack)
     assert len(logps) == 4 * 8 * 64
     bytes_kept = sum(size for place, size in kept.items() if place not in weights)
-    counted = sum(memory.activations(scorer, memory.Question(p, (64,) * 8), SFT()) for p in prompts)
+    counted = sum(
+        memory.activations(policy, memory.PromptShape(p, (64,) * 8), TrainingConfig()) for p in prompts
+    )
     assert counted == pytest.approx(bytes_kept, rel=0.1)
 
 
@@ -107,38 +110,38 @@ def test_what_is_counted_for_the_backward_pass_is_what_autograd_keeps() -> None:
     [
         ({"vision_learning_rate": 0.0, "projector_learning_rate": 0.0}, "update"),
         ({"gradient_checkpointing": True}, "update"),
-        ({"tokens_per_pack": 1_000}, "update"),
+        ({"max_tokens_per_batch": 1_000}, "update"),
         ({"lora_rank": 4}, "states"),
-        ({"max_tokens": 8}, "rollout"),
+        ({"max_completion_length": 8}, "rollout"),
     ],
 )
 def test_what_spares_memory_is_planned_with_less(tmp_path, settings: dict[str, Any], less: str) -> None:
-    base, plain = tiny.saved(tmp_path / "base", larger()), GRPO(max_tokens=64)
+    base, plain = tiny.saved(tmp_path / "base", larger()), GRPOConfig.of(max_completion_length=64)
     needed = []
-    for config in (plain, replace(plain, **settings)):
-        asked = memory.question(base, ANSWER_ONLY.prompt(PAGES[0]), [], config)
-        needed.append(memory.estimate(base, asked, config, 100))
+    for config in (plain, plain.replace(**settings)):
+        shape = memory.prompt_shape(base, ANSWER_ONLY.prompt(PAGES[0]), [], config)
+        needed.append(memory.estimate(base, shape, config, 100))
     assert getattr(needed[1], less) < getattr(needed[0], less)
 
 
 def test_a_reference_counts_where_it_is_a_model_of_its_own_and_four_bits_are_few(tmp_path) -> None:
     base = tiny.saved(tmp_path / "base", larger())
-    asked = memory.question(base, ANSWER_ONLY.prompt(PAGES[0]), ["<answer>1</answer>"] * 2, DPO())
+    shape = memory.prompt_shape(base, ANSWER_ONLY.prompt(PAGES[0]), ["<answer>1</answer>"] * 2, DPOConfig())
     n = sum(weight.numel() for weight in larger().parameters())
 
     def states(config: Any) -> int:
-        return memory.estimate(base, asked, config, 10).states
+        return memory.estimate(base, shape, config, 10).states
 
-    assert states(SFT()) == 12 * n and states(DPO()) == 16 * n
-    adapters = states(DPO(lora_rank=4))
+    assert states(SFTConfig()) == 12 * n and states(DPOConfig()) == 16 * n
+    adapters = states(DPOConfig.of(lora_rank=4))
     assert 4 * n < adapters < 5 * n
-    assert states(DPO(lora_rank=4, four_bit=True)) < 0.6 * adapters
+    assert states(DPOConfig.of(lora_rank=4, load_in_4bit=True)) < 0.6 * adapters
 
 
 def test_an_evaluation_needs_no_gradients(tmp_path) -> None:
     base = tiny.saved(tmp_path / "base", larger())
     sampling = Sampling(max_tokens=64)
-    asked = memory.question(base, ANSWER_ONLY.prompt(PAGES[0]), [], sampling)
-    needed = memory.estimate(base, asked, sampling, 10)
+    shape = memory.prompt_shape(base, ANSWER_ONLY.prompt(PAGES[0]), [], sampling)
+    needed = memory.estimate(base, shape, sampling, 10)
     assert needed.update == 0 and needed.rollout > 0
     assert needed.states == 4 * sum(weight.numel() for weight in larger().parameters())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import statistics
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from seethink.train.objectives import (
     ADVANTAGE_EPS,
     advantages,
     clipped_policy_gradient,
-    kl,
+    kl_divergence,
     nll,
     token_weights,
 )
@@ -23,7 +24,7 @@ from seethink.train.objectives import (
 REWARDS = st.lists(st.floats(0, 1), min_size=2, max_size=12)
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=20)
 LOGPS = st.lists(st.floats(-8, 0), min_size=1, max_size=8)
-NORMALISATIONS = ("sequence", "token")
+LOSS_TYPES = ("grpo", "dapo", "bnpo", "cispo")
 
 
 # Advantages -------------------------------------------------------------------------------------------
@@ -53,6 +54,36 @@ def test_the_order_of_a_group_does_not_change_its_advantages(
     torch.testing.assert_close(shuffled, advantages(rewards)[order], atol=1e-6, rtol=1e-6)
 
 
+@given(REWARDS, REWARDS)
+def test_scaling_by_the_batch_divides_by_the_deviation_of_all_rewards(
+    rewards: list[float], others: list[float]
+) -> None:
+    batch = [*rewards, *others]
+    centred = advantages(rewards, scale_rewards="none")
+    scale = statistics.stdev(batch) + ADVANTAGE_EPS
+    torch.testing.assert_close(
+        advantages(rewards, "grpo", "batch", batch), centred / scale, atol=1e-5, rtol=1e-4
+    )
+
+
+def test_a_batch_of_this_group_alone_scales_as_the_group_does() -> None:
+    rewards = [1.0, 0.0, 0.5, 0.25]
+    torch.testing.assert_close(advantages(rewards, "grpo", "batch", rewards), advantages(rewards))
+
+
+@pytest.mark.parametrize("wrong", [{"estimator": "gae"}, {"scale_rewards": "std"}])
+def test_an_unknown_estimator_or_scale_is_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=f"not '{next(iter(wrong.values()))}'"):
+        advantages([1.0, 0.0], **wrong)
+
+
+def test_bnpo_normalises_each_process_by_its_own_tokens() -> None:
+    """Two processes with 2 and 8 tokens: each has half of the weight."""
+    assert token_weights([2], "bnpo", all_lengths=[2, 8], processes=2) == [1 / 4]
+    assert token_weights([8], "bnpo", all_lengths=[2, 8], processes=2) == [1 / 16]
+    assert token_weights([2], "dapo", all_lengths=[2, 8], processes=2) == [1 / 10]
+
+
 @given(st.floats(0, 1), st.integers(2, 12))
 def test_equal_rewards_have_no_advantage(reward: float, n: int) -> None:
     assert advantages([reward] * n).abs().max() < 1e-6
@@ -61,29 +92,29 @@ def test_equal_rewards_have_no_advantage(reward: float, n: int) -> None:
 # Weights ----------------------------------------------------------------------------------------------
 
 
-@given(LENGTHS, st.sampled_from(NORMALISATIONS))
-def test_the_weights_of_all_tokens_sum_to_one(lengths: list[int], normalise: str) -> None:
-    weights = token_weights(lengths, normalise)
+@given(LENGTHS, st.sampled_from(LOSS_TYPES))
+def test_the_weights_of_all_tokens_sum_to_one(lengths: list[int], loss_type: str) -> None:
+    weights = token_weights(lengths, loss_type)
     assert sum(n * w for n, w in zip(lengths, weights, strict=True)) == pytest.approx(1)
 
 
 @given(LENGTHS)
-def test_sequence_weights_make_a_mean_of_means_and_token_weights_a_mean(lengths: list[int]) -> None:
+def test_grpo_weights_make_a_mean_of_means_and_dapo_weights_a_mean_over_tokens(lengths: list[int]) -> None:
     values = [[float(i + j) for j in range(n)] for i, n in enumerate(lengths)]
 
-    def mean(rows: list[list[float]], normalise: str) -> float:
-        return sum(w * sum(row) for w, row in zip(token_weights(lengths, normalise), rows, strict=True))
+    def mean(rows: list[list[float]], loss_type: str) -> float:
+        return sum(w * sum(row) for w, row in zip(token_weights(lengths, loss_type), rows, strict=True))
 
-    assert mean(values, "sequence") == pytest.approx(sum(sum(v) / len(v) for v in values) / len(values))
-    assert mean(values, "token") == pytest.approx(sum(map(sum, values)) / sum(lengths))
+    assert mean(values, "grpo") == pytest.approx(sum(sum(v) / len(v) for v in values) / len(values))
+    assert mean(values, "dapo") == pytest.approx(sum(map(sum, values)) / sum(lengths))
 
 
 def test_a_step_without_responses_has_no_weights() -> None:
-    assert [token_weights([], normalise) for normalise in NORMALISATIONS] == [[], []]
+    assert [token_weights([], loss_type) for loss_type in LOSS_TYPES] == [[]] * len(LOSS_TYPES)
 
 
-def test_an_unknown_normalisation_is_refused() -> None:
-    with pytest.raises(ValueError, match="'sequence', 'token' or 'fixed', not 'batch'"):
+def test_an_unknown_loss_type_is_refused() -> None:
+    with pytest.raises(ValueError, match="'dr_grpo' or 'cispo', not 'batch'"):
         token_weights([1], "batch")
 
 
@@ -147,23 +178,23 @@ def test_nll_is_minus_the_log_probability() -> None:
 def test_k3_is_never_negative_and_zero_only_at_equality(policy: list[float], reference: list[float]) -> None:
     n = min(len(policy), len(reference))
     p, r = (torch.tensor(values[:n], dtype=torch.float64) for values in (policy, reference))
-    estimates = kl(p, r)
+    estimates = kl_divergence(p, r)
     assert (estimates >= 0).all()
     assert (estimates[(p - r).abs() > 1e-6] > 0).all()
-    assert (kl(p, p) == 0).all()
+    assert (kl_divergence(p, p) == 0).all()
 
 
 def test_k3_is_an_unbiased_estimate_of_the_divergence() -> None:
     policy, reference = (
         torch.tensor(values, dtype=torch.float64).log_softmax(-1) for values in ([0.1, 2, 1], [1.0, 0, 1])
     )
-    estimate = (policy.exp() * kl(policy, reference)).sum()
+    estimate = (policy.exp() * kl_divergence(policy, reference)).sum()
     torch.testing.assert_close(estimate, (policy.exp() * (policy - reference)).sum())
 
 
 def test_k3_pulls_back_towards_the_reference() -> None:
     logps = torch.tensor([-1.0, -2.0, -3.0], requires_grad=True)
-    kl(logps, torch.tensor([-2.0, -2.0, -2.0])).sum().backward()
+    kl_divergence(logps, torch.tensor([-2.0, -2.0, -2.0])).sum().backward()
     assert logps.grad is not None
     assert logps.grad.sign().tolist() == [1, 0, -1], (
         "descent lowers what is too likely and raises what is too rare"
@@ -174,7 +205,7 @@ def test_k3_pulls_back_towards_the_reference() -> None:
 
 
 def _padded(
-    logps: Tensor, old: Tensor, reference: Tensor, gains: Tensor, mask: Tensor, normalise: str
+    logps: Tensor, old: Tensor, reference: Tensor, gains: Tensor, mask: Tensor, loss_type: str
 ) -> Tensor:
     """The GRPO loss as trainers write it that pad responses to (B, C): masked sums over whole rows."""
     ratio = torch.exp(logps - old)
@@ -182,15 +213,15 @@ def _padded(
     two = torch.clamp(ratio, 1 - 0.2, 1 + 0.28) * gains[:, None]
     kl = torch.exp(reference - logps) - (reference - logps) - 1
     loss = -torch.min(one, two) + 0.04 * kl
-    if normalise == "sequence":
+    if loss_type == "grpo":
         return ((loss * mask).sum(-1) / mask.sum(-1).clamp(min=1.0)).mean()
     return (loss * mask).sum() / mask.sum().clamp(min=1.0)
 
 
-@pytest.mark.parametrize("normalise", NORMALISATIONS)
+@pytest.mark.parametrize("loss_type", LOSS_TYPES)
 @given(lengths=LENGTHS, seed=st.integers(0, 2**32))
 def test_the_weighted_sum_over_tokens_equals_the_padded_masked_loss(
-    normalise: str, lengths: list[int], seed: int
+    loss_type: str, lengths: list[int], seed: int
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
     shape = (len(lengths), max(lengths))
@@ -198,14 +229,14 @@ def test_the_weighted_sum_over_tokens_equals_the_padded_masked_loss(
     logps = (old + 0.3 * change).requires_grad_()
     gains = torch.randn(len(lengths), generator=generator, dtype=torch.float64)
     mask = torch.arange(shape[1])[None] < torch.tensor(lengths)[:, None]
-    wanted = _padded(logps, old, reference, gains, mask.double(), normalise)
+    wanted = _padded(logps, old, reference, gains, mask.double(), loss_type)
     (wanted_gradient,) = torch.autograd.grad(wanted, logps)
 
     flat = logps[mask]
     owner = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))
     losses, _ = clipped_policy_gradient(flat, old[mask], gains[owner], 0.2, 0.28)
-    losses = losses + 0.04 * kl(flat, reference[mask])
-    mine = (losses * torch.tensor(token_weights(lengths, normalise), dtype=torch.float64)[owner]).sum()
+    losses = losses + 0.04 * kl_divergence(flat, reference[mask])
+    mine = (losses * torch.tensor(token_weights(lengths, loss_type), dtype=torch.float64)[owner]).sum()
     (gradient,) = torch.autograd.grad(mine, logps)
     torch.testing.assert_close(mine, wanted)
     torch.testing.assert_close(gradient, wanted_gradient)

@@ -4,41 +4,45 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from seethink.formats import ANSWER_ONLY
 from seethink.sources.handwritten import Pages
-from seethink.train.configs import DPO, GRPO, SFT, Optimiser
-from seethink.types import Example, Lesson, Pair, Response, Score, Task
+from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig
+from seethink.types import Example, PreferencePair, Response, Score, SFTExample, Task
 from tests import tiny
 
 ROOT = Path(__file__).parents[2]
 PAGES = Pages(5, "train", seed=6)
 TEXTS = [Example(f"text{i}", f"What is 2 + {i}?", answer=str(2 + i), steps=("Add.",)) for i in range(3)]
 MIXED = [*PAGES[:3], *TEXTS, *PAGES[3:]]
-STEADY = dict(learning_rate=1e-3, schedule="constant", warmup=0.0, tokens_per_pack=300, save_every=2)
+STEADY = dict(
+    learning_rate=1e-3, lr_scheduler_type="constant", warmup_ratio=0.0, max_tokens_per_batch=300, save_steps=2
+)
 CONFIGS = {
-    "sft": SFT(lessons_per_step=5, steps=3, shuffle=False, **STEADY),
-    "dpo": DPO(pairs_per_step=3, steps=3, **STEADY),
-    "grpo": GRPO(questions_per_step=3, responses_per_question=4, steps=6, max_tokens=8, **STEADY),
-    "dapo beside traces": GRPO(
-        questions_per_step=3,
-        responses_per_question=4,
-        steps=2,
-        max_tokens=8,
-        normalise="token",
-        refills=2,
-        overlong_tokens=4,
-        nll_weight=0.5,
-        kl_weight=0.1,
+    "sft": SFTConfig.of(train_batch_size=5, max_steps=3, shuffle=False, **STEADY),
+    "dpo": DPOConfig.of(train_batch_size=3, max_steps=3, **STEADY),
+    "grpo": GRPOConfig.of(
+        prompts_per_step=3, num_generations=4, max_steps=6, max_completion_length=8, **STEADY
+    ),
+    "dapo beside traces": GRPOConfig.of(
+        prompts_per_step=3,
+        num_generations=4,
+        max_steps=2,
+        max_completion_length=8,
+        loss_type="dapo",
+        dynamic_sampling_retries=2,
+        overlong_buffer_len=4,
+        sft_loss_coef=0.5,
+        beta=0.1,
         **STEADY,
     ),
 }
@@ -48,20 +52,25 @@ def paid(example: Example, response: Response) -> Score:
     return Score(round(len(set(response.text)) / (1 + len(response.text)), 1))
 
 
-def train(config: Optimiser, base: str, out: Path) -> None:
+def train(config: SFTConfig | DPOConfig | GRPOConfig, base: str, out: Path) -> None:
     """What each process runs; imported by the child processes below."""
     from seethink.train.dpo import dpo
     from seethink.train.grpo import grpo
     from seethink.train.sft import sft
 
-    if isinstance(config, SFT):
+    if isinstance(config, SFTConfig):
         texts = [ANSWER_ONLY.write("", example.answer or "") for example in MIXED]
-        lessons = [Lesson(e, ANSWER_ONLY, text) for e, text in zip(MIXED, texts, strict=True)]
+        lessons = [SFTExample(e, ANSWER_ONLY, text) for e, text in zip(MIXED, texts, strict=True)]
         sft(base, lessons, config, out)
-    elif isinstance(config, DPO):
-        dpo(base, [Pair(e, ANSWER_ONLY, "<answer>1</answer>", "I do not know.") for e in MIXED], config, out)
+    elif isinstance(config, DPOConfig):
+        dpo(
+            base,
+            [PreferencePair(e, ANSWER_ONLY, "<answer>1</answer>", "I do not know.") for e in MIXED],
+            config,
+            out,
+        )
     else:
-        assert isinstance(config, GRPO)
+        assert isinstance(config, GRPOConfig)
         grpo(base, Task("variety", MIXED, ANSWER_ONLY, paid), config, out)
 
 
@@ -72,7 +81,7 @@ def training(name: str, base: str, out: Path) -> str:
 
 def launch(code: str, script: Path, **environment: str) -> subprocess.Popen[str]:
     """Two processes that run `code`, which is written to `script`."""
-    script.write_text(code)
+    script.write_text(code, encoding="utf-8")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
     here = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "", **environment}
     free = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
@@ -82,23 +91,23 @@ def launch(code: str, script: Path, **environment: str) -> subprocess.Popen[str]
 
 
 def rows_of(out: Path) -> list[dict]:
-    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     return [{k: v for k, v in row.items() if k != "seconds" and v is not None} for row in rows]
 
 
-def assert_equal(made: Path, wanted: Path, base: str, within: float = 1e-2) -> None:
+def assert_equal(found: Path, wanted: Path, base: str, within: float = 1e-2) -> None:
     """One training did what another did: the same weights, `within` this share of the largest change, and
     metrics."""
     two, one, start = (
         load_file(folder / "model.safetensors")
-        for folder in (made / "checkpoint", wanted / "checkpoint", Path(base))
+        for folder in (found / "checkpoint", wanted / "checkpoint", Path(base))
     )
     largest = max(float((one[n] - start[n]).abs().max()) for n in start)
     assert largest > 1e-4, "something was learned"
     assert two.keys() == one.keys()
     for weight, value in one.items():
         torch.testing.assert_close(two[weight], value, atol=within * largest, rtol=0)
-    for row, like in zip(rows_of(made), rows_of(wanted), strict=True):
+    for row, like in zip(rows_of(found), rows_of(wanted), strict=True):
         assert row == pytest.approx(like, rel=1e-3, abs=1e-5)
 
 
@@ -107,8 +116,8 @@ def test_two_processes_end_with_the_weights_and_metrics_of_one(tmp_path, name: s
     base = tiny.saved(tmp_path / "base")
     train(CONFIGS[name], base, tmp_path / "one")
     job = launch(training(name, base, tmp_path / "two"), tmp_path / "two.py")
-    _, told = job.communicate(timeout=240)
-    assert job.returncode == 0, told[-2000:]
+    _, errors = job.communicate(timeout=240)
+    assert job.returncode == 0, errors[-2000:]
     assert_equal(tmp_path / "two", tmp_path / "one", base)
 
 
@@ -116,7 +125,7 @@ def test_a_killed_process_ends_the_job_and_the_next_launch_continues(tmp_path) -
     base = tiny.saved(tmp_path / "base")
     train(CONFIGS["grpo"], base, tmp_path / "one")
     kill_and_continue(training("grpo", base, tmp_path / "two"), tmp_path / "two")
-    assert [row["step"] for row in rows_of(tmp_path / "two")] == list(range(1, CONFIGS["grpo"].steps + 1))
+    assert [row["step"] for row in rows_of(tmp_path / "two")] == list(range(1, CONFIGS["grpo"].max_steps + 1))
     assert_equal(tmp_path / "two", tmp_path / "one", base)
 
 
@@ -126,15 +135,14 @@ def kill_and_continue(code: str, out: Path, **environment: str) -> None:
     while not list((out / "resume").glob("checkpoint-*/trainer_state.json")):
         assert job.poll() is None, job.communicate()[1][-2000:]
         time.sleep(0.02)
-    children = subprocess.run(["pgrep", "-P", str(job.pid)], capture_output=True, text=True, check=True)
-    os.kill(int(children.stdout.split()[-1]), signal.SIGKILL)
+    max(psutil.Process(job.pid).children(), key=lambda process: process.pid).kill()
     began = time.monotonic()
-    _, told = job.communicate(timeout=60)
+    _, errors = job.communicate(timeout=60)
     assert job.returncode != 0 and time.monotonic() - began < 60
-    assert "SIGKILL" in told
+    assert "SIGKILL" in errors
     again = launch(code, out.with_suffix(".py"), **environment)
-    _, told = again.communicate(timeout=240)
-    assert again.returncode == 0, told[-2000:]
+    _, errors = again.communicate(timeout=240)
+    assert again.returncode == 0, errors[-2000:]
 
 
 def test_a_recipe_is_carried_out_by_two_processes(tmp_path) -> None:
@@ -145,8 +153,11 @@ def test_a_recipe_is_carried_out_by_two_processes(tmp_path) -> None:
     here = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
     job = subprocess.run([*torchrun, *free, *recipe], cwd=tmp_path, env=here, capture_output=True, text=True)
     assert job.returncode == 0, job.stderr[-2000:]
-    assert job.stdout.count("\ngrpo: done") == 1, "one of them speaks"
-    stages = [json.loads(file.read_text()) for file in out.rglob("stage.json")]
+    assert job.stdout.count("\ngrpo: finished") == 1, "one of them speaks"
+    stages = [json.loads(file.read_text(encoding="utf-8")) for file in out.rglob("stage.json")]
     assert {stage["status"] for stage in stages} == {"done"} and len(stages) == 6
-    assert len(rows_of(out / "grpo")) == json.loads((out / "grpo/stage.json").read_text())["config"]["steps"]
+    assert (
+        len(rows_of(out / "grpo"))
+        == json.loads((out / "grpo/stage.json").read_text(encoding="utf-8"))["config"]["max_steps"]
+    )
     assert (out / "report.html").exists()

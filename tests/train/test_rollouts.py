@@ -13,17 +13,17 @@ from torch import Tensor
 
 from seethink.engines.local import LocalEngine
 from seethink.formats import ANSWER_ONLY
+from seethink.models.packing import Branch, Group, pack_groups
+from seethink.models.policy import PolicyModel
 from seethink.settings import override, parse
 from seethink.train import objectives, rollouts
-from seethink.train.configs import GRPO
-from seethink.train.groups import Branch, Group, pack_groups
-from seethink.train.grpo import Practice, grpo
-from seethink.train.model import ADAPTER, merge, weights
+from seethink.train.adapters import ADAPTER, merge, merged_weights
+from seethink.train.configs import GRPOConfig
+from seethink.train.grpo import GRPOMethod, grpo
 from seethink.train.rollouts import Rollouts
-from seethink.train.shared_prefix import Scorer
 from seethink.types import InputError
 from tests import tiny
-from tests.train.test_grpo import PAGES, SHORT, _formed, _gradient, _jsonl, _practice, _task
+from tests.train.test_grpo import PAGES, SHORT, _formed, _gradient, _jsonl, _method, _task
 
 SPREAD = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.5, 0.25]]
 
@@ -33,52 +33,55 @@ class Beside:
     than it was asked for."""
 
     asleep = False
-    made: list[Beside] = []  # noqa: RUF012
+    shared = False
+    retries = 0
+    opened: list[Beside] = []  # noqa: RUF012
 
     def __init__(self, name: str, encoder: Any, dtype: str, memory: float) -> None:
-        self.told = (name, dtype, memory)
+        self.arguments = (name, dtype, memory)
         self.model = tiny.qwen2_vl()
-        self.scorer, self.encoder = Scorer(self.model), encoder
+        self.policy, self.encoder = PolicyModel(self.model), encoder
         self.taken: list[int] = []
         self.log: list[str] = []
-        Beside.made.append(self)
+        Beside.opened.append(self)
 
     def complete(self, prompts, sampling):
-        self.log.append("asked")
+        self.log.append("complete")
         flatter = replace(sampling, temperature=sampling.temperature * 1.05)
         answers = LocalEngine(self.model, self.encoder).complete(prompts, flatter)
-        return [self._told(*both, flatter.temperature) for both in zip(prompts, answers, strict=True)]
+        return [self._with_logps(*both, flatter.temperature) for both in zip(prompts, answers, strict=True)]
 
     @torch.no_grad()
-    def _told(self, prompt, completions, temperature):
+    def _with_logps(self, prompt, completions, temperature):
         logps: list[Tensor] = []
         for completion in completions:
             pack = pack_groups([Group(prompt, [Branch(completion.token_ids)])], 1)[0]
-            logps.append(self.scorer(pack, temperature))
+            logps.append(self.policy(pack, temperature))
         return [replace(c, logps=tuple(row.tolist())) for c, row in zip(completions, logps, strict=True)]
 
-    def take(self, given) -> None:
-        self.log.append("took")
-        self.model.load_state_dict(dict(given))
+    def sync_weights(self, weights, folder) -> None:
+        self.log.append("sync_weights")
+        self.model.load_state_dict(dict(weights))
 
-    def rest(self) -> None:
-        self.log.append("rested")
+    def sleep(self) -> bool:
+        self.log.append("sleep")
+        return self.asleep
 
     def close(self) -> None:
-        self.log.append("closed")
+        self.log.append("close")
 
 
 @pytest.fixture
 def beside(monkeypatch) -> list[Beside]:
     monkeypatch.setattr(rollouts, "VllmEngine", Beside)
-    monkeypatch.setattr(rollouts, "require", lambda: None)
-    Beside.made = []
-    return Beside.made
+    monkeypatch.setattr(rollouts, "require_vllm", lambda: None)
+    Beside.opened = []
+    return Beside.opened
 
 
 def _run(out: Path, **settings: Any) -> list[dict]:
     base = tiny.saved(out.with_name(f"{out.name}-base"))
-    grpo(base, _task(), replace(SHORT, rollout="vllm", **settings), out)
+    grpo(base, _task(), SHORT.replace(rollout_backend="vllm", **settings), out)
     return _jsonl(out / "metrics.jsonl")
 
 
@@ -86,20 +89,25 @@ def _run(out: Path, **settings: Any) -> list[dict]:
 
 
 def test_weights_are_sent_before_a_rollout_when_they_have_changed(tmp_path, beside) -> None:
-    _run(tmp_path / "out", steps=3, updates_per_rollout=2, save_every=2, rollout_memory=0.25)
+    _run(tmp_path / "out", max_steps=6, num_iterations=2, save_steps=2, vllm_gpu_memory_utilization=0.25)
     (engine,) = beside
-    assert engine.told == (str(tmp_path / "out-base"), "float32", 0.25)
-    turn = ["asked", "rested"]
-    assert engine.log == [*turn, "took", *turn, "took", *turn, "closed"], (
+    assert engine.arguments == (str(tmp_path / "out-base"), "float32", 0.25)
+    batch = ["complete", "sleep"]
+    assert engine.log == [*batch, "sync_weights", *batch, "sync_weights", *batch, "close"], (
         "the first ones it has loaded itself"
     )
 
 
 def test_questions_asked_in_place_of_others_are_answered_by_the_same_weights(tmp_path, beside) -> None:
-    rows = _run(tmp_path / "out", steps=2, refills=2, questions_per_step=2)
-    assert any(row["refilled_groups"] for row in rows)
-    assert [word for word in beside[0].log if word != "asked"] == ["rested", "took", "rested", "closed"]
-    assert beside[0].log.count("asked") > 2
+    rows = _run(tmp_path / "out", max_steps=2, dynamic_sampling_retries=2, prompts_per_step=2)
+    assert any(row["resampled_prompts"] for row in rows)
+    assert [word for word in beside[0].log if word != "complete"] == [
+        "sleep",
+        "sync_weights",
+        "sleep",
+        "close",
+    ]
+    assert beside[0].log.count("complete") > 2
 
 
 def test_a_resumed_training_sends_its_weights_first(tmp_path, beside) -> None:
@@ -108,28 +116,28 @@ def test_a_resumed_training_sends_its_weights_first(tmp_path, beside) -> None:
             raise KeyboardInterrupt
 
     base = tiny.saved(tmp_path / "base")
-    config = replace(SHORT, steps=4, save_every=2, rollout="vllm")
+    config = SHORT.replace(max_steps=4, save_steps=2, rollout_backend="vllm")
     with pytest.raises(KeyboardInterrupt):
-        grpo(base, _task(), config, tmp_path / "cut", watch=stop)
+        grpo(base, _task(), config, tmp_path / "cut", on_step=stop)
     grpo(base, _task(), config, tmp_path / "cut")
     grpo(base, _task(), config, tmp_path / "whole")
-    turn = ["asked", "rested"]
+    batch = ["complete", "sleep"]
     assert [engine.log for engine in beside] == [
-        [*turn, "took", *turn, "took", *turn, "closed"],
-        ["took", *turn, "took", *turn, "closed"],
-        [*turn, *(["took", *turn] * 3), "closed"],
+        [*batch, "sync_weights", *batch, "sync_weights", *batch, "close"],
+        ["sync_weights", *batch, "sync_weights", *batch, "close"],
+        [*batch, *(["sync_weights", *batch] * 3), "close"],
     ]
     cut, whole = (_jsonl(tmp_path / name / "attempts.jsonl") for name in ("cut", "whole"))
     assert cut == whole
 
 
 def test_an_engine_that_forgets_in_its_sleep_is_sent_the_weights_again(beside) -> None:
-    practice = _practice(tiny.qwen2_vl(), rollout="vllm")
+    method = _method(tiny.qwen2_vl(), rollout_backend="vllm")
     for _ in range(2):
-        practice.engine.follow(0)
+        method.rollouts.sync_weights(0)
         beside[0].asleep = True
-        practice.engine.rest()
-    assert beside[0].log == ["rested", "took", "rested"]
+        method.rollouts.sleep()
+    assert beside[0].log == ["sleep", "sync_weights", "sleep"]
 
 
 def test_adapters_are_sent_merged_and_the_model_keeps_them() -> None:
@@ -139,7 +147,7 @@ def test_adapters_are_sent_merged_and_the_model_keeps_them() -> None:
         if ADAPTER in name:
             torch.nn.init.normal_(parameter, std=0.3, generator=torch.Generator().manual_seed(len(name)))
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    sent = {name: value.clone() for name, value in weights(model)}
+    sent = {name: value.clone() for name, value in merged_weights(model)}
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     merge(model)
     merged = model.state_dict()
@@ -158,24 +166,27 @@ def test_adapters_are_sent_merged_and_the_model_keeps_them() -> None:
 
 
 def test_a_difference_is_measured_and_a_local_rollout_has_none(tmp_path, beside) -> None:
-    rows = _run(tmp_path / "out", steps=2, updates_per_rollout=2, save_every=2)
-    gaps = [row["sampler_gap"] for row in rows]
+    rows = _run(tmp_path / "out", max_steps=4, num_iterations=2, save_steps=2)
+    gaps = [row["sampling/sampling_logp_difference/mean"] for row in rows]
     assert 0.01 < gaps[0] == pytest.approx(gaps[1], abs=1e-6), "old log-probabilities stay the first update's"
     assert gaps[2] > 0.01
-    assert [row["retried"] for row in rows] == [0] * 4
+    assert [row["request_retries"] for row in rows] == [0] * 4
     base = tiny.saved(tmp_path / "base")
     grpo(base, _task(), SHORT, tmp_path / "local")
-    assert not any("sampler_gap" in row for row in _jsonl(tmp_path / "local" / "metrics.jsonl"))
+    assert not any(
+        "sampling/sampling_logp_difference/mean" in row
+        for row in _jsonl(tmp_path / "local" / "metrics.jsonl")
+    )
 
 
 def _drawn_differently(model, by: float) -> list[Group]:
     """Groups whose tokens were drawn with probabilities exp(-by) times those of `model`."""
     groups, _ = _formed(SPREAD)
-    scorer = Scorer(model)
+    policy = PolicyModel(model)
     for group in groups:
         for branch in group.branches:
             with torch.no_grad():
-                own = scorer(pack_groups([Group(group.prompt, [Branch(branch.ids)])], 1)[0])
+                own = policy(pack_groups([Group(group.prompt, [Branch(branch.ids)])], 1)[0])
             branch.sampled = (own - by).tolist()
     return groups
 
@@ -184,20 +195,20 @@ def _drawn_differently(model, by: float) -> list[Group]:
 def test_the_gradient_is_scaled_by_the_ratio_up_to_the_cap(cap: float, factor: float) -> None:
     model = tiny.qwen2_vl()
     groups, _ = _formed(SPREAD)
-    plain = _gradient(_practice(model), groups)
+    plain = _gradient(_method(model), groups)
     by = float(torch.tensor(1.5).log())
-    practice = _practice(model, importance_cap=cap)
-    scaled = _gradient(practice, _drawn_differently(model, by))
+    method = _method(model, importance_sampling_cap=cap)
+    scaled = _gradient(method, _drawn_differently(model, by))
     largest = max(float(value.abs().max()) for value in plain.values())
     for name, value in plain.items():
         torch.testing.assert_close(scaled[name], factor * value, atol=1e-5 * largest, rtol=1e-4)
-    gaps = torch.cat(practice.tally.gap)
+    gaps = torch.cat(method.update.sampler_difference)
     torch.testing.assert_close(gaps, torch.full_like(gaps, by), atol=1e-5, rtol=0)
 
 
 def test_the_ratio_has_no_gradient_and_is_one_where_both_agree() -> None:
     old = torch.tensor([-1.0, -2.0, -3.0])
-    found = objectives.importance(old, torch.tensor([-1.0, -3.0, -2.0]), 2.0)
+    found = objectives.importance_weights(old, torch.tensor([-1.0, -3.0, -2.0]), 2.0)
     torch.testing.assert_close(found, torch.tensor([1.0, 2.0, float(torch.tensor(-1.0).exp())]))
 
 
@@ -207,43 +218,43 @@ def test_the_ratio_has_no_gradient_and_is_one_where_both_agree() -> None:
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("rollout=vlm", "'local', 'vllm' or http"),
-        ("rollout=localhost:8000", "'local', 'vllm' or http"),
-        ("rollout_memory=1.5", "impossible"),
-        ("importance_cap=-1", "impossible"),
+        ("rollout_backend=vlm", "'local', 'vllm' or http"),
+        ("rollout_backend=localhost:8000", "'local', 'vllm' or http"),
+        ("vllm_gpu_memory_utilization=1.5", "must be above 0 and below 1"),
+        ("importance_sampling_cap=-1", "must be at least 0"),
     ],
 )
 def test_an_impossible_rollout_is_refused(setting: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        override(GRPO(), dict([parse(setting)]), "grpo")
+        override(GRPOConfig(), dict([parse(setting)]), "grpo")
 
 
 def test_without_vllm_the_error_says_what_to_install(monkeypatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     model = tiny.qwen2_vl()
     with pytest.raises(InputError, match=r"pip install 'seethink\[vllm\]'"):
-        Rollouts("sprout", model, tiny.encoder(model), GRPO(rollout="vllm"))
+        Rollouts("sprout", model, tiny.encoder(model), GRPOConfig.of(rollout_backend="vllm"))
 
 
 def test_temperatures_that_vllm_refuses_are_refused_before_the_training() -> None:
-    assert GRPO(temperature=3.0).temperature == 3.0
+    assert GRPOConfig.of(temperature=3.0).rollout.temperature == 3.0
     with pytest.raises(ValueError, match="up to 2"):
-        GRPO(temperature=3.0, rollout="vllm")
+        GRPOConfig.of(temperature=3.0, rollout_backend="vllm")
 
 
 def test_prompts_carry_what_an_engine_with_its_own_processor_needs() -> None:
     encoder = tiny.encoder(tiny.qwen2_vl())
     prompts = encoder.prompts([ANSWER_ONLY.prompt(page) for page in (PAGES[0], PAGES[1], PAGES[0])])
     for prompt in prompts:
-        asked = encoder.asked_ids(prompt)
-        assert asked.count(encoder.image_token_id) == len(prompt.loaded) == 1
+        unexpanded = encoder.unexpanded_ids(prompt)
+        assert unexpanded.count(encoder.image_token_id) == len(prompt.loaded) == 1
         expanded = [i for i in prompt.ids if i != encoder.image_token_id]
-        assert expanded == [i for i in asked if i != encoder.image_token_id]
+        assert expanded == [i for i in unexpanded if i != encoder.image_token_id]
     assert prompts[0].loaded[0] is prompts[2].loaded[0]
     assert (encoder.decoded, encoder.processed) == (2, 2), "nothing is decoded again for it"
 
 
-def test_practice_answers_by_the_trained_model_unless_told_otherwise() -> None:
-    practice: Practice = _practice(tiny.qwen2_vl())
-    assert isinstance(practice.engine.engine, LocalEngine)
-    assert practice.engine.engine.model is practice.scorer.model
+def test_by_default_the_trained_model_itself_completes() -> None:
+    method: GRPOMethod = _method(tiny.qwen2_vl())
+    assert isinstance(method.rollouts.backend, LocalEngine)
+    assert method.rollouts.backend.model is method.policy.model

@@ -16,31 +16,31 @@ import torch
 from safetensors.torch import load_file
 
 from seethink.formats import ANSWER_ONLY, PREFILLED_THINK, THINK_ANSWER
+from seethink.models.packing import Group, pack_groups
+from seethink.models.policy import PolicyModel
 from seethink.sources.handwritten import Pages
-from seethink.train.configs import SFT
-from seethink.train.groups import Group, pack_groups
-from seethink.train.sft import _Copying, sft, share
-from seethink.train.shared_prefix import Scorer
-from seethink.types import Example, Lesson
+from seethink.train.configs import SFTConfig
+from seethink.train.sft import SFTMethod, sft, share
+from seethink.types import Example, SFTExample
 from tests import tiny
 
 PAGES = Pages(6, "train", seed=4)
 ROOT = Path(__file__).parents[2]
 
 
-def _lesson(example: Example, form=THINK_ANSWER) -> Lesson:
-    return Lesson(example, form, form.write(" ".join(example.steps), example.answer or ""))
+def _lesson(example: Example, form=THINK_ANSWER) -> SFTExample:
+    return SFTExample(example, form, form.write(" ".join(example.steps), example.answer or ""))
 
 
-def _about_one_picture() -> list[Lesson]:
+def _about_one_picture() -> list[SFTExample]:
     """Questions that part early, late and not at all, in two formats."""
     page = PAGES[0]
-    told = {"How many digits are odd?": "3", "How many digits are even?": "5", "What is this?": "a page"}
-    asked = [replace(page, question=question, answer=answer) for question, answer in told.items()]
-    return [*map(_lesson, asked), replace(_lesson(asked[2]), text="No idea."), _lesson(asked[0], ANSWER_ONLY)]
+    answers = {"How many digits are odd?": "3", "How many digits are even?": "5", "What is this?": "a page"}
+    pages = [replace(page, question=question, answer=answer) for question, answer in answers.items()]
+    return [*map(_lesson, pages), replace(_lesson(pages[2]), text="No idea."), _lesson(pages[0], ANSWER_ONLY)]
 
 
-def _mixed() -> list[Lesson]:
+def _mixed() -> list[SFTExample]:
     """Runs of lessons: one picture, no picture, two pictures, one with a begun answer."""
     two = Example(
         "two",
@@ -55,7 +55,7 @@ def _mixed() -> list[Lesson]:
     return [*_about_one_picture(), *map(_lesson, [*texts, two, again]), begun, _lesson(PAGES[0])]
 
 
-def _groups(lessons: Sequence[Lesson], apart: bool = False) -> list[Group]:
+def _groups(lessons: Sequence[SFTExample], apart: bool = False) -> list[Group]:
     encoder = tiny.encoder(tiny.qwen2_vl())
     prompts = encoder.prompts([lesson.format.prompt(lesson.example) for lesson in lessons])
     if not apart:
@@ -78,7 +78,7 @@ def test_the_reply_is_trained_whole_and_the_prompt_never() -> None:
         assert [*group.prompt.ids, *rest] == prompt.ids
         assert list(branch.trained) == [False] * len(rest) + [True] * len(reply)
         assert reply[-1] == encoder.eos_token_id
-        assert prompt.begun + encoder.decode(reply) == lesson.text
+        assert prompt.prefill + encoder.decode(reply) == lesson.text
 
 
 def test_lessons_in_a_row_about_the_same_pictures_share_them() -> None:
@@ -93,7 +93,7 @@ def test_lessons_in_a_row_about_the_same_pictures_share_them() -> None:
 def _gradients(groups: list[Group]) -> dict[str, torch.Tensor]:
     model = tiny.qwen2_vl()
     for pack in pack_groups(groups, 300):
-        (-Scorer(model)(pack)).sum().backward()
+        (-PolicyModel(model)(pack)).sum().backward()
     return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
 
@@ -108,46 +108,58 @@ def test_sharing_pictures_changes_no_gradient(lessons) -> None:
 
 
 def test_the_loss_is_the_mean_over_all_reply_tokens_of_a_step(tmp_path) -> None:
-    method = _Copying(tiny.encoder(tiny.qwen2_vl()), _mixed(), SFT(lessons_per_step=11, shuffle=False))
+    method = SFTMethod(
+        tiny.encoder(tiny.qwen2_vl()), _mixed(), SFTConfig.of(train_batch_size=11, shuffle=False)
+    )
     branches = [branch for group in method.groups(0) for branch in group.branches]
     assert len({branch.weight for branch in branches}) == 1
     assert sum(branch.weight * branch.n_trained for branch in branches) == pytest.approx(1)
     assert method.metrics() == {
-        "reply_tokens": sum(branch.n_trained for branch in branches),
-        "dropped": 0,
+        "num_tokens": sum(branch.n_trained for branch in branches),
+        "overlong_prompts": 0,
     }
 
 
 # What is taught when ----------------------------------------------------------------------------------
 
 
-def _taught(config: SFT, steps: int) -> list[str]:
-    method = _Copying(tiny.encoder(tiny.qwen2_vl()), [_lesson(page) for page in PAGES], config)
+def _taught(config: SFTConfig, steps: int) -> list[str]:
+    method = SFTMethod(tiny.encoder(tiny.qwen2_vl()), [_lesson(page) for page in PAGES], config)
     return [group.name for step in range(steps) for group in method.groups(step) for _ in group.branches]
 
 
 def test_every_epoch_teaches_each_lesson_once_in_an_order_that_the_seed_decides() -> None:
     ids = [page.id for page in PAGES]
-    assert _taught(SFT(lessons_per_step=3, shuffle=False), 4) == ids * 2
-    taught = _taught(SFT(lessons_per_step=4), 3)
+    assert _taught(SFTConfig.of(train_batch_size=3, shuffle=False), 4) == ids * 2
+    taught = _taught(SFTConfig.of(train_batch_size=4), 3)
     assert sorted(taught[:6]) == sorted(taught[6:]) == sorted(ids)
     assert taught[:6] != taught[6:]
-    assert taught == _taught(SFT(lessons_per_step=4), 3) != _taught(SFT(lessons_per_step=4, seed=1), 3)
+    assert (
+        taught
+        == _taught(SFTConfig.of(train_batch_size=4), 3)
+        != _taught(SFTConfig.of(train_batch_size=4, seed=1), 3)
+    )
 
 
 def test_steps_follow_from_epochs_unless_given() -> None:
-    assert SFT(lessons_per_step=16).steps_for(100) == 7
-    assert SFT(lessons_per_step=10, epochs=2.5).steps_for(100) == 25
-    assert SFT(steps=3).steps_for(100) == 3
+    assert SFTConfig.of(train_batch_size=16).steps_for(100) == 7
+    assert SFTConfig.of(train_batch_size=10, num_train_epochs=2.5).steps_for(100) == 25
+    assert SFTConfig.of(max_steps=3).steps_for(100) == 3
 
 
 # Training ---------------------------------------------------------------------------------------------
 
-LEARNING = SFT(learning_rate=5e-3, lessons_per_step=6, steps=30, schedule="constant", tokens_per_pack=400)
+LEARNING = SFTConfig.of(
+    learning_rate=5e-3,
+    train_batch_size=6,
+    max_steps=30,
+    lr_scheduler_type="constant",
+    max_tokens_per_batch=400,
+)
 
 
 def _rows(path: Path) -> list[dict]:
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
@@ -169,7 +181,9 @@ def train(base: str, out: str, kill_at: int | None = None) -> Path:
         if row["step"] == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    config = replace(LEARNING, steps=7, save_every=2, schedule="cosine", warmup=0.3, weight_decay=0.01)
+    config = LEARNING.replace(
+        max_steps=7, save_steps=2, lr_scheduler_type="cosine", warmup_ratio=0.3, weight_decay=0.01
+    )
     return sft(base, [_lesson(page) for page in PAGES], config, Path(out), watch)
 
 
@@ -179,7 +193,7 @@ def test_a_killed_training_ends_as_an_undisturbed_one(tmp_path) -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == -signal.SIGKILL
     assert [path.name for path in (cut / "resume").iterdir()] == ["checkpoint-4"]
     assert len(_rows(cut / "metrics.jsonl")) == 5
-    with (cut / "metrics.jsonl").open("a") as file:
+    with (cut / "metrics.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"step": 6, "loss": 0.')
     (cut / "resume" / "checkpoint-6").mkdir()
     ends = [load_file(train(base, str(out)) / "model.safetensors") for out in (cut, whole)]

@@ -11,15 +11,16 @@ from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from seethink.formats import THINK_ANSWER
+from seethink.models.packing import Branch, Group, Pack
+from seethink.models.policy import PolicyModel
 from seethink.sources.handwritten import Pages
-from seethink.train.configs import Optimiser
-from seethink.train.groups import Branch, Group, Pack
-from seethink.train.shared_prefix import Scorer
-from seethink.train.trainer import GroupTrainer, last_checkpoint, truncate
+from seethink.train.configs import TrainingConfig
+from seethink.train.resumable import last_checkpoint, truncate
+from seethink.train.trainer import GroupTrainer
 from seethink.types import NotFinite
 from tests import tiny
 
-STEADY = Optimiser(learning_rate=1e-3, schedule="constant", seed=1)
+STEADY = TrainingConfig(learning_rate=1e-3, lr_scheduler_type="constant", seed=1)
 
 
 class Copying:
@@ -28,7 +29,9 @@ class Copying:
     def __init__(self, spoil=lambda losses, pack: losses) -> None:
         self.spoil, self.encoder = spoil, tiny.encoder(tiny.qwen2_vl())
 
-    def begin(self) -> None: ...
+    journals = ()
+
+    def begin_update(self) -> None: ...
 
     def groups(self, step: int) -> list[Group]:
         examples = list(Pages(3, "train", seed=step % 2))
@@ -44,8 +47,8 @@ class Copying:
             for prompt, row, e in zip(prompts, lengths, examples, strict=True)
         ]
 
-    def loss(self, logps: Tensor, pack: Pack) -> Tensor:
-        return self.spoil(-logps, pack)
+    def loss(self, policy, pack: Pack) -> Tensor:
+        return self.spoil(-policy(pack), pack)
 
     def metrics(self) -> dict[str, float | None]:
         return {"mood": 1.0}
@@ -59,10 +62,15 @@ class Idle(Copying):
 
 
 def _trainer(
-    out: Path, config: Optimiser = STEADY, method=None, steps: int = 2, watch=lambda row: None, model=None
+    out: Path,
+    config: TrainingConfig = STEADY,
+    method=None,
+    steps: int = 2,
+    on_step=lambda row: None,
+    model=None,
 ):
     model = model or tiny.qwen2_vl()
-    return GroupTrainer(Scorer(model), method or Copying(), config, steps, out, watch)
+    return GroupTrainer(PolicyModel(model), method or Copying(), config, steps, out, on_step)
 
 
 def _weights(model) -> dict[str, Tensor]:
@@ -70,20 +78,22 @@ def _weights(model) -> dict[str, Tensor]:
 
 
 def _rows(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 # A step -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "settings", [{"tokens_per_pack": 1}, {"tokens_per_pack": 160}, {"gradient_checkpointing": True}]
+    "settings", [{"max_tokens_per_batch": 1}, {"max_tokens_per_batch": 160}, {"gradient_checkpointing": True}]
 )
 def test_a_step_cut_into_packs_differently_gives_the_same_weights(tmp_path, settings: dict) -> None:
     """The learning rate is small: Adam makes a whole step even of a gradient that is nothing but rounding."""
     found = []
     for name, changed in {"whole": {}, "cut": settings}.items():
-        trainer = _trainer(tmp_path / name, Optimiser(learning_rate=1e-5, schedule="constant", **changed))
+        trainer = _trainer(
+            tmp_path / name, TrainingConfig(learning_rate=1e-5, lr_scheduler_type="constant", **changed)
+        )
         trainer.fit()
         found.append((_weights(trainer.model), _rows(tmp_path / name / "metrics.jsonl")))
     (weights, rows), (others, other_rows) = found
@@ -168,13 +178,13 @@ def test_media_tokens_in_a_response_stop_the_run(tmp_path) -> None:
 
 def test_every_step_has_its_row_and_whoever_watches_sees_it(tmp_path) -> None:
     seen: list[dict] = []
-    config = Optimiser(learning_rate=1e-3, schedule="linear", warmup=0.25, save_every=3)
-    _trainer(tmp_path, config, steps=4, watch=seen.append).fit()
+    config = TrainingConfig(learning_rate=1e-3, lr_scheduler_type="linear", warmup_ratio=0.25, save_steps=3)
+    _trainer(tmp_path, config, steps=4, on_step=seen.append).fit()
     rows = _rows(tmp_path / "metrics.jsonl")
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
-    counted = {"media_decoded", "processor_calls", "halved"}
-    told = {"step", "loss", "mood", "seconds", "grad_norm", "learning_rate", *counted}
-    assert all(row.keys() == told for row in rows)
+    counted = {"media_decoded", "processor_calls", "oom_retries"}
+    names = {"step", "loss", "mood", "seconds", "grad_norm", "learning_rate", *counted}
+    assert all(row.keys() == names for row in rows)
     assert all(row["seconds"] > 0 and row["grad_norm"] > 0 for row in rows)
     assert [row["learning_rate"] for row in rows] == pytest.approx([0, 1e-3, 2e-3 / 3, 1e-3 / 3])
     assert seen == [{**row, "steps": 4} for row in rows]
@@ -209,7 +219,7 @@ def _checkpoint(folder: Path, step: int, state: str | None) -> Path:
     path.mkdir()
     (path / "model.safetensors").write_bytes(b"weights")
     if state is not None:
-        (path / "trainer_state.json").write_text(state)
+        (path / "trainer_state.json").write_text(state, encoding="utf-8")
     return path
 
 

@@ -8,15 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from seethink.models.packing import Branch
+from seethink.models.policy import PolicyModel
 from seethink.train import objectives
-from seethink.train.configs import DPO, GRPO
-from seethink.train.dpo import Preferring
-from seethink.train.groups import Branch
-from seethink.train.grpo import Practice, Tally
-from seethink.train.shared_prefix import Scorer
+from seethink.train.configs import DPOConfig, GRPOConfig
+from seethink.train.dpo import DPOMethod
+from seethink.train.grpo import GRPOMethod
+from seethink.train.grpo_metrics import UpdateStatistics
 from tests import tiny
-
-trl = pytest.importorskip("trl", reason="the oracle is a development dependency")
 
 LENGTHS = (9, 5, 12, 7, 3, 1)
 LIMIT = 12
@@ -71,18 +70,20 @@ class _Lists(dict):
         return self[key]
 
 
-def _ours(logps: Tensor, n: dict[str, Tensor], config: GRPO, correct: bool = False) -> Tensor:
+def _ours(logps: Tensor, n: dict[str, Tensor], config: GRPOConfig, correct: bool = False) -> Tensor:
     held = n["mask"].bool()
     owner = torch.arange(len(LENGTHS)).repeat_interleave(torch.tensor(LENGTHS))
     drawn = [row[:length].tolist() for row, length in zip(n["sampled"], LENGTHS, strict=True)]
     branches = [Branch(range(len(row)), sampled=row if correct else ()) for row in drawn]
     pack = SimpleNamespace(owner=owner, advantages=n["gains"][owner], branches=branches)
-    practice = SimpleNamespace(config=config, tally=Tally())
-    losses, _ = Practice._policy_gradient(practice, logps[held], n["old"][held], pack)
-    losses = losses * Practice._importance(practice, n["old"][held], pack)
-    if config.kl_weight:
-        losses = losses + config.kl_weight * objectives.kl(logps[held], n["reference"][held], config.kl)
-    weights = objectives.token_weights(LENGTHS, config.normalise, config.max_tokens)
+    method = SimpleNamespace(config=config, update=UpdateStatistics())
+    losses, _ = GRPOMethod._policy_gradient(method, logps[held], n["old"][held], pack)
+    losses = losses * GRPOMethod._importance_weights(method, n["old"][held], pack)
+    if config.beta:
+        losses = losses + config.beta * objectives.kl_divergence(
+            logps[held], n["reference"][held], config.kl_estimator
+        )
+    weights = objectives.token_weights(LENGTHS, config.loss_type, LIMIT)
     return (losses * torch.tensor(weights, dtype=torch.float64)[owner]).sum()
 
 
@@ -91,18 +92,19 @@ def _ours(logps: Tensor, n: dict[str, Tensor], config: GRPO, correct: bool = Fal
     ("kind", "level", "high", "settings"),
     [
         ("grpo", "token", 0.2, {}),
-        ("dapo", "token", 0.28, {"normalise": "token", "clip_high": 0.28}),
-        ("dr_grpo", "token", 0.2, {"normalise": "fixed", "advantage": "centred"}),
-        ("grpo", "sequence", 0.2, {"ratio": "sequence"}),
-        ("cispo", "token", 1.5, {"ratio": "weight", "clip_high": 0.5, "normalise": "token"}),
+        ("dapo", "token", 0.28, {"loss_type": "dapo", "epsilon_high": 0.28}),
+        ("dr_grpo", "token", 0.2, {"loss_type": "dr_grpo", "scale_rewards": "none"}),
+        ("bnpo", "token", 0.2, {"loss_type": "bnpo"}),
+        ("grpo", "sequence", 0.2, {"importance_sampling_level": "sequence"}),
+        ("cispo", "token", 1.5, {"loss_type": "cispo", "epsilon_high": 1.5}),
     ],
-    ids=["GRPO", "DAPO", "Dr. GRPO", "GSPO", "CISPO"],
+    ids=["GRPO", "DAPO", "Dr. GRPO", "BNPO", "GSPO", "CISPO"],
 )
 def test_policy_gradients_are_those_of_trl(kind, level, high, settings, beta) -> None:
     n = _numbers()
     logps = n["logps"].requires_grad_()
     theirs = _theirs(logps, n, kind, level, beta, high)
-    ours = _ours(logps, n, GRPO(max_tokens=LIMIT, kl_weight=beta, **settings))
+    ours = _ours(logps, n, GRPOConfig.of(max_completion_length=LIMIT, beta=beta, **settings))
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
     (wanted,), (found,) = (torch.autograd.grad(loss, logps) for loss in (theirs, ours))
     torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-5)
@@ -115,7 +117,9 @@ def test_what_separates_sampler_and_model_is_made_good_as_in_trl(level: str, bet
     n = _numbers()
     logps = n["logps"].requires_grad_()
     theirs = _theirs(logps, n, "grpo", level, beta, 0.2, cap=1.5)
-    config = GRPO(max_tokens=LIMIT, kl_weight=beta, ratio=level, importance_cap=1.5)
+    config = GRPOConfig.of(
+        max_completion_length=LIMIT, beta=beta, importance_sampling_level=level, importance_sampling_cap=1.5
+    )
     ours = _ours(logps, n, config, correct=True)
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
     (wanted,), (found,) = (torch.autograd.grad(loss, logps) for loss in (theirs, ours))
@@ -129,7 +133,7 @@ def test_leave_one_out_advantages_are_those_of_trl() -> None:
     rewards = [1.0, 0.0, 0.5, 0.25]
     others = [(sum(rewards) - r) / (len(rewards) - 1) for r in rewards]
     wanted = [r - other for r, other in zip(rewards, others, strict=True)]
-    assert objectives.advantages(rewards, "rloo").tolist() == pytest.approx(wanted)
+    assert objectives.advantages(rewards, "rloo", "none").tolist() == pytest.approx(wanted)
 
 
 def _pairs_of_trl(logps: Tensor, reference: Tensor, mask: Tensor, kind: str) -> Tensor:
@@ -153,7 +157,7 @@ def _pairs_of_trl(logps: Tensor, reference: Tensor, mask: Tensor, kind: str) -> 
     shifted = torch.cat([bos, mask[order]], 1)
     inputs = {"completion_mask": shifted, "input_ids": torch.zeros(shifted.shape).long()}
 
-    def policy(**told):
+    def policy(**inputs_of):
         nothing = torch.zeros_like(said["policy"])
         return SimpleNamespace(
             log_probs=said["policy"], entropy=nothing, mean_logits=nothing, is_top1=nothing.bool()
@@ -162,8 +166,8 @@ def _pairs_of_trl(logps: Tensor, reference: Tensor, mask: Tensor, kind: str) -> 
     return DPOTrainer._compute_loss(trainer, policy, inputs, return_outputs=False)
 
 
-@pytest.mark.parametrize(("kind", "per_token"), [("sigmoid", False), ("sigmoid_norm", True)])
-def test_preferences_are_those_of_trl(kind: str, per_token: bool, monkeypatch) -> None:
+@pytest.mark.parametrize("kind", ["sigmoid", "sigmoid_norm"])
+def test_preferences_are_those_of_trl(kind: str, monkeypatch) -> None:
     n = _numbers(1)
     logps = n["logps"].requires_grad_()
     monkeypatch.setattr("trl.trainer.dpo_trainer.is_peft_model", lambda model: False)
@@ -171,9 +175,11 @@ def test_preferences_are_those_of_trl(kind: str, per_token: bool, monkeypatch) -
     held = n["mask"].bool()
     owner = torch.arange(len(LENGTHS)).repeat_interleave(torch.tensor(LENGTHS))
     model = tiny.qwen2_vl()
-    method = Preferring("", Scorer(model), tiny.encoder(model), [], DPO(beta=0.3, per_token=per_token))
+    method = DPOMethod(
+        "", PolicyModel(model), tiny.encoder(model), [], DPOConfig.of(beta=0.3, loss_type=kind)
+    )
     method.reference = lambda pack: n["reference"][held]
-    losses = method.loss(logps[held], SimpleNamespace(owner=owner))
+    losses = method.loss(lambda pack: logps[held], SimpleNamespace(owner=owner))
     ours = losses.sum() / (len(LENGTHS) / 2)
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
     (wanted,), (found,) = (torch.autograd.grad(loss, logps) for loss in (theirs, ours))

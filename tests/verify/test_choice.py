@@ -46,9 +46,9 @@ def test_a_letter_may_stand_before_its_own_text_and_no_other(form):
 
 
 @given(st.sampled_from(LETTERS), st.sampled_from(LETTERS))
-def test_letters_from_a_to_j_are_equal_to_themselves_alone(gold, told):
-    for said in (told, told.lower(), f"({told})", f"{told}."):
-        assert judged(same_choice, gold, said).value == float(gold == told)
+def test_letters_from_a_to_j_are_equal_to_themselves_alone(gold, answer):
+    for text in (answer, answer.lower(), f"({answer})", f"{answer}."):
+        assert judged(same_choice, gold, text).value == float(gold == answer)
 
 
 @pytest.mark.parametrize("gold", ["B", "(B)", "b.", "B. a dog", "a dog", "Dog", "The answer is B"])

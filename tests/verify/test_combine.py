@@ -6,11 +6,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from seethink.identity import of_verifier
 from seethink.types import Example, InputError, Response, Score
 from seethink.verify import (
     VERIFIERS,
     by_name,
-    describe,
     first_of,
     math_process,
     only_if,
@@ -92,26 +92,28 @@ def test_only_if_pays_behind_an_open_gate_alone(gate, value):
 
 
 def test_a_description_is_json_and_tells_verifiers_apart():
-    described = [json.dumps(describe(verifier)) for verifier in VERIFIERS.values()]
+    described = [json.dumps(of_verifier(verifier)) for verifier in VERIFIERS.values()]
     assert len(set(described)) == len(VERIFIERS)
-    assert describe(same_number)["is"] == "seethink.verify.text.same_number"
+    assert of_verifier(same_number)["is"] == "seethink.verify.text.same_number"
 
 
 def test_a_description_holds_names_weights_and_order():
     counted = weighted(correct=(same_number, 1.0), format=(well_formed, 0.5))
-    assert describe(counted) == describe(weighted(correct=(same_number, 1), format=(well_formed, 0.5)))
-    assert describe(counted) != describe(weighted(correct=(same_number, 1.0), format=(well_formed, 1.0)))
-    assert describe(counted) != describe(weighted(right=(same_number, 1.0), format=(well_formed, 0.5)))
-    assert describe(first_of(same_number, same_text)) != describe(first_of(same_text, same_number))
-    assert describe(Always(1.0)) != describe(Always(0.0))
+    assert of_verifier(counted) == of_verifier(weighted(correct=(same_number, 1), format=(well_formed, 0.5)))
+    assert of_verifier(counted) != of_verifier(
+        weighted(correct=(same_number, 1.0), format=(well_formed, 1.0))
+    )
+    assert of_verifier(counted) != of_verifier(weighted(right=(same_number, 1.0), format=(well_formed, 0.5)))
+    assert of_verifier(first_of(same_number, same_text)) != of_verifier(first_of(same_text, same_number))
+    assert of_verifier(Always(1.0)) != of_verifier(Always(0.0))
 
 
 def test_a_description_changes_with_the_helpers_that_a_verifier_uses(monkeypatch):
-    before = describe(same_math)
+    before = of_verifier(same_math)
     monkeypatch.setattr(inspect, "getsource", _with_a_line_more_in(math_process, inspect.getsource))
-    assert describe(same_math) != before
+    assert of_verifier(same_math) != before
     monkeypatch.undo()
-    assert describe(same_math) == before
+    assert of_verifier(same_math) == before
 
 
 def _with_a_line_more_in(module, getsource):
@@ -124,7 +126,7 @@ def test_a_verifier_without_identity_is_refused():
 
     for nameless in (closure, lambda example, response: Score(1.0)):
         with pytest.raises(ValueError, match="no identity"):
-            describe(only_if(nameless, same_number))
+            of_verifier(only_if(nameless, same_number))
 
 
 def test_verifiers_are_found_by_name():

@@ -15,17 +15,19 @@ from seethink.types import Completion, Example, Task
 
 
 def rows(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in Path(__file__).with_name(name).read_text().splitlines()]
+    return [
+        json.loads(line) for line in Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()
+    ]
 
 
 HACKS, HONEST = rows("hacks.jsonl"), rows("honest.jsonl")
 
 
 def value(row: dict[str, Any]) -> float:
-    """What the row's verifier gives to its text; `answer` alone stands in the tags of think_answer."""
+    """The score of the row's text, or of its `answer` in the tags of think_answer, by its verifier."""
     text = row["text"] if "text" in row else f"<think>I look.</think><answer>{row['answer']}</answer>"
-    asked = formats.by_name(row.get("format", "think_answer"))
-    task = Task("rows", [], asked, verify.by_name(row["verifier"]))
+    form = formats.by_name(row.get("format", "think_answer"))
+    task = Task("rows", [], form, verify.by_name(row["verifier"]))
     example = Example(id="row", question="?", answer=row["gold"], choices=tuple(row.get("choices", ())))
     score = judge(task, example, Completion(text, n_tokens=row.get("n_tokens", 0))).score
     assert score.value is not None, score.why

@@ -17,45 +17,45 @@ EXAMPLE = Example(id="1", question="?", answer="5")
 LENGTHS = st.integers(1, 10_000)
 
 
-def said(answer: str, tokens: int) -> Response:
+def reply(answer: str, tokens: int) -> Response:
     return Response(text=answer, answer=answer, n_tokens=tokens)
 
 
 @given(LENGTHS, LENGTHS)
 def test_a_right_answer_earns_more_than_any_wrong_one_and_shorter_is_better(a, b):
     paid = LengthCosine(same_number)
-    right, wrong = (paid(EXAMPLE, said(answer, a)).value for answer in "54")
+    right, wrong = (paid(EXAMPLE, reply(answer, a)).value for answer in "54")
     assert right is not None and wrong is not None
     assert right >= 2 / 3 - 1e-9 > 1 / 3 + 1e-9 >= wrong
-    short, long = (paid(EXAMPLE, said("5", n)).value for n in sorted((a, b)))
+    short, long = (paid(EXAMPLE, reply("5", n)).value for n in sorted((a, b)))
     assert short is not None and long is not None and short >= long - 1e-9
 
 
 def test_the_cosine_goes_from_one_to_a_half_as_published_and_stays_there():
     paid = LengthCosine(same_number, most_tokens=1000)
-    values = [paid(EXAMPLE, said("5", n)).value for n in (1, 500, 1000, 2000)]
+    values = [paid(EXAMPLE, reply("5", n)).value for n in (1, 500, 1000, 2000)]
     assert values == pytest.approx([1.0, 1.25 / 1.5, 1 / 1.5, 1 / 1.5], abs=1e-5)
-    assert paid(EXAMPLE, said("4", 2000)).value == pytest.approx(0.0)
-    assert paid(replace(EXAMPLE, answer="?"), said("5", 10)).value is None
+    assert paid(EXAMPLE, reply("4", 2000)).value == pytest.approx(0.0)
+    assert paid(replace(EXAMPLE, answer="?"), reply("5", 10)).value is None
 
 
-def test_tokens_that_nobody_counted_are_not_guessed():
+def test_uncounted_tokens_are_not_guessed():
     for verifier in (LengthCosine(same_number), PerToken(), SoftOverlong()):
-        assert verifier(EXAMPLE, said("5", 0)).value is None
+        assert verifier(EXAMPLE, reply("5", 0)).value is None
 
 
 def test_a_token_earns_a_thousandth_up_to_a_thousand():
-    assert [PerToken()(EXAMPLE, said("5", n)).value for n in (1, 700, 5000)] == pytest.approx(
+    assert [PerToken()(EXAMPLE, reply("5", n)).value for n in (1, 700, 5000)] == pytest.approx(
         [0.001, 0.7, 1.0]
     )
 
 
 def test_the_overlong_lose_along_the_cache():
     paid = SoftOverlong(most_tokens=100, cache_tokens=20)
-    assert [paid(EXAMPLE, said("5", n)).value for n in (1, 80, 90, 100, 900)] == [1.0, 1.0, 0.5, 0.0, 0.0]
+    assert [paid(EXAMPLE, reply("5", n)).value for n in (1, 80, 90, 100, 900)] == [1.0, 1.0, 0.5, 0.0, 0.0]
 
 
-def test_repetition_is_the_share_of_runs_said_once():
+def test_repetition_is_the_share_of_distinct_runs():
     assert judged(Repetition(n=2), None, "a b a b").value == pytest.approx(2 / 3)
     assert judged(Repetition(), None, "one two three four five six seven").value == 1.0
     assert judged(Repetition(), None, "too short").value == 1.0

@@ -77,10 +77,10 @@ ITEMS = st.permutations("abcde")
 
 
 @given(ITEMS, ITEMS)
-def test_tau_is_one_for_the_same_order_and_changes_sign_with_it(gold, told):
+def test_tau_is_one_for_the_same_order_and_changes_sign_with_it(gold, answer):
     assert kendall(tuple(gold), tuple(gold)) == 1
-    assert kendall(tuple(gold), tuple(told)) == pytest.approx(-kendall(tuple(gold), tuple(told[::-1])))
-    assert (kendall(tuple(gold), tuple(told)) == 1) == (gold == told)
+    assert kendall(tuple(gold), tuple(answer)) == pytest.approx(-kendall(tuple(gold), tuple(answer[::-1])))
+    assert (kendall(tuple(gold), tuple(answer)) == 1) == (gold == answer)
 
 
 def test_an_order_is_right_whole_or_by_its_pairs():

@@ -143,7 +143,7 @@ print(_PROCESS._child.pid)
 def alive(pid):
     """A process that ended but has not been collected by anybody is not alive."""
     try:
-        with open(f"/proc/{pid}/stat") as stat:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
             return stat.read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False

@@ -1,7 +1,7 @@
 "use strict";
 
-// The gallery: outcome, task, arm and words to find. The address keeps them: #flipped&task=unseen&arm=grpo&find=seven
-function leafThrough(gallery) {
+// Filters of a gallery: outcome, task, arm and text. They are kept in the address: #flipped&task=unseen&arm=grpo&find=seven
+function filterCards(gallery) {
   const counts = JSON.parse(gallery.querySelector("script").textContent);
   const cards = [...gallery.querySelectorAll(".card")];
   const form = gallery.querySelector("form");
@@ -32,8 +32,8 @@ function leafThrough(gallery) {
   }
 
   function total(name) {
-    const asked = task.value ? [counts[task.value]] : Object.values(counts);
-    return asked.reduce((sum, arms) => sum + arms[arm.value][name], 0);
+    const tasks = task.value ? [counts[task.value]] : Object.values(counts);
+    return tasks.reduce((sum, arms) => sum + arms[arm.value][name], 0);
   }
 
   function show() {
@@ -52,9 +52,9 @@ function leafThrough(gallery) {
       button.setAttribute("aria-pressed", button.value === outcome);
       button.querySelector("span").textContent = total(button.value).toLocaleString("en");
     }
-    const told = words ? `${shown} of ${embedded} cards hold these words.` : `${shown} cards.`;
-    const kept = embedded < total(outcome) ? ` Of ${total(outcome).toLocaleString("en")} such questions this page keeps ${embedded}.` : "";
-    gallery.querySelector("[role=status]").textContent = told + kept;
+    const message = words ? `${shown} of ${embedded} cards contain this text.` : `${shown} cards.`;
+    const sampled = embedded < total(outcome) ? ` A sample of ${embedded} out of ${total(outcome).toLocaleString("en")} questions.` : "";
+    gallery.querySelector("[role=status]").textContent = message + sampled;
   }
 
   buttons.forEach((button) => button.addEventListener("click", () => { outcome = button.value; remember(); show(); }));
@@ -66,15 +66,15 @@ function leafThrough(gallery) {
   show();
 }
 
-// A curve: the values of the step under the pointer.
-function readOff(plot) {
+// Shows the values of a plot at the step under the pointer.
+function showValues(plot) {
   const [from, to] = JSON.parse(plot.dataset.steps);
   const [low, high] = JSON.parse(plot.dataset.values);
   const svg = plot.querySelector("svg");
   const { width, height } = svg.viewBox.baseVal;
-  const told = plot.querySelector("output");
+  const output = plot.querySelector("output");
   const rule = plot.querySelector("i");
-  const dress = plot.dataset.unit === "share"
+  const format = plot.dataset.unit === "share"
     ? (value) => (100 * value).toFixed(1) + "\u00a0%"
     : (value) => Number(value.toPrecision(3)).toLocaleString("en", { maximumSignificantDigits: 3 });
   const curves = [...plot.querySelectorAll("polyline.raw")]
@@ -86,15 +86,15 @@ function readOff(plot) {
     const near = curves.map(({ points }) =>
       points.reduce((best, point) => (Math.abs(point.x - x) < Math.abs(best.x - x) ? point : best)));
     const values = near.map((point, i) => {
-      const value = dress(low + (1 - point.y / height) * (high - low));
+      const value = format(low + (1 - point.y / height) * (high - low));
       return curves.length > 1 ? `${curves[i].name} ${value}` : value;
     });
-    told.textContent = `step ${Math.round(from + (near[0].x / width) * (to - from))}: ${values.join(", ")}`;
+    output.textContent = `step ${Math.round(from + (near[0].x / width) * (to - from))}: ${values.join(", ")}`;
     rule.style.left = `${(100 * near[0].x) / width}%`;
-    plot.classList.add("read");
+    plot.classList.add("hovered");
   });
-  plot.addEventListener("pointerleave", () => plot.classList.remove("read"));
+  plot.addEventListener("pointerleave", () => plot.classList.remove("hovered"));
 }
 
-document.querySelectorAll(".gallery").forEach(leafThrough);
-document.querySelectorAll(".plot").forEach(readOff);
+document.querySelectorAll(".gallery").forEach(filterCards);
+document.querySelectorAll(".plot").forEach(showValues);

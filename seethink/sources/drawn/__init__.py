@@ -1,6 +1,7 @@
-"""Worlds that we draw: every picture comes with its question, answer, steps, caption and formal description.
+"""Drawn worlds: procedurally generated data sets whose pictures come with question, answer, reasoning steps,
+caption and formal description.
 
-`by_name("grounding", 1000)` gives questions of a world, lazily; the command line takes
+`by_name("grounding", 1000)` gives 1,000 questions of a world, generated on access; the command line takes
 `--data drawn:grounding:1000`.
 """
 
@@ -8,19 +9,19 @@ from __future__ import annotations
 
 from seethink.sources.drawn.charts import CHARTS
 from seethink.sources.drawn.clips import CLIPS
+from seethink.sources.drawn.counting import COUNTING
 from seethink.sources.drawn.detection import DETECTION
 from seethink.sources.drawn.geometry import GEOMETRY
 from seethink.sources.drawn.grounding import GROUNDING
+from seethink.sources.drawn.rendered_text import TEXT
 from seethink.sources.drawn.screens import SCREENS
 from seethink.sources.drawn.spatial import SPATIAL
-from seethink.sources.drawn.tally import COUNTING
-from seethink.sources.drawn.text import TEXT
-from seethink.sources.drawn.world import Exam, Items, World
+from seethink.sources.drawn.world import DrawnExamples, MixedWorld, World
 from seethink.types import InputError
 
-EXAMS = Exam(
+EXAMS = MixedWorld(
     "exams",
-    "Counting, space, geometry, charts, texts and screens mixed; each question says its category and level.",
+    "A mixture of counting, spatial, geometry, charts, text and screens, with category and level in meta.",
     (COUNTING, SPATIAL, GEOMETRY, CHARTS, TEXT, SCREENS),
     "same_answer",
 )
@@ -33,21 +34,25 @@ WORLDS: dict[str, World] = {
 PREFIX = "drawn:"
 
 
-def by_name(name: str, n: int, split: str = "train", seed: int = 0, shifted: bool = False) -> Items:
-    """`n` questions of a world. Raises InputError for a world that there is not."""
+def by_name(name: str, n: int, split: str = "train", seed: int = 0, shifted: bool = False) -> DrawnExamples:
+    """`n` questions of a world. shifted: of its variant for out-of-distribution tests. Raises InputError for
+    an unknown world or n < 1."""
     if name not in WORLDS:
         raise InputError(f"unknown drawn world {name!r}; the worlds are {', '.join(WORLDS)}")
     if n < 1:
-        raise InputError(f"n={n} questions cannot be drawn; ask for at least 1")
-    return Items(WORLDS[name], n, split, seed, shifted)
+        raise InputError(f"n={n} is not a number of questions; set it to at least 1")
+    return DrawnExamples(WORLDS[name], n, split, seed, shifted)
 
 
-def by_address(address: str) -> Items:
-    """`drawn:WORLD:N`, and after it, apart by colons and in any order: `test`, `shifted`, and a seed."""
+def by_address(address: str) -> DrawnExamples:
+    """The questions of an address `drawn:WORLD:N`, optionally followed by `:test`, `:shifted` and `:SEED` in
+    any order. Raises InputError for any other text."""
     name, _, rest = address.removeprefix(PREFIX).partition(":")
-    count, *more = rest.split(":")
-    words, seeds = {"test", "shifted"} & {*more}, [word for word in more if word.isdecimal()]
-    if not count.isdecimal() or len(words) + len(seeds) != len(more) or len(seeds) > 1:
-        raise InputError(f"{address} cannot be read; write {PREFIX}WORLD:N, then :test, :shifted or a seed")
+    count, *options = rest.split(":")
+    words, seeds = {"test", "shifted"} & {*options}, [word for word in options if word.isdecimal()]
+    if not count.isdecimal() or len(words) + len(seeds) != len(options) or len(seeds) > 1:
+        raise InputError(
+            f"{address} is not an address; write {PREFIX}WORLD:N, then :test, :shifted or a seed"
+        )
     split = "test" if "test" in words else "train"
     return by_name(name, int(count), split, int(seeds[0]) if seeds else 0, "shifted" in words)

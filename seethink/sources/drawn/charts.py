@@ -1,4 +1,4 @@
-"""Bar charts, line charts and tables of a few values, and what can be read off them."""
+"""The world `charts`: questions about bar charts, line charts and tables of a few values."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import PIL.Image
 import PIL.ImageDraw
 
-from seethink.sources.drawn import page
+from seethink.sources.drawn import page_style
 from seethink.sources.drawn.shapes import listed
-from seethink.sources.drawn.world import Asked, Drawn, Scene
+from seethink.sources.drawn.world import DrawnQuestion, Scene, SceneWorld
 from seethink.sources.fonts import font
 
 SUBJECTS = {
@@ -21,7 +21,7 @@ SUBJECTS = {
     "Goals scored": ("red", "blue", "pink", "gold", "grey", "lime"),
 }
 LARGE_PX = 270
-"""From this width on, a chart has larger letters."""
+"""Charts of at least this width have a larger font."""
 TICKS = (1, 2, 5, 10, 20, 50)
 FORMS, UNSEEN_FORMS = ("bars", "line", "table"), ("lying bars", "dots", "ruled table")
 
@@ -36,7 +36,7 @@ def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[st
     values = [tick * rng.randint(1, 8) + (rng.randrange(tick) if fine else 0) for _ in names]
     return {
         "size": [rng.randint(low, high), rng.randint(low, high)],
-        "style": page.style(rng, shifted),
+        "style": page_style.style(rng, shifted),
         "chart": form, "title": title, "tick": tick, "names": names, "values": values,
     }  # fmt: skip
 
@@ -45,11 +45,12 @@ def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[st
 
 
 def draw(scene: Scene) -> list[PIL.Image.Image]:
-    picture, pen = page.blank(scene)
+    """The chart or table with its title."""
+    picture, pen = page_style.blank(scene)
     width = scene["size"][0]
     ink, typeface = tuple(scene["style"]["inks"][0]), scene["style"]["font"]
     largest = 15 if width < LARGE_PX else 19
-    heading = page.fitting(typeface, [scene["title"]], width - 16, largest)
+    heading = page_style.fitting(typeface, [scene["title"]], width - 16, largest)
     pen.text((width / 2, 6), scene["title"], ink, heading, anchor="ma")
     {
         "bars": _bars, "line": _line, "dots": _line, "lying bars": _lying_bars,
@@ -59,23 +60,23 @@ def draw(scene: Scene) -> list[PIL.Image.Image]:
 
 
 def _top(scene: Scene) -> int:
-    """The value at the end of the axis: a whole number of ticks, at least one above the largest."""
+    """The end of the axis: a whole number of ticks above the largest value."""
     return scene["tick"] * (max(scene["values"]) // scene["tick"] + 1)
 
 
 def _below(width: int) -> int:
-    """Pixels below the axis, for names."""
+    """Height in pixels of the names below the axis."""
     return 24 if width < LARGE_PX else 31
 
 
 def _small(scene: Scene, width_px: float) -> Any:
-    return page.fitting(
+    return page_style.fitting(
         scene["style"]["font"], scene["names"], width_px, 12 if scene["size"][0] < LARGE_PX else 15
     )
 
 
 def _frame(pen: PIL.ImageDraw.ImageDraw, scene: Scene, top_px: int) -> tuple[list[float], float, float]:
-    """Draw axis, ticks and names below; gives the centres of the columns, the base line and pixels a unit."""
+    """Draw axis, ticks and names. Returns (centres of the columns, y of the base line, pixels per unit)."""
     width, height = scene["size"]
     ink = tuple(scene["style"]["inks"][0])
     letters = font(scene["style"]["font"], 11 if width < LARGE_PX else 14)
@@ -83,7 +84,7 @@ def _frame(pen: PIL.ImageDraw.ImageDraw, scene: Scene, top_px: int) -> tuple[lis
     unit = (base - top_px - 4) / _top(scene)
     for value in range(0, _top(scene) + 1, scene["tick"]):
         y = base - value * unit
-        pen.line((left, y, width - 6, y), ink if value == 0 else page.faint(scene))
+        pen.line((left, y, width - 6, y), ink if value == 0 else page_style.faint(scene))
         pen.text((left - 4, y), str(value), ink, letters, anchor="rm")
     slot = (width - 8 - left) / len(scene["names"])
     centres = [left + slot * (i + 0.5) for i in range(len(scene["names"]))]
@@ -118,7 +119,7 @@ def _lying_bars(pen: PIL.ImageDraw.ImageDraw, scene: Scene, top_px: int) -> None
     unit = (width - left - 20) / _top(scene)
     for value in range(0, _top(scene) + 1, scene["tick"]):
         x = left + value * unit
-        pen.line((x, top_px, x, base), ink if value == 0 else page.faint(scene))
+        pen.line((x, top_px, x, base), ink if value == 0 else page_style.faint(scene))
         pen.text((x, base + 4), str(value), ink, digits, anchor="ma")
     slot = (base - top_px) / len(scene["names"])
     for i, (name, value) in enumerate(zip(scene["names"], scene["values"], strict=True)):
@@ -128,7 +129,7 @@ def _lying_bars(pen: PIL.ImageDraw.ImageDraw, scene: Scene, top_px: int) -> None
 
 
 def _table(pen: PIL.ImageDraw.ImageDraw, scene: Scene, top_px: int) -> None:
-    """Two columns; in the unseen form with all its rules, else with every other row shaded."""
+    """Two columns; with rules in the shifted variant, else with every other row shaded."""
     width, height = scene["size"]
     ink = tuple(scene["style"]["inks"][0])
     paper = scene["style"]["paper"]
@@ -148,59 +149,63 @@ def _table(pen: PIL.ImageDraw.ImageDraw, scene: Scene, top_px: int) -> None:
 # Questions --------------------------------------------------------------------------------------------------
 
 
-def value(rng: random.Random, scene: Scene) -> Asked:
+def value(rng: random.Random, scene: Scene) -> DrawnQuestion:
+    """The value of one name."""
     i = rng.randrange(len(scene["names"]))
     name, answer = scene["names"][i], str(scene["values"][i])
-    return Asked(f"What is the value of {name}?", answer, (f"{name} stands at {answer}.",))
+    return DrawnQuestion(f"What is the value of {name}?", answer, (f"{name} stands at {answer}.",))
 
 
-def extreme(rng: random.Random, scene: Scene) -> Asked | None:
+def extreme(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
+    """The name with the largest or smallest value."""
     word, of = rng.choice([("largest", max), ("smallest", min)])
     best = of(scene["values"])
     if scene["values"].count(best) > 1:
         return None
     answer = scene["names"][scene["values"].index(best)]
     steps = (_read(scene), f"The {word} is {best}, of {answer}.")
-    return Asked(f"Which has the {word} value?", answer, steps)
+    return DrawnQuestion(f"Which has the {word} value?", answer, steps)
 
 
-def difference(rng: random.Random, scene: Scene) -> Asked | None:
+def difference(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
+    """The difference of two values."""
     (i, j) = rng.sample(range(len(scene["names"])), 2)
     a, b = scene["values"][i], scene["values"][j]
     if a <= b:
         return None
     first, second = scene["names"][i], scene["names"][j]
     question = f"By how much is the value of {first} larger than that of {second}?"
-    return Asked(question, str(a - b), (f"{first}: {a}. {second}: {b}.", f"{a} - {b} = {a - b}."))
+    return DrawnQuestion(question, str(a - b), (f"{first}: {a}. {second}: {b}.", f"{a} - {b} = {a - b}."))
 
 
-def total(rng: random.Random, scene: Scene) -> Asked:
+def total(rng: random.Random, scene: Scene) -> DrawnQuestion:
+    """The sum of two or three values."""
     n = rng.randint(2, min(3, len(scene["names"])))
     chosen = sorted(rng.sample(range(len(scene["names"])), n))
     names, values = [scene["names"][i] for i in chosen], [scene["values"][i] for i in chosen]
     read = " ".join(f"{name}: {number}." for name, number in zip(names, values, strict=True))
     steps = (read, f"{' + '.join(map(str, values))} = {sum(values)}.")
-    return Asked(f"What is the sum of the values of {listed(names)}?", str(sum(values)), steps)
+    return DrawnQuestion(f"What is the sum of the values of {listed(names)}?", str(sum(values)), steps)
 
 
-def above(rng: random.Random, scene: Scene) -> Asked | None:
-    """How many; the bound is a tick, and neither none nor all are above it."""
+def above(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
+    """The number of values above a bound, which is a tick; neither none nor all exceed it."""
     bound = scene["tick"] * rng.randint(2, 7)
     chosen = [name for name, number in zip(scene["names"], scene["values"], strict=True) if number > bound]
     if not 0 < len(chosen) < len(scene["names"]) or bound in scene["values"]:
         return None
     steps = (_read(scene), f"Above {bound}: {listed(chosen)}, so {len(chosen)}.")
-    return Asked(f"How many values are above {bound}?", str(len(chosen)), steps)
+    return DrawnQuestion(f"How many values are above {bound}?", str(len(chosen)), steps)
 
 
-def rank(rng: random.Random, scene: Scene) -> Asked | None:
-    """All names in the order of their values."""
+def rank(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
+    """All names ordered by value."""
     if len(set(scene["values"])) < len(scene["values"]):
         return None
     order = sorted(zip(scene["values"], scene["names"], strict=True), reverse=True)
     answer = ", ".join(name for _, name in order)
     question = "Name all of them in order, from the largest value to the smallest."
-    return Asked(question, answer, (_read(scene), f"In order: {answer}."))
+    return DrawnQuestion(question, answer, (_read(scene), f"In order: {answer}."))
 
 
 def _read(scene: Scene) -> str:
@@ -213,7 +218,7 @@ def caption(scene: Scene) -> str:
     return f"A {forms.get(scene['chart'], 'table')}, {scene['title']}: {_read(scene)}"
 
 
-CHARTS = Drawn(
+CHARTS = SceneWorld(
     name="charts",
     about="Values, differences, sums, ranks and counts, read off bar charts, line charts and tables.",
     compose=compose,

@@ -1,4 +1,5 @@
-"""Short clips of moving, flashing and appearing shapes: direction, order, count, speed."""
+"""The world `clips`: short clips of moving, appearing and flashing shapes (direction, order, count,
+speed)."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import PIL.ImageDraw
 
 from seethink.sources.drawn import shapes
 from seethink.sources.drawn.shapes import listed, name
-from seethink.sources.drawn.world import Asked, Drawn, Scene
+from seethink.sources.drawn.world import DrawnQuestion, Scene, SceneWorld
 
 WAYS = {
     "right": (1, 0), "left": (-1, 0), "up": (0, -1), "down": (0, 1),
@@ -20,12 +21,13 @@ WAYS = {
 
 
 def side_px(size: Sequence[int]) -> int:
-    """How large every shape is, given the size of the frames."""
+    """Side of every shape in pixels, for frames of this size."""
     return round(0.17 * min(size))
 
 
 def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[str, Any]:
-    """things: each with its colour and shape, its corner in each frame, and the frames that show it."""
+    """A scene. things: objects with colour, shape, path (corner in each frame) and shown (0 or 1 in each
+    frame)."""
     scene = shapes.canvas(rng, shifted, (112, 140))
     n_frames = 12 if shifted else 8
     rate = 6 if shifted else 4
@@ -39,11 +41,11 @@ def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[st
     return scene | {"frames": n_frames, "frames_per_s": rate, "things": things}
 
 
-# What happens: corners of each thing frame by frame, and when it is shown ---------------------------------
+# Events: path and visibility of each object ---------------------------------------------------------------
 
 
 def _moves(rng: random.Random, size: Sequence[int], n: int, level: int) -> list[dict[str, Any]]:
-    """One thing goes one way; up to two others rest."""
+    """One object moves in one direction; up to two others do not move."""
     way = rng.choice(list(WAYS)[: 4 if level < 3 else 8])
     reach = [side - side_px(size) - 4 for side in size]
     length = rng.uniform(0.5, 0.9) * min(reach)
@@ -58,7 +60,7 @@ def _moves(rng: random.Random, size: Sequence[int], n: int, level: int) -> list[
 
 
 def _rests(rng: random.Random, size: Sequence[int], n: int, taken: Sequence[Any]) -> dict[str, Any] | None:
-    """Somewhere no other path comes; None where no such place was found."""
+    """An object at rest that no other path touches; None if no such place was found."""
     side = side_px(size)
     for _ in range(60):
         at = [rng.randint(2, length - side - 2) for length in size]
@@ -68,7 +70,7 @@ def _rests(rng: random.Random, size: Sequence[int], n: int, taken: Sequence[Any]
 
 
 def _appear(rng: random.Random, size: Sequence[int], n: int, level: int) -> list[dict[str, Any]]:
-    """Three or four things appear one after another, and stay."""
+    """Three or four objects appear one after another and stay."""
     things: list[dict[str, Any]] = []
     for _ in range(3 if level < 3 else 4):
         thing = _rests(rng, size, n, [t["path"] for t in things])
@@ -82,14 +84,14 @@ def _appear(rng: random.Random, size: Sequence[int], n: int, level: int) -> list
 
 
 def _flash(rng: random.Random, size: Sequence[int], n: int, level: int) -> list[dict[str, Any]]:
-    """One thing comes and goes; others stay. Between two flashes it is away for a frame or more."""
+    """One object flashes, with at least one frame between flashes; others stay."""
     times = rng.randint(1, (n + 1) // 2 - (1 if n > 8 else 0))
     while True:
         shown = [int(rng.random() < 0.5) for _ in range(n)]
         if _flashes(shown) == times:
             break
     flashing = _rests(rng, size, n, [])
-    assert flashing, "the first thing finds a place"
+    assert flashing, "an empty frame has room for one object"
     rest = [_rests(rng, size, n, [flashing["path"]]) for _ in range(1 if level > 2 else 0)]
     return [flashing | {"shown": shown}, *(other for other in rest if other)]
 
@@ -99,7 +101,7 @@ def _flashes(shown: Sequence[int]) -> int:
 
 
 def _race(rng: random.Random, size: Sequence[int], n: int, level: int) -> list[dict[str, Any]]:
-    """Two to four things cross the picture in lanes, each at a speed of its own."""
+    """Two to four objects cross the picture in lanes at different speeds."""
     lanes = 2 if level == 1 else 3 if level < 4 else 4
     slowest = 1.0 / (1.45 ** (lanes - 1))
     speeds = [slowest * 1.45**i for i in range(lanes)]
@@ -119,7 +121,7 @@ EVENTS = {"direction": _moves, "order": _appear, "count": _flash, "speed": _race
 
 
 def draw(scene: Scene) -> list[PIL.Image.Image]:
-    """The frames."""
+    """The frames of the clip."""
     frames = []
     blank, side = shapes.paper(scene), side_px(scene["size"])
     for i in range(scene["frames"]):
@@ -129,10 +131,10 @@ def draw(scene: Scene) -> list[PIL.Image.Image]:
             if thing["shown"][i]:
                 x, y = thing["path"][i]
                 box = [x, y, x + side, y + side]
-                seen: shapes.Thing = {
+                visible: shapes.ShapeObject = {
                     "size": "large", "colour": thing["colour"], "shape": thing["shape"], "box": box
                 }  # fmt: skip
-                shapes.stamp(pen, seen, bool(scene.get("outlined")))
+                shapes.stamp(pen, visible, bool(scene.get("outlined")))
         frames.append(frame)
     return frames
 
@@ -140,40 +142,46 @@ def draw(scene: Scene) -> list[PIL.Image.Image]:
 # Questions --------------------------------------------------------------------------------------------------
 
 
-def direction(rng: random.Random, scene: Scene) -> Asked:
+def direction(rng: random.Random, scene: Scene) -> DrawnQuestion:
+    """The direction in which an object moves."""
     thing = scene["things"][0]
     first, *_, last = thing["path"]
     half = side_px(scene["size"]) / 2
     places = [shapes.part(x + half, y + half, scene) for x, y in (first, last)]
     begins = f"The {name(thing)} begins at {places[0]} and ends at {places[1]}."
     steps = (begins, f"So it moves {thing['way']}.")
-    return Asked(f"In which direction does the {name(thing)} move?", thing["way"], steps)
+    return DrawnQuestion(f"In which direction does the {name(thing)} move?", thing["way"], steps)
 
 
-def order(rng: random.Random, scene: Scene) -> Asked | None:
+def order(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
+    """The order in which objects appear."""
     things = sorted(scene["things"], key=lambda thing: thing["shown"].index(1))
     if len(things) < 3:
         return None
     times = (f"{thing['shown'].index(1) / scene['frames_per_s']:.2f} s: {name(thing)}." for thing in things)
     answer = ", ".join(map(name, things))
     steps = (*times, f"So: {answer}.")
-    return Asked("Name the objects in the order in which they appear.", answer, steps)
+    return DrawnQuestion("Name the objects in the order in which they appear.", answer, steps)
 
 
-def count(rng: random.Random, scene: Scene) -> Asked:
+def count(rng: random.Random, scene: Scene) -> DrawnQuestion:
+    """How often an object flashes."""
     thing = scene["things"][0]
-    seen = " ".join("on" if shown else "off" for shown in thing["shown"])
-    steps = (f"The {name(thing)}, frame by frame: {seen}.", f"It lights {_flashes(thing['shown'])} times.")
-    return Asked(f"How many times does the {name(thing)} light up?", str(_flashes(thing["shown"])), steps)
+    states = " ".join("on" if shown else "off" for shown in thing["shown"])
+    steps = (f"The {name(thing)}, frame by frame: {states}.", f"It lights {_flashes(thing['shown'])} times.")
+    return DrawnQuestion(
+        f"How many times does the {name(thing)} light up?", str(_flashes(thing["shown"])), steps
+    )
 
 
-def speed(rng: random.Random, scene: Scene) -> Asked:
+def speed(rng: random.Random, scene: Scene) -> DrawnQuestion:
+    """The fastest or slowest object."""
     word, of = rng.choice([("fastest", max), ("slowest", min)])
     answer = name(of(scene["things"], key=lambda thing: thing["speed"]))
     ways = [abs(t["path"][-1][0] - t["path"][0][0]) * 100 // scene["size"][0] for t in scene["things"]]
     gone = listed(f"the {name(t)} {way} %" for t, way in zip(scene["things"], ways, strict=True))
     steps = (f"In the same time, of the picture's width: {gone}.", f"The {word} is the {answer}.")
-    return Asked(f"Which object is the {word}?", answer, steps)
+    return DrawnQuestion(f"Which object is the {word}?", answer, steps)
 
 
 def caption(scene: Scene) -> str:
@@ -181,9 +189,9 @@ def caption(scene: Scene) -> str:
     return f"A clip of {scene['frames'] / scene['frames_per_s']:g} s with {things}."
 
 
-CLIPS = Drawn(
+CLIPS = SceneWorld(
     name="clips",
-    about="Which way a shape moves, in which order shapes appear, how often one lights up, which is fastest.",
+    about="The direction of a shape, the order of appearance, the number of flashes, the fastest shape.",
     compose=compose,
     draw=draw,
     kinds={ask.__name__: ask for ask in (direction, order, count, speed)},

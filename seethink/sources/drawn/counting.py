@@ -1,140 +1,74 @@
-"""Counting coloured shapes on a page: a world drawn by us, in the spirit of CLEVR (Johnson et al. 2017).
-
-Like `handwritten`: a grid of cells, each example from a hash of (world, seed, index), with answer, caption,
-formal description and steps.
-"""
+"""The world `counting`: the number of objects of a kind."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import overload
+from typing import Any, Literal
 
-import PIL.Image
-import PIL.ImageDraw
-
-from seethink.media import Image
-from seethink.types import Example
-
-CELL_PX = 28
-COLOURS = {
-    "red": (214, 40, 40),
-    "blue": (44, 82, 222),
-    "green": (38, 160, 70),
-    "yellow": (236, 200, 40),
-    "purple": (140, 60, 190),
-    "black": (30, 30, 30),
-}
-SHAPES = ("circle", "square", "triangle", "star")
-Placed = tuple[int, int, str, str]
-"""(row, column, colour, shape)"""
-
-STAR = [
-    (0.5, 0.0),
-    (0.62, 0.36),
-    (1.0, 0.38),
-    (0.7, 0.6),
-    (0.8, 1.0),
-    (0.5, 0.76),
-    (0.2, 1.0),
-    (0.3, 0.6),
-    (0.0, 0.38),
-    (0.38, 0.36),
-]
+from seethink.sources.drawn import shapes
+from seethink.sources.drawn.shapes import ShapeObject, place, plural
+from seethink.sources.drawn.world import Ask, DrawnQuestion, Scene, SceneWorld
 
 
-def draw(objects: Sequence[Placed], cells: tuple[int, int], rng: random.Random) -> PIL.Image.Image:
-    """RGB picture of rows x columns cells of `CELL_PX`; size and place of each object vary inside its
-    cell."""
-    picture = PIL.Image.new("RGB", (cells[1] * CELL_PX, cells[0] * CELL_PX), (rng.randint(228, 255),) * 3)
-    pen = PIL.ImageDraw.Draw(picture)
-    for row, column, colour, shape in objects:
-        side = rng.randint(15, 23)
-        x, y = column * CELL_PX + rng.randint(1, 27 - side), row * CELL_PX + rng.randint(1, 27 - side)
-        box, fill = (x, y, x + side, y + side), COLOURS[colour]
-        if shape == "circle":
-            pen.ellipse(box, fill=fill)
-        elif shape == "square":
-            pen.rectangle(box, fill=fill)
-        else:
-            outline = [(0.0, 1.0), (1.0, 1.0), (0.5, 0.0)] if shape == "triangle" else STAR
-            pen.polygon([(x + u * side, y + v * side) for u, v in outline], fill=fill)
-    return picture
+def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[str, Any]:
+    scene = shapes.canvas(rng, shifted)
+    n = 2 * level + rng.randint(2, 4) + (8 if shifted else 0)
+    things = shapes.scatter(rng, n, scene, shifted)
+    if kind == "both":
+        _fewer_kinds(rng, things, scene)
+    return scene | {"things": things}
 
 
-@dataclass(frozen=True)
-class Counting(Sequence[Example]):
-    """`n` questions of the kind "How many red circles are there?", each about its own picture.
-
-    cells: rows x columns of the grid. objects: fewest and most in a picture.
-    """
-
-    n: int
-    split: str = "train"
-    seed: int = 0
-    cells: tuple[int, int] = (4, 4)
-    objects: tuple[int, int] = (3, 10)
-
-    @property
-    def identity(self) -> str:
-        return f"counting/{self.split}/{self.seed}/{self.cells}/{self.objects}"
-
-    def __len__(self) -> int:
-        return self.n
-
-    @overload
-    def __getitem__(self, index: int) -> Example: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Example]: ...
-    def __getitem__(self, index: int | slice) -> Example | list[Example]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(self.n))]
-        if not -self.n <= index < self.n:
-            raise IndexError(index)
-        key = f"{self.identity}/{index % self.n}"
-        rng = random.Random(key)
-        rows, columns = self.cells
-        cells = sorted(
-            rng.sample([(r, c) for r in range(rows) for c in range(columns)], rng.randint(*self.objects))
-        )
-        objects = [(r, c, rng.choice(list(COLOURS)), rng.choice(SHAPES)) for r, c in cells]
-        question, answer, steps = ask(rng, objects)
-        picture = Image.drawn(key, lambda: draw(objects, self.cells, random.Random(f"{key}/ink")))
-        return Example(
-            id=key,
-            question=question,
-            media=(picture,),
-            answer=answer,
-            steps=steps,
-            meta={
-                "kind": "count",
-                "objects": objects,
-                "caption": f"A picture with {len(objects)} coloured shapes.",
-                "formal": "; ".join(f"r{r + 1}c{c + 1} {colour} {shape}" for r, c, colour, shape in objects),
-            },
-        )
+def _fewer_kinds(rng: random.Random, things: list[ShapeObject], scene: Scene) -> None:
+    """Restrict the objects to three colours and two shapes, so that some kinds occur often."""
+    colours, names = (rng.sample(all_, n) for all_, n in zip(shapes.kinds_of(scene), (3, 2), strict=True))
+    for thing in things:
+        thing["colour"], thing["shape"] = rng.choice(colours), rng.choice(names)
 
 
-def ask(rng: random.Random, objects: Sequence[Placed]) -> tuple[str, str, tuple[str, ...]]:
-    """(question, answer, steps) about some of the objects."""
-    name, chosen = _choose(rng, objects)
-    steps = [f"{name.capitalize()}:"]
-    for number, (row, column, colour, shape) in enumerate(objects):
-        verdict = f"{'yes' if chosen[number] else 'no'} {sum(chosen[: number + 1])}"
-        steps.append(f"r{row + 1}c{column + 1} {colour} {shape} {verdict},")
-    steps[-1] = steps[-1].rstrip(",") + "."
-    return f"How many {name} are there?", str(sum(chosen)), tuple(steps)
+Attribute = Literal["colour", "shape"]
 
 
-def _choose(rng: random.Random, objects: Sequence[Placed]) -> tuple[str, list[bool]]:
-    """A kind of object in words, and which objects are of it."""
-    colour, shape = rng.choice(list(COLOURS)), rng.choice(SHAPES)
-    kind = rng.choice(["shape", "colour", "both"])
-    if kind == "shape":
-        return f"{shape}s", [o[3] == shape for o in objects]
-    if kind == "colour":
-        return f"{colour} objects", [o[2] == colour for o in objects]
-    if rng.random() < 0.7:
-        _, _, colour, shape = rng.choice(list(objects))
-    return f"{colour} {shape}s", [o[2:] == (colour, shape) for o in objects]
+def _counting(*attributes: Attribute) -> Ask:
+    """Questions about objects that share these attributes. The count is drawn first, so that counts are
+    uniform."""
+
+    def ask(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
+        things, number = scene["things"], rng.randint(0, 4)
+        colours, names = shapes.kinds_of(scene)
+        like = {"colour": rng.choice(things)["colour"], "shape": rng.choice(things)["shape"]}
+        if number == 0 and len(attributes) == 1:
+            like = {"colour": rng.choice(colours), "shape": rng.choice(names)}
+        like = {name: like[name] for name in attributes}
+        fits = [thing for thing in things if shapes.is_like(thing, like)]
+        if len(fits) != number:
+            return None
+        words = " ".join(like.values())
+        words = plural(words) if "shape" in attributes else f"{words} objects"
+        return DrawnQuestion(f"How many {words} are there?", str(number), _steps(scene, fits))
+
+    return ask
+
+
+def _steps(scene: Scene, fits: list[ShapeObject]) -> tuple[str, ...]:
+    count = 0
+    steps = []
+    for thing in scene["things"]:
+        verdict = "yes" if thing in fits else "no"
+        count += thing in fits
+        steps.append(f"{shapes.name(thing)} at {place(thing, scene)}: {verdict} {count}.")
+    return tuple(steps)
+
+
+COUNTING = SceneWorld(
+    name="counting",
+    about="The number of objects of a colour, a shape, or both.",
+    compose=compose,
+    draw=shapes.draw,
+    kinds={
+        "shape": _counting("shape"), "colour": _counting("colour"), "both": _counting("colour", "shape"),
+    },
+    caption=shapes.caption,
+    verifier="same_number",
+    blind=0.45,
+)  # fmt: skip

@@ -1,5 +1,5 @@
-"""All objects of some kinds, each with its box and label, or None where there is none; in the spirit of D3
-(Xie et al. 2023)."""
+"""The world `detection`: boxes and labels of all objects of some kinds, or None; similar to D3 (Xie et al.
+2023)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from seethink.boxes import write_boxes
 from seethink.sources.drawn import shapes
-from seethink.sources.drawn.shapes import Thing, listed, plural
-from seethink.sources.drawn.world import Asked, Drawn, Scene
+from seethink.sources.drawn.shapes import ShapeObject, listed, plural
+from seethink.sources.drawn.world import DrawnQuestion, Scene, SceneWorld
 
 Label = tuple[str, dict[str, str]]
-"""A label in words, and the attributes an object of this label has."""
+"""(label in words, attributes of its objects)."""
 
 
 def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[str, Any]:
@@ -21,68 +21,68 @@ def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[st
     return scene | {"things": shapes.scatter(rng, n, scene, shifted)}
 
 
-def shape(rng: random.Random, scene: Scene) -> Asked | None:
+def shape(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
     return _about(scene, [_shape(rng.choice(scene["things"]))])
 
 
-def colour(rng: random.Random, scene: Scene) -> Asked | None:
+def colour(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
     return _about(scene, [_colour(rng.choice(scene["things"]))])
 
 
-def both(rng: random.Random, scene: Scene) -> Asked | None:
+def both(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
     return _about(scene, [_both(rng.choice(scene["things"]))])
 
 
-def several(rng: random.Random, scene: Scene) -> Asked | None:
-    """Some of these shapes may be missing, not all."""
+def several(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
+    """Two or three shapes, some of which may be absent, but not all."""
     _, names = shapes.kinds_of(scene)
     return _about(scene, [(name, {"shape": name}) for name in rng.sample(names, rng.randint(2, 3))])
 
 
-def missing(rng: random.Random, scene: Scene) -> Asked | None:
-    """What is asked for could be there, but is not."""
+def missing(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
+    """A kind of object that could occur but is absent."""
     colours, names = shapes.kinds_of(scene)
     label = rng.choice((_shape, _colour, _both))
     thing: Any = {"colour": rng.choice(colours), "shape": rng.choice(names)}
-    return _about(scene, [label(thing)], there=False)
+    return _about(scene, [label(thing)], present=False)
 
 
-def _shape(thing: Thing) -> Label:
+def _shape(thing: ShapeObject) -> Label:
     return thing["shape"], {"shape": thing["shape"]}
 
 
-def _colour(thing: Thing) -> Label:
+def _colour(thing: ShapeObject) -> Label:
     return f"{thing['colour']} object", {"colour": thing["colour"]}
 
 
-def _both(thing: Thing) -> Label:
+def _both(thing: ShapeObject) -> Label:
     return shapes.name(thing), {"colour": thing["colour"], "shape": thing["shape"]}
 
 
-def _about(scene: Scene, labels: list[Label], there: bool = True) -> Asked | None:
-    found = [(words, [t for t in scene["things"] if shapes.is_like(t, like)]) for words, like in labels]
-    boxes = [shapes.box_of(thing, words) for words, fits in found for thing in fits]
-    if bool(boxes) != there:
+def _about(scene: Scene, labels: list[Label], present: bool = True) -> DrawnQuestion | None:
+    matches = [(words, [t for t in scene["things"] if shapes.is_like(t, like)]) for words, like in labels]
+    boxes = [shapes.box_of(thing, words) for words, fits in matches for thing in fits]
+    if bool(boxes) != present:
         return None
     boxes.sort(key=lambda box: (box.y1, box.x1))
     question = (
         f"Find every {' and every '.join(words for words, _ in labels)}. "
         "Give each box with its label, or None if there is none."
     )
-    steps = tuple(_step(words, fits, scene) for words, fits in found)
-    return Asked(question, write_boxes(boxes) if boxes else "None", steps)
+    steps = tuple(_step(words, fits, scene) for words, fits in matches)
+    return DrawnQuestion(question, write_boxes(boxes) if boxes else "None", steps)
 
 
-def _step(words: str, fits: list[Thing], scene: Scene) -> str:
+def _step(words: str, fits: list[ShapeObject], scene: Scene) -> str:
     if not fits:
         return f"There is no {words}."
     places = listed(shapes.place(thing, scene) for thing in fits)
     return f"{len(fits)} {plural(words) if len(fits) > 1 else words}: {places}."
 
 
-DETECTION = Drawn(
+DETECTION = SceneWorld(
     name="detection",
-    about="Every object of one to three kinds with box and label; None where there is none.",
+    about="Boxes and labels of all objects of one to three kinds; None if there are none.",
     compose=compose,
     draw=shapes.draw,
     kinds={ask.__name__: ask for ask in (shape, colour, both, several, missing)},

@@ -1,4 +1,4 @@
-"""Figures with measures written beside them, drawn to scale: angles, sides, perimeters, areas."""
+"""The world `geometry`: labelled figures drawn to scale (angles, sides, perimeters, areas)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 import PIL.Image
 import PIL.ImageDraw
 
-from seethink.sources.drawn import page
-from seethink.sources.drawn.world import Asked, Drawn, Scene
+from seethink.boxes import Point
+from seethink.sources.drawn import page_style
+from seethink.sources.drawn.world import DrawnQuestion, Scene, SceneWorld
 from seethink.sources.fonts import font
 
-Point = tuple[float, float]
 TRIPLES = ((3, 4, 5), (5, 12, 13), (8, 15, 17), (7, 24, 25), (20, 21, 29))
 LARGE_PX = 240
-"""From this side on, a page has larger letters."""
+"""Pages of at least this side have a larger font."""
 
 
 def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[str, Any]:
@@ -27,14 +27,14 @@ def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[st
     figure = FIGURES[kind](rng, level)
     turn = rng.uniform(0, 2 * math.pi) if figure.pop("turns") else 0.0
     figure["points"] = _placed(rng, figure["points"], size, turn)
-    return {"size": size, "style": page.style(rng, shifted), "stroke": 3 if shifted else 2, **figure}
+    return {"size": size, "style": page_style.style(rng, shifted), "stroke": 3 if shifted else 2, **figure}
 
 
-# Figures: each gives points in units of its own, what is written where, and the facts ----------------------
+# Figures: points in units of their own, labels and facts ----------------------------------------------------
 
 
 def _angle(rng: random.Random, level: int) -> dict[str, Any]:
-    """One angle between two rays; nothing is written."""
+    """An angle between two rays, without labels."""
     degrees = 10 * rng.randint(2, 16)
     rays = [(math.cos(a), -math.sin(a)) for a in (0.0, math.radians(degrees))]
     return {
@@ -44,15 +44,15 @@ def _angle(rng: random.Random, level: int) -> dict[str, Any]:
 
 
 def _triangle(rng: random.Random, level: int) -> dict[str, Any]:
-    """A triangle of which two angles are written."""
+    """A triangle with two labelled angles."""
     step = (10, 5, 5, 1)[level - 1]
     a, b = (step * rng.randint(-(-35 // step), 75 // step) for _ in range(2))
     c = 180 - a - b
     height = math.sin(math.radians(a)) * math.sin(math.radians(b)) / math.sin(math.radians(c))
     apex = (height / math.tan(math.radians(a)), -height)
     angles = rng.sample([a, b, c], 3)
-    asked = angles[0]
-    written = ["?" if i == [a, b, c].index(asked) else f"{v}°" for i, v in enumerate((a, b, c))]
+    unknown = angles[0]
+    written = ["?" if i == [a, b, c].index(unknown) else f"{v}°" for i, v in enumerate((a, b, c))]
     return {
         "figure": "triangle", "turns": True, "points": [(0.0, 0.0), (1.0, 0.0), apex],
         "angles": [a, b, c], "at_corners": written,
@@ -60,7 +60,7 @@ def _triangle(rng: random.Random, level: int) -> dict[str, Any]:
 
 
 def _right_triangle(rng: random.Random, level: int) -> dict[str, Any]:
-    """A right triangle of which two sides are written."""
+    """A right triangle with two labelled sides."""
     a, b, c = rng.choice(TRIPLES[: level + 1])
     k = rng.randint(1, max(1, (4 * level + 12) // c))
     a, b, c = (k * side for side in rng.choice([(a, b, c), (b, a, c)]))
@@ -73,7 +73,7 @@ def _right_triangle(rng: random.Random, level: int) -> dict[str, Any]:
 
 
 def _polygon(rng: random.Random, level: int) -> dict[str, Any]:
-    """A polygon of which every side is written, true to scale up to rounding."""
+    """A polygon with all sides labelled, to scale up to rounding."""
     n = min(6, level + 2 + rng.randint(0, 1))
     unit = rng.uniform(5, 8 + 5 * level)
     points = [
@@ -88,7 +88,7 @@ def _polygon(rng: random.Random, level: int) -> dict[str, Any]:
 
 
 def _area(rng: random.Random, level: int) -> dict[str, Any]:
-    """A rectangle, a right triangle or a trapezium with right angles, with the sides that its area needs."""
+    """A rectangle, right triangle or right trapezium, labelled with the sides that determine its area."""
     form = rng.choice(("rectangle", "right triangle", "trapezium")[: level + 1])
     base, height = (rng.randint(3, 6 + 3 * level) for _ in range(2))
     base, height = max(base, height // 2), max(height, base // 2)
@@ -111,7 +111,7 @@ def _area(rng: random.Random, level: int) -> dict[str, Any]:
 
 
 def _squares(rng: random.Random, level: int) -> dict[str, Any]:
-    """A rectangle without a corner on squared paper, counted in squares; nothing is written."""
+    """A rectangle with a rectangular corner removed, on squared paper, without labels."""
     width, height = (rng.randint(3, 4 + level) for _ in range(2))
     cut = [rng.randint(1, width - 1), rng.randint(1, height - 1)]
     x, y = width - cut[0], height - cut[1]
@@ -131,12 +131,12 @@ FIGURES = {
 def _placed(
     rng: random.Random, points: Sequence[Point], size: Sequence[int], turn: float
 ) -> list[list[float]]:
-    """The figure turned, in pixels, about as large as the page allows."""
+    """The figure rotated and scaled to 85 to 100 % of the page, in pixels."""
     turned = [
         (x * math.cos(turn) - y * math.sin(turn), x * math.sin(turn) + y * math.cos(turn)) for x, y in points
     ]
     xs, ys = zip(*turned, strict=True)
-    margin = 30 if min(size) < LARGE_PX else 40  # for what is written beside it
+    margin = 30 if min(size) < LARGE_PX else 40  # for the labels
     room = [side - 2 * margin for side in size]
     wide, high = max(xs) - min(xs), max(ys) - min(ys)
     scale = min(room[0] / max(wide, 1e-9), room[1] / max(high, 1e-9)) * rng.uniform(0.85, 1)
@@ -151,7 +151,8 @@ def _placed(
 
 
 def draw(scene: Scene) -> list[PIL.Image.Image]:
-    picture, pen = page.blank(scene)
+    """The figure with its labels."""
+    picture, pen = page_style.blank(scene)
     points = [tuple(point) for point in scene["points"]]
     inks = [tuple(ink) for ink in scene["style"]["inks"]]
     if "cells" in scene:
@@ -172,7 +173,7 @@ def _letters(scene: Scene) -> Any:
 
 
 def _written(scene: Scene, points: Sequence[Point]) -> list[tuple[str, Point]]:
-    """Texts with their centres: beside the sides, outside; and inside the corners."""
+    """(label, centre of its text): outside beside the sides, inside at the corners."""
     middle = (sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points))
     beside = []
     for text, (p, q) in zip(scene.get("at_sides", ()), pairwise([*points, points[0]]), strict=False):
@@ -219,35 +220,37 @@ def _square_mark(pen: PIL.ImageDraw.ImageDraw, points: Sequence[Point], i: int, 
 
 
 def _paper(pen: PIL.ImageDraw.ImageDraw, scene: Scene) -> None:
-    """Squared paper under the figure, whose first point is a crossing."""
+    """Squared paper, on whose grid the first point of the figure lies."""
     (x, y), cell = scene["points"][0], (scene["points"][1][0] - scene["points"][0][0]) / scene["cells"][0]
     width, height = scene["size"]
     for i in range(-int(x / cell), int((width - x) / cell) + 1):
-        pen.line((x + i * cell, 0, x + i * cell, height), page.faint(scene))
+        pen.line((x + i * cell, 0, x + i * cell, height), page_style.faint(scene))
     for i in range(-int(y / cell), int((height - y) / cell) + 1):
-        pen.line((0, y + i * cell, width, y + i * cell), page.faint(scene))
+        pen.line((0, y + i * cell, width, y + i * cell), page_style.faint(scene))
 
 
 # Questions --------------------------------------------------------------------------------------------------
 
 
-def measure(rng: random.Random, scene: Scene) -> Asked:
+def measure(rng: random.Random, scene: Scene) -> DrawnQuestion:
+    """The size of an angle, to the nearest ten degrees."""
     degrees = scene["degrees"]
     than = "less than" if degrees < 90 else "exactly" if degrees == 90 else "more than"
     steps = (f"The angle is {than} a right angle.", f"It is about {degrees} degrees.")
-    return Asked("How many degrees has the marked angle, to the nearest ten?", str(degrees), steps)
+    return DrawnQuestion("How many degrees has the marked angle, to the nearest ten?", str(degrees), steps)
 
 
-def angle(rng: random.Random, scene: Scene) -> Asked:
+def angle(rng: random.Random, scene: Scene) -> DrawnQuestion:
+    """The third angle of a triangle."""
     known = [text.removesuffix("°") for text in scene["at_corners"] if text != "?"]
     answer = 180 - sum(map(int, known))
-    told = f"Two angles are {known[0]} and {known[1]} degrees."
-    steps = (told, f"180 - {known[0]} - {known[1]} = {answer}.")
-    return Asked("How many degrees has the angle marked with a question mark?", str(answer), steps)
+    given = f"Two angles are {known[0]} and {known[1]} degrees."
+    steps = (given, f"180 - {known[0]} - {known[1]} = {answer}.")
+    return DrawnQuestion("How many degrees has the angle marked with a question mark?", str(answer), steps)
 
 
-def side(rng: random.Random, scene: Scene) -> Asked:
-    """The second side of three is the longest, opposite the right angle."""
+def side(rng: random.Random, scene: Scene) -> DrawnQuestion:
+    """The third side of a right triangle. The second side of the scene is the hypotenuse."""
     answer = scene["sides"][scene["missing"]]
     known = [value for i, value in enumerate(scene["sides"]) if i != scene["missing"]]
     a, b = sorted(known)
@@ -256,16 +259,18 @@ def side(rng: random.Random, scene: Scene) -> Asked:
         steps = ("The longest side is asked for.", squares, f"{a * a} + {b * b} = {answer**2}, so {answer}.")
     else:
         steps = (f"The longest side is {b}.", squares, f"{b * b} - {a * a} = {answer**2}, so {answer}.")
-    return Asked("How long is the side marked with a question mark?", str(answer), steps)
+    return DrawnQuestion("How long is the side marked with a question mark?", str(answer), steps)
 
 
-def perimeter(rng: random.Random, scene: Scene) -> Asked:
+def perimeter(rng: random.Random, scene: Scene) -> DrawnQuestion:
+    """The perimeter of a polygon."""
     sides = scene["sides"]
     steps = (f"It has {len(sides)} sides.", f"{' + '.join(map(str, sides))} = {sum(sides)}.")
-    return Asked("What is the perimeter of the figure?", str(sum(sides)), steps)
+    return DrawnQuestion("What is the perimeter of the figure?", str(sum(sides)), steps)
 
 
-def area(rng: random.Random, scene: Scene) -> Asked | None:
+def area(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
+    """The area of a figure, if it is a whole number."""
     figure, sides = scene["figure"], scene["sides"]
     if figure == "rectangle":
         doubled, sum_ = 2 * sides[0] * sides[1], f"{sides[0]} x {sides[1]}"
@@ -276,14 +281,17 @@ def area(rng: random.Random, scene: Scene) -> Asked | None:
     if doubled % 2:
         return None
     answer = str(doubled // 2)
-    return Asked("What is the area of the figure?", answer, (f"It is a {figure}.", f"{sum_} = {answer}."))
+    return DrawnQuestion(
+        "What is the area of the figure?", answer, (f"It is a {figure}.", f"{sum_} = {answer}.")
+    )
 
 
-def squares(rng: random.Random, scene: Scene) -> Asked:
+def squares(rng: random.Random, scene: Scene) -> DrawnQuestion:
+    """The number of squares that a figure covers."""
     (w, h), (a, b) = scene["cells"], scene["cut"]
     answer = w * h - a * b
     steps = (f"A rectangle of {w} x {h} squares = {w * h}.", f"{a} x {b} = {a * b} are missing: {answer}.")
-    return Asked("How many squares of the paper does the figure cover?", str(answer), steps)
+    return DrawnQuestion("How many squares of the paper does the figure cover?", str(answer), steps)
 
 
 def caption(scene: Scene) -> str:
@@ -293,9 +301,9 @@ def caption(scene: Scene) -> str:
     return f"{shown} with {', '.join(written)} written beside it." if written else f"{shown}."
 
 
-GEOMETRY = Drawn(
+GEOMETRY = SceneWorld(
     name="geometry",
-    about="Angles measured and inferred, sides by Pythagoras, perimeters, areas, squares counted.",
+    about="Measured and inferred angles, sides by Pythagoras' theorem, perimeters, areas, counted squares.",
     compose=compose,
     draw=draw,
     kinds={

@@ -1,5 +1,5 @@
-"""One object is meant, by what it is like or where it stands; the answer is its box, in the spirit of
-RefCOCO (Yu et al. 2016)."""
+"""The world `grounding`: the box of the object that a referring expression names; similar to RefCOCO (Yu et
+al. 2016)."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from typing import Any
 
 from seethink.boxes import write_boxes
 from seethink.sources.drawn import shapes
-from seethink.sources.drawn.shapes import Thing, centre, told
-from seethink.sources.drawn.world import Ask, Asked, Drawn, Scene
+from seethink.sources.drawn.shapes import ShapeObject, centre, located_name
+from seethink.sources.drawn.world import Ask, DrawnQuestion, Scene, SceneWorld
 
 APART_PX = 8
-"""Two objects are left and right (or above and below) of one another from this distance of centres on."""
+"""Minimum distance of two centres along an axis for "left of", "above" and so on."""
 SIDES = {"leftmost": (0, 1), "rightmost": (0, -1), "topmost": (1, 1), "lowest": (1, -1)}
-"""Word -> (axis, direction in which the first of the row is sought)."""
+"""Word -> (axis, sign of the sorting order in which the object is first)."""
 FROM = {
     "from the left": (0, 1), "from the right": (0, -1),
     "from the top": (1, 1), "from the bottom": (1, -1),
 }  # fmt: skip
 RELATIONS = {"left of": (0, -1), "right of": (0, 1), "above": (1, -1), "below": (1, 1)}
-"""Words -> (axis, sign of the way from the other object)."""
+"""Words -> (axis, sign of the offset from the other object)."""
 ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
 
 @dataclass(frozen=True)
-class Meant:
-    """An expression that only `thing` fits, and what was looked at to find it."""
+class ReferringExpression:
+    """An expression that only `thing` matches. steps: the reasoning that finds it."""
 
     words: str
-    thing: Thing
+    thing: ShapeObject
     steps: tuple[str, ...]
 
 
@@ -42,37 +42,40 @@ def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[st
     return scene | {"things": shapes.scatter(rng, n, scene, shifted)}
 
 
-def attribute(rng: random.Random, scene: Scene) -> Meant | None:
+def attribute(rng: random.Random, scene: Scene) -> ReferringExpression | None:
+    """An object named by its attributes."""
     thing = rng.choice(scene["things"])
     words = described(rng, thing, scene["things"])
     if words is None:
         return None
-    return Meant(f"the {words}", thing, (f"There are: {_seen(scene['things'], scene)}",))
+    return ReferringExpression(f"the {words}", thing, (f"There are: {_listing(scene['things'], scene)}",))
 
 
-def extreme(rng: random.Random, scene: Scene) -> Meant | None:
+def extreme(rng: random.Random, scene: Scene) -> ReferringExpression | None:
+    """The first object of a group in one direction."""
     word = rng.choice(list(SIDES))
     row = _row(*_group(rng, scene), *SIDES[word])
     if row is None or len(row[1]) < 2:
         return None
     name, things = row
-    return Meant(f"the {word} {name}", things[0], (f"In order: {_seen(things, scene)}",))
+    return ReferringExpression(f"the {word} {name}", things[0], (f"In order: {_listing(things, scene)}",))
 
 
-def ordinal(rng: random.Random, scene: Scene) -> Meant | None:
+def ordinal(rng: random.Random, scene: Scene) -> ReferringExpression | None:
+    """The n-th object of a group in one direction."""
     word = rng.choice(list(FROM))
     row = _row(*_group(rng, scene), *FROM[word])
     if row is None or len(row[1]) < 3:
         return None
     name, things = row
     which = rng.randrange(1, min(len(things), len(ORDINALS)))
-    return Meant(f"the {ORDINALS[which]} {name} {word}", things[which],
-        (f"{word.capitalize()}: {_seen(things, scene)}",),
+    return ReferringExpression(f"the {ORDINALS[which]} {name} {word}", things[which],
+        (f"{word.capitalize()}: {_listing(things, scene)}",),
     )  # fmt: skip
 
 
-def relation(rng: random.Random, scene: Scene) -> Meant | None:
-    """One object of a group stands on that side of another object, the rest clearly do not."""
+def relation(rng: random.Random, scene: Scene) -> ReferringExpression | None:
+    """The only object of a group on one side of another object."""
     (name, group), other = _group(rng, scene), rng.choice(scene["things"])
     group = [thing for thing in group if thing is not other]
     anchor = described(rng, other, scene["things"])
@@ -82,29 +85,31 @@ def relation(rng: random.Random, scene: Scene) -> Meant | None:
     there = [thing for thing, way in zip(group, ways, strict=True) if way > 0]
     if anchor is None or len(group) < 2 or len(there) != 1 or min(map(abs, ways)) < APART_PX:
         return None
-    steps = (f"The {anchor} is the {told(other, scene)}.", f"There are: {_seen(group, scene)}")
-    return Meant(f"the {name} {words} the {anchor}", there[0], steps)
+    steps = (f"The {anchor} is the {located_name(other, scene)}.", f"There are: {_listing(group, scene)}")
+    return ReferringExpression(f"the {name} {words} the {anchor}", there[0], steps)
 
 
-def nearest(rng: random.Random, scene: Scene) -> Meant | None:
+def nearest(rng: random.Random, scene: Scene) -> ReferringExpression | None:
+    """The object of a group that is nearest to another object."""
     (name, group), other = _group(rng, scene), rng.choice(scene["things"])
     group = sorted((t for t in group if t is not other), key=lambda thing: distance(thing, other))
     anchor = described(rng, other, scene["things"])
     if anchor is None or len(group) < 2 or distance(group[1], other) < 1.3 * distance(group[0], other):
         return None
-    steps = (f"The {anchor} is the {told(other, scene)}.", f"There are: {_seen(group, scene)}")
-    return Meant(f"the {name} nearest to the {anchor}", group[0], steps)
+    steps = (f"The {anchor} is the {located_name(other, scene)}.", f"There are: {_listing(group, scene)}")
+    return ReferringExpression(f"the {name} nearest to the {anchor}", group[0], steps)
 
 
-def distance(a: Thing, b: Thing) -> float:
-    """Between centres, in pixels."""
+def distance(a: ShapeObject, b: ShapeObject) -> float:
+    """The distance of the centres in pixels."""
     return sum((p - q) ** 2 for p, q in zip(centre(a), centre(b), strict=True)) ** 0.5
 
 
-def described(rng: random.Random, thing: Thing, among: Sequence[Thing]) -> str | None:
-    """A few of the object's attributes in words ("small red circle", "blue object") that no other one has."""
-    told = rng.choice((("shape",), ("colour",), ("size", "shape"), ("colour", "shape"), ("size", "colour")))
-    for attributes in (told, ("size", "colour", "shape")):
+def described(rng: random.Random, thing: ShapeObject, among: Sequence[ShapeObject]) -> str | None:
+    """Attributes of the object in words ("small red circle", "blue object") that no other object has; None
+    if even all its attributes are ambiguous."""
+    some = rng.choice((("shape",), ("colour",), ("size", "shape"), ("colour", "shape"), ("size", "colour")))
+    for attributes in (some, ("size", "colour", "shape")):
         fits = [t for t in among if all(t[a] == thing[a] for a in attributes)]
         if len(fits) == 1:
             words = [thing[a] for a in attributes]
@@ -112,8 +117,8 @@ def described(rng: random.Random, thing: Thing, among: Sequence[Thing]) -> str |
     return None
 
 
-def _group(rng: random.Random, scene: Scene) -> tuple[str, list[Thing]]:
-    """Objects that share a shape or a colour, with their name; or all."""
+def _group(rng: random.Random, scene: Scene) -> tuple[str, list[ShapeObject]]:
+    """(name, objects) of a group that shares a shape, colour or size; or all objects."""
     thing, kind = rng.choice(scene["things"]), rng.choice(("shape", "colour", "size", "any"))
     if kind == "any":
         return "object", list(scene["things"])
@@ -121,35 +126,37 @@ def _group(rng: random.Random, scene: Scene) -> tuple[str, list[Thing]]:
     return words, [other for other in scene["things"] if other[kind] == thing[kind]]
 
 
-def _row(name: str, group: Sequence[Thing], axis: int, sign: int) -> tuple[str, list[Thing]] | None:
-    """The group in order along an axis, if all its centres are clearly apart there."""
+def _row(
+    name: str, group: Sequence[ShapeObject], axis: int, sign: int
+) -> tuple[str, list[ShapeObject]] | None:
+    """(name, the group sorted along an axis); None if two centres are too close along it."""
     row = sorted(group, key=lambda thing: sign * centre(thing)[axis])
     clear = all(abs(centre(a)[axis] - centre(b)[axis]) >= APART_PX for a, b in pairwise(row))
     return (name, row) if clear else None
 
 
-def _seen(things: Sequence[Thing], scene: Scene) -> str:
-    return "; ".join(told(thing, scene) for thing in things) + "."
+def _listing(things: Sequence[ShapeObject], scene: Scene) -> str:
+    return "; ".join(located_name(thing, scene) for thing in things) + "."
 
 
-def _asking(express: Callable[[random.Random, Scene], Meant | None]) -> Ask:
-    def ask(rng: random.Random, scene: Scene) -> Asked | None:
-        meant = express(rng, scene)
-        if meant is None:
+def _box_question(express: Callable[[random.Random, Scene], ReferringExpression | None]) -> Ask:
+    def ask(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
+        expression = express(rng, scene)
+        if expression is None:
             return None
-        steps = (*meant.steps, f"So it is the {told(meant.thing, scene)}.")
-        answer = write_boxes([shapes.box_of(meant.thing)])
-        return Asked(f"Where is {meant.words}? Give its box.", answer, steps)
+        steps = (*expression.steps, f"So it is the {located_name(expression.thing, scene)}.")
+        answer = write_boxes([shapes.box_of(expression.thing)])
+        return DrawnQuestion(f"Where is {expression.words}? Give its box.", answer, steps)
 
     return ask
 
 
-GROUNDING = Drawn(
+GROUNDING = SceneWorld(
     name="grounding",
-    about="One object is meant by its attributes, its rank along an axis or its neighbours; give its box.",
+    about="The box of an object named by its attributes, its rank along an axis or its neighbours.",
     compose=compose,
     draw=shapes.draw,
-    kinds={e.__name__: _asking(e) for e in (attribute, extreme, ordinal, relation, nearest)},
+    kinds={e.__name__: _box_question(e) for e in (attribute, extreme, ordinal, relation, nearest)},
     caption=shapes.caption,
     verifier="box_iou",
     blind=0.02,

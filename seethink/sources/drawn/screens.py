@@ -1,5 +1,5 @@
-"""A screen before and after a tap, and what is wrong with the second; in the spirit of GTArena's interface
-defects (Zhao et al. 2024)."""
+"""The world `screens`: a screen before and after a tap, and the defect of the second; similar to GTArena
+(Zhao et al. 2024)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 import PIL.Image
 import PIL.ImageDraw
 
-from seethink.sources.drawn import page
+from seethink.sources.drawn import page_style
 from seethink.sources.drawn.shapes import listed
-from seethink.sources.drawn.world import Asked, Drawn, Scene
+from seethink.sources.drawn.world import DrawnQuestion, Scene, SceneWorld
 from seethink.sources.fonts import font
 
 Element = dict[str, Any]
-"""role (title, label, switch, box, stepper, button or message), row, text, on or number, and box in
-pixels."""
+"""A UI element: role (title, label, switch, box, stepper, button or message), row, text, on or number, and
+box in pixels."""
 
 GAP_PX = 2
 """Between the boxes of two rows."""
@@ -28,13 +28,13 @@ LABELS = (
     "Captions", "Updates", "Night light", "Contrast",
 )  # fmt: skip
 CONTROLS = {"switch": "on", "box": "on", "stepper": "number"}
-"""Role -> the name of its value."""
+"""Role -> key of its value."""
 BUTTONS = {"Save": "Saved", "Send": "Sent", "Copy": "Copied"}
-"""What a button says -> the message that follows."""
+"""Text of a button -> message after a tap."""
 
 
 def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[str, Any]:
-    """tapped: the index of the element that was tapped. before, after: the elements of both screens."""
+    """A scene. tapped: index of the tapped element. before, after: elements of the screens."""
     low, high = (280, 340) if shifted else (196, 224)
     scene = {"size": [rng.randint(low, high), rng.randint(low, int(1.2 * high))], "rounded": not shifted}
     scene["style"] = _style(rng, shifted)
@@ -45,7 +45,7 @@ def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[st
 
 
 def _style(rng: random.Random, shifted: bool) -> dict[str, Any]:
-    style = page.style(rng, shifted)
+    style = page_style.style(rng, shifted)
     return style | {"inks": [[235, 235, 230] if shifted else [30, 30, 35], style["inks"][1]]}
 
 
@@ -70,16 +70,16 @@ def _screen(rng: random.Random, size: Sequence[int], n_rows: int) -> list[Elemen
 
 
 def _expected(before: list[Element], tapped: int, size: Sequence[int]) -> list[Element]:
-    """The screen as it should be after the tap."""
+    """The correct screen after the tap."""
     after = deepcopy(before)
     if after[tapped]["role"] == "button":
         text = BUTTONS[after[tapped]["text"]]
         return [*after, {"role": "message", "text": text, "box": [8, size[1] - 24, size[0] - 8, size[1] - 4]}]
-    _switch(after[tapped])
+    _toggle(after[tapped])
     return after
 
 
-def _switch(control: Element) -> None:
+def _toggle(control: Element) -> None:
     value = CONTROLS[control["role"]]
     control[value] = control[value] + 1 if value == "number" else not control[value]
 
@@ -96,9 +96,9 @@ def _dead(rng: random.Random, before: list[Element], after: list[Element], tappe
 
 
 def _astray(rng: random.Random, before: list[Element], after: list[Element], tapped: int) -> list[Element]:
-    """Another control changes instead."""
+    """Another control changes instead of the tapped one."""
     other = deepcopy(before)
-    _switch(rng.choice([e for i, e in enumerate(other) if e["role"] in CONTROLS and i != tapped]))
+    _toggle(rng.choice([e for i, e in enumerate(other) if e["role"] in CONTROLS and i != tapped]))
     return other
 
 
@@ -108,7 +108,7 @@ def _missing(rng: random.Random, before: list[Element], after: list[Element], ta
 
 
 def _overlap(rng: random.Random, before: list[Element], after: list[Element], tapped: int) -> list[Element]:
-    """A row stands on its neighbour, a few pixels off."""
+    """One row overlaps its neighbour."""
     row = _other_row(rng, before, tapped)
     up = -1 if row else 1
     (height,) = (e["box"][3] - e["box"][1] for e in after if e.get("row") == row and e["role"] == "label")
@@ -121,7 +121,7 @@ def _overlap(rng: random.Random, before: list[Element], after: list[Element], ta
 
 
 def _cut(rng: random.Random, before: list[Element], after: list[Element], tapped: int) -> list[Element]:
-    """Of a label only the beginning is left."""
+    """A label is truncated."""
     row = _other_row(rng, before, tapped)
     (label,) = (e for e in after if e.get("row") == row and e["role"] == "label")
     label["text"] = label["text"][: rng.randint(3, 5)].rstrip()
@@ -143,12 +143,12 @@ DEFECTS = {
 
 
 def draw(scene: Scene) -> list[PIL.Image.Image]:
-    """The screen before and after."""
+    """The screens before and after the tap."""
     return [_drawn(scene, scene["before"]), _drawn(scene, scene["after"])]
 
 
 def _drawn(scene: Scene, screen: Sequence[Element]) -> PIL.Image.Image:
-    picture, pen = page.blank(scene)
+    picture, pen = page_style.blank(scene)
     for element in screen:
         DRAWN[element["role"]](pen, element, scene)
     return picture
@@ -165,7 +165,7 @@ def _letters(scene: Scene, bigger: int = 0) -> Any:
 
 
 def _bar(pen: PIL.ImageDraw.ImageDraw, element: Element, scene: Scene) -> None:
-    """Title, button or message: a filled bar with its text in the middle."""
+    """A title, button or message: a filled bar with centred text."""
     ink, accent, paper = _ink(scene)
     x1, y1, x2, y2 = element["box"]
     fill = accent if element["role"] == "button" else ink
@@ -184,7 +184,9 @@ def _switch_drawn(pen: PIL.ImageDraw.ImageDraw, element: Element, scene: Scene) 
     _, y1, x2, y2 = element["box"]
     left, r = x2 - 34, (y2 - y1) // 2
     radius = r if scene["rounded"] else 0
-    pen.rounded_rectangle((left, y1, x2, y2), radius, accent if element["on"] else page.faint(scene), ink)
+    pen.rounded_rectangle(
+        (left, y1, x2, y2), radius, accent if element["on"] else page_style.faint(scene), ink
+    )
     x = x2 - r if element["on"] else left + r
     pen.ellipse((x - r + 3, y1 + 3, x + r - 3, y2 - 3), paper, ink)
 
@@ -219,17 +221,17 @@ DRAWN = {
 _CONTROL_WORDS = {"switch": "the switch", "box": "the tick box", "stepper": "the plus sign"}
 
 
-def ask(rng: random.Random, scene: Scene) -> Asked:
-    """The defects are named in an order that says nothing."""
+def ask(rng: random.Random, scene: Scene) -> DrawnQuestion:
+    """The question lists the defects in random order."""
     names = rng.sample(list(DEFECTS), len(DEFECTS))
     question = (
         f"The second picture is the same screen after a tap on {_tapped(scene)}. "
         f"What is wrong with it? Answer with one of: {', '.join(names)}."
     )
     expected = _expected(scene["before"], scene["tapped"], scene["size"])
-    seen = {"Before": scene["before"], "Expected": expected, "After": scene["after"]}
-    steps = (f"{when}: {_told(screen)}." for when, screen in seen.items())
-    return Asked(question, scene["defect"], (*steps, f"So: {scene['defect']}."))
+    screens = {"Before": scene["before"], "Expected": expected, "After": scene["after"]}
+    steps = (f"{when}: {_described(screen)}." for when, screen in screens.items())
+    return DrawnQuestion(question, scene["defect"], (*steps, f"So: {scene['defect']}."))
 
 
 def _tapped(scene: Scene) -> str:
@@ -240,17 +242,17 @@ def _tapped(scene: Scene) -> str:
     return f"{_CONTROL_WORDS[element['role']]} of {label['text']}"
 
 
-def _told(screen: Sequence[Element]) -> str:
-    """Rows from top to bottom, each with its value: "Bluetooth on, Contrast 3"."""
+def _described(screen: Sequence[Element]) -> str:
+    """The rows from the top, each with its value: "Bluetooth on, Contrast 3"."""
     values = {e["row"]: e for e in screen if e["role"] in CONTROLS}
-    said = []
+    rows = []
     for label in (e for e in screen if e["role"] == "label"):
         control = values[label["row"]]
         value = control.get("number", "on" if control.get("on") else "off")
         others = [e["box"] for e in screen if e["role"] == "label" and e is not label]
         crowded = any(_covers(label["box"], other) for other in others)
-        said.append(f"{label['text']} {value}{' on top of another' if crowded else ''}")
-    return ", ".join([*said, *(f"message {e['text']}" for e in screen if e["role"] == "message")])
+        rows.append(f"{label['text']} {value}{' on top of another' if crowded else ''}")
+    return ", ".join([*rows, *(f"message {e['text']}" for e in screen if e["role"] == "message")])
 
 
 def _covers(a: Sequence[int], b: Sequence[int]) -> bool:
@@ -263,9 +265,9 @@ def caption(scene: Scene) -> str:
     return f"A screen {title} with {labels}, before and after a tap on {_tapped(scene)}."
 
 
-SCREENS = Drawn(
+SCREENS = SceneWorld(
     name="screens",
-    about="A screen before and after a tap: did it respond, as it should, with everything in place?",
+    about="A screen before and after a tap: which defect, if any, does the second one have?",
     compose=compose,
     draw=draw,
     kinds=dict.fromkeys(DEFECTS, ask),

@@ -1,4 +1,4 @@
-"""Coloured shapes scattered over a picture: what several worlds ask about."""
+"""Scenes of coloured shapes at random positions, shared by several worlds."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ import PIL.Image
 import PIL.ImageDraw
 
 from seethink.boxes import Box
-from seethink.sources.drawn.counting import COLOURS, SHAPES, STAR
+from seethink.sources.drawn.grid import COLOURS, SHAPES, STAR
 from seethink.sources.drawn.world import Scene
 
 Colour = tuple[int, int, int]
 
 
-class Thing(TypedDict):
-    """One object. box: [x1, y1, x2, y2] in pixels, x2 and y2 just outside; the object touches all four
-    sides."""
+class ShapeObject(TypedDict):
+    """One object. box: tight [x1, y1, x2, y2] in pixels; x2 and y2 are exclusive."""
 
     size: str
     colour: str
@@ -54,17 +53,17 @@ PLACES = (
 
 
 def kinds(shifted: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(names of colours, names of shapes) that a variant shows."""
+    """(colours, shapes) of the default or the shifted variant."""
     return (tuple(UNSEEN_COLOURS), UNSEEN_SHAPES) if shifted else (tuple(COLOURS), SHAPES)
 
 
 def kinds_of(scene: Scene) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(colours, shapes) of the variant of a scene."""
     return kinds("outlined" in scene)
 
 
 def canvas(rng: random.Random, shifted: bool, sides: Sequence[int] = (140, 168, 196, 224)) -> dict[str, Any]:
-    """An empty scene: its size and its paper. The unseen variant is larger and ruled, its objects are
-    outlined."""
+    """An empty scene with size and paper. The shifted variant is larger and ruled, with outlined objects."""
     if not shifted:
         return {"size": [rng.choice(sides), rng.choice(sides)], "paper": [rng.randint(228, 255)] * 3}
     grown = [rng.randint(int(1.3 * min(sides)), 2 * max(sides)) for _ in range(2)]
@@ -74,16 +73,17 @@ def canvas(rng: random.Random, shifted: bool, sides: Sequence[int] = (140, 168, 
 
 def scatter(
     rng: random.Random, n: int, scene: Scene, shifted: bool, distinct: bool = False, gap_px: int = 4
-) -> list[Thing]:
-    """At most `n` objects that stand apart, in reading order of their corners; half of them large.
+) -> list[ShapeObject]:
+    """Up to `n` objects at least `gap_px` pixels apart, in reading order of their corners; half of them are
+    large.
 
-    distinct: no two of the same colour and shape.
+    distinct: no two objects share colour and shape.
     """
     width, height = scene["size"]
     unit = min(width, height) / 224
     colours, shapes = kinds(shifted)
     names = rng.sample([(c, s) for c in colours for s in shapes], n) if distinct else None
-    things: list[Thing] = []
+    things: list[ShapeObject] = []
     for i in range(n):
         colour, shape = names[i] if names else (rng.choice(colours), rng.choice(shapes))
         size = rng.choice(("small", "large"))
@@ -105,7 +105,7 @@ def _apart(a: Sequence[int], b: Sequence[int], gap_px: int) -> bool:
 
 
 def draw(scene: Scene) -> list[PIL.Image.Image]:
-    """The scene's picture; later things are painted over earlier ones."""
+    """The picture of the scene; later objects cover earlier ones."""
     picture = paper(scene)
     pen = PIL.ImageDraw.Draw(picture)
     for thing in scene["things"]:
@@ -114,6 +114,7 @@ def draw(scene: Scene) -> list[PIL.Image.Image]:
 
 
 def paper(scene: Scene) -> PIL.Image.Image:
+    """The empty background."""
     width, height = scene["size"]
     picture = PIL.Image.new("RGB", (width, height), tuple(scene["paper"]))
     if step := scene.get("ruled"):
@@ -123,7 +124,8 @@ def paper(scene: Scene) -> PIL.Image.Image:
     return picture
 
 
-def stamp(pen: PIL.ImageDraw.ImageDraw, thing: Thing, outlined: bool) -> None:
+def stamp(pen: PIL.ImageDraw.ImageDraw, thing: ShapeObject, outlined: bool) -> None:
+    """Draw one object."""
     x1, y1, x2, y2 = thing["box"]
     fill = ALL_COLOURS[thing["colour"]]
     edge = tuple(c // 3 for c in fill) if outlined else None
@@ -138,12 +140,14 @@ def stamp(pen: PIL.ImageDraw.ImageDraw, thing: Thing, outlined: bool) -> None:
         pen.polygon(corners, fill, edge, 2 if outlined else 1)
 
 
-def box_of(thing: Thing, label: str = "") -> Box:
+def box_of(thing: ShapeObject, label: str = "") -> Box:
+    """The object's box, labelled."""
     x1, y1, x2, y2 = thing["box"]
     return Box(x1, y1, x2, y2, label)
 
 
 def is_like(thing: Mapping[str, Any], attributes: Mapping[str, str]) -> bool:
+    """Whether the object has all these attributes."""
     return all(thing[name] == value for name, value in attributes.items())
 
 
@@ -151,33 +155,39 @@ def is_like(thing: Mapping[str, Any], attributes: Mapping[str, str]) -> bool:
 
 
 def name(thing: Mapping[str, Any]) -> str:
+    """ "red circle"."""
     return f"{thing['colour']} {thing['shape']}"
 
 
-def full_name(thing: Thing) -> str:
+def full_name(thing: ShapeObject) -> str:
+    """ "small red circle"."""
     return f"{thing['size']} {name(thing)}"
 
 
-def centre(thing: Thing) -> tuple[float, float]:
+def centre(thing: ShapeObject) -> tuple[float, float]:
+    """(x, y) of the centre in pixels."""
     x1, y1, x2, y2 = thing["box"]
     return (x1 + x2) / 2, (y1 + y2) / 2
 
 
-def place(thing: Thing, scene: Scene) -> str:
-    """In which of the nine parts of the picture its centre is: "top left", "middle"."""
+def place(thing: ShapeObject, scene: Scene) -> str:
+    """The ninth of the picture that contains its centre: "top left", "middle"."""
     return part(*centre(thing), scene)
 
 
 def part(x: float, y: float, scene: Scene) -> str:
+    """The ninth of the picture that contains the point (x, y)."""
     width, height = scene["size"]
     return PLACES[min(2, int(3 * y / height))][min(2, int(3 * x / width))]
 
 
-def told(thing: Thing, scene: Scene) -> str:
+def located_name(thing: ShapeObject, scene: Scene) -> str:
+    """ "small red circle at top left"."""
     return f"{full_name(thing)} at {place(thing, scene)}"
 
 
 def plural(shape: str) -> str:
+    """ "circles", "crosses"."""
     return shape + ("es" if shape.endswith("s") else "s")
 
 
@@ -188,5 +198,7 @@ def listed(words: Iterable[str]) -> str:
 
 
 def caption(scene: Scene) -> str:
+    """All objects with their places."""
     things = scene["things"]
-    return f"A picture with {len(things)} objects: {listed(f'a {told(thing, scene)}' for thing in things)}."
+    names = listed(f"a {located_name(thing, scene)}" for thing in things)
+    return f"A picture with {len(things)} objects: {names}."

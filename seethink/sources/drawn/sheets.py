@@ -1,4 +1,4 @@
-"""The gallery: one sheet of examples for each drawn world, and a page that shows them."""
+"""Generator of docs/gallery.md: one contact sheet of examples for each drawn world, and the page."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import PIL.ImageDraw
 from seethink.boxes import read_boxes
 from seethink.media import Frames
 from seethink.sources.drawn import WORLDS, by_name
-from seethink.sources.drawn.world import Exam, World
+from seethink.sources.drawn.world import MixedWorld, World
 from seethink.sources.fonts import font
 from seethink.types import Example
 
 COLUMNS, CARD_PX, GAP_PX = 4, 300, 12
 LETTERS, LINE_PX, LINE_LETTERS = ("DejaVuSans.ttf", 12), 16, 42
 GOLD = (255, 0, 170)
-"""Gold boxes on a sheet; no world uses this colour."""
+"""Colour of the reference boxes; no world uses it."""
 
 
 def write_gallery(page: Path) -> None:
-    """Write the page, and beside it a folder of its name with one PNG for each world."""
+    """Write the page, and a folder of the same name beside it with one PNG file for each world."""
     folder = page.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     for world in WORLDS.values():
@@ -32,42 +32,43 @@ def write_gallery(page: Path) -> None:
         sheet(world).save(part, format="PNG", optimize=True)
         os.replace(part, folder / f"{world.name}.png")
     part = page.with_suffix(".part")
-    part.write_text(text(folder.name))
+    part.write_text(text(folder.name), encoding="utf-8")
     os.replace(part, page)
 
 
 def text(folder: str) -> str:
-    """The page, in Markdown."""
+    """The page in Markdown. folder: of the sheets, relative to the page."""
     head = """# Drawn worlds
 
-Every picture here is drawn by the program that knows what is in it: question, answer, steps, caption and
-formal description come with it. The upper row of each sheet shows what is practised, the lower row the
-shifted variant, whose renderer, sizes, densities, fonts or colours the practised one never shows.
+A drawn world is a procedurally generated data set: every picture comes with question, answer, reasoning
+steps, caption and formal description. In each sheet, the upper row shows the default variant and the lower
+row the shifted one, for out-of-distribution tests: its renderer, sizes, densities, fonts or colours do not
+occur in the default variant.
 
-`--data drawn:NAME:N` gives N questions of a world, followed by `:test`, `:shifted` or a seed where wanted:
+`--data drawn:NAME:N` gives N questions of a world, optionally followed by `:test`, `:shifted` or a seed:
 `seethink eval --model sprout --data drawn:counting:100:test:shifted --verifier same_number`. In Python:
-`drawn.by_name("counting", 100, "test", shifted=True)`. `seethink gallery` draws this page again.
+`drawn.by_name("counting", 100, "test", shifted=True)`. `seethink gallery` generates this page.
 
-*Blind* is the most that anybody is right who does not look at the picture (in worlds of boxes: says the very
-same boxes).
+*Blind accuracy* is an upper bound of the accuracy without seeing the picture (for boxes: of giving exactly
+the same boxes).
 """
     return head + "".join(_section(world, folder) for world in WORLDS.values())
 
 
 def _section(world: World, folder: str) -> str:
-    parts = world.worlds if isinstance(world, Exam) else ()
+    parts = world.worlds if isinstance(world, MixedWorld) else ()
     categories = f" Categories: {', '.join(part.name for part in parts)}." if parts else ""
     return (
         f"\n## {world.name}\n\n{world.about}{categories} "
-        f"Judged by `{world.verifier}`; blind at most {world.blind:.0%}.\n\n"
+        f"Verifier: `{world.verifier}`. Blind accuracy: at most {world.blind:.0%}.\n\n"
         f"![{world.name}]({folder}/{world.name}.png)\n"
     )
 
 
 def sheet(world: World) -> PIL.Image.Image:
-    """Eight cards: four as practised, four shifted, of as many kinds as there are."""
-    shown = [card for shifted in (False, True) for card in _cards(world, shifted)]
-    rows = [shown[i : i + COLUMNS] for i in range(0, len(shown), COLUMNS)]
+    """Eight cards, four of each variant, of as many kinds as possible."""
+    cards = [card for shifted in (False, True) for card in _cards(world, shifted)]
+    rows = [cards[i : i + COLUMNS] for i in range(0, len(cards), COLUMNS)]
     heights = [max(card.height for card in row) for row in rows]
     size = (COLUMNS * (CARD_PX + GAP_PX) + GAP_PX, sum(heights) + GAP_PX * (len(rows) + 1))
     whole = PIL.Image.new("RGB", size, (205, 208, 212))
@@ -82,7 +83,8 @@ def sheet(world: World) -> PIL.Image.Image:
 
 
 def _cards(world: World, shifted: bool) -> list[PIL.Image.Image]:
-    """Four examples of as many kinds (or categories) as there are; of more, the shifted ones are the last."""
+    """Four examples of different kinds (or categories) if possible. With more than four kinds, the default
+    variant shows the first ones and the shifted variant the last ones."""
     first: dict[str, Example] = {}
     rest: list[Example] = []
     for example in by_name(world.name, 60, "gallery", shifted=shifted):
@@ -95,16 +97,16 @@ def _cards(world: World, shifted: bool) -> list[PIL.Image.Image]:
 
 
 def _card(example: Example) -> PIL.Image.Image:
-    """Pictures, question and answer below one another."""
+    """Pictures, question and answer, from top to bottom."""
     kinds = [example.meta[name] for name in ("category", "kind") if name in example.meta]
     lines = [f"{', '.join(kinds)}, level {example.meta['level']}"]
     lines += textwrap.wrap(example.question, LINE_LETTERS)
     answer = textwrap.wrap(f"Answer: {example.answer}", LINE_LETTERS)
-    seen = _seen(example)
-    height = seen.height + LINE_PX * (len(lines) + len(answer)) + 26
+    media = _media_strip(example)
+    height = media.height + LINE_PX * (len(lines) + len(answer)) + 26
     card = PIL.Image.new("RGB", (CARD_PX, height), (255, 255, 255))
-    card.paste(seen, ((CARD_PX - seen.width) // 2, 5))
-    pen, y = PIL.ImageDraw.Draw(card), seen.height + 12
+    card.paste(media, ((CARD_PX - media.width) // 2, 5))
+    pen, y = PIL.ImageDraw.Draw(card), media.height + 12
     inks = [(130, 130, 130), *[(20, 20, 20)] * (len(lines) - 1), *[(0, 95, 60)] * len(answer)]
     for line, ink in zip([*lines, *answer], inks, strict=True):
         pen.text((8, y), line, ink, font(*LETTERS))
@@ -112,8 +114,8 @@ def _card(example: Example) -> PIL.Image.Image:
     return card
 
 
-def _seen(example: Example) -> PIL.Image.Image:
-    """All that is looked at, on the card's width; gold boxes are drawn in."""
+def _media_strip(example: Example) -> PIL.Image.Image:
+    """All pictures and frames at the width of a card, with the reference boxes."""
     pictures: list[PIL.Image.Image] = []
     for medium in example.media:
         loaded = medium.load()

@@ -1,4 +1,4 @@
-"""Where objects stand to one another in the plane, and which of those that overlap is in front."""
+"""The world `spatial`: directions and distances between objects, and the depth order of overlapping ones."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 from seethink.sources.drawn import shapes
 from seethink.sources.drawn.grounding import distance
-from seethink.sources.drawn.shapes import Thing, centre, listed, name, place
-from seethink.sources.drawn.world import Asked, Drawn, Scene
+from seethink.sources.drawn.shapes import ShapeObject, centre, listed, name, place
+from seethink.sources.drawn.world import DrawnQuestion, Scene, SceneWorld
 
 DIRECTIONS = {"left": (-1, 0), "right": (1, 0), "above": (0, -1), "below": (0, 1)}
 CORNERED, UNSEEN_CORNERED = "square", "hexagon"
-"""A pile has circles and one of these at most: two straight edges on one line would not tell which is in
-front."""
+"""A pile has circles and at most one of these: with two collinear straight edges, the depth order would be
+ambiguous."""
 
 
 def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[str, Any]:
@@ -26,8 +26,8 @@ def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[st
     return scene | {"piled": True, "things": _pile(rng, 3 if level < 3 else 4, scene, shifted)}
 
 
-def _pile(rng: random.Random, n: int, scene: Scene, shifted: bool) -> list[Thing]:
-    """Objects around a point, each over those before it; any two neighbours on the ring overlap."""
+def _pile(rng: random.Random, n: int, scene: Scene, shifted: bool) -> list[ShapeObject]:
+    """Objects on a ring, later ones in front of earlier ones; neighbours on the ring overlap."""
     width, height = scene["size"]
     half = 0.2 * min(width, height)
     reach = half * (0.75 if n == 3 else 0.9)
@@ -35,7 +35,7 @@ def _pile(rng: random.Random, n: int, scene: Scene, shifted: bool) -> list[Thing
     x, y = (rng.uniform(half + reach + 4, side - half - reach - 4) for side in (width, height))
     colours = rng.sample(shapes.kinds(shifted)[0], n)
     places = rng.sample(range(n), n)
-    things: list[Thing] = []
+    things: list[ShapeObject] = []
     for colour, i in zip(colours, places, strict=True):
         r, angle = half * rng.uniform(0.92, 1.08), turn + 2 * math.pi * i / n
         left, top = round(x + reach * math.cos(angle) - r), round(y + reach * math.sin(angle) - r)
@@ -45,7 +45,8 @@ def _pile(rng: random.Random, n: int, scene: Scene, shifted: bool) -> list[Thing
     return things
 
 
-def relation(rng: random.Random, scene: Scene) -> Asked | None:
+def relation(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
+    """The direction of one object as seen from another."""
     word = rng.choice(list(DIRECTIONS))
     pairs = [(a, b) for a, b in permutations(scene["things"], 2) if _direction(a, b) == word]
     if not pairs:
@@ -54,30 +55,31 @@ def relation(rng: random.Random, scene: Scene) -> Asked | None:
     question = f"Where is the {name(a)}, seen from the {name(b)}: left, right, above or below?"
     steps = tuple(f"The {name(thing)} is at {place(thing, scene)}." for thing in (a, b))
     far = f"They are farther apart {'across' if word in ('left', 'right') else 'up and down'}."
-    return Asked(question, word, (*steps, far, f"So {word}."))
+    return DrawnQuestion(question, word, (*steps, far, f"So {word}."))
 
 
-def _direction(a: Thing, b: Thing) -> str | None:
-    """Where `a` stands, seen from `b`; None where two words would do."""
+def _direction(a: ShapeObject, b: ShapeObject) -> str | None:
+    """The direction of `a` as seen from `b`; None if it is ambiguous."""
     dx, dy = (p - q for p, q in zip(centre(a), centre(b), strict=True))
     if max(abs(dx), abs(dy)) < 1.8 * min(abs(dx), abs(dy)):
         return None
     return next(w for w, (x, y) in DIRECTIONS.items() if x * dx + y * dy >= max(abs(dx), abs(dy)))
 
 
-def nearest(rng: random.Random, scene: Scene) -> Asked | None:
+def nearest(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
+    """The object nearest to another one."""
     other = rng.choice(scene["things"])
     rest = sorted((t for t in scene["things"] if t is not other), key=lambda thing: distance(thing, other))
     if len(rest) < 2 or distance(rest[1], other) < 1.3 * distance(rest[0], other):
         return None
-    seen = "; ".join(f"{name(thing)} {place(thing, scene)}" for thing in rest)
-    steps = (f"The {name(other)} is at {place(other, scene)}.", f"The others: {seen}.")
+    others = "; ".join(f"{name(thing)} {place(thing, scene)}" for thing in rest)
+    steps = (f"The {name(other)} is at {place(other, scene)}.", f"The others: {others}.")
     question = f"Which object is nearest to the {name(other)}?"
-    return Asked(question, name(rest[0]), (*steps, f"Nearest: {name(rest[0])}."))
+    return DrawnQuestion(question, name(rest[0]), (*steps, f"Nearest: {name(rest[0])}."))
 
 
-def front(rng: random.Random, scene: Scene) -> Asked | None:
-    """Of two that overlap; the word order does not tell."""
+def front(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
+    """Which of two overlapping objects is in front; they are named in random order."""
     i, j = rng.sample(range(len(scene["things"])), 2)
     a, b = scene["things"][i], scene["things"][j]
     if distance(a, b) > 0.75 * min(_side(a), _side(b)):
@@ -85,11 +87,11 @@ def front(rng: random.Random, scene: Scene) -> Asked | None:
     upper, lower = (a, b) if i > j else (b, a)
     question = f"Which is in front, the {name(a)} or the {name(b)}?"
     steps = (f"The {name(lower)} is cut off by the {name(upper)}.",)
-    return Asked(question, name(upper), steps)
+    return DrawnQuestion(question, name(upper), steps)
 
 
-def order(rng: random.Random, scene: Scene) -> Asked | None:
-    """Of a ring, each one overlaps only its neighbours: the order is told only where it follows from them."""
+def order(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
+    """The depth order of a pile; only if all consecutive objects overlap, so that the order is determined."""
     things = scene["things"]
     if any(distance(a, b) > 0.75 * min(_side(a), _side(b)) for a, b in pairwise(things)):
         return None
@@ -97,12 +99,12 @@ def order(rng: random.Random, scene: Scene) -> Asked | None:
         f"The {name(upper)} covers a part of the {name(lower)}." for lower, upper in pairwise(things)
     )
     answer = ", ".join(map(name, things))
-    asked = listed(f"the {name(thing)}" for thing in sorted(things, key=lambda t: t["box"]))
-    question = f"In which order do {asked} lie, from the back to the front?"
-    return Asked(question, answer, (*steps, f"So: {answer}."))
+    names = listed(f"the {name(thing)}" for thing in sorted(things, key=lambda t: t["box"]))
+    question = f"In which order do {names} lie, from the back to the front?"
+    return DrawnQuestion(question, answer, (*steps, f"So: {answer}."))
 
 
-def _side(thing: Thing) -> int:
+def _side(thing: ShapeObject) -> int:
     return thing["box"][2] - thing["box"][0]
 
 
@@ -112,10 +114,10 @@ def caption(scene: Scene) -> str:
     return f"A pile, from the back to the front: {', '.join(map(name, scene['things']))}."
 
 
-SPATIAL = Drawn(
+SPATIAL = SceneWorld(
     name="spatial",
-    about="Directions and neighbours among scattered objects; which of those that overlap is in front, and "
-    "their order in depth.",
+    about="Directions and neighbours among scattered objects; which of two overlapping "
+    "objects is in front; the depth order of a pile.",
     compose=compose,
     draw=shapes.draw,
     kinds={ask.__name__: ask for ask in (relation, nearest, front, order)},

@@ -1,8 +1,7 @@
-"""What every drawn world is: it composes a scene, draws it, and asks about it.
+"""The interface of drawn worlds: compose a scene, draw it, and ask a question about it.
 
-A scene is plain data, and the drawing is a pure function of it: the formal description of a picture is what
-the picture was drawn from. Every item depends on a hash of (world, split, seed, variant, index) and nothing
-else.
+A scene is plain data and the drawing is a pure function of it, so the scene is the exact formal description
+of its picture. Every item is determined by a hash of (world, split, seed, variant, index).
 """
 
 from __future__ import annotations
@@ -10,23 +9,25 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, overload
+from typing import Any, Protocol
 
 import PIL.Image
 
 from seethink.media import DrawnVideo, Frames, Image
+from seethink.sequences import LazySequence
 from seethink.types import Example, Media
 
 Scene = Mapping[str, Any]
-"""What a picture shows, as JSON: objects with attributes and boxes, values of a chart, events of a clip."""
+"""The content of a picture as JSON: objects with attributes and boxes, values of a chart, events of a
+clip."""
 Pictures = Sequence[PIL.Image.Image]
 LEVELS = (1, 2, 3, 4)
-"""How hard an item is: more objects, longer sums, finer differences."""
+"""Difficulty levels: more objects, longer sums, finer differences."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A question about a scene with its answer and the steps that lead to it."""
+class DrawnQuestion:
+    """A question about a scene, with its answer and reasoning steps."""
 
     question: str
     answer: str
@@ -34,36 +35,44 @@ class Asked:
 
 
 Compose = Callable[[random.Random, str, int, bool], Scene]
-"""(rng, kind of question, level, shifted) -> a scene."""
-Ask = Callable[[random.Random, Scene], Asked | None]
-"""A question about a scene; None where the scene has no good one, then another is composed."""
+"""(rng, kind of question, level, shifted) -> scene."""
+Ask = Callable[[random.Random, Scene], DrawnQuestion | None]
+"""(rng, scene) -> question; None if the scene allows no well-posed one, and then another scene is
+composed."""
 
 
 class World(Protocol):
-    """A source of questions. `blind`: no one who does not look at the picture is right more often."""
+    """A generator of questions."""
 
     @property
     def name(self) -> str: ...
     @property
-    def about(self) -> str: ...
-    @property
-    def verifier(self) -> str:
-        """The name of the verifier that judges its answers."""
+    def about(self) -> str:
+        """One sentence of description."""
         ...
 
     @property
-    def blind(self) -> float: ...
+    def verifier(self) -> str:
+        """The name of the verifier of its answers."""
+        ...
 
-    def example(self, key: str, shifted: bool, level: int | None = None) -> Example: ...
+    @property
+    def blind(self) -> float:
+        """Upper bound of the accuracy without seeing the picture."""
+        ...
+
+    def example(self, key: str, shifted: bool, level: int | None = None) -> Example:
+        """The example determined by `key`. level: in `LEVELS`; random if None."""
+        ...
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A world told by its functions. Each kind of question is asked equally often.
+class SceneWorld:
+    """A world defined by functions on scenes. Kinds of questions are equally frequent.
 
-    draw(scene) -> its pictures, or the frames of its clip. shifted: the variant with a renderer, sizes,
-    densities, fonts or colours that the ordinary one never shows. clip: `draw` gives frames, of which the
-    scene holds `frames_per_s`.
+    draw: scene -> its pictures, or the frames of its clip. kinds: name -> function that asks. pictures: how
+    many `draw` returns. clip: whether `draw` returns frames, at `frames_per_s` of the scene. The shifted
+    variant has a renderer, sizes, densities, fonts or colours that do not occur in the default one.
     """
 
     name: str
@@ -80,16 +89,16 @@ class Drawn:
     def example(self, key: str, shifted: bool, level: int | None = None) -> Example:
         rng = random.Random(key)
         level, kind = level or rng.choice(LEVELS), rng.choice(list(self.kinds))
-        asked = None
-        while asked is None:
+        question = None
+        while question is None:
             scene = self.compose(rng, kind, level, shifted)
-            asked = self.kinds[kind](rng, scene)
+            question = self.kinds[kind](rng, scene)
         return Example(
             id=key,
-            question=asked.question,
+            question=question.question,
             media=self._media(key, scene),
-            answer=asked.answer,
-            steps=asked.steps,
+            answer=question.answer,
+            steps=question.steps,
             meta={
                 "world": self.name,
                 "kind": kind,
@@ -101,18 +110,18 @@ class Drawn:
 
     def _media(self, key: str, scene: Scene) -> tuple[Media, ...]:
         if self.clip:
-            return (DrawnVideo(key, lambda: self._filmed(scene)),)
+            return (DrawnVideo(key, lambda: self._frames(scene)),)
         return tuple(Image.drawn(f"{key}/{i}", lambda i=i: self.draw(scene)[i]) for i in range(self.pictures))
 
-    def _filmed(self, scene: Scene) -> Frames:
+    def _frames(self, scene: Scene) -> Frames:
         pictures, rate = tuple(self.draw(scene)), scene["frames_per_s"]
         times_s = tuple(i / rate for i in range(len(pictures)))
         return Frames(pictures, times_s, len(pictures) / rate)
 
 
 @dataclass(frozen=True)
-class Exam:
-    """Questions of several worlds, graded: every world is a category, and each question says its level."""
+class MixedWorld:
+    """A mixture of worlds: each world is a category, given in meta with the level."""
 
     name: str
     about: str
@@ -131,9 +140,8 @@ class Exam:
 
 
 @dataclass(frozen=True)
-class Items(Sequence[Example]):
-    """`n` questions of a world, lazily; equal names, splits, seeds and variants give equal examples, for
-    ever."""
+class DrawnExamples(LazySequence[Example]):
+    """`n` questions of a world, generated on access. Equal fields give equal examples."""
 
     world: World
     n: int
@@ -149,11 +157,5 @@ class Items(Sequence[Example]):
     def __len__(self) -> int:
         return self.n
 
-    @overload
-    def __getitem__(self, index: int) -> Example: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Example]: ...
-    def __getitem__(self, index: int | slice) -> Example | list[Example]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(self.n))]
-        return self.world.example(f"{self.identity}/{range(self.n)[index]}", self.shifted)
+    def item(self, i: int) -> Example:
+        return self.world.example(f"{self.identity}/{i}", self.shifted)

@@ -1,4 +1,7 @@
-"""Reading the columns of published rows: small readers that every data set's `to_example` is made of."""
+"""Readers of the columns of published rows, from which each data set's `to_example` is composed.
+
+All raise RowError for a value that differs from the published layout.
+"""
 
 from __future__ import annotations
 
@@ -11,33 +14,33 @@ from typing import Any
 
 from seethink.boxes import Box, read_boxes, write_boxes
 from seethink.formats import ANSWER_ONLY, THINK_ANSWER
-from seethink.sources.published.dataset import Files
-from seethink.sources.rows import Row
+from seethink.sources.published.dataset import MediaFiles
+from seethink.sources.row_reader import Row
 from seethink.types import MEDIA_MARK, Example
 
 LETTERS = "ABCDEFGHIJ"
 
 
 def columns(row: Row, *names: str) -> list[Any]:
-    """The values of these columns. A row without one of them is of another layout, and is refused."""
+    """The values of these columns. Raises RowError if the row lacks one of them."""
     if missing := [name for name in dict.fromkeys(names) if name not in row.values]:
         row.refuse(
             f"has no column {', '.join(missing)}, only {', '.join(row.values)}; "
-            "this is another data set or layout than the published one"
+            "the data set or its layout differs from the published one"
         )
     return [row.values[name] for name in names]
 
 
 def text(row: Row, name: str) -> str:
-    """A text that is not empty, or a number as it is written."""
+    """A non-empty text, or a number as text."""
     (value,) = columns(row, name)
     if isinstance(value, bool) or not isinstance(value, str | int | float) or not str(value).strip():
-        row.refuse(f"{name} must be a text, not {value!r:.40}; copy the row as it was published")
+        row.refuse(f"{name} must be a text, not {value!r:.40}; copy the row as published")
     return str(value).strip()
 
 
 def texts(row: Row, name: str) -> tuple[str, ...]:
-    """A list of texts, which may be written as Python writes one; none where nothing is given."""
+    """A list of texts, given as such or as Python source; empty if missing."""
     (value,) = columns(row, name)
     if isinstance(value, str) and value.strip():
         try:
@@ -50,14 +53,15 @@ def texts(row: Row, name: str) -> tuple[str, ...]:
 
 
 def index(row: Row, name: str, options: Sequence[str]) -> str:
-    """The letter of the option whose number, from 0, the column holds."""
-    told = text(row, name)
-    if not told.isdecimal() or int(told) >= len(options):
-        row.refuse(f"{name} must be the number of one of {len(options)} options from 0 on, not {told!r:.40}")
-    return LETTERS[int(told)]
+    """The letter of the option whose zero-based index is in the column."""
+    number = text(row, name)
+    if not number.isdecimal() or int(number) >= len(options):
+        row.refuse(f"{name} must be the index of one of {len(options)} options, from 0, not {number!r:.40}")
+    return LETTERS[int(number)]
 
 
 def meta(row: Row, *names: str) -> dict[str, Any]:
+    """The values of these columns that are not None, by name."""
     return {name: row.values[name] for name in names if row.values.get(name) is not None}
 
 
@@ -65,8 +69,8 @@ def meta(row: Row, *names: str) -> dict[str, Any]:
 
 
 def lettered(question: str, options: Sequence[str]) -> str:
-    """The question with its options below it, a line each: `A. four`. Options that are mere letters are
-    left out."""
+    """The question followed by its options, one per line: `A. four`. Options that are only letters are
+    omitted."""
     if not options or list(options) == list(LETTERS[: len(options)]):
         return question
     lines = [f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False)]
@@ -74,7 +78,7 @@ def lettered(question: str, options: Sequence[str]) -> str:
 
 
 def options_in(question: str) -> tuple[str, ...]:
-    """The options that a question's text lists as A, B, ... in order (`A. four`, `(B) five`, `C: six, `)."""
+    """The options listed in a question's text as A, B, ... in order (`A. four`, `(B) five`, `C: six, `)."""
     starts: list[re.Match[str]] = []
     for letter in LETTERS:
         begins = re.compile(rf"(?:^|(?<=[\s(])){letter}[.:)]\s*", re.MULTILINE)
@@ -85,79 +89,81 @@ def options_in(question: str) -> tuple[str, ...]:
     if len(starts) < 2:
         return ()
     ends = [match.start() for match in starts[1:]] + [len(question)]
-    told = [question[match.end() : end] for match, end in zip(starts, ends, strict=True)]
-    told[-1] = told[-1].split("\n")[0]
-    return tuple(option.strip(" \n,;(") for option in told)
+    options = [question[match.end() : end] for match, end in zip(starts, ends, strict=True)]
+    options[-1] = options[-1].split("\n")[0]
+    return tuple(option.strip(" \n,;(") for option in options)
 
 
-def bare_letter(told: str) -> str:
-    """`(A)`, `A.` or `A` as the letter alone; any other text as it is."""
-    match = re.fullmatch(r"\(?([A-J])[).:]?", told.strip())
-    return match[1] if match else told.strip()
+def bare_letter(answer: str) -> str:
+    """The letter of `(A)`, `A.` or `A`; any other text stripped."""
+    match = re.fullmatch(r"\(?([A-J])[).:]?", answer.strip())
+    return match[1] if match else answer.strip()
 
 
 # Solutions ------------------------------------------------------------------------------------------------
 
 
-def solution(row: Row, told: str) -> tuple[tuple[str, ...], str]:
-    """(steps, answer) of a solution with tags `<think> <answer>`; without tags, the answer alone."""
-    if "<answer>" not in told:
-        return (), told.strip()
-    read = THINK_ANSWER.parse(told)
-    if not read.answer:
-        row.refuse(f"the answer cannot be read: {ANSWER_ONLY.parse(told).fault}; copy it as published")
-    return (read.thought,) if read.thought else (), read.answer
+def solution(row: Row, tagged: str) -> tuple[tuple[str, ...], str]:
+    """(steps, answer) of a solution with tags `<think> <answer>`; without tags, the whole text is the
+    answer."""
+    if "<answer>" not in tagged:
+        return (), tagged.strip()
+    response = THINK_ANSWER.parse(tagged)
+    if not response.answer:
+        row.refuse(f"the answer cannot be read: {ANSWER_ONLY.parse(tagged).fault}; copy it as published")
+    return (response.thought,) if response.thought else (), response.answer
 
 
 def turns(row: Row) -> tuple[str, str]:
-    """(question, answer) of a conversation of one question, in LLaVA's columns or in messages."""
+    """(question, answer) of a single-turn conversation in LLaVA's columns or in messages."""
     name = "messages" if "messages" in row.values else "conversations"
-    (told,) = columns(row, name)
-    said = [turn.get("value", turn.get("content")) for turn in told or () if isinstance(turn, Mapping)]
-    if len(said) != 2 or not all(isinstance(part, str | int | float) for part in said):
-        row.refuse(f"{name} must hold one question and one answer, not {len(said)} turns")
-    return str(said[0]).strip(), str(said[1]).strip()
+    (conversation,) = columns(row, name)
+    turns = [turn for turn in conversation or () if isinstance(turn, Mapping)]
+    contents = [turn.get("value", turn.get("content")) for turn in turns]
+    if len(contents) != 2 or not all(isinstance(content, str | int | float) for content in contents):
+        row.refuse(f"{name} must be one question and one answer, not {len(contents)} turns")
+    return str(contents[0]).strip(), str(contents[1]).strip()
 
 
 def unmarked(question: str) -> str:
-    """Without marks of media: they stand before the question."""
+    """The question without marks of media, which then come before it."""
     return MEDIA_MARK.sub("", question).strip()
 
 
 def boxed(row: Row, boxes: Sequence[Sequence[Any]], labels: Sequence[str] = ()) -> str:
-    """Corners `[x1, y1, x2, y2]` in pixels of the original picture, as the gold text that verifiers read."""
-    told = labels or [""] * len(boxes)
+    """The gold text of boxes `[x1, y1, x2, y2]` in pixels of the original picture, as verifiers read it."""
+    names = labels or [""] * len(boxes)
     try:
-        made = [Box(*map(float, corners), label=label) for corners, label in zip(boxes, told, strict=True)]
+        gold = [Box(*map(float, corners), label=label) for corners, label in zip(boxes, names, strict=True)]
     except (TypeError, ValueError) as error:
         row.refuse(f"a box must be four numbers, x1 y1 x2 y2, not {boxes!r:.60}", error)
-    return write_boxes(made) if made else "None"
+    return write_boxes(gold) if gold else "None"
 
 
-def corners_in(row: Row, told: str) -> list[float]:
-    """The one box that an answer text holds."""
-    boxes = read_boxes(told)
+def corners_in(row: Row, answer: str) -> list[float]:
+    """The corners of the only box in an answer text."""
+    boxes = read_boxes(answer)
     if not boxes or len(boxes) != 1:
-        row.refuse(f"the answer must be one box, [x1, y1, x2, y2], not {told!r:.60}")
+        row.refuse(f"the answer must be one box, [x1, y1, x2, y2], not {answer!r:.60}")
     return list(boxes[0].corners)
 
 
 def decoded(row: Row, name: str) -> bytes:
-    """A picture written as base64, with or without the `data:` address before it."""
-    told = text(row, name)
+    """The bytes of a base64 picture, with or without a `data:` URL prefix."""
+    encoded = text(row, name)
     try:
-        return base64.b64decode(told.rpartition(",")[2], validate=True)
+        return base64.b64decode(encoded.rpartition(",")[2], validate=True)
     except binascii.Error as error:
-        row.refuse(f"{name} is no base64 ({error}); copy the row as it was published", error)
+        row.refuse(f"{name} is not base64 ({error}); copy the row as published", error)
 
 
 # Layouts that several data sets share ---------------------------------------------------------------------
 
 
-def problem_and_solution(row: Row, files: Files) -> Example:
-    """The columns of R1-V and its kin: `image problem solution`, perhaps `thinking`."""
-    image, told = columns(row, "image", "solution")
-    steps, answer = solution(row, str(told))
+def problem_and_solution(row: Row, files: MediaFiles) -> Example:
+    """R1-V's training rows: `image problem solution`, optionally `thinking`."""
+    image, tagged = columns(row, "image", "solution")
+    steps, answer = solution(row, str(tagged))
     thought = row.values.get("thinking")
     return Example(
         "",
@@ -169,7 +175,7 @@ def problem_and_solution(row: Row, files: Files) -> Example:
     )
 
 
-def question_and_truth(row: Row, files: Files) -> Example:
+def question_and_truth(row: Row, files: MediaFiles) -> Example:
     """R1-V's evaluation rows: `image_path question ground_truth`."""
     (path,) = columns(row, "image_path")
     return Example("", text(row, "question"), (files.picture(row, path),), text(row, "ground_truth"))

@@ -1,4 +1,4 @@
-"""Detection: all boxes of several labels, in the layouts of COCO, OVDEval and D3."""
+"""Detection data sets: all boxes of several labels, in the layouts of COCO, OVDEval and D3."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from seethink.sources.published.columns import boxed, columns, meta
-from seethink.sources.published.dataset import Files, Published, as_json, found
-from seethink.sources.rows import Row
+from seethink.sources.published.dataset import MediaFiles, PublishedDataset, find_files, read_json
+from seethink.sources.row_reader import Row
 from seethink.types import Example, InputError
 
 OVDEVAL_SPLITS = (
@@ -21,7 +21,7 @@ OVDEVAL_SPLITS = (
 _NUMPY = {"_reconstruct", "ndarray", "dtype", "scalar", "_frombuffer"}
 
 
-def _example(row: Row, files: Files) -> Example:
+def _example(row: Row, files: MediaFiles) -> Example:
     image, labels, boxes = columns(row, "image", "labels", "boxes")
     question = (
         f"Find all of these in the picture: {'; '.join(labels)}. Answer with a JSON list of "
@@ -31,81 +31,83 @@ def _example(row: Row, files: Files) -> Example:
     return Example("", question, (files.picture(row, image),), answer, meta=meta(row, "crowds"))
 
 
-def _corners(row: Row, told: Any) -> list[float]:
-    """`[x, y, width, height]`, perhaps inside an array of one, as corners."""
-    told = getattr(told, "tolist", lambda: told)()
-    told = told[0] if isinstance(told, list) and len(told) == 1 else told
-    if not isinstance(told, Sequence) or len(told) != 4:
-        row.refuse(f"bbox must be [x, y, width, height], not {told!r:.40}; copy the annotations as published")
-    x, y, width, height = map(float, told)
+def _corners(row: Row, bbox: Any) -> list[float]:
+    """[x1, y1, x2, y2] of `[x, y, width, height]`, which may be nested in a list of one."""
+    bbox = getattr(bbox, "tolist", lambda: bbox)()
+    bbox = bbox[0] if isinstance(bbox, list) and len(bbox) == 1 else bbox
+    if not isinstance(bbox, Sequence) or len(bbox) != 4:
+        row.refuse(f"bbox must be [x, y, width, height], not {bbox!r:.40}; copy the annotations as published")
+    x, y, width, height = map(float, bbox)
     return [x, y, x + width, y + height]
 
 
 @dataclass(frozen=True)
-class Coco:
-    """A row for each picture of a COCO annotation file; all its categories are asked for.
+class CocoReader:
+    """Reader of a COCO annotation file: one row per picture, with all categories of the file as labels.
 
-    Crowd regions are no single objects: COCO's own measure leaves them out, and so do we; the row counts
-    them.
+    Crowd regions are excluded, as in COCO's own evaluation, and counted in the column `crowds`.
     """
 
     annotations: str
     pictures: str
 
     def __call__(self, source: str, split: str) -> list[Row]:
-        (file, *_) = found(Path(source), split, self.annotations)
-        held = as_json(file)
+        (file, *_) = find_files(Path(source), split, self.annotations)
+        content = read_json(file)
         for part in ("images", "annotations", "categories"):
-            if not isinstance(held, dict) or not isinstance(held.get(part), list):
-                raise InputError(f"{file} has no list {part!r}; it must be a COCO annotation file")
+            if not isinstance(content, dict) or not isinstance(content.get(part), list):
+                raise InputError(f"{file} has no list {part!r}; give a COCO annotation file")
         with _records(file):
-            names = {category["id"]: category["name"] for category in held["categories"]}
-            marked = _grouped(held["annotations"], "image_id")
+            names = {category["id"]: category["name"] for category in content["categories"]}
+            annotations = _grouped(content["annotations"], "image_id")
             return [
-                self._row(file, number, image, names, marked[image["id"]], split)
-                for number, image in enumerate(held["images"], 1)
+                self._row(file, number, image, names, annotations[image["id"]], split)
+                for number, image in enumerate(content["images"], 1)
             ]
 
-    def _row(self, file: Path, number: int, image: dict, names: dict, marked: list[dict], split: str) -> Row:
+    def _row(
+        self, file: Path, number: int, image: dict, names: dict, annotations: list[dict], split: str
+    ) -> Row:
         row = Row(file, number, image)
         boxes = [
             (_corners(row, mark["bbox"]), names[mark["category_id"]])
-            for mark in marked
+            for mark in annotations
             if not mark.get("iscrowd")
         ]
         values = {
             "image": f"{self.pictures.format(split=split)}/{image['file_name']}",
             "labels": list(names.values()),
             "boxes": boxes,
-            "crowds": len(marked) - len(boxes),
+            "crowds": len(annotations) - len(boxes),
         }
         return Row(file, number, values)
 
 
 def _d3(source: str, split: str) -> list[Row]:
-    """A row for each picture, asked about the sentences of its own group (the authors' intra-group setting).
+    """One row per picture of D3, with the sentences of its group as labels (the authors' intra-group
+    setting).
 
-    split: `full`, or `pres` and `abs` for the sentences of presence or absence alone.
+    split: `full`, `pres` (sentences of presence only) or `abs` (sentences of absence only).
     """
     folder = Path(source)
     images, annotations, sentences, groups = (
-        _plain_pickle(found(folder, split, f"{name}.pkl")[0])
+        _plain_pickle(find_files(folder, split, f"{name}.pkl")[0])
         for name in ("images", "annotations", "sentences", "groups")
     )
     with _records(folder):
-        asked = {i: told for i, told in sentences.items() if split in ("full", _kind(told))}
+        labelled = {i: text for i, text in sentences.items() if split in ("full", _kind(text))}
         rows = []
         for number, image in enumerate(images.values(), 1):
             row = Row(folder / "images.pkl", number, image)
-            inner = [i for i in groups[image["group_id"]]["inner_sent_id"] if i in asked]
+            inner = [i for i in groups[image["group_id"]]["inner_sent_id"] if i in labelled]
             boxes = [
-                (_corners(row, annotations[mark]["bbox"]), asked[i]["raw_sent"])
+                (_corners(row, annotations[mark]["bbox"]), labelled[i]["raw_sent"])
                 for mark in image["anno_id"]
                 for i in annotations[mark]["sent_id"]
                 if i in inner
             ]
-            labels = [asked[i]["raw_sent"] for i in inner]
-            if labels:  # a group without sentences of absence asks nothing in that split
+            labels = [labelled[i]["raw_sent"] for i in inner]
+            if labels:  # a group may have no sentence of absence
                 path = f"d3_images/{image['file_name']}"
                 rows.append(Row(row.file, number, {"image": path, "labels": labels, "boxes": boxes}))
         return rows
@@ -117,64 +119,65 @@ def _kind(sentence: Mapping[str, Any]) -> str:
 
 @contextmanager
 def _records(file: Path) -> Iterator[None]:
-    """A record without one of its fields, or one that names another that is not there, is a clear error."""
+    """Turn a missing field or a dangling reference in the annotations into an InputError."""
     try:
         yield
     except (KeyError, TypeError) as error:
-        raise InputError(f"{file}: a record lacks or misnames {error}; copy the annotations anew") from error
+        raise InputError(f"{file}: a record lacks or misnames {error}; copy the annotations again") from error
 
 
 class _Plain(pickle.Unpickler):
-    """Lists, dicts, texts, numbers and numpy's arrays; a pickle that asks for anything else is refused."""
+    """Unpickler of lists, dicts, texts, numbers and numpy arrays; raises UnpicklingError for any other
+    class."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module.split(".")[0] == "numpy" and name in _NUMPY) or (module, name) == ("_codecs", "encode"):
             return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        raise pickle.UnpicklingError(f"it contains {module}.{name}")
 
 
 def _plain_pickle(file: Path) -> dict[int, dict]:
     try:
         with file.open("rb") as opened:
-            held = _Plain(opened).load()
+            content = _Plain(opened).load()
     except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError) as error:
-        raise InputError(f"{file} is not D3's annotation ({error}); copy d3_pkl.zip anew") from error
-    if not isinstance(held, dict):
-        raise InputError(f"{file} must hold a dict of numbered records; copy d3_pkl.zip anew")
-    return held
+        raise InputError(f"{file} is not D3's annotation ({error}); copy d3_pkl.zip again") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{file} must be a dict of numbered records; copy d3_pkl.zip again")
+    return content
 
 
 def _grouped(rows: Iterable[dict], name: str) -> dict[Any, list[dict]]:
-    held: dict[Any, list[dict]] = defaultdict(list)
+    groups: dict[Any, list[dict]] = defaultdict(list)
     for row in rows:
-        held[row[name]].append(row)
-    return held
+        groups[row[name]].append(row)
+    return groups
 
 
 DETECTION = (
-    Published(
+    PublishedDataset(
         "coco",
         "COCO 2017 detection",
         "https://cocodataset.org",
         "CC BY 4.0 (annotations)",
         {"val2017": 5_000, "train2017": "unknown"},
         ("boxes",),
-        Coco("instances_{split}.json", "{split}"),
+        CocoReader("instances_{split}.json", "{split}"),
         _example,
         "annotations/instances_{split}.json, {split}/",
     ),
-    Published(
+    PublishedDataset(
         "ovdeval",
         "OVDEval, eight kinds of label",
         "https://huggingface.co/datasets/omlab/OVDEval",
         "openrail",
         dict.fromkeys(OVDEVAL_SPLITS, "unknown"),
         ("boxes",),
-        Coco("{split}.json", "{split}"),
+        CocoReader("{split}.json", "{split}"),
         _example,
         "{split}.json, {split}/",
     ),
-    Published(
+    PublishedDataset(
         "d3",
         "D3, described objects",
         "https://github.com/shikras/d-cube",

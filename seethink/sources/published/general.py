@@ -1,4 +1,4 @@
-"""General questions about pictures: spatial relations, science, charts, screens, and mixed exams."""
+"""General data sets: spatial relations, science, charts, screens and mixed exams."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from seethink.sources.published.columns import (
     turns,
     unmarked,
 )
-from seethink.sources.published.dataset import Files, Published, Table
-from seethink.sources.rows import Row
+from seethink.sources.published.dataset import MediaFiles, PublishedDataset, TableReader
+from seethink.sources.row_reader import Row
 from seethink.types import Example
 
 CHOICE = ("same_choice",)
@@ -26,8 +26,8 @@ CHOICE_OR_SHORT = ("same_choice", "same_number", "same_text")
 _MMMU_MARK = re.compile(r"<image (\d)>")
 
 
-def _sat(row: Row, files: Files) -> Example:
-    """One picture or two; the options are part of the sentence, as SAT and VisualThinker ask."""
+def _sat(row: Row, files: MediaFiles) -> Example:
+    """One or two pictures; the options are part of the question, as in SAT and VisualThinker."""
     (images,) = columns(row, "image_bytes")
     options = texts(row, "answers")
     question = f"{text(row, 'question')} Choose between the following options: {' or '.join(options)}"
@@ -36,16 +36,16 @@ def _sat(row: Row, files: Files) -> Example:
     return Example("", question, pictures, answer, options, meta=meta(row, "question_type"))
 
 
-def _sat_messages(row: Row, files: Files) -> Example:
-    """VisualThinker's rows: `messages images`, paths below its own `../data/SAT/`."""
+def _sat_messages(row: Row, files: MediaFiles) -> Example:
+    """VisualThinker's rows: `messages images`, with paths below `../data/SAT/`."""
     (images,) = columns(row, "images")
     question, answer = turns(row)
     pictures = tuple(files.picture(row, "/".join(str(path).split("/")[-2:])) for path in images or ())
     return Example("", unmarked(question), pictures, answer)
 
 
-def _cv_bench(row: Row, files: Files) -> Example:
-    """`prompt` is the question with its options in it, the answer a letter in brackets."""
+def _cv_bench(row: Row, files: MediaFiles) -> Example:
+    """`prompt` is the question with its options; the answer is a letter in parentheses."""
     (image,) = columns(row, "image")
     return Example(
         "",
@@ -57,15 +57,15 @@ def _cv_bench(row: Row, files: Files) -> Example:
     )
 
 
-def _ai2d(row: Row, files: Files) -> Example:
+def _ai2d(row: Row, files: MediaFiles) -> Example:
     (image,) = columns(row, "image")
     options = texts(row, "options")
     question = lettered(text(row, "question"), options)
     return Example("", question, (files.picture(row, image),), index(row, "answer", options), options)
 
 
-def _scienceqa(row: Row, files: Files) -> Example:
-    """Half of the questions have no picture; hint and lecture are the book's, the solution its steps."""
+def _scienceqa(row: Row, files: MediaFiles) -> Example:
+    """Half of the questions have no picture. The hint goes before the question, the solution into steps."""
     (image,) = columns(row, "image")
     options = texts(row, "choices")
     hint, steps = row.values.get("hint"), row.values.get("solution")
@@ -81,7 +81,7 @@ def _scienceqa(row: Row, files: Files) -> Example:
     )
 
 
-def _mmstar(row: Row, files: Files) -> Example:
+def _mmstar(row: Row, files: MediaFiles) -> Example:
     (image,) = columns(row, "image")
     question = text(row, "question")
     options = options_in(question.rpartition("Options:")[2] or question)
@@ -89,42 +89,42 @@ def _mmstar(row: Row, files: Files) -> Example:
     return Example("", question, (files.picture(row, image),), text(row, "answer"), options, meta=kept)
 
 
-def _mmmu(row: Row, files: Files) -> Example:
-    """Its marks `<image 1>` stay where they stand, in question and options; the test split keeps its golds
-    to itself. An open question may have several golds: the first is ours, all are in meta."""
+def _mmmu(row: Row, files: MediaFiles) -> Example:
+    """Marks `<image 1>` keep their places in question and options. The test split has no gold answers. Of
+    several golds of an open question, the first is the answer; meta has all."""
     options = texts(row, "options")
     question = lettered(text(row, "question"), options)
     names = [f"image_{number}" for number in _MMMU_MARK.findall(question)]
-    names = names or [name for name, held in row.values.items() if re.fullmatch(r"image_\d", name) and held]
-    told = text(row, "answer")
-    golds = texts(row, "answer") if told.startswith("[") else (told,)
+    names = names or [name for name, image in row.values.items() if re.fullmatch(r"image_\d", name) and image]
+    answer = text(row, "answer")
+    golds = texts(row, "answer") if answer.startswith("[") else (answer,)
     return Example(
         "",
         _MMMU_MARK.sub("<image>", question),
         tuple(files.picture(row, image) for image in columns(row, *names)),
-        None if told == "?" else golds[0],
+        None if answer == "?" else golds[0],
         options,
         meta=meta(row, "id", "subfield", "topic_difficulty", "question_type") | {"golds": golds},
     )
 
 
-def _chartqa(row: Row, files: Files) -> Example:
+def _chartqa(row: Row, files: MediaFiles) -> Example:
     (image,) = columns(row, "image")
     kept = meta(row, "type")
     return Example("", text(row, "question"), (files.picture(row, image),), text(row, "answer"), meta=kept)
 
 
-def _vrc(row: Row, files: Files) -> Example:
-    """`steps` are a list, or a text of them; they are what the step measure compares with."""
-    image, told = columns(row, "image", "steps")
-    steps = tuple(str(step).strip() for step in told) if isinstance(told, list) else (text(row, "steps"),)
+def _vrc(row: Row, files: MediaFiles) -> Example:
+    """`steps`, a list or a text, is the reference of the benchmark's step metric."""
+    image, value = columns(row, "image", "steps")
+    steps = tuple(str(step).strip() for step in value) if isinstance(value, list) else (text(row, "steps"),)
     question = text(row, "question")
     picture, answer = files.picture(row, image), bare_letter(text(row, "final_answer"))
     return Example("", question, (picture,), answer, options_in(question), steps, meta(row, "idx"))
 
 
-def _onevision_bench(row: Row, files: Files) -> Example:
-    """Hint and options stand in the question already; the picture is base64."""
+def _onevision_bench(row: Row, files: MediaFiles) -> Example:
+    """The question contains hint and options; the picture is base64."""
     picture = files.picture(row, decoded(row, "image"))
     question = text(row, "question")
     kept = meta(row, "level", "category")
@@ -133,9 +133,9 @@ def _onevision_bench(row: Row, files: Files) -> Example:
     )
 
 
-def _gui(row: Row, files: Files) -> Example:
-    """Two screens, before and after an action; the question lists the defects. Pictures stand first, as
-    VLM-R1 puts them."""
+def _gui(row: Row, files: MediaFiles) -> Example:
+    """Two screens, before and after an action; the question lists the defects. The pictures come first, as in
+    VLM-R1."""
     (images,) = columns(row, "image")
     question, answer = turns(row)
     if not isinstance(images, list) or len(images) != 2:
@@ -144,106 +144,108 @@ def _gui(row: Row, files: Files) -> Example:
 
 
 GENERAL = (
-    Published(
+    PublishedDataset(
         "sat",
         "SAT",
         "array/SAT",
         "MIT",
         {"train": "175k", "val": "unknown", "test": "unknown", "static": "unknown"},
         ("same_text",),
-        Table(("SAT_{split}.parquet",)),
+        TableReader(("SAT_{split}.parquet",)),
         _sat,
     ),
-    Published(
+    PublishedDataset(
         "sat_15000",
         "SAT, VisualThinker's part",
         "https://github.com/turningpoint-ai/VisualThinker-R1-Zero",
         "MIT (SAT)",
         {"train": "fewer than 15,000"},
         ("same_text",),
-        Table(("SAT_train_15000.json",)),
+        TableReader(("SAT_train_15000.json",)),
         _sat_messages,
         "SAT_train_15000.json, SAT_images_train/",
     ),
-    Published(
+    PublishedDataset(
         "cv_bench",
         "CV-Bench",
         "nyu-visionx/CV-Bench",
         "Apache-2.0",
         {"test": 2_638},
         CHOICE,
-        Table(),
+        TableReader(),
         _cv_bench,
     ),
-    Published("ai2d", "AI2D", "lmms-lab/ai2d", "unknown", {"test": 3_088}, CHOICE, Table(), _ai2d),
-    Published(
+    PublishedDataset(
+        "ai2d", "AI2D", "lmms-lab/ai2d", "unknown", {"test": 3_088}, CHOICE, TableReader(), _ai2d
+    ),
+    PublishedDataset(
         "scienceqa",
         "ScienceQA",
         "derek-thomas/ScienceQA",
         "CC BY-NC-SA 4.0",
         {"test": 4_241, "validation": 4_241, "train": 12_726},
         CHOICE,
-        Table(),
+        TableReader(),
         _scienceqa,
     ),
-    Published(
+    PublishedDataset(
         "mmstar",
         "MMStar",
         "Lin-Chen/MMStar",
         "unknown",
         {"val": 1_500},
         CHOICE,
-        Table(("mmstar.parquet", "{split}-*.parquet")),
+        TableReader(("mmstar.parquet", "{split}-*.parquet")),
         _mmstar,
     ),
-    Published(
+    PublishedDataset(
         "mmmu",
         "MMMU",
         "lmms-lab/MMMU",
         "Apache-2.0",
         {"validation": 900, "dev": 150, "test": 10_500},
         CHOICE_OR_SHORT,
-        Table(),
+        TableReader(),
         _mmmu,
     ),
-    Published(
+    PublishedDataset(
         "chartqa",
         "ChartQA",
         "lmms-lab/ChartQA",
         "GPL-3.0",
         {"test": 2_500},
         ("relaxed_number", "same_text"),
-        Table(),
+        TableReader(),
         _chartqa,
     ),
-    Published(
+    PublishedDataset(
         "vrc_bench",
         "VRC-Bench",
         "omkarthawakar/VRC-Bench",
         "unknown",
         {"test": "about 1,000"},
         CHOICE_OR_SHORT,
-        Table(),
+        TableReader(),
         _vrc,
     ),
-    Published(
+    PublishedDataset(
         "r1_onevision_bench",
         "R1-Onevision-Bench",
         "Fancy-MLLM/R1-Onevision-Bench",
         "Apache-2.0",
         {"train": 942},
         ("same_choice", "same_number", "same_math", "same_text"),
-        Table(("r1-onevision*.tsv", "{split}-*.parquet", "{split}.parquet")),
+        TableReader(("r1-onevision*.tsv", "{split}-*.parquet", "{split}.parquet")),
         _onevision_bench,
     ),
-    Published(
+    PublishedDataset(
         "gui_defects",
         "GUI defects, before and after",
         "https://huggingface.co/datasets/omlab/VLM-R1",
         "unknown",
         {"train": 1_797},
         ("same_text",),
-        Table(("gui_multi-image.jsonl",)),
+        TableReader(("gui_multi-image.jsonl",)),
         _gui,
         "gui_multi-image.jsonl, and the screens of gui_multi-image.zip",
     ),

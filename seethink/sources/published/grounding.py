@@ -1,4 +1,4 @@
-"""Grounding: one expression, one box. All in VLM-R1's copies, whose boxes are in original pixels."""
+"""Grounding data sets: one expression, one box, in VLM-R1's copies, whose boxes are in original pixels."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from seethink.sources.published.columns import (
     turns,
     unmarked,
 )
-from seethink.sources.published.dataset import Files, Published, Table
-from seethink.sources.rows import Row
+from seethink.sources.published.dataset import MediaFiles, PublishedDataset, TableReader
+from seethink.sources.row_reader import Row
 from seethink.types import Example
 
 ARCHIVE = "https://huggingface.co/datasets/omlab/VLM-R1"
 
 
-def _expression(row: Row, files: Files) -> Example:
-    """The evaluation's `image problem solution`, or the training's conversations."""
+def _expression(row: Row, files: MediaFiles) -> Example:
+    """Evaluation rows `image problem solution`, or training rows with conversations."""
     (image,) = columns(row, "image")
     if "conversations" in row.values:
-        question, told = turns(row)
-        corners = corners_in(row, solution(row, told)[1])
+        question, answer = turns(row)
+        corners = corners_in(row, solution(row, answer)[1])
     else:
         question, (corners,) = text(row, "problem"), columns(row, "solution")
     return Example(
@@ -36,15 +36,17 @@ def _expression(row: Row, files: Files) -> Example:
     )
 
 
-def _rec(name: str, title: str, file: str, licence: str, splits: tuple[str, ...], pictures: str) -> Published:
-    return Published(
+def _rec(
+    name: str, title: str, file: str, licence: str, splits: tuple[str, ...], pictures: str
+) -> PublishedDataset:
+    return PublishedDataset(
         name,
         title,
         ARCHIVE,
         licence,
         dict.fromkeys(splits, "unknown"),
         ("box_iou",),
-        Table((f"{file}.json", f"{file}.jsonl")),
+        TableReader((f"{file}.json", f"{file}.jsonl")),
         _expression,
         f"{file}.json (or .jsonl) of rec_jsons_processed.zip, {pictures}",
     )

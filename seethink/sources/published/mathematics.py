@@ -1,4 +1,4 @@
-"""Mathematics in pictures: geometry problems to learn from, and the test sets."""
+"""Mathematics data sets: geometry problems for training, and test sets."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from seethink.sources.published.columns import (
     turns,
     unmarked,
 )
-from seethink.sources.published.dataset import Files, Published, Table
-from seethink.sources.rows import Row
+from seethink.sources.published.dataset import MediaFiles, PublishedDataset, TableReader
+from seethink.sources.row_reader import Row
 from seethink.types import Example
 
 CHOICE_OR_MATH = ("same_choice", "same_number", "same_math", "same_text")
 NUMBER_OR_MATH = ("same_number", "same_math", "same_text")
 
 
-def _geo170k_qa(row: Row, files: Files) -> Example:
-    """Steps, then the letter behind the last `Answer:`."""
+def _geo170k_qa(row: Row, files: MediaFiles) -> Example:
+    """Steps, then the letter after the last `Answer:`."""
     (image,) = columns(row, "image")
-    question, told = turns(row)
-    thought, mark, letter = told.rpartition("Answer:")
+    question, solution = turns(row)
+    thought, mark, letter = solution.rpartition("Answer:")
     if not mark:
-        row.refuse("the answer must end in 'Answer:' and a letter; copy the row as it was published")
+        row.refuse("the answer must end in 'Answer:' and a letter; copy the row as published")
     picture, options = files.picture(row, f"images/{image}"), options_in(question)
     return Example("", unmarked(question), (picture,), bare_letter(letter), options, (thought.strip(),))
 
 
-def _geo170k_caption(row: Row, files: Files) -> Example:
+def _geo170k_caption(row: Row, files: MediaFiles) -> Example:
     (image,) = columns(row, "image")
-    question, told = turns(row)
-    return Example("", unmarked(question), (files.picture(row, f"images/{image}"),), told)
+    question, answer = turns(row)
+    return Example("", unmarked(question), (files.picture(row, f"images/{image}"),), answer)
 
 
-def _mathvista(row: Row, files: Files) -> Example:
-    """The gold of a choice question is the option's text; the larger split keeps its golds to itself."""
+def _mathvista(row: Row, files: MediaFiles) -> Example:
+    """The gold of a choice question is the text of the option; the larger split has no golds."""
     (image,) = columns(row, "decoded_image")
     options = texts(row, "choices")
     question = text(row, "question")
@@ -59,8 +59,8 @@ def _mathvista(row: Row, files: Files) -> Example:
     )
 
 
-def _mathvision(row: Row, files: Files) -> Example:
-    """Its marks `<image1>` all mean parts of one picture, which stands before the question here."""
+def _mathvision(row: Row, files: MediaFiles) -> Example:
+    """Marks `<image1>` all refer to parts of one picture; they are removed, and the picture comes first."""
     (image,) = columns(row, "decoded_image")
     options = texts(row, "options")
     question = re.sub(r"\s*<image\d+>\s*", " ", text(row, "question")).strip()
@@ -74,8 +74,8 @@ def _mathvision(row: Row, files: Files) -> Example:
     )
 
 
-def _mathverse(row: Row, files: Files) -> Example:
-    """One problem in several versions, which move what is said from the text into the picture."""
+def _mathverse(row: Row, files: MediaFiles) -> Example:
+    """One problem in several versions, which move information from the text into the picture."""
     image, version = columns(row, "image", "problem_version")
     question = text(row, "question")
     kept = {"version": version} | meta(row, "problem_index", "question_type")
@@ -85,87 +85,87 @@ def _mathverse(row: Row, files: Files) -> Example:
 
 GEO170K = ("data/{split}-*.parquet (or {split}.json), images/ of images.zip",)
 MATHEMATICS = (
-    Published(
+    PublishedDataset(
         "geoqa_8k",
         "GEOQA, R1-V's training part",
         "leonardPKU/GEOQA_R1V_Train_8K",
         "unknown",
         {"train": "8.03k"},
         NUMBER_OR_MATH,
-        Table(),
+        TableReader(),
         problem_and_solution,
     ),
-    Published(
+    PublishedDataset(
         "geoqa_test",
         "GEOQA, R1-V's test part",
         "https://github.com/StarsfieldAI/R1-V",
         "unknown",
         {"test": 754},
         NUMBER_OR_MATH,
-        Table(("geoqa_test_prompts.jsonl",)),
+        TableReader(("geoqa_test_prompts.jsonl",)),
         question_and_truth,
         "geoqa_test_prompts.jsonl, and the pictures at the paths that it names",
     ),
-    Published(
+    PublishedDataset(
         "open_r1_8k",
         "multimodal-open-r1-8k-verified",
         "lmms-lab/multimodal-open-r1-8k-verified",
         "unknown",
         {"train": "7.69k"},
         NUMBER_OR_MATH,
-        Table(),
+        TableReader(),
         problem_and_solution,
     ),
-    Published(
+    PublishedDataset(
         "geo170k_qa",
         "Geo170K, questions with steps",
         "https://huggingface.co/datasets/Luckyjhg/Geo170K",
         "unknown",
         {"qa_tuning": 117_205},
         ("same_choice", "same_text"),
-        Table(("{split}-*.parquet", "{split}.json")),
+        TableReader(("{split}-*.parquet", "{split}.json")),
         _geo170k_qa,
         *GEO170K,
     ),
-    Published(
+    PublishedDataset(
         "geo170k_captions",
         "Geo170K, captions",
         "https://huggingface.co/datasets/Luckyjhg/Geo170K",
         "unknown",
         {"alignment": 60_252},
         ("same_text",),
-        Table(("{split}-*.parquet", "{split}.json")),
+        TableReader(("{split}-*.parquet", "{split}.json")),
         _geo170k_caption,
         *GEO170K,
     ),
-    Published(
+    PublishedDataset(
         "mathvista",
         "MathVista",
         "AI4Math/MathVista",
         "CC BY-SA 4.0",
         {"testmini": 1_000, "test": 5_141},
         ("same_choice", "same_number", "same_text"),
-        Table(),
+        TableReader(),
         _mathvista,
     ),
-    Published(
+    PublishedDataset(
         "mathvision",
         "MATH-Vision",
         "MathLLMs/MathVision",
         "MIT",
         {"testmini": 304, "test": 3_040},
         CHOICE_OR_MATH,
-        Table(),
+        TableReader(),
         _mathvision,
     ),
-    Published(
+    PublishedDataset(
         "mathverse",
         "MathVerse",
         "AI4Math/MathVerse",
         "MIT",
         {"testmini": 3_940},
         CHOICE_OR_MATH,
-        Table(config="testmini"),
+        TableReader(config="testmini"),
         _mathverse,
     ),
 )

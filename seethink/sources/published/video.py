@@ -1,4 +1,4 @@
-"""Questions about clips. The clips are archives everywhere, so all need a local folder."""
+"""Video data sets. Their clips are published as archives, so all need a local folder."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from seethink.sources.published.columns import (
     texts,
     unmarked,
 )
-from seethink.sources.published.dataset import Files, Published, Table
-from seethink.sources.rows import Row
+from seethink.sources.published.dataset import MediaFiles, PublishedDataset, TableReader
+from seethink.sources.row_reader import Row
 from seethink.types import Example
 
 CHOICE = ("same_choice",)
@@ -43,20 +43,20 @@ MVBENCH_CLIPS = {
     "egocentric_navigation": "vlnqa",
     "counterfactual_inference": "clevrer/video_validation",
 }
-"""Where the clips of each task are. The twentieth task, episodic_reasoning, comes as frames, not as clips."""
+"""Task -> folder of its clips. The twentieth task, episodic_reasoning, is published as single frames."""
 
 
-def _open_r1_video(row: Row, files: Files) -> Example:
-    """`video` is a path on the authors' machine: the clip is looked for by it, and by its name in videos/."""
+def _open_r1_video(row: Row, files: MediaFiles) -> Example:
+    """`video` is a path on the authors' machine; the clip is at that path in the folder, or in videos/."""
     (path,) = columns(row, "video")
-    steps, told = solution(row, text(row, "solution"))
+    steps, answer = solution(row, text(row, "solution"))
     question = unmarked(text(row, "problem"))
-    there = (files.folder / str(path)).is_file()
-    clip = files.clip(row, path if there else f"videos/{Path(str(path)).name}")
-    return Example("", question, (clip,), bare_letter(told), options_in(question), steps)
+    exists = (files.folder / str(path)).is_file()
+    clip = files.clip(row, path if exists else f"videos/{Path(str(path)).name}")
+    return Example("", question, (clip,), bare_letter(answer), options_in(question), steps)
 
 
-def _longvideobench(row: Row, files: Files) -> Example:
+def _longvideobench(row: Row, files: MediaFiles) -> Example:
     (path,) = columns(row, "video_path")
     options = texts(row, "candidates")
     return Example(
@@ -69,13 +69,13 @@ def _longvideobench(row: Row, files: Files) -> Example:
     )
 
 
-def _mvbench(row: Row, files: Files) -> Example:
-    """A question about a whole clip, or about the part from `start` to `end`."""
+def _mvbench(row: Row, files: MediaFiles) -> Example:
+    """A question about a clip, or about its part from `start` to `end` in seconds."""
     (path,) = columns(row, "video")
     options = texts(row, "candidates")
     answer = text(row, "answer")
     if answer not in options:
-        row.refuse(f"the answer {answer!r:.40} is none of the candidates; copy the row as it was published")
+        row.refuse(f"the answer {answer!r:.40} is none of the candidates; copy the row as published")
     begin, end = row.values.get("start"), row.values.get("end")
     span = (float(begin), float(end)) if begin is not None and end is not None else None
     task = row.file.stem
@@ -84,10 +84,9 @@ def _mvbench(row: Row, files: Files) -> Example:
     return Example("", question, (clip,), answer, options, meta={"task": task})
 
 
-def _videomme(row: Row, files: Files) -> Example:
-    """Options carry their letters: `A. Apples.`"""
-    told = texts(row, "options")
-    options = tuple(re.sub(r"^[A-J][.)]\s*", "", option) for option in told)
+def _videomme(row: Row, files: MediaFiles) -> Example:
+    """Options start with their letters: `A. Apples.`"""
+    options = tuple(re.sub(r"^[A-J][.)]\s*", "", option) for option in texts(row, "options"))
     question = lettered(text(row, "question"), options)
     clip = files.clip(row, f"data/{text(row, 'videoID')}.mp4")
     kept = meta(row, "question_id", "duration", "domain", "sub_category", "task_type")
@@ -95,47 +94,47 @@ def _videomme(row: Row, files: Files) -> Example:
 
 
 VIDEO = (
-    Published(
+    PublishedDataset(
         "open_r1_video_4k",
         "open-r1-video-4k",
         "https://huggingface.co/datasets/Xiaodong/open-r1-video-4k",
         "unknown",
         {"train": "4.66k"},
         ("same_choice", "same_text"),
-        Table(("*.jsonl",)),
+        TableReader(("*.jsonl",)),
         _open_r1_video,
         "its .jsonl, and videos/ with the clips of malterei/LLaVA-Video-large-swift",
     ),
-    Published(
+    PublishedDataset(
         "longvideobench",
         "LongVideoBench",
         "https://huggingface.co/datasets/longvideobench/LongVideoBench",
         "CC BY-NC-SA 4.0",
         {"val": 1_337, "test_wo_gt": 5_341},
         CHOICE,
-        Table(("lvb_{split}.json",)),
+        TableReader(("lvb_{split}.json",)),
         _longvideobench,
         "lvb_{split}.json, videos/",
     ),
-    Published(
+    PublishedDataset(
         "mvbench",
         "MVBench",
         "https://huggingface.co/datasets/OpenGVLab/MVBench",
         "MIT",
         dict.fromkeys(MVBENCH_CLIPS, 200),
         CHOICE,
-        Table(("{split}.json",)),
+        TableReader(("{split}.json",)),
         _mvbench,
         "json/{split}.json, video/ with the folders of its archives",
     ),
-    Published(
+    PublishedDataset(
         "videomme",
         "Video-MME",
         "https://huggingface.co/datasets/lmms-lab/Video-MME",
         "its own, for research alone",
         {"test": 2_700},
         CHOICE,
-        Table(),
+        TableReader(),
         _videomme,
         "videomme/{split}-*.parquet, data/ with the clips",
     ),

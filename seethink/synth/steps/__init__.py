@@ -1,1 +1,1 @@
-"""Steps of chains, a file each or a family; docs/synthesis.md has the table."""
+"""Steps of chains, one file for each or for a family; the table is in docs/synthesis.md."""

@@ -1,4 +1,4 @@
-"""Pictures as text, each in the form that suits it: a teacher that sees says which form, and writes it."""
+"""Formal descriptions of images: a vision teacher chooses a kind for each image and writes it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from seethink.engines.teacher import Call
-from seethink.synth.asking import in_words, said, seed_of, together, until_read
-from seethink.synth.draft import Ask, Draft, Dropped, Formal, Verdict
-from seethink.synth.forms import FORMS, NO_TEXT, read_form
-from seethink.synth.tongue import tongue_of
+from seethink.engines.base import Request
+from seethink.synth.draft import AskTeacher, Draft, Dropped, FormalDescription, StepVerdict
+from seethink.synth.formal import NO_TEXT, SYNTAX_CHECKS, read_formal
+from seethink.synth.language import language_of
+from seethink.synth.prompting import ask_until_valid, chat_message, gather_all, question_text, seed_of
 from seethink.types import GREEDY, Example, InputError, Sampling
 
-KINDS = tuple(FORMS)
+KINDS = tuple(SYNTAX_CHECKS)
 SUITS: Mapping[str, str] = {
     "caption": "a scene that is best told in sentences; a scene with writing in it, such as a meme; a clip",
     "boxes": "a scene of things that can be counted or placed",
@@ -51,22 +51,21 @@ LANGUAGES = {"en": "English", "zh": "Chinese"}
 
 
 @dataclass(frozen=True)
-class Describe:
-    """The pictures of an example as text, in one of the forms `kinds`, which a teacher that sees chooses;
-    one kind alone needs no choice. also: what is written beside a kind. An example without pictures goes on
-    as it is.
+class DescribeStep:
+    """Describe the images of an example as text. A vision teacher chooses one of `kinds`, unless there is
+    only one. extra_kinds: further descriptions to request with a kind. An example without images is left
+    unchanged.
 
-    A caption is in the language of the question. Faulty forms (`synth.forms`) are asked for again, then
-    dropped ("invalid"; boxes that are none "not JSON"). Code is read, and never run.
+    Captions are in the language of the question. A description with a syntax error (`synth.formal`) is
+    requested again; then the example is dropped ("invalid"; for boxes "not JSON"). Code is parsed, never run.
 
     Source: R1-Onevision (arXiv 2503.10615), section on formal descriptions, whose prompts are not published;
-    R1-Vision has captions alone. The forms' wordings, and that the solution of a figure is not asked for, are
-    ours.
+    R1-Vision has captions only. The prompts, and not asking for the solution of a geometric figure, are ours.
     """
 
     name: str = "describe"
     kinds: tuple[str, ...] = KINDS
-    also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    extra_kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     retries: int = 2
     sampling: Sampling = field(default=replace(GREEDY, max_tokens=4096))
     routing: str = (
@@ -82,52 +81,58 @@ class Describe:
     reminder: str = "Mind the form that is asked for, and write nothing else."
 
     def __post_init__(self) -> None:
-        named = [*self.kinds, *self.also, *(kind for kinds in self.also.values() for kind in kinds)]
-        unknown = next((kind for kind in named if kind not in KINDS), None)
+        names = [
+            *self.kinds,
+            *self.extra_kinds,
+            *(kind for kinds in self.extra_kinds.values() for kind in kinds),
+        ]
+        unknown = next((kind for kind in names if kind not in KINDS), None)
         if unknown is not None or not self.kinds:
-            told = f"no description of the kind {unknown!r}" if unknown is not None else "no kind at all"
-            raise InputError(f"the step {self.name} knows {told}; its kinds are {', '.join(KINDS)}")
+            fault = f"has no kind {unknown!r}" if unknown is not None else "needs at least one kind"
+            raise InputError(f"the step {self.name} {fault}; choose from {', '.join(KINDS)}")
 
-    async def __call__(self, draft: Draft, ask: Ask) -> Draft | Dropped:
+    async def __call__(self, draft: Draft, ask: AskTeacher) -> Draft | Dropped:
         example = draft.example
         if not example.media:
-            return replace(draft, verdict=Verdict(None, "there is no picture to describe"))
-        kind = self.kinds[0] if len(self.kinds) == 1 else await self._routed(example, ask)
+            return replace(draft, verdict=StepVerdict(None, "there is no image to describe"))
+        kind = self.kinds[0] if len(self.kinds) == 1 else await self._choose_kind(example, ask)
         if isinstance(kind, Dropped):
             return kind
-        kinds = dict.fromkeys((kind, *self.also.get(kind, ())))
-        made = await together([self._described(example, kind, ask) for kind in kinds])
-        if faults := [part for part in made if isinstance(part, Dropped)]:
+        kinds = dict.fromkeys((kind, *self.extra_kinds.get(kind, ())))
+        results = await gather_all([self._describe(example, kind, ask) for kind in kinds])
+        if faults := [part for part in results if isinstance(part, Dropped)]:
             return faults[0]
-        parts = [part for part in made if isinstance(part, Formal)]
-        told = f"as {', '.join(part.kind for part in parts)}"
-        return replace(draft, formal=(*draft.formal, *parts), verdict=Verdict(True, told))
+        parts = [part for part in results if isinstance(part, FormalDescription)]
+        kinds_used = f"as {', '.join(part.kind for part in parts)}"
+        return replace(draft, formal=(*draft.formal, *parts), verdict=StepVerdict(True, kinds_used))
 
-    async def _routed(self, example: Example, ask: Ask) -> str | Dropped:
+    async def _choose_kind(self, example: Example, ask: AskTeacher) -> str | Dropped:
         suits = "\n".join(f"{kind}: {self.suits[kind]}" for kind in self.kinds)
-        call = self._call(example, "route", self.routing.format(suits=suits))
-        return await until_read(
-            ask, call, lambda text: read_kind(text, self.kinds), self.retries, self.reminder
+        request = self._request(example, "route", self.routing.format(suits=suits))
+        return await ask_until_valid(
+            ask, request, lambda text: read_kind(text, self.kinds), self.retries, self.reminder
         )
 
-    async def _described(self, example: Example, kind: str, ask: Ask) -> Formal | Dropped:
-        language = LANGUAGES[tongue_of(in_words(example))]
+    async def _describe(self, example: Example, kind: str, ask: AskTeacher) -> FormalDescription | Dropped:
+        language = LANGUAGES[language_of(question_text(example))]
         wording = self.wordings[kind].format(language=language)
-        call = self._call(example, kind, f"{wording} {self.visible}")
-        text = await until_read(ask, call, lambda text: read_form(kind, text), self.retries, self.reminder)
-        return text if isinstance(text, Dropped) else Formal(kind, text)
+        request = self._request(example, kind, f"{wording} {self.visible}")
+        text = await ask_until_valid(
+            ask, request, lambda text: read_formal(kind, text), self.retries, self.reminder
+        )
+        return text if isinstance(text, Dropped) else FormalDescription(kind, text)
 
-    def _call(self, example: Example, what: str, wording: str) -> Call:
+    def _request(self, example: Example, what: str, wording: str) -> Request:
         sampling = replace(self.sampling, seed=seed_of(example.id, self.name, what))
-        messages = [said("user", *example.media, f"\n\n{wording}")]
-        return Call(f"{self.name}/{what}", example, "see", messages, sampling)
+        messages = [chat_message("user", *example.media, f"\n\n{wording}")]
+        return Request(f"{self.name}/{what}", example, "vision", messages, sampling)
 
 
 def read_kind(text: str, kinds: tuple[str, ...]) -> str | Dropped:
-    """The one of the kinds that a reply names."""
+    """The kind named in a reply."""
     words = set(re.findall(r"[a-z]+", text.lower()))
-    named = [kind for kind in kinds if kind in words]
-    if len(named) != 1:
-        told = f"names {' and '.join(named)}" if named else f"names none of {', '.join(kinds)}"
-        return Dropped("invalid", f"the route {told}: {text[:80]!r}")
-    return named[0]
+    found = [kind for kind in kinds if kind in words]
+    if len(found) != 1:
+        fault = f"names {' and '.join(found)}" if found else f"names none of {', '.join(kinds)}"
+        return Dropped("invalid", f"the route {fault}: {text[:80]!r}")
+    return found[0]

@@ -1,5 +1,5 @@
-"""A reasoner that cannot see is asked about a scene that was written down, and what it says is reworded as if
-it had seen it. R1-V's distillation of CLEVR."""
+"""Distillation from a text-only teacher that reasons about a scene description (R1-V's distillation of
+CLEVR)."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from seethink.engines.teacher import Call
+from seethink.engines.base import Request
 from seethink.formats import read_any
-from seethink.synth.asking import in_words, said, seed_of, until_read
-from seethink.synth.draft import Ask, Draft, Dropped, Verdict
-from seethink.synth.judging import is_right, verdict
+from seethink.synth.draft import AskTeacher, Draft, Dropped, StepVerdict
+from seethink.synth.judging import is_correct, score_answer
+from seethink.synth.prompting import ask_until_valid, chat_message, question_text, seed_of
 from seethink.synth.replies import END, START, read_thought
 from seethink.types import Sampling
 
 
 @dataclass(frozen=True)
-class Distill:
-    """The thought and the answer of a text-only reasoner about `draft.formal`, kept if the answer is right.
+class DistillStep:
+    """Ask a text-only teacher for a thought and an answer, from `draft.formal`; drop the example if the
+    answer is wrong.
 
-    reading: "ours" takes the last line's bold answer and nothing of the thought; "r1v" is `published`, with
-    its defects. verifier: compares it with the example's answer; R1-V compares lower-case texts. Of a right
-    reply, thought and final are reworded: a scene description is an image.
+    reading: "ours" reads the bold answer of the last line, and never the thought; "r1v" is `published`, with
+    its defects. verifier: compares the answer with the reference; R1-V compares lower-case texts. In a
+    correct reply, "scene description" is reworded as "image".
 
     Source: R1-V's query_r1.py, filter_r1.py and create_hf_dataset.py.
     """
@@ -41,28 +42,30 @@ class Distill:
         f"Think inside {START} {END}, and end with one line in bold: **The answer is: ...**, with the answer."
     )
 
-    async def __call__(self, draft: Draft, ask: Ask) -> Draft | Dropped:
+    async def __call__(self, draft: Draft, ask: AskTeacher) -> Draft | Dropped:
         example = draft.example
         if not draft.formal:
             return Dropped("invalid", "there is no description to reason about")
-        told = self.wording.format(scene=draft.description(), question=in_words(example))
+        prompt = self.wording.format(scene=draft.description(), question=question_text(example))
         sampling = replace(self.sampling, seed=seed_of(example.id, self.name))
-        call = Call(self.name, example, "reason", [said("user", told)], sampling)
-        made = await until_read(ask, call, self._read, self.retries, self.reminder)
-        if isinstance(made, Dropped):
-            return made
-        thought, final, answer = made
-        score = verdict(self.verifier, example, answer)
-        if not is_right(score):
+        request = Request(self.name, example, "text", [chat_message("user", prompt)], sampling)
+        parsed = await ask_until_valid(ask, request, self._parse, self.retries, self.reminder)
+        if isinstance(parsed, Dropped):
+            return parsed
+        thought, final, answer = parsed
+        score = score_answer(self.verifier, example, answer)
+        if not is_correct(score):
             return Dropped("not judged" if score.value is None else "wrong answer", score.why)
         thought, final = reworded(thought), reworded(final)
-        return replace(draft, thought=thought, final=final, verdict=Verdict(True, score.why))
+        return replace(draft, thought=thought, final=final, verdict=StepVerdict(True, score.why))
 
-    def _read(self, text: str) -> tuple[str, str, str] | Dropped:
-        """(thought, final, answer)."""
-        if (read := read_thought(text.strip().removeprefix(START))) is None:
-            return Dropped("no answer", f"no thought that ends at {END}, then an answer: {text[:80]!r}")
-        thought, final = read
+    def _parse(self, text: str) -> tuple[str, str, str] | Dropped:
+        """(thought, text after it, answer) of a reply."""
+        if (parts := read_thought(text.strip().removeprefix(START))) is None:
+            return Dropped(
+                "no answer", f"there is no thought that ends with {END}, followed by an answer: {text[:80]!r}"
+            )
+        thought, final = parts
         answer = published(text) if self.reading == "r1v" else bold_answer(final)
         if not answer:
             return Dropped("no answer", f"no final answer can be read: {final[-80:]!r}")
@@ -75,7 +78,7 @@ _BOLD = re.compile(
 
 
 def bold_answer(final: str) -> str | None:
-    """What the last line says in bold to be the answer, else the final answer in any form."""
+    """The answer in bold in the last line, or else the final answer in any form."""
     match = _BOLD.search(final.strip().splitlines()[-1]) if final.strip() else None
     return match[1].rstrip(".") if match else read_any(final).answer
 
@@ -111,18 +114,18 @@ _COUNTS = (r"There (?:is|are)\s+" + _WHOLE + r"\s+" + _THINGS,)
 
 
 def published(text: str) -> str | None:
-    """The answer as R1-V's filter_r1.py reads it: a yes, a no or a whole number, in lower case.
+    """The answer as R1-V's filter_r1.py reads it: "yes", "no" or a whole number, in lower case.
 
-    In this order: (a) a conclusion in one of the last three lines, the last first; then, anywhere in the
-    text and the first there is, (b) a labelled answer, (c) a number in bold, (d) a box, (e) "There are 3
-    objects". None without a thought's tags. Its defects are kept: (b) to (e) find what the thought says in
-    passing, and no other kind of answer is read.
+    The first match of: (a) a conclusion in one of the last three lines, from the last one up; then anywhere
+    in the text (b) a labelled answer, (c) a number in bold, (d) \\boxed, (e) "There are 3 objects". None
+    without the tags of a thought. Its defects are kept: (b) to (e) also match intermediate results in the
+    thought, and no other kind of answer is read.
     """
     if START not in text or END not in text:
         return None
     last_lines = text.split("\n")[:-4:-1]
-    found = next((told for line in last_lines if (told := _first(_CONCLUDES, line))), None)
-    return found or _first((*_LABELLED, *_IN_BOLD, *_BOXES, *_COUNTS), text)
+    conclusion = next((match for line in last_lines if (match := _first(_CONCLUDES, line))), None)
+    return conclusion or _first((*_LABELLED, *_IN_BOLD, *_BOXES, *_COUNTS), text)
 
 
 def _first(patterns: Sequence[str], text: str) -> str | None:
@@ -137,7 +140,8 @@ _SCENE = re.compile(
 
 
 def reworded(text: str) -> str:
-    """ "scene description" is "image", "a scene description" "an image"; capitals and plurals stay."""
+    """The text with "image" for "scene description", and "an image" for "a scene description"; capitals and
+    plurals are kept."""
 
     def image(match: re.Match[str]) -> str:
         word = "images" if match[0].lower().rstrip().endswith("descriptions") else "image"

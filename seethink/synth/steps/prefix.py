@@ -1,5 +1,4 @@
-"""A reasoner that cannot see is made to begin as if it had looked: its thought is begun for it with what a
-caption says, and it goes on from there. R1-Vision's caption-prefixing."""
+"""Caption prefixing: a text-only teacher continues a thought that begins with a caption (R1-Vision)."""
 
 from __future__ import annotations
 
@@ -8,21 +7,21 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from seethink.engines.teacher import Call
+from seethink.engines.base import Request
 from seethink.formats import read_any
-from seethink.synth.asking import in_words, said, seed_of, until_read
-from seethink.synth.draft import Ask, Draft, Dropped, Verdict
+from seethink.synth.draft import AskTeacher, Draft, Dropped, StepVerdict
+from seethink.synth.language import language_of
+from seethink.synth.prompting import ask_until_valid, chat_message, question_text, seed_of
 from seethink.synth.replies import END, START, read_thought
-from seethink.synth.tongue import tongue_of
 from seethink.types import Example, Sampling
 
 
 @dataclass(frozen=True)
-class Switches:
-    """How a thought comes to a picture and leaves it again, and how it is asked for, in one language.
+class TransitionPhrases:
+    """Phrases before and after the caption in a thought, and the prompt, in one language.
 
-    `openers` and `enters` make the sentence before the caption, `{it}` being one of `names` (a picture,
-    several, a clip); one of `exits` begins the thought proper. space: what stands between sentences.
+    An opener and one of `enters` form the sentence before the caption, where `{it}` is one of `names` (one
+    image, several, a clip). One of `exits` follows the caption. space: the separator of sentences.
     """
 
     openers: tuple[str, ...]
@@ -34,7 +33,7 @@ class Switches:
     reminder: str
 
 
-ENGLISH = Switches(
+ENGLISH = TransitionPhrases(
     openers=("Okay, ", "Alright, ", "To answer this, ", "Before I think about the question, ", "Hmm, "),
     enters=(
         "let's first take a look at {it}.",
@@ -49,7 +48,7 @@ ENGLISH = Switches(
     wording="{question}\n\nReason step by step, and put your final answer within \\boxed{{}}.",
     reminder=f"End your thought with {END}, then put the final answer within \\boxed{{}}.",
 )
-CHINESE = Switches(
+CHINESE = TransitionPhrases(
     openers=("好的，", "嗯，", "为了回答这个问题，", "要回答这个问题，", "在思考之前，"),
     enters=("先来看一下{it}。", "我先仔细看看{it}。", "先看{it}里有什么。", "让我先看{it}。"),
     exits=("首先", "现在", "那么", "接下来"),
@@ -61,59 +60,66 @@ CHINESE = Switches(
 
 
 @dataclass(frozen=True)
-class Prefix:
-    """The thought and the answer of a text-only reasoner whose thought is begun: a sentence that turns to the
-    picture, the caption of `draft.formal`, and a word that turns back to the question.
+class PrefixStep:
+    """Ask a text-only teacher to continue a prefilled thought: a sentence that turns to the image, the
+    caption of `draft.formal`, and a word that turns back to the question.
 
-    All of it is the student's thought: it has looked at the picture, and nothing in it says that somebody
-    else has described it. The switches are in the question's language and drawn by hash of the example's id.
-    A question without pictures is thought about as it is. The teacher must be able to continue a begun
-    answer. Asked again: a thought that does not end or begins anew, no answer that can be read ("no answer").
+    The prefix is part of the kept thought, which never mentions that someone else described the image. The
+    phrases are in the question's language, and chosen with a hash of the example's id. Without images the
+    thought has no prefix. The teacher must support prefilled replies. Requested again: a thought that does
+    not end or starts again, and a reply without a readable answer ("no answer").
 
-    Source: R1-Vision, which has one switch of each kind, and names their variation as work to be done ("let's
-    first take a look at the image.", "Now"); the others are ours, and so is the box that is asked for.
+    Source: R1-Vision, which has one phrase of each kind ("let's first take a look at the image.", "Now") and
+    names more variety as future work; the other phrases, and the \\boxed answer, are ours.
     """
 
     name: str = "prefix"
     retries: int = 2
     sampling: Sampling = field(default=Sampling(temperature=0.6, top_p=0.95, max_tokens=4096))
-    switches: Mapping[str, Switches] = field(default_factory=lambda: {"en": ENGLISH, "zh": CHINESE})
+    phrases: Mapping[str, TransitionPhrases] = field(default_factory=lambda: {"en": ENGLISH, "zh": CHINESE})
 
-    async def __call__(self, draft: Draft, ask: Ask) -> Draft | Dropped:
+    async def __call__(self, draft: Draft, ask: AskTeacher) -> Draft | Dropped:
         example = draft.example
         captions = [part.text for part in draft.formal if part.kind == "caption"]
         caption = re.sub(f"{START}|{END}", " ", "\n\n".join(captions)).strip()
         if example.media and not caption:
-            return Dropped("invalid", "there is no caption to begin with")
-        question = in_words(example)
-        switches = self.switches[tongue_of(question)]
-        begun = self.begun(example, caption, switches) if caption else ""
+            return Dropped("invalid", "there is no caption for the prefix")
+        question = question_text(example)
+        phrases = self.phrases[language_of(question)]
+        prefix = self.prefix(example, caption, phrases) if caption else ""
         messages = [
-            said("user", switches.wording.format(question=question)),
-            said("assistant", f"{START}\n{begun}"),
+            chat_message("user", phrases.wording.format(question=question)),
+            chat_message("assistant", f"{START}\n{prefix}"),
         ]
         sampling = replace(self.sampling, seed=seed_of(example.id, self.name))
-        call = Call(self.name, example, "reason", messages, sampling)
-        made = await until_read(ask, call, read_continued, self.retries, switches.reminder)
-        if isinstance(made, Dropped):
-            return made
-        thought, final = made
-        why = f"begun with {begun[: begun.index(caption)].strip()!r}" if caption else "without a picture"
-        return replace(draft, thought=f"{begun}{thought}".strip(), final=final, verdict=Verdict(True, why))
+        request = Request(self.name, example, "text", messages, sampling)
+        parsed = await ask_until_valid(ask, request, read_continued, self.retries, phrases.reminder)
+        if isinstance(parsed, Dropped):
+            return parsed
+        thought, final = parsed
+        why = (
+            f"prefixed with {prefix[: prefix.index(caption)].strip()!r}" if caption else "no image, no prefix"
+        )
+        return replace(
+            draft, thought=f"{prefix}{thought}".strip(), final=final, verdict=StepVerdict(True, why)
+        )
 
-    def begun(self, example: Example, caption: str, switches: Switches) -> str:
-        """The first words of the thought, up to the word with which the teacher goes on."""
+    def prefix(self, example: Example, caption: str, phrases: TransitionPhrases) -> str:
+        """The prefilled start of the thought, up to and including the word after the caption."""
         rng = random.Random(f"{self.name}/{example.id}")
         clip = any(medium.kind == "video" for medium in example.media)
-        it = switches.names[2 if clip else min(len(example.media), 2) - 1]
-        turn = rng.choice(switches.openers) + rng.choice(switches.enters).format(it=it)
-        return f"{turn}{switches.space}{caption}\n\n{rng.choice(switches.exits)}"
+        it = phrases.names[2 if clip else min(len(example.media), 2) - 1]
+        opening = rng.choice(phrases.openers) + rng.choice(phrases.enters).format(it=it)
+        return f"{opening}{phrases.space}{caption}\n\n{rng.choice(phrases.exits)}"
 
 
 def read_continued(text: str) -> tuple[str, str] | Dropped:
-    """(the rest of the thought, what is said after it) of a reply that continues a begun thought."""
-    if (read := read_thought(text)) is None:
-        return Dropped("no answer", f"no thought that goes on, ends at {END}, then an answer: {text[:80]!r}")
-    if read_any(read[1]).answer is None:
-        return Dropped("no answer", f"no final answer can be read: {read[1][-80:]!r}")
-    return read
+    """(rest of the thought, text after it) of a reply that continues a prefilled thought."""
+    if (parts := read_thought(text)) is None:
+        return Dropped(
+            "no answer",
+            f"the thought does not continue and end with {END}, followed by an answer: {text[:80]!r}",
+        )
+    if read_any(parts[1]).answer is None:
+        return Dropped("no answer", f"no final answer can be read: {parts[1][-80:]!r}")
+    return parts

@@ -1,4 +1,4 @@
-"""Questions whose answers can be checked: rewritten by a teacher, or reformatted by rules."""
+"""Verifiable questions: rewritten by a teacher, or reformatted by rules."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import re
 from dataclasses import dataclass, field, replace
 
 from seethink.boxes import read_boxes
-from seethink.engines.teacher import Call
+from seethink.engines.base import Request
 from seethink.formats import THINK_ANSWER
 from seethink.media import Image
 from seethink.sources.published.columns import bare_letter, options_in
-from seethink.synth.asking import as_text, quoted, said, seed_of, until_read
-from seethink.synth.draft import Ask, Draft, Dropped, Verdict
-from seethink.synth.frames import as_pictures
-from seethink.synth.replies import read_object
+from seethink.synth.clip_images import clips_as_images
+from seethink.synth.draft import AskTeacher, Draft, Dropped, StepVerdict
+from seethink.synth.prompting import as_text, ask_until_valid, chat_message, delimited, seed_of
+from seethink.synth.replies import read_json_object
 from seethink.types import MEDIA_MARK, Example, InputError, Sampling
 
 MIN_SIDE_PX = 28
-MOST_WORDS = 12
-"""An answer of more words is not one that can be compared."""
+"""Shortest side of a usable image."""
+MAX_WORDS = 12
+"""Longest answer that can be verified by comparison, in words."""
 _PREFIX = re.compile(r"^\s*[*_#]*\s*(?:rewritten |new )?question\s*[*_]*\s*:\s*[*_]*\s*", re.IGNORECASE)
 _TRAILING = re.compile(r"\s*[*_]*answer[*_]*\s*:\s*[*_]*\s*$", re.IGNORECASE)
 _LEAKED = re.compile(r"\banswer\s*[*_]*\s*:", re.IGNORECASE)
@@ -36,20 +37,19 @@ _SCHEMA = {
 
 
 @dataclass(frozen=True)
-class Question:
-    """A question and its answer, rewritten so that the answer can be checked, with a thought that leads
-    there.
+class QuestionStep:
+    """Rewrite a question and its answer so that the answer can be verified, with a thought that leads to it.
 
-    The new question and thought are taken; the new answer goes into `final` on a line of its own, to be
-    judged beside the old one, which stays the example's. meta keeps `original_question` and
-    `original_answer`. frames: how many of a clip the teacher sees; 0 sends the clip as it is.
+    The new question and thought replace the old ones. The new answer goes into `final`, on its own line, to
+    be judged against the original answer, which the example keeps. meta has `original_question` and
+    `original_answer`. frames: number of frames of a clip that the teacher sees; 0 sends the clip itself.
 
-    Dropped without asking: pictures with a side below 28 px ("invalid"). Asked again, then dropped: a reply
-    that is neither JSON nor tagged ("not JSON"), an empty tag, a question that says "Answer:" ("leak"), one
-    that asks for an open answer, or an answer of more than 12 words ("unverifiable question").
+    Dropped without a call: images with a side below 28 px ("invalid"). Requested again, then dropped: a reply
+    that is neither JSON nor tagged ("not JSON"), an empty tag, a question with "Answer:" ("leak"), an
+    open-ended question, or an answer of more than 12 words ("unverifiable question").
 
-    Source: the rewriters of open-r1-multimodal and R1-Onevision's fork, and Open-R1-Video's, which is never
-    called there; their checks are made here when the reply comes and not on the finished file.
+    Source: the rewriters of open-r1-multimodal, of R1-Onevision's fork, and of Open-R1-Video, which never
+    calls it. Their checks run here on each reply, not on the finished file.
     """
 
     name: str = "question"
@@ -69,34 +69,42 @@ class Question:
         "certain, short answer; no 'Answer:' in the question."
     )
 
-    async def __call__(self, draft: Draft, ask: Ask) -> Draft | Dropped:
+    async def __call__(self, draft: Draft, ask: AskTeacher) -> Draft | Dropped:
         example = draft.example
         if fault := unusable(example):
             return Dropped("invalid", fault)
         if example.answer is None:
-            return Dropped("no answer", "there is no answer that a rewritten question could have")
-        parts = as_pictures(example, self.frames) if self.frames else example.parts()
-        told = f"\n\n{self.wording}\n\n{quoted('Its answer', example.answer)}"
+            return Dropped("no answer", "there is no answer to keep in a rewritten question")
+        parts = clips_as_images(example, self.frames) if self.frames else example.parts()
+        instruction = f"\n\n{self.wording}\n\n{delimited('Its answer', example.answer)}"
         sampling = replace(self.sampling, seed=seed_of(example.id, self.name))
-        call = Call(self.name, example, "see", [said("user", *parts, told)], sampling, schema=_SCHEMA)
-        made = await until_read(ask, call, read_reply, self.retries, self.reminder)
-        if isinstance(made, Dropped):
-            return made
-        question, thought, answer = made
+        request = Request(
+            self.name,
+            example,
+            "vision",
+            [chat_message("user", *parts, instruction)],
+            sampling,
+            schema=_SCHEMA,
+        )
+        parsed = await ask_until_valid(ask, request, read_reply, self.retries, self.reminder)
+        if isinstance(parsed, Dropped):
+            return parsed
+        question, thought, answer = parsed
         old = {"original_question": example.question, "original_answer": example.answer}
-        asked = _refitted(example, question)
         return replace(
             draft,
-            example=replace(example, question=asked, meta={**example.meta, **old}),
+            example=replace(
+                example, question=_with_valid_marks(example, question), meta={**example.meta, **old}
+            ),
             thought=thought,
             final=f"Answer: {answer}",
-            verdict=Verdict(True, f"rewritten, with the answer {answer!r:.60}"),
+            verdict=StepVerdict(True, f"rewritten, with the answer {answer!r:.60}"),
         )
 
 
 def read_reply(text: str) -> tuple[str, str, str] | Dropped:
-    """(question, thought, answer) of a reply that is JSON, or the question and then the tagged answer."""
-    found = read_object(text)
+    """(question, thought, answer) of a reply in JSON, or of one with a question and then a tagged answer."""
+    found = read_json_object(text)
     if found is not None:
         question, thought, answer = (as_text(found.get(key)) for key in ("question", "thought", "answer"))
         (think,), final = THINK_ANSWER.stages, THINK_ANSWER.final
@@ -108,10 +116,12 @@ def read_reply(text: str) -> tuple[str, str, str] | Dropped:
 
 
 def checked(text: str) -> tuple[str, str, str] | Dropped:
-    """(question, thought, answer) of a question with a tagged answer behind it, by open-r1-multimodal's
-    rules: the question ends where the first thought begins, without "Question:" before and "Answer:" behind
-    it; thoughts are one, the last answer counts; a row with an empty tag, or with "Answer:" in its question,
-    is none. Ours besides: no open question, no long answer."""
+    """(question, thought, answer) of a question followed by a tagged answer, by open-r1-multimodal's rules.
+
+    The question ends where the first thought begins; a leading "Question:" and a trailing "Answer:" are
+    removed. Thoughts are joined, and the last answer counts. A reply with an empty tag, or with "Answer:" in
+    its question, is rejected. Our additions: open-ended questions and long answers are rejected too.
+    """
     (think,), final = THINK_ANSWER.stages, THINK_ANSWER.final
     if empty := _EMPTY.search(text):
         return Dropped("empty tag", f"the reply has an empty {empty[0]!r:.40}")
@@ -123,23 +133,23 @@ def checked(text: str) -> tuple[str, str, str] | Dropped:
         return Dropped("no answer", f"the reply has no {lacks}: {text[:80]!r}")
     answer = answers[-1].strip()
     if _LEAKED.search(question):
-        return Dropped("leak", f"the question says 'Answer:': {question[-80:]!r}")
+        return Dropped("leak", f"the question contains 'Answer:': {question[-80:]!r}")
     if open_ended := unverifiable(question, answer):
         return Dropped("unverifiable question", open_ended)
     return question, "\n\n".join(thoughts), answer
 
 
 def unverifiable(question: str, answer: str) -> str:
-    """Why this answer to this question cannot be checked; empty where it can."""
+    """Why the answer to this question cannot be verified; empty if it can."""
     if _OPEN.search(MEDIA_MARK.sub("", question)):
-        return f"the question is open: {question[:80]!r}"
-    if len(answer.split()) > MOST_WORDS and read_boxes(answer) is None:
-        return f"the answer has {len(answer.split())} words, more than {MOST_WORDS}: {answer[:80]!r}"
+        return f"the question is open-ended: {question[:80]!r}"
+    if len(answer.split()) > MAX_WORDS and read_boxes(answer) is None:
+        return f"the answer has {len(answer.split())} words, more than {MAX_WORDS}: {answer[:80]!r}"
     return ""
 
 
 def unusable(example: Example) -> str:
-    """Which picture has a side below 28 px, or cannot be read; empty where none has."""
+    """The first image that has a side below 28 px or cannot be read, and why; empty if there is none."""
     for medium in example.media:
         if not isinstance(medium, Image):
             continue
@@ -152,32 +162,32 @@ def unusable(example: Example) -> str:
     return ""
 
 
-def _refitted(example: Example, question: str) -> str:
-    """The new question; its marks are kept only if they are those of the example's media."""
+def _with_valid_marks(example: Example, question: str) -> str:
+    """The new question; its media marks are removed unless they match the example's media."""
     marks = MEDIA_MARK.findall(question)
     fits = marks == [medium.kind for medium in example.media]
     return question if fits else MEDIA_MARK.sub("", question).strip()
 
 
 @dataclass(frozen=True)
-class Reformat:
-    """A multiple-choice question cut to what is asked, and its answer to the letter; asks nobody. Of a
-    question without options only the instruction goes.
+class ReformatStep:
+    """Reduce a multiple-choice question to the question itself, and its answer to the letter. Makes no call.
+    A question without options only loses the instruction.
 
-    The question loses everything from its first "Please" on but the lines of options; the answer is the
-    letter with which the response begins, be it `B. text`, `(B)` or `Option B`. Another response stays as it
-    is, or is dropped if it is longer than an answer that can be compared ("unverifiable question").
+    From the first "Please" on everything but the lines of options is removed. The answer is the letter at the
+    start of the response (`B. text`, `(B)` or `Option B`). Any other response is kept, or, if it is too long
+    to be verified, the example is dropped ("unverifiable question").
 
-    Source: Open-R1-Video's format_video_data.py. There, options behind "Please" are lost, and the answer is
+    Source: Open-R1-Video's format_video_data.py. There, options after "Please" are lost, and the answer is
     the first two characters of the response.
     """
 
     name: str = "reformat"
 
-    async def __call__(self, draft: Draft, ask: Ask) -> Draft | Dropped:
+    async def __call__(self, draft: Draft, ask: AskTeacher) -> Draft | Dropped:
         example = draft.example
         if example.answer is None:
-            return Dropped("no answer", "there is no response to take a letter from")
+            return Dropped("no answer", "there is no answer to reformat")
         question = problem_of(example.question)
         choices = example.choices or options_in(question)
         answer = letter_of(example.answer) if choices else example.answer
@@ -186,10 +196,12 @@ class Reformat:
         if (question, answer) == (example.question, example.answer):
             return draft
         old = {"original_question": example.question, "original_answer": example.answer}
-        told = replace(
+        reformatted = replace(
             example, question=question, answer=answer, choices=choices, meta={**example.meta, **old}
         )
-        return replace(draft, example=told, verdict=Verdict(True, f"reformatted, with the answer {answer!r}"))
+        return replace(
+            draft, example=reformatted, verdict=StepVerdict(True, f"reformatted, with the answer {answer!r}")
+        )
 
 
 _OPTION_LINE = re.compile(r"^\s*\(?[A-J][).:]\s+\S.*$", re.MULTILINE)
@@ -201,7 +213,7 @@ _LEADING_LETTER = re.compile(
 
 
 def problem_of(query: str) -> str:
-    """What is asked, with its options, without the instruction that begins with "Please"."""
+    """The question with its options, without the instruction that begins with "Please"."""
     head, please, tail = query.partition("Please")
     options = _OPTION_LINE.findall(tail) if please else []
     kept = "\n".join([head.strip(), *(line.strip() for line in options)]) if please else query.strip()
@@ -209,6 +221,6 @@ def problem_of(query: str) -> str:
 
 
 def letter_of(response: str) -> str:
-    """The letter that a response begins with; the response itself where it begins with none."""
+    """The letter at the start of a response; the response itself if it does not start with one."""
     match = _LEADING_LETTER.match(response)
     return (match["closed"] or match["open"]).upper() if match else bare_letter(response)

@@ -1,13 +1,13 @@
-"""A reasoner that cannot see thinks about a picture that was written down, as if it looked at it."""
+"""Reasoning by a text-only teacher about an image that is described in text."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from seethink.engines.teacher import Call
+from seethink.engines.base import Request
 from seethink.formats import read_any
-from seethink.synth.asking import in_words, quoted, said, seed_of, until_read
-from seethink.synth.draft import Ask, Draft, Dropped
+from seethink.synth.draft import AskTeacher, Draft, Dropped
+from seethink.synth.prompting import ask_until_valid, chat_message, delimited, question_text, seed_of
 from seethink.synth.replies import END, START, read_thought
 from seethink.types import Sampling
 
@@ -15,17 +15,17 @@ BANNED = (
     "based on the caption", "based on the description", "according to the description",
     "the description says", "the provided description", "visualizing the image",
 )  # fmt: skip
-"""Phrases that a reasoner is told not to use; those that `steps.leaks` finds are more."""
+"""Phrases that the prompt forbids; `steps.leaks` finds more."""
 
 
 @dataclass(frozen=True)
-class Reason:
-    """Thought and answer of a text-only reasoner about the question and `draft.formal`.
+class ReasonStep:
+    """Ask a text-only teacher for a thought and an answer, from the question and `draft.formal`.
 
-    Asked again: a reply that is not one thought in its tags and then an answer ("no answer").
+    A reply that is not one thought in its tags followed by an answer is requested again ("no answer").
 
-    Source: R1-Onevision's third step, whose three rules these are: the image content is the image, what is
-    observed is told as seen, and phrases of a ban list are not used.
+    Source: R1-Onevision's third step and its three rules: treat the image content as the image, report
+    observations as seen, and use no phrase of the ban list.
     """
 
     name: str = "reason"
@@ -42,29 +42,31 @@ class Reason:
     )
     reminder: str = f"Think inside {START} {END}, once, and end with one line: Answer: ..., with the answer."
 
-    async def __call__(self, draft: Draft, ask: Ask) -> Draft | Dropped:
+    async def __call__(self, draft: Draft, ask: AskTeacher) -> Draft | Dropped:
         example = draft.example
         if not draft.formal:
             return Dropped("invalid", "there is no description to reason about")
-        told = [quoted("Question", in_words(example))]
-        told += [quoted(f"Image content, {part.kind}", part.text) for part in draft.formal]
+        sections = [delimited("Question", question_text(example))]
+        sections += [delimited(f"Image content, {part.kind}", part.text) for part in draft.formal]
         banned = ", ".join(f'"{phrase}"' for phrase in self.banned)
-        message = said("user", self.wording.format(banned=banned) + "\n\n".join(told))
+        message = chat_message("user", self.wording.format(banned=banned) + "\n\n".join(sections))
         sampling = replace(self.sampling, seed=seed_of(example.id, self.name))
-        call = Call(self.name, example, "reason", [message], sampling)
-        made = await until_read(ask, call, read_reasoned, self.retries, self.reminder)
-        if isinstance(made, Dropped):
-            return made
-        thought, final = made
+        request = Request(self.name, example, "text", [message], sampling)
+        parsed = await ask_until_valid(ask, request, read_reasoned, self.retries, self.reminder)
+        if isinstance(parsed, Dropped):
+            return parsed
+        thought, final = parsed
         return replace(draft, thought=thought, final=final)
 
 
 def read_reasoned(text: str) -> tuple[str, str] | Dropped:
-    """(thought, what is said after it), in which an answer can be read."""
-    read = read_thought(text.strip().removeprefix(START))
-    if read is None:
-        return Dropped("no answer", f"no thought that ends at {END}, then an answer: {text[:80]!r}")
-    thought, final = read
+    """(thought, text after it) of a reply; the text after it must contain a readable answer."""
+    parts = read_thought(text.strip().removeprefix(START))
+    if parts is None:
+        return Dropped(
+            "no answer", f"there is no thought that ends with {END}, followed by an answer: {text[:80]!r}"
+        )
+    thought, final = parts
     if read_any(final).answer is None:
         return Dropped("no answer", f"no final answer can be read: {final[-80:]!r}")
     return thought.strip(), final

@@ -1,30 +1,32 @@
-"""Questions as pictures of themselves: the same response to another modality."""
+"""Twins of text-only questions: the same question as an image, with the same response."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from seethink.synth import render
-from seethink.synth.draft import Ask, Draft, Dropped, Verdict
+from seethink.synth.draft import AskTeacher, Draft, Dropped, StepVerdict
+from seethink.synth.text_images import TexRenderer, UndrawableText, render_text
 
 
 @dataclass(frozen=True)
-class Render:
-    """Gives a question without pictures a twin: a picture of its text. One that cannot be drawn stays without
-    a twin, and the verdict says why; nothing is lost silently.
+class RenderStep:
+    """Give a text-only question a twin: an image of its text. A question that cannot be drawn is kept without
+    a twin, and the verdict says why.
 
-    tex: "latex", "mathtext", or "auto", what there is. Source: R1-Vision's text rendering, in which 2.4
-    thousand of 15 thousand rows were lost without a word.
+    tex: "latex", "mathtext", or "auto" (LaTeX if installed). Source: R1-Vision's text rendering, which
+    silently lost 2.4 thousand of 15 thousand rows.
     """
 
     name: str = "render"
-    tex: render.Tex = "auto"
+    tex: TexRenderer = "auto"
 
-    async def __call__(self, draft: Draft, ask: Ask) -> Draft | Dropped:
+    async def __call__(self, draft: Draft, ask: AskTeacher) -> Draft | Dropped:
         if draft.example.media:
             return draft
         try:
-            render.picture(draft.example.question, self.tex)
-        except render.Undrawable as error:
-            return replace(draft, verdict=Verdict(None, f"no twin: {error}"))
-        return replace(draft, twin=draft.example.question, verdict=Verdict(True, "the question can be drawn"))
+            render_text(draft.example.question, self.tex)
+        except UndrawableText as error:
+            return replace(draft, verdict=StepVerdict(None, f"no twin: {error}"))
+        return replace(
+            draft, twin=draft.example.question, verdict=StepVerdict(True, "the question can be drawn")
+        )

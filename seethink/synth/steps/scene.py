@@ -1,4 +1,4 @@
-"""A scene as a list of objects: from a CLEVR scene file, or as a teacher sees it."""
+"""Scene descriptions: a list of objects, from a CLEVR scene file or by a vision teacher."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from seethink.engines.teacher import Call
+from seethink.engines.base import Request
 from seethink.sources import clevr
-from seethink.synth.asking import said, seed_of, until_read
-from seethink.synth.draft import Ask, Draft, Dropped, Formal, Verdict
+from seethink.synth.draft import AskTeacher, Draft, Dropped, FormalDescription, StepVerdict
+from seethink.synth.prompting import ask_until_valid, chat_message, seed_of
 from seethink.types import GREEDY, Sampling
 
 
 @dataclass(frozen=True)
-class Scene:
-    """The picture as a list of its objects, in an order drawn by hash, so that position says nothing.
+class SceneStep:
+    """Describe the image as a list of its objects, in an order shuffled with a hashed seed.
 
-    An example of `sources.clevr` brings the renderer's own list (meta `scene`); any other is put to a teacher
-    that sees. Source: R1-V's generate_scene_qa_pairs notebook, which has the former alone.
+    An example of `sources.clevr` has the renderer's list (meta `scene`); for any other a vision teacher
+    writes it. Source: R1-V's generate_scene_qa_pairs notebook, which has scene files only.
     """
 
     name: str = "describe"
@@ -32,21 +32,21 @@ class Scene:
     )
     reminder: str = "Write nothing but the list, one object a line."
 
-    async def __call__(self, draft: Draft, ask: Ask) -> Draft | Dropped:
+    async def __call__(self, draft: Draft, ask: AskTeacher) -> Draft | Dropped:
         example = draft.example
         if objects := example.meta.get("scene"):
-            if fault := clevr.fault_of(objects):
+            if fault := clevr.scene_fault(objects):
                 return Dropped("invalid", f"its scene {fault}")
             text = listed(objects, random.Random(f"{self.name}/scene/{example.id}"))
-            told = Verdict(None, f"{len(objects)} objects, from the scene file")
-            return replace(draft, formal=(*draft.formal, Formal("scene", text)), verdict=told)
+            verdict = StepVerdict(None, f"{len(objects)} objects, from the scene file")
+            return replace(draft, formal=(*draft.formal, FormalDescription("scene", text)), verdict=verdict)
         sampling = replace(self.sampling, seed=seed_of(example.id, self.name, "scene"))
-        messages = [said("user", *example.media, f"\n\n{self.wording}")]
-        call = Call(f"{self.name}/scene", example, "see", messages, sampling)
-        text = await until_read(ask, call, _read, self.retries, self.reminder)
+        messages = [chat_message("user", *example.media, f"\n\n{self.wording}")]
+        request = Request(f"{self.name}/scene", example, "vision", messages, sampling)
+        text = await ask_until_valid(ask, request, _read, self.retries, self.reminder)
         if isinstance(text, Dropped):
             return text
-        return replace(draft, formal=(*draft.formal, Formal("scene", text)))
+        return replace(draft, formal=(*draft.formal, FormalDescription("scene", text)))
 
 
 def _read(text: str) -> str | Dropped:
@@ -54,15 +54,15 @@ def _read(text: str) -> str | Dropped:
 
 
 def listed(objects: Sequence[Mapping[str, Any]], rng: random.Random) -> str:
-    """A line for each object of a CLEVR scene, shuffled: what it is, its rotation (degrees, one decimal), its
-    place in space (two decimals) and in the picture (whole pixels)."""
+    """The objects of a CLEVR scene, one per line, shuffled: kind, rotation (degrees, one decimal), 3-D
+    coordinates (two decimals) and pixel coordinates (whole numbers)."""
     shuffled = [*objects]
     rng.shuffle(shuffled)
-    return "\n".join(_line(thing) for thing in shuffled)
+    return "\n".join(_line(item) for item in shuffled)
 
 
-def _line(thing: Mapping[str, Any]) -> str:
-    space = ", ".join(f"{value:.2f}" for value in thing["3d_coords"])
-    pixels = ", ".join(f"{value:.0f}" for value in thing["pixel_coords"][:2])
-    kind = " ".join(str(thing[name]) for name in ("size", "color", "material", "shape"))
-    return f"- {kind}, rotation {thing['rotation']:.1f}, at ({space}) in space, ({pixels}) in pixels"
+def _line(item: Mapping[str, Any]) -> str:
+    space = ", ".join(f"{value:.2f}" for value in item["3d_coords"])
+    pixels = ", ".join(f"{value:.0f}" for value in item["pixel_coords"][:2])
+    kind = " ".join(str(item[name]) for name in ("size", "color", "material", "shape"))
+    return f"- {kind}, rotation {item['rotation']:.1f}, at ({space}) in space, ({pixels}) in pixels"

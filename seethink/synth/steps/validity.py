@@ -1,14 +1,15 @@
-"""Whether a thought and its answer are valid by four criteria, all at once, as a judge that sees finds."""
+"""Validity of a thought and its answer by four criteria, judged in one call by a model that sees the
+image."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from seethink.engines.teacher import Call
-from seethink.synth.asking import quoted, said, seed_of, until_read
-from seethink.synth.draft import Ask, Draft, Dropped, Verdict
-from seethink.synth.replies import read_object
+from seethink.engines.base import Request
+from seethink.synth.draft import AskTeacher, Draft, Dropped, StepVerdict
+from seethink.synth.prompting import ask_until_valid, chat_message, delimited, seed_of
+from seethink.synth.replies import read_json_object
 from seethink.types import GREEDY, Sampling
 
 CRITERIA: Mapping[str, str] = {
@@ -17,19 +18,20 @@ CRITERIA: Mapping[str, str] = {
     "grounded": "the reasoning speaks of what is seen in the picture, and of no caption or description",
     "no_irrelevant_steps": "no step is irrelevant to the question",
 }
-OF_GOLD = "answer_agrees"
-"""The criterion that cannot be judged where there is no reference answer."""
+NEEDS_REFERENCE = "answer_agrees"
+"""The criterion that needs a reference answer."""
 
 
 @dataclass(frozen=True)
-class Validity:
-    """Drops what fails one of the four criteria of a judge that sees picture, reasoning and gold ("invalid").
+class ValidityStep:
+    """Drop an example that fails any of four criteria, by a judge that sees image, reasoning and reference
+    answer ("invalid").
 
-    Without a gold three are asked for. A reply that leaves one out, or says neither true nor false, is asked
-    for again, and then the example is dropped ("not JSON").
+    Without a reference answer there are three criteria. A reply without true or false for every criterion is
+    requested again; then the example is dropped ("not JSON").
 
-    Source: R1-Onevision's fifth step. Its judge is given the reference and the response, and no picture; its
-    wording is not published.
+    Source: R1-Onevision's fifth step. Its judge sees the reference and the response, but no image; its prompt
+    is not published.
     """
 
     name: str = "validity"
@@ -43,42 +45,44 @@ class Validity:
     )
     reminder: str = "Reply with one JSON object that has true or false for every name."
 
-    async def __call__(self, draft: Draft, ask: Ask) -> Draft | Dropped:
+    async def __call__(self, draft: Draft, ask: AskTeacher) -> Draft | Dropped:
         example, gold = draft.example, draft.example.answer
         if draft.thought is None or draft.final is None:
             return Dropped("no answer", "there is no thought with an answer to judge")
-        criteria = {name: told for name, told in self.criteria.items() if name != OF_GOLD or gold is not None}
+        criteria = {
+            name: text for name, text in self.criteria.items() if name != NEEDS_REFERENCE or gold is not None
+        }
         wording = self.wording.format(
-            criteria="\n".join(f"{name}: {told}" for name, told in criteria.items()),
+            criteria="\n".join(f"{name}: {text}" for name, text in criteria.items()),
             names=", ".join(criteria),
         )
-        reference = f"{quoted('Reference answer', gold)}\n\n" if gold is not None else ""
-        response = quoted("Response", f"{draft.thought}\n\n{draft.final}")
-        messages = [said("user", *example.parts(), f"\n\n{wording}\n\n{reference}{response}")]
+        reference = f"{delimited('Reference answer', gold)}\n\n" if gold is not None else ""
+        response = delimited("Response", f"{draft.thought}\n\n{draft.final}")
+        messages = [chat_message("user", *example.parts(), f"\n\n{wording}\n\n{reference}{response}")]
         schema = {
             "type": "object",
             "properties": {name: {"type": "boolean"} for name in criteria},
             "required": [*criteria],
         }
         sampling = replace(self.sampling, seed=seed_of(example.id, self.name))
-        call = Call(self.name, example, "judge", messages, sampling, schema=schema)
-        found = await until_read(
-            ask, call, lambda text: read_criteria(text, [*criteria]), self.retries, self.reminder
+        request = Request(self.name, example, "judge", messages, sampling, schema=schema)
+        verdicts = await ask_until_valid(
+            ask, request, lambda text: read_criteria(text, [*criteria]), self.retries, self.reminder
         )
-        if isinstance(found, Dropped):
-            return found
-        if failed := [name for name, holds in found.items() if not holds]:
+        if isinstance(verdicts, Dropped):
+            return verdicts
+        if failed := [name for name, holds in verdicts.items() if not holds]:
             return Dropped("invalid", f"the judge says no to {', '.join(failed)}")
-        return replace(draft, verdict=Verdict(True, f"the judge says yes to {', '.join(found)}"))
+        return replace(draft, verdict=StepVerdict(True, f"the judge says yes to {', '.join(verdicts)}"))
 
 
 def read_criteria(text: str, names: Sequence[str]) -> dict[str, bool] | Dropped:
-    """Of `{"grounded": true, ...}`, what is said of each of the names."""
-    found = read_object(text)
+    """The value of each name in a reply such as `{"grounded": true, ...}`."""
+    found = read_json_object(text)
     if found is None:
-        return Dropped("not JSON", f"the verdict holds no JSON object: {text[:80]!r}")
+        return Dropped("not JSON", f"the reply has no JSON object: {text[:80]!r}")
     verdicts = {name: found.get(name) for name in names}
     for name, value in verdicts.items():
         if not isinstance(value, bool):
-            return Dropped("not JSON", f"of {name} the verdict says {value!r:.40}")
+            return Dropped("not JSON", f"the value of {name} is {value!r:.40}")
     return {name: value is True for name, value in verdicts.items()}

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from seethink.media import DrawnVideo, keep
+from seethink.media import DrawnVideo, save_preview
 from seethink.sources.drawn import by_name
 from seethink.sources.drawn.clips import side_px
 from seethink.sources.drawn.shapes import ALL_COLOURS, name
@@ -52,12 +52,12 @@ def test_frames_show_every_thing_where_and_when_the_scene_says(shifted):
         for thing in scene["things"]:
             for frame, (x, y), shown in zip(frames, thing["path"], thing["shown"], strict=True):
                 assert x >= 0 and y >= 0 and x + side <= frame.width and y + side <= frame.height
-                seen = frame.getpixel((x + side // 2, y + side // 2)) == ALL_COLOURS[thing["colour"]]
-                assert seen == bool(shown)
+                visible = frame.getpixel((x + side // 2, y + side // 2)) == ALL_COLOURS[thing["colour"]]
+                assert visible == bool(shown)
 
 
 def test_a_drawn_clip_is_known_by_its_key_and_kept_as_one_picture(tmp_path):
     clip = by_name("clips", 1)[0].media[0]
     assert isinstance(clip, DrawnVideo) and clip == by_name("clips", 1)[0].media[0]
     assert len({clip, by_name("clips", 1)[0].media[0], by_name("clips", 2)[1].media[0]}) == 2
-    assert (tmp_path / keep(clip, tmp_path / "media")).is_file()
+    assert (tmp_path / save_preview(clip, tmp_path / "media")).is_file()

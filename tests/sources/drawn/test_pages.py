@@ -140,8 +140,8 @@ def test_answers_about_a_text_follow_from_its_lines(shifted):
             place = ["first", "second", "third", "fourth", "fifth", "sixth"].index(question.split()[-5])
             assert answer == lines[place][0].split()[0 if "the first word" in question else -1]
         else:
-            told = " ".join(line for line, _ in lines)
-            changes = re.findall(r"(has|finds|gives away) (\d+)", told)
+            text = " ".join(line for line, _ in lines)
+            changes = re.findall(r"(has|finds|gives away) (\d+)", text)
             assert answer == str(sum(-int(n) if verb == "gives away" else int(n) for verb, n in changes))
             assert int(answer) >= 0 and lines[-1][0].startswith("How many")
 

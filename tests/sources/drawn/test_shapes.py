@@ -77,16 +77,16 @@ def test_an_expression_means_one_object_and_the_answer_is_its_box(shifted):
         (thing,) = _meant(words, example.meta["formal"])
         (box,) = read_boxes(example.answer)
         assert list(box.corners) == thing["box"], example.question
-        assert example.steps[-1] == f"So it is the {shapes.told(thing, example.meta['formal'])}."
+        assert example.steps[-1] == f"So it is the {shapes.located_name(thing, example.meta['formal'])}."
 
 
 @pytest.mark.parametrize("shifted", [False, True])
 def test_a_detection_is_every_object_of_the_kinds_asked_for_and_no_other(shifted):
     nothing = 0
     for example in items("detection", shifted):
-        asked = re.match(r"Find every (.+)\. Give", example.question)[1].split(" and every ")
+        labels = re.match(r"Find every (.+)\. Give", example.question)[1].split(" and every ")
         scene = example.meta["formal"]
-        gold = {(tuple(t["box"]), label) for label in asked for t in _fits(label, scene)}
+        gold = {(tuple(t["box"]), label) for label in labels for t in _fits(label, scene)}
         boxes = read_boxes(example.answer)
         assert boxes is not None and {(box.corners, box.label) for box in boxes} == gold
         assert len(boxes) == len(gold) and (example.answer == "None") == (not gold)
@@ -131,10 +131,10 @@ def test_spatial_answers_follow_from_where_the_objects_are(shifted):
 
 
 @pytest.mark.parametrize("shifted", [False, True])
-def test_what_is_said_about_depth_is_seen(shifted):
-    """To swap two objects whose order is asked for changes many pixels of the picture."""
-    asked = [e for e in items("spatial", shifted) if e.meta["kind"] in ("front", "order")]
-    for example in asked[:60]:
+def test_depth_order_is_visible_in_the_pixels(shifted):
+    """Swapping two objects in depth order changes many pixels of the picture."""
+    examples = [e for e in items("spatial", shifted) if e.meta["kind"] in ("front", "order")]
+    for example in examples[:60]:
         scene = example.meta["formal"]
         things = scene["things"]
         (whole,) = shapes.draw(scene)

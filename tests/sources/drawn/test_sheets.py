@@ -14,7 +14,9 @@ LARGEST_BYTES = 200_000
 
 
 def test_the_page_is_up_to_date():
-    assert (DOCS / "gallery.md").read_text() == sheets.text("gallery"), "run `seethink gallery`"
+    assert (DOCS / "gallery.md").read_text(encoding="utf-8") == sheets.text("gallery"), (
+        "run `seethink gallery`"
+    )
     assert {file.stem for file in (DOCS / "gallery").iterdir()} == set(WORLDS)
 
 

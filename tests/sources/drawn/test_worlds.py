@@ -14,7 +14,7 @@ from seethink import verify
 from seethink.identity import of_sequence
 from seethink.media import Frames
 from seethink.sources.drawn import WORLDS, by_address, by_name
-from seethink.sources.drawn.page import PRACTISED_FONTS, UNSEEN_FONTS
+from seethink.sources.drawn.page_style import PRACTISED_FONTS, UNSEEN_FONTS
 from seethink.types import Example, InputError, Response
 
 BOXES = {"grounding", "detection"}
@@ -27,8 +27,8 @@ def items(name: str, shifted: bool) -> list[Example]:
 
 
 def content(example: Example) -> str:
-    told = json.dumps([example.question, example.answer, example.meta["formal"]], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()
+    content = json.dumps([example.question, example.answer, example.meta["formal"]], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def pixels(example: Example) -> list[bytes]:
@@ -37,7 +37,7 @@ def pixels(example: Example) -> list[bytes]:
 
 
 def _pictures(loaded):
-    return [p for seen in loaded for p in (seen.pictures if isinstance(seen, Frames) else [seen])]
+    return [p for one in loaded for p in (one.pictures if isinstance(one, Frames) else [one])]
 
 
 @pytest.mark.parametrize("name", WORLDS)
@@ -53,8 +53,8 @@ def test_ten_thousand_items_are_distinct_and_seeds_splits_and_variants_are_disjo
 
 @pytest.mark.parametrize("name", WORLDS)
 def test_pictures_are_distinct_too(name):
-    seen = {b"".join(pixels(example)) for shifted in (False, True) for example in items(name, shifted)}
-    assert len(seen) == 400
+    distinct = {b"".join(pixels(example)) for shifted in (False, True) for example in items(name, shifted)}
+    assert len(distinct) == 400
 
 
 @pytest.mark.parametrize(("name", "shifted"), BOTH)
@@ -66,7 +66,7 @@ def test_the_reference_answer_earns_everything_under_its_verifier(name, shifted)
 
 
 @pytest.mark.parametrize(("name", "shifted"), BOTH)
-def test_nobody_answers_without_looking(name, shifted):
+def test_no_fixed_answer_beats_the_blind_accuracy(name, shifted):
     """The best blind guess: the commonest answer to this question, else to those that begin alike."""
     answers = defaultdict(Counter)
     for example in by_name(name, 3_000, shifted=shifted):
@@ -80,13 +80,13 @@ def test_nobody_answers_without_looking(name, shifted):
 
 
 @pytest.mark.parametrize("name", sorted(WORLDS.keys() - {"screens", "detection", "exams"}))
-def test_no_answer_is_the_rule_for_a_kind_of_question(name):
+def test_no_answer_dominates_a_kind_of_question(name):
     """Of screens and of detections the kind is the answer, or half of it; the test above holds for them."""
     answers = defaultdict(Counter)
     for example in by_name(name, 2_000):
         answers[example.meta["kind"]][example.answer] += 1
-    for kind, told in answers.items():
-        assert told.most_common(1)[0][1] / told.total() <= WORLDS[name].blind, kind
+    for kind, counts in answers.items():
+        assert counts.most_common(1)[0][1] / counts.total() <= WORLDS[name].blind, kind
 
 
 def _begins(example: Example) -> str:
@@ -116,7 +116,7 @@ def test_the_last_step_states_the_answer(name):
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_an_item_depends_on_its_place_alone_and_looks_the_same_every_time(name):
+def test_an_item_depends_only_on_its_index_and_is_reproducible(name):
     short, long = by_name(name, 4, seed=3), by_name(name, 400, seed=3)
     assert list(short) == long[:4] and short[-1] == short[3]
     assert pixels(short[2]) == pixels(long[2])
@@ -134,10 +134,10 @@ def test_every_kind_of_question_and_every_level_is_asked(name):
     assert {e.meta["level"] for e in examples} == {1, 2, 3, 4}
 
 
-def test_shifted_variants_show_what_was_never_practised():
+def test_shifted_variants_share_no_looks_with_the_default_ones():
     for name in sorted(WORLDS.keys() - {"exams"}):
-        seen, unseen = (_looks(items(name, shifted)) for shifted in (False, True))
-        assert seen and unseen and not seen & unseen, name
+        default, shifted_looks = (_looks(items(name, shifted)) for shifted in (False, True))
+        assert default and shifted_looks and not default & shifted_looks, name
     assert not set(PRACTISED_FONTS) & set(UNSEEN_FONTS)
 
 
@@ -183,13 +183,13 @@ def test_worlds_are_found_by_name_and_by_address():
     ("address", "message"),
     [
         ("drawn:grund:3", "unknown drawn world 'grund'; the worlds are counting"),
-        ("drawn:charts", "cannot be read; write drawn:WORLD:N"),
-        ("drawn:charts:many", "cannot be read"),
-        ("drawn:charts:3:tset", "cannot be read"),
-        ("drawn:charts:3:1:2", "cannot be read"),
-        ("drawn:charts:0", "ask for at least 1"),
+        ("drawn:charts", "is not an address; write drawn:WORLD:N"),
+        ("drawn:charts:many", "is not an address"),
+        ("drawn:charts:3:tset", "is not an address"),
+        ("drawn:charts:3:1:2", "is not an address"),
+        ("drawn:charts:0", "set it to at least 1"),
     ],
 )
-def test_an_address_that_means_nothing_is_refused(address, message):
+def test_an_invalid_address_is_refused(address, message):
     with pytest.raises(InputError, match=message):
         by_address(address)

@@ -43,14 +43,14 @@ def parquet(file: Path, *rows: dict) -> None:
 
 def lines(file: Path, *rows: dict) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 def whole(file: Path, value: object) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(value))
+    file.write_text(json.dumps(value), encoding="utf-8")
 
 
-def said(question: str, answer: str, **more: object) -> dict:
+def conversation(question: str, answer: str, **more: object) -> dict:
     turns = [{"from": "human", "value": question}, {"from": "gpt", "value": answer}]
     return {**more, "conversations": turns}

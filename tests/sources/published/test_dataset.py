@@ -7,9 +7,9 @@ import pyarrow.parquet
 import pytest
 
 from seethink.media import Frames
-from seethink.sources.published import DATA_SETS, View, clevr_counting, load, superclevr_200
+from seethink.sources.published import DATA_SETS, MediaView, clevr_counting, load, superclevr_200
 from seethink.types import InputError, Response
-from tests.sources.published import files, seen
+from tests.sources.published import files, vision_layouts
 from tests.sources.published.layouts import LAYOUTS, examples_of
 
 NAMES = sorted(DATA_SETS)
@@ -31,8 +31,8 @@ def test_a_copy_in_the_published_layout_becomes_examples_with_media(copy, name):
         assert all(isinstance(part, str) and part for part in (*example.choices, *example.steps))
         assert "<image" not in example.question.replace("<image>", "")
         for medium in example.media:
-            seen = medium.load()
-            assert len(seen.pictures) == 8 if isinstance(seen, Frames) else seen.size[1] == 40
+            loaded = medium.load()
+            assert len(loaded.pictures) == 8 if isinstance(loaded, Frames) else loaded.size[1] == 40
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,7 +45,7 @@ def test_the_reference_answer_earns_one_under_the_data_sets_own_verifier(copy, n
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_empty_folder_is_refused_in_one_sentence(tmp_path, name):
-    with pytest.raises(InputError, match=r"holds (neither|no)") as error:
+    with pytest.raises(InputError, match=r"has (neither|no)") as error:
         examples_of(tmp_path, name)
     assert "\n" not in str(error.value) and str(tmp_path) in str(error.value)
 
@@ -60,7 +60,9 @@ def test_a_data_set_says_where_it_comes_from(name):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if DATA_SETS[name].layout])
 def test_archives_must_be_unpacked_first(name):
-    with pytest.raises(InputError, match=r"there is no folder .*; get .* from https://.*, unpack .* name it"):
+    with pytest.raises(
+        InputError, match=r"there is no folder .*; download .* from https://.*, unpack .* give its path"
+    ):
         load(name, n=1)[0]
 
 
@@ -71,11 +73,12 @@ def without(folder: Path, column: str) -> None:
         table = pyarrow.parquet.read_table(file)
         pyarrow.parquet.write_table(table.drop_columns([column]), file)
         return
-    cut = [file.read_text()] if file.suffix == ".json" else file.read_text().splitlines()
+    text = file.read_text(encoding="utf-8")
+    cut = [text] if file.suffix == ".json" else text.splitlines()
     values = [json.loads(part) for part in cut]
     for row in values[0] if file.suffix == ".json" else values:
         del row[column]
-    file.write_text("\n".join(map(json.dumps, values)))
+    file.write_text("\n".join(map(json.dumps, values)), encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -94,7 +97,9 @@ def without(folder: Path, column: str) -> None:
 def test_a_row_without_a_column_is_of_another_layout(copy, name, column):
     folder = copy(name)
     without(folder, column)
-    with pytest.raises(InputError, match=f"row 1: has no column {column}, only .*; this is another") as error:
+    with pytest.raises(
+        InputError, match=f"row 1: has no column {column}, only .*; the data set or its layout differs"
+    ) as error:
         examples_of(folder, name)
     assert "\n" not in str(error.value)
 
@@ -104,7 +109,7 @@ def test_a_missing_picture_is_named_with_its_row(copy, name):
     folder = copy(name)
     for picture in [*folder.rglob("*.png"), *folder.rglob("*.jpg")]:
         picture.unlink()
-    with pytest.raises(InputError, match=r"row 1: there is no picture at .*; unpack the pictures below"):
+    with pytest.raises(InputError, match=r"row 1: there is no picture at .*; unpack the pictures into"):
         examples_of(folder, name)
 
 
@@ -113,7 +118,7 @@ def test_a_missing_clip_is_named_with_its_row(copy, name):
     folder = copy(name)
     for file in folder.rglob("*.mp4"):
         file.unlink()
-    with pytest.raises(InputError, match=r"row 1: there is no clip at .*; unpack the clips below"):
+    with pytest.raises(InputError, match=r"row 1: there is no clip at .*; unpack the clips into"):
         examples_of(folder, name)
 
 
@@ -125,25 +130,23 @@ def test_a_data_set_is_as_long_as_published_before_anything_is_opened():
     assert len(load("cv_bench")) == 2_638 and len(load("mathvista", "test")) == 5_141
 
 
-def test_where_no_exact_number_is_published_the_data_tell_it(copy):
+def test_without_an_exact_published_number_the_data_are_counted(copy):
     assert len(load("sat", source=copy("sat"))) == 2
 
 
 @pytest.mark.parametrize("rows", [199, 201])
 def test_a_copy_of_another_length_than_published_is_refused(tmp_path, rows):
-    seen.truths("superclevr_test200_counting_problems.jsonl", *[3] * rows)(tmp_path)
-    with pytest.raises(
-        InputError, match=f"has {rows} rows, not 200; copy SuperCLEVR-200 as it was published"
-    ):
+    vision_layouts.truths("superclevr_test200_counting_problems.jsonl", *[3] * rows)(tmp_path)
+    with pytest.raises(InputError, match=f"has {rows} rows, not 200; copy SuperCLEVR-200 as published"):
         superclevr_200(tmp_path)[0]
     assert len(list(load("superclevr_200", source=tmp_path, n=rows))) == rows
 
 
-def test_more_rows_than_there_are_cannot_be_had(copy):
+def test_more_rows_than_the_data_have_are_refused(copy):
     folder = copy("clevr_counting")
-    with pytest.raises(InputError, match=r"has 2 rows, not 3; .*ask for at most n=2"):
+    with pytest.raises(InputError, match=r"has 2 rows, not 3; .*set n to at most 2"):
         clevr_counting(n=3, source=str(folder))[0]
-    with pytest.raises(InputError, match="ask for at least 1"):
+    with pytest.raises(InputError, match="set it to at least 1"):
         clevr_counting(n=0)
     with pytest.raises(IndexError):
         clevr_counting(n=2, source=str(folder))[2]
@@ -156,15 +159,15 @@ def test_an_unknown_name_or_split_lists_the_known_ones():
         load("mmmu", "val")
 
 
-def test_the_identity_tells_all_that_decides_what_is_asked():
-    told = {
+def test_the_identity_depends_on_everything_that_decides_the_questions():
+    identities = {
         load("mmmu", n=3).identity,
         load("mmmu", n=4).identity,
         load("mmmu", "dev", n=3).identity,
         load("mmmu", source="copy", n=3).identity,
-        load("mmmu", n=3, view=View(picture_px=1_000)).identity,
+        load("mmmu", n=3, view=MediaView(max_image_px=1_000)).identity,
     }
-    assert len(told) == 5 and load("mmmu", n=3).identity in told
+    assert len(identities) == 5 and load("mmmu", n=3).identity in identities
 
 
 def test_a_slice_and_a_negative_index_are_as_of_a_list(copy):
@@ -174,7 +177,8 @@ def test_a_slice_and_a_negative_index_are_as_of_a_list(copy):
 
 
 def test_a_dataset_that_was_saved_is_read_too(tmp_path):
-    datasets = pytest.importorskip("datasets")
+    import datasets
+
     rows = {"question": ["Who?"], "options": [["a", "b"]], "answer": ["1"], "image": [files.held(60)]}
     features = datasets.Features(
         {
@@ -189,31 +193,33 @@ def test_a_dataset_that_was_saved_is_read_too(tmp_path):
     assert example.answer == "B" and example.media[0].load().size == (60, 40)
 
 
-def test_what_the_hub_does_not_give_is_said_in_one_sentence(monkeypatch):
+def test_a_failure_of_the_hub_is_one_sentence(monkeypatch):
     def refuse(*names, **more):
         raise ConnectionError("Couldn't reach the hub\nand more")
 
     monkeypatch.setattr("datasets.load_dataset", refuse)
-    with pytest.raises(InputError, match=r"the hub does not give it: Couldn't reach the hub; name a local"):
+    with pytest.raises(InputError, match=r"the hub cannot load it: Couldn't reach the hub; give a local"):
         load("cv_bench", n=1)[0]
 
 
 def test_the_hub_is_asked_for_the_split_and_the_part(monkeypatch):
-    asked = []
+    calls = []
 
     def give(*names, **more):
-        asked.append((names, more))
+        calls.append((names, more))
         raise ValueError("nothing")
 
     monkeypatch.setattr("datasets.load_dataset", give)
     with pytest.raises(InputError):
         load("mathverse", n=1)[0]
-    assert asked == [(("AI4Math/MathVerse", "testmini"), {"split": "testmini"})]
+    assert calls == [(("AI4Math/MathVerse", "testmini"), {"split": "testmini"})]
 
 
 def test_large_pictures_are_shrunk_where_the_view_says_so(copy):
     folder = copy("cv_bench")
-    (whole, _), (small, _) = (examples_of(folder, "cv_bench", view=View(picture_px=px)) for px in (None, 600))
+    (whole, _), (small, _) = (
+        examples_of(folder, "cv_bench", view=MediaView(max_image_px=px)) for px in (None, 600)
+    )
     assert whole.media[0].load().size == (60, 40) and small.media[0].load().size == (30, 20)
     assert whole.media[0].key != small.media[0].key
     assert whole.media[0].fit(2_400).load().size == (60, 40)

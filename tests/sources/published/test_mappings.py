@@ -9,7 +9,7 @@ import pytest
 
 from seethink.boxes import Box, read_boxes
 from seethink.media import Image, Video
-from seethink.sources.published import View, clevr_counting, load
+from seethink.sources.published import MediaView, clevr_counting, load
 from seethink.sources.published.columns import bare_letter, lettered, options_in
 from seethink.types import InputError
 from tests.sources.published import files
@@ -28,11 +28,15 @@ def test_expressions_become_one_box_in_original_pixels(copy):
 
 def test_training_expressions_come_as_conversations(tmp_path):
     files.written(tmp_path, "train2014/0.png")
-    row = files.said("<image>Where is it?", "<answer> [1, 2, 30, 40] </answer>", image="train2014/0.png")
+    row = files.conversation(
+        "<image>Where is it?", "<answer> [1, 2, 30, 40] </answer>", image="train2014/0.png"
+    )
     files.lines(tmp_path / "refcoco_train.jsonl", row, row)
     example = load("refcoco", "train", tmp_path)[1]
     assert example.question == "Where is it?" and read_boxes(example.answer) == (Box(1, 2, 30, 40),)
-    files.lines(tmp_path / "refcoco_train.jsonl", files.said("Where?", "top left", image="train2014/0.png"))
+    files.lines(
+        tmp_path / "refcoco_train.jsonl", files.conversation("Where?", "top left", image="train2014/0.png")
+    )
     with pytest.raises(InputError, match="row 1: the answer must be one box"):
         load("refcoco", "train", tmp_path)[0]
 
@@ -47,7 +51,7 @@ def test_detection_asks_for_all_labels_and_leaves_crowds_out(copy):
 @pytest.mark.parametrize(
     ("part", "value", "message"),
     [
-        ("annotations", None, "has no list 'annotations'; it must be a COCO annotation file"),
+        ("annotations", None, "has no list 'annotations'; give a COCO annotation file"),
         ("images", [{"id": 7}], "a record lacks or misnames 'file_name'"),
         (
             "annotations",
@@ -60,7 +64,9 @@ def test_detection_asks_for_all_labels_and_leaves_crowds_out(copy):
 def test_broken_annotations_are_refused(copy, part, value, message):
     folder = copy("coco")
     file = folder / "annotations" / "instances_val2017.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {part: value}))
+    file.write_text(
+        json.dumps(json.loads(file.read_text(encoding="utf-8")) | {part: value}), encoding="utf-8"
+    )
     with pytest.raises(InputError, match=message):
         examples_of(folder, "coco")
 
@@ -81,7 +87,7 @@ def test_described_objects_are_asked_within_their_group(copy):
 def test_a_pickle_that_asks_for_more_than_data_is_refused(copy):
     folder = copy("d3")
     (folder / "d3_pkl" / "images.pkl").write_bytes(pickle.dumps({0: inspect.getsource, 1: numpy.zeros(1)}))
-    with pytest.raises(InputError, match=r"is not D3's annotation \(it asks for inspect.getsource\)"):
+    with pytest.raises(InputError, match=r"is not D3's annotation \(it contains inspect.getsource\)"):
         examples_of(folder, "d3")
 
 
@@ -100,9 +106,9 @@ def test_a_dialogue_becomes_a_question_for_each_turn(copy):
     assert one.id != two.id
 
 
-def test_text_without_a_final_answer_is_the_answer_and_says_so(copy):
-    told, free = examples_of(copy("r1_onevision"), "r1_onevision")
-    assert (told.answer, told.steps, told.meta["final"]) == ("4", ("I see two birds. The",), True)
+def test_text_without_a_final_answer_is_the_answer_and_meta_says_so(copy):
+    final, free = examples_of(copy("r1_onevision"), "r1_onevision")
+    assert (final.answer, final.steps, final.meta["final"]) == ("4", ("I see two birds. The",), True)
     assert free.answer == "A street with three cars, two of them red." and free.meta["final"] is False
 
 
@@ -122,7 +128,7 @@ def test_choice_questions_hold_their_options_in_text_and_in_order(copy):
     assert first(copy, "open_r1_video_4k").choices == ("He runs.", "He sits.")
 
 
-def test_pictures_stand_where_an_exam_marks_them(copy):
+def test_pictures_are_placed_at_their_marks(copy):
     marked, unmarked = examples_of(copy("mmmu"), "mmmu")
     assert marked.question == "From <image>, after <image>?\nA. <image>\nB. it's 4"
     assert [medium.load().width for medium in marked.media] == [61, 60, 60]
@@ -132,11 +138,11 @@ def test_pictures_stand_where_an_exam_marks_them(copy):
 def test_marks_that_fit_no_picture_are_refused(copy, tmp_path):
     row = {"image": files.held(60), "problem": "<image> or <image>?", "solution": "<answer> 3 </answer>"}
     files.parquet(tmp_path / "data" / "train-00000-of-00001.parquet", row)
-    with pytest.raises(InputError, match=r"row 1: .*the question marks .* copy the row as it was published"):
+    with pytest.raises(InputError, match=r"row 1: .*the question marks .* copy the row as published"):
         clevr_counting(n=1, source=str(tmp_path))[0]
 
 
-def test_golds_that_are_kept_secret_are_none(tmp_path):
+def test_withheld_golds_are_none(tmp_path):
     row = {"question": "How far?", "decoded_image": files.held(60), "choices": None, "answer": ""}
     files.parquet(tmp_path / "data" / "test-00000-of-00002.parquet", row)
     assert load("mathvista", "test", tmp_path, n=1)[0].answer is None
@@ -147,7 +153,7 @@ def test_defects_show_two_screens(copy):
     assert len(example.media) == 2 and example.question == "Which defect?"
 
 
-def test_an_address_without_its_picture_says_where_to_save_it(copy):
+def test_a_url_without_its_picture_says_where_to_save_it(copy):
     folder = copy("pixmo_cap_qa")
     for picture in (folder / "images").iterdir():
         picture.unlink()
@@ -155,20 +161,20 @@ def test_an_address_without_its_picture_says_where_to_save_it(copy):
         examples_of(folder, "pixmo_cap_qa")
 
 
-def test_only_the_named_part_of_a_clip_is_looked_at(copy):
-    part, all_of_it = examples_of(copy("mvbench"), "mvbench", view=View(frames=4))
+def test_only_the_given_part_of_a_clip_is_decoded(copy):
+    part, all_of_it = examples_of(copy("mvbench"), "mvbench", view=MediaView(num_frames=4))
     clips = [example.media[0] for example in (part, all_of_it)]
     assert all(isinstance(clip, Video) for clip in clips) and clips[0].key != clips[1].key
     assert clips[0].load().times_s == pytest.approx((1.2, 1.7, 2.2, 2.7), abs=0.06)
     assert clips[1].load().times_s == pytest.approx((0.5, 1.5, 2.5, 3.5), abs=0.06)
-    assert clips[0].choice["start_s"] == 1.0 and "start_s" not in clips[1].choice
+    assert clips[0].frame_selection["start_s"] == 1.0 and "start_s" not in clips[1].frame_selection
 
 
-def test_impossible_parts_of_a_clip_are_refused(copy):
+def test_invalid_parts_of_a_clip_are_refused(copy):
     path = copy("videomme") / "data" / "xyz.mp4"
-    with pytest.raises(InputError, match=r"impossible part of .*: from second 3.0 to 1.0"):
+    with pytest.raises(InputError, match=r"invalid part of .*, from second 3.0 to 1.0"):
         Video(path, span_s=(3.0, 1.0))
-    with pytest.raises(InputError, match=r"ends at second 4.0, before the part from 9.0 on"):
+    with pytest.raises(InputError, match=r"ends at 4.0 s, before the part from 9.0"):
         Video(path, span_s=(9.0, 10.0)).load()
 
 
@@ -191,7 +197,7 @@ def test_options_are_found_in_a_question(question, options):
 def test_options_are_written_below_a_question():
     assert lettered("Which?", ["one", "two"]) == "Which?\nA. one\nB. two"
     assert lettered("Which?", []) == lettered("Which?", ["A", "B"]) == "Which?"
-    assert [bare_letter(told) for told in ("(A)", "B.", "C", "a dog", "AB")] == ["A", "B", "C", "a dog", "AB"]
+    assert [bare_letter(text) for text in ("(A)", "B.", "C", "a dog", "AB")] == ["A", "B", "C", "a dog", "AB"]
 
 
 def test_a_picture_that_shrinks_is_another_picture():

@@ -5,13 +5,13 @@ from dataclasses import replace
 import PIL.Image
 import pytest
 
-from seethink.engines.teacher import Call, Reply
+from seethink.engines.base import Request
 from seethink.media import Image
-from seethink.synth.chain import version_of
-from seethink.synth.draft import Draft, Dropped, Formal
-from seethink.synth.steps.describe import KINDS, Describe, read_kind
-from seethink.types import Example, InputError
-from tests.synth.steps.teaching import taught, told
+from seethink.synth.chain import step_version
+from seethink.synth.draft import Draft, Dropped, FormalDescription
+from seethink.synth.steps.describe import KINDS, DescribeStep, read_kind
+from seethink.types import Completion, Example, InputError
+from tests.synth.steps.run_step import run_step, text_of
 
 PICTURE = Image.drawn("p", lambda: PIL.Image.new("RGB", (64, 48)))
 DRAFT = Draft(Example("one", "How many dots are there?", (PICTURE,), "3"))
@@ -22,8 +22,8 @@ SAID = {
 }  # fmt: skip
 
 
-def says(route: str = "caption", **other: str):
-    def script(call: Call) -> str:
+def reply_to(route: str = "caption", **other: str):
+    def script(call: Request) -> str:
         what = call.step.partition("/")[2]
         return route if what == "route" else (SAID | other)[what]
 
@@ -31,55 +31,57 @@ def says(route: str = "caption", **other: str):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_kind_that_the_route_names_is_asked_for(kind: str) -> None:
-    after, calls = taught(Describe(), DRAFT, says(kind.upper() + "."))
-    assert isinstance(after, Draft) and after.formal == (Formal(kind, SAID[kind]),)
+def test_the_kind_named_by_the_route_is_requested(kind: str) -> None:
+    after, calls = run_step(DescribeStep(), DRAFT, reply_to(kind.upper() + "."))
+    assert isinstance(after, Draft) and after.formal == (FormalDescription(kind, SAID[kind]),)
     assert [(call.step, call.role) for call in calls] == [
-        ("describe/route", "see"),
-        (f"describe/{kind}", "see"),
+        ("describe/route", "vision"),
+        (f"describe/{kind}", "vision"),
     ]
     assert all(call.messages[0]["content"][0] == {"type": "image", "image": PICTURE} for call in calls)
-    assert "How many dots" not in told(calls[1]), "who describes does not know the question"
-    assert "never translate" in told(calls[1]) and "{" not in told(calls[1]).replace('{"bbox_2d"', "")
+    assert "How many dots" not in text_of(calls[1]), "who describes does not know the question"
+    assert "never translate" in text_of(calls[1]) and "{" not in text_of(calls[1]).replace('{"bbox_2d"', "")
 
 
-def test_every_kind_has_its_own_words_and_all_stand_in_the_route() -> None:
-    step = Describe()
+def test_every_kind_has_its_own_prompt_and_all_are_in_the_route() -> None:
+    step = DescribeStep()
     assert {*step.wordings} == {*step.suits} == {*KINDS} and len({*step.wordings.values()}) == len(KINDS)
-    _, calls = taught(step, DRAFT, says())
-    assert all(f"\n{kind}: " in told(calls[0]) for kind in KINDS)
-    _, calls = taught(Describe(kinds=("ocr", "table")), DRAFT, says("table"))
-    assert "\ntable: " in told(calls[0]) and "\ncaption: " not in told(calls[0])
+    _, calls = run_step(step, DRAFT, reply_to())
+    assert all(f"\n{kind}: " in text_of(calls[0]) for kind in KINDS)
+    _, calls = run_step(DescribeStep(kinds=("ocr", "table")), DRAFT, reply_to("table"))
+    assert "\ntable: " in text_of(calls[0]) and "\ncaption: " not in text_of(calls[0])
 
 
-def test_one_kind_needs_no_route_and_others_may_stand_beside_it() -> None:
-    after, calls = taught(Describe(kinds=("caption",)), DRAFT, says())
+def test_one_kind_needs_no_route_and_may_have_extra_kinds() -> None:
+    after, calls = run_step(DescribeStep(kinds=("caption",)), DRAFT, reply_to())
     assert isinstance(after, Draft) and [call.step for call in calls] == ["describe/caption"]
-    step = Describe(also={"caption": ("boxes", "ocr", "caption"), "boxes": ("table",)})
-    after, calls = taught(step, DRAFT, says())
+    step = DescribeStep(extra_kinds={"caption": ("boxes", "ocr", "caption"), "boxes": ("table",)})
+    after, calls = run_step(step, DRAFT, reply_to())
     assert isinstance(after, Draft) and [part.kind for part in after.formal] == ["caption", "boxes", "ocr"]
     assert len({call.sampling.seed for call in calls}) == 4
 
 
-def test_a_faulty_form_is_asked_for_again_and_then_dropped() -> None:
-    step = Describe(kinds=("table",), retries=2)
+def test_a_syntax_error_is_retried_and_then_dropped() -> None:
+    step = DescribeStep(kinds=("table",), retries=2)
     replies = iter(["a,b\n1", "```csv\na,b\n1,2\n```"])
-    after, calls = taught(step, DRAFT, lambda call: next(replies))
-    assert isinstance(after, Draft) and after.formal == (Formal("table", "a,b\n1,2"),)
-    assert step.reminder in told(calls[1]) and calls[0].sampling.seed != calls[1].sampling.seed
-    after, calls = taught(step, DRAFT, lambda call: "a,b\n1")
+    after, calls = run_step(step, DRAFT, lambda call: next(replies))
+    assert isinstance(after, Draft) and after.formal == (FormalDescription("table", "a,b\n1,2"),)
+    assert step.reminder in text_of(calls[1]) and calls[0].sampling.seed != calls[1].sampling.seed
+    after, calls = run_step(step, DRAFT, lambda call: "a,b\n1")
     assert isinstance(after, Dropped) and after.reason == "invalid" and len(calls) == 3
-    after, calls = taught(Describe(kinds=("boxes",), retries=0), DRAFT, lambda call: '[{"bbox_2d": [1')
+    after, calls = run_step(DescribeStep(kinds=("boxes",), retries=0), DRAFT, lambda call: '[{"bbox_2d": [1')
     assert isinstance(after, Dropped) and after.reason == "not JSON" and len(calls) == 1
 
 
 def test_a_refusal_and_a_cut_description_are_named() -> None:
-    after, calls = taught(Describe(), DRAFT, lambda call: "I'm sorry, but I can't help with this picture.")
+    after, calls = run_step(
+        DescribeStep(), DRAFT, lambda call: "I'm sorry, but I can't help with this picture."
+    )
     assert isinstance(after, Dropped) and after.reason == "refused" and len(calls) == 1
-    step = Describe(kinds=("caption",), also={"caption": ("ocr",)})
-    after, calls = taught(step, DRAFT, says(ocr="Sorry, no."))
+    step = DescribeStep(kinds=("caption",), extra_kinds={"caption": ("ocr",)})
+    after, calls = run_step(step, DRAFT, reply_to(ocr="Sorry, no."))
     assert isinstance(after, Dropped) and after.reason == "refused" and "describe/ocr" in after.why
-    after, _ = taught(step, DRAFT, lambda call: Reply("Three", "length"))
+    after, _ = run_step(step, DRAFT, lambda call: Completion("Three", "length"))
     assert isinstance(after, Dropped) and after.reason == "cut off"
 
 
@@ -93,14 +95,14 @@ def test_a_route_is_one_kind_and_no_guess(reply: str, kind: str | None) -> None:
     assert isinstance(read_kind("chart", ("caption", "ocr")), Dropped)
 
 
-def test_a_route_to_nowhere_is_asked_for_again_and_then_dropped() -> None:
-    after, calls = taught(Describe(retries=1), DRAFT, lambda call: "a photo")
+def test_a_route_without_a_kind_is_retried_and_then_dropped() -> None:
+    after, calls = run_step(DescribeStep(retries=1), DRAFT, lambda call: "a photo")
     assert isinstance(after, Dropped) and after.reason == "invalid" and len(calls) == 2
 
 
-def test_a_question_in_words_is_not_described() -> None:
+def test_a_text_question_is_not_described() -> None:
     text = Draft(Example("t", "1 + 1?", answer="2"))
-    after, calls = taught(Describe(), text, says())
+    after, calls = run_step(DescribeStep(), text, reply_to())
     assert isinstance(after, Draft) and not calls and not after.formal
     assert after.verdict and after.verdict.passed is None
 
@@ -108,19 +110,24 @@ def test_a_question_in_words_is_not_described() -> None:
 def test_a_caption_is_in_the_language_of_the_question() -> None:
     for question, language in (("How many dots?", "English"), ("有几个点？", "Chinese")):
         draft = Draft(replace(DRAFT.example, question=question))
-        _, calls = taught(Describe(kinds=("caption",)), draft, says())
-        assert f"in {language}" in told(calls[0])
+        _, calls = run_step(DescribeStep(kinds=("caption",)), draft, reply_to())
+        assert f"in {language}" in text_of(calls[0])
 
 
-def test_other_words_are_another_version_and_unknown_kinds_an_error() -> None:
-    step = Describe()
+def test_another_prompt_is_another_version_and_an_unknown_kind_is_an_error() -> None:
+    step = DescribeStep()
     others = [
-        Describe(wordings={**step.wordings, "ocr": "Read."}), Describe(routing="{suits}?"),
-        Describe(also={"ocr": ("caption",)}), Describe(kinds=("ocr",)), Describe(visible=""),
+        DescribeStep(wordings={**step.wordings, "ocr": "Read."}), DescribeStep(routing="{suits}?"),
+        DescribeStep(extra_kinds={"ocr": ("caption",)}), DescribeStep(kinds=("ocr",)),
+        DescribeStep(visible=""),
     ]  # fmt: skip
-    assert len({version_of(one) for one in [step, Describe(), *others]}) == 1 + len(others)
-    for wrong in ({"kinds": ("photo",)}, {"also": {"ocr": ("photo",)}}, {"also": {"photo": ()}}):
+    assert len({step_version(one) for one in [step, DescribeStep(), *others]}) == 1 + len(others)
+    for wrong in (
+        {"kinds": ("photo",)},
+        {"extra_kinds": {"ocr": ("photo",)}},
+        {"extra_kinds": {"photo": ()}},
+    ):
         with pytest.raises(InputError, match="photo"):
-            Describe(**wrong)
-    with pytest.raises(InputError, match="no kind"):
-        Describe(kinds=())
+            DescribeStep(**wrong)
+    with pytest.raises(InputError, match="needs at least one kind"):
+        DescribeStep(kinds=())

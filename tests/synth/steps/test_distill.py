@@ -9,24 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seethink.sources import clevr
-from seethink.synth.draft import Draft, Dropped, Formal
-from seethink.synth.steps.distill import Distill, bold_answer, published, reworded
-from seethink.synth.steps.scene import Scene, listed
+from seethink.synth.draft import Draft, Dropped, FormalDescription
+from seethink.synth.steps.distill import DistillStep, bold_answer, published, reworded
+from seethink.synth.steps.scene import SceneStep, listed
 from seethink.types import InputError
-from tests.synth.steps.teaching import drafted, taught, told
+from tests.synth.steps.run_step import make_draft, run_step, text_of
 
 THING = {
     "size": "large", "color": "red", "material": "rubber", "shape": "cube", "rotation": 12.345,
     "3d_coords": [1.0, -2.345, 0.7], "pixel_coords": [120, 33, 9.876],
 }  # fmt: skip
-SCENE = Formal("scene", "- large red rubber cube")
+SCENE = FormalDescription("scene", "- large red rubber cube")
 REPLY = (
     "<think>The scene description lists three.</think>\n\nIn the scene description are 3.\n\n"
     "**The answer is: 3**"
 )
 
 
-def test_objects_are_told_with_rounded_places_in_an_order_of_the_hash() -> None:
+def test_objects_have_rounded_coordinates_and_a_hashed_order() -> None:
     things = [{**THING, "rotation": float(i)} for i in range(6)]
     line = listed([THING], random.Random(0))
     assert (
@@ -36,46 +36,46 @@ def test_objects_are_told_with_rounded_places_in_an_order_of_the_hash() -> None:
     assert len(orders) == 8 and {len(order.splitlines()) for order in orders} == {6}
 
 
-def test_a_scene_file_is_not_asked_about_and_a_picture_is() -> None:
-    from_file = drafted()
+def test_a_scene_file_needs_no_request_and_an_image_does() -> None:
+    from_file = make_draft()
     from_file = Draft(type(from_file.example)("c", "?", meta={"scene": [THING]}))
-    after, calls = taught(Scene(), from_file, lambda call: "")
+    after, calls = run_step(SceneStep(), from_file, lambda call: "")
     assert isinstance(after, Draft) and not calls and after.formal[0].text.startswith("- large red")
     odd = Draft(type(from_file.example)("c", "?", meta={"scene": [{"size": "large"}]}))
-    after, calls = taught(Scene(), odd, lambda call: "")
+    after, calls = run_step(SceneStep(), odd, lambda call: "")
     assert isinstance(after, Dropped) and after.reason == "invalid" and not calls
-    after, calls = taught(Scene(), drafted(), lambda call: "- small blue ball")
-    assert isinstance(after, Draft) and after.formal == (Formal("scene", "- small blue ball"),)
-    assert [(call.step, call.role) for call in calls] == [("describe/scene", "see")]
+    after, calls = run_step(SceneStep(), make_draft(), lambda call: "- small blue ball")
+    assert isinstance(after, Draft) and after.formal == (FormalDescription("scene", "- small blue ball"),)
+    assert [(call.step, call.role) for call in calls] == [("describe/scene", "vision")]
 
 
-def test_a_right_reply_is_kept_in_words_of_an_image() -> None:
-    after, calls = taught(Distill(), drafted(formal=(SCENE,)), lambda call: REPLY)
+def test_a_correct_reply_is_reworded_to_mention_an_image() -> None:
+    after, calls = run_step(DistillStep(), make_draft(formal=(SCENE,)), lambda call: REPLY)
     assert isinstance(after, Draft)
     assert after.thought == "The image lists three."
     assert after.final == "In the image are 3.\n\n**The answer is: 3**"
-    assert calls[0].role == "reason" and SCENE.text in told(calls[0])
+    assert calls[0].role == "text" and SCENE.text in text_of(calls[0])
     assert all(part["type"] == "text" for message in calls[0].messages for part in message["content"])
 
 
 @pytest.mark.parametrize("reading", ["ours", "r1v"])
-def test_a_wrong_reply_is_dropped_and_an_unreadable_one_asked_for_again(reading: str) -> None:
-    step = Distill(reading=reading)
-    after, calls = taught(step, drafted(answer="4", formal=(SCENE,)), lambda call: REPLY)
+def test_a_wrong_reply_is_dropped_and_an_unreadable_one_retried(reading: str) -> None:
+    step = DistillStep(reading=reading)
+    after, calls = run_step(step, make_draft(answer="4", formal=(SCENE,)), lambda call: REPLY)
     assert isinstance(after, Dropped) and after.reason == "wrong answer" and len(calls) == 1
-    after, calls = taught(step, drafted(formal=(SCENE,)), lambda call: "I count three of them, all red.")
+    after, calls = run_step(step, make_draft(formal=(SCENE,)), lambda call: "I count three of them, all red.")
     assert isinstance(after, Dropped) and after.reason == "no answer" and len(calls) == 1 + step.retries
-    assert step.reminder in told(calls[1])
-    after, _ = taught(step, drafted(), lambda call: REPLY)
+    assert step.reminder in text_of(calls[1])
+    after, _ = run_step(step, make_draft(), lambda call: REPLY)
     assert isinstance(after, Dropped) and after.reason == "invalid"
 
 
-def thought(said: str) -> str:
-    return f"<think>hm</think>\n{said}"
+def thought(text: str) -> str:
+    return f"<think>hm</think>\n{text}"
 
 
 @pytest.mark.parametrize(
-    ("said", "answer"),
+    ("text", "answer"),
     [
         ("So, **4**\nThus 5", "5"),  # (a), the last line first
         ("Therefore the answer is **Yes**", "yes"),
@@ -98,11 +98,11 @@ def thought(said: str) -> str:
         ("**The answer is: four**", None),
     ],
 )
-def test_r1v_reads_answers_in_its_published_order(said: str, answer: str | None) -> None:
-    assert published(thought(said)) == answer
+def test_r1v_reads_answers_in_its_published_order(text: str, answer: str | None) -> None:
+    assert published(thought(text)) == answer
 
 
-def test_r1v_takes_what_the_thought_says_in_passing_and_ours_does_not() -> None:
+def test_r1v_reads_intermediate_results_of_the_thought_and_ours_does_not() -> None:
     text = "<think>Answer: 2? No.</think>\nThree it is.\n\n\n\n**Final answer: 3 cubes**"
     assert published(text) == "2"
     assert published("So, **4**") is None, "without a thought nothing is read"
@@ -123,7 +123,7 @@ def test_ours_reads_the_bold_line_or_any_final_answer(final: str, answer: str | 
 
 
 @pytest.mark.parametrize(
-    ("said", "seen"),
+    ("text", "expected"),
     [
         ("A scene description. The scene descriptions.", "An image. The images."),
         ("Scene description: in a Scene Description", "Image: in an Image"),
@@ -131,31 +131,31 @@ def test_ours_reads_the_bold_line_or_any_final_answer(final: str, answer: str | 
         ("a scene with a description", "a scene with a description"),
     ],
 )
-def test_a_scene_description_becomes_an_image(said: str, seen: str) -> None:
-    assert reworded(said) == seen
+def test_a_scene_description_becomes_an_image(text: str, expected: str) -> None:
+    assert reworded(text) == expected
 
 
 @given(st.text())
-def test_any_text_is_read_and_reworded_once_for_all(text: str) -> None:
+def test_any_text_is_read_and_rewording_is_idempotent(text: str) -> None:
     published(f"<think></think>{text}")
     bold_answer(text)
     assert reworded(reworded(text)) == reworded(text)
 
 
-def write(folder: Path, name: str, **told: object) -> Path:
+def write(folder: Path, name: str, **content: object) -> Path:
     path = folder / name
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(content), encoding="utf-8")
     return path
 
 
 def test_clevr_files_give_counting_questions_and_a_total_for_every_scene(tmp_path: Path) -> None:
     scenes = [{"image_filename": f"{i}.png", "objects": [THING] * (i + 1)} for i in range(2)]
-    asked = [
+    questions = [
         {"image_filename": "1.png", "question": "How many cubes?", "answer": 2},
         {"image_filename": "0.png", "question": "What color is it?", "answer": "red"},
         {"image_filename": "0.png", "question": "Is the number of cubes 1?", "answer": "yes"},
     ]
-    paths = write(tmp_path, "s.json", scenes=scenes), write(tmp_path, "q.json", questions=asked)
+    paths = write(tmp_path, "s.json", scenes=scenes), write(tmp_path, "q.json", questions=questions)
     found = clevr.counting(*paths)
     assert [(e.question, e.answer) for e in found] == [
         ("How many cubes?", "2"), ("Is the number of cubes 1?", "yes"), (clevr.TOTAL, "1"),
@@ -165,7 +165,7 @@ def test_clevr_files_give_counting_questions_and_a_total_for_every_scene(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("scenes", "told"),
+    ("scenes", "message"),
     [
         ([{"objects": []}], "scenes 1: has no image_filename"),
         ([{"image_filename": "0.png"}], "scene 1: has no list of objects"),
@@ -177,20 +177,20 @@ def test_clevr_files_give_counting_questions_and_a_total_for_every_scene(tmp_pat
         ({}, "has no list 'scenes'"),
     ],
 )
-def test_a_file_of_another_layout_is_named(tmp_path: Path, scenes: object, told: str) -> None:
+def test_a_file_of_another_layout_is_named(tmp_path: Path, scenes: object, message: str) -> None:
     path = write(tmp_path, "s.json", scenes=scenes)
     with pytest.raises(InputError, match=r"s\.json") as error:
         clevr.counting(path)
-    assert told in str(error.value) and "\n" not in str(error.value)
+    assert message in str(error.value) and "\n" not in str(error.value)
 
 
 def test_questions_without_a_scene_and_broken_files_are_named(tmp_path: Path) -> None:
     scenes = write(tmp_path, "s.json", scenes=[])
-    asked = write(tmp_path, "q.json", questions=[{"image_filename": "9.png", "question": "How many?"}])
+    questions = write(tmp_path, "q.json", questions=[{"image_filename": "9.png", "question": "How many?"}])
     with pytest.raises(InputError, match=r"question 1: .* has no scene of 9.png"):
-        clevr.counting(scenes, asked)
+        clevr.counting(scenes, questions)
     with pytest.raises(InputError, match="cannot be read"):
         clevr.counting(tmp_path / "none.json")
-    (tmp_path / "s.json").write_text("{")
+    (tmp_path / "s.json").write_text("{", encoding="utf-8")
     with pytest.raises(InputError, match="is not JSON"):
         clevr.counting(scenes)

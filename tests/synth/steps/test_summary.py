@@ -3,16 +3,16 @@ from __future__ import annotations
 import PIL.Image
 import pytest
 
-from seethink.engines.teacher import Call
+from seethink.engines.base import Request
 from seethink.media import Image
-from seethink.synth.draft import Draft, Dropped, Path
-from seethink.synth.steps.summary import PROMPT, Summary, fields, general
+from seethink.synth.draft import Draft, Dropped, ReasoningPath
+from seethink.synth.steps.summary import PROMPT, SummaryStep, fields, general
 from seethink.types import Example
-from tests.synth.steps.teaching import drafted, taught, told
+from tests.synth.steps.run_step import make_draft, run_step, text_of
 
 GOOD = "The picture shows three dots.\nAnswer: 3"
 PATHS = tuple(
-    Path((f"{band} way",), "3" if band != "wrong" else "4", correct=band != "wrong", band=band)
+    ReasoningPath((f"{band} way",), "3" if band != "wrong" else "4", correct=band != "wrong", band=band)
     for band in ("high", "middling", "low", "wrong", "high")
 )
 
@@ -22,25 +22,27 @@ def picture() -> Image:
 
 
 def test_one_path_of_each_band_gets_a_target() -> None:
-    after, calls = taught(Summary(), drafted(paths=PATHS), lambda call: GOOD)
+    after, calls = run_step(SummaryStep(), make_draft(paths=PATHS), lambda call: GOOD)
     assert isinstance(after, Draft) and len(calls) == 4
-    made = [path.band for path in after.paths if path.summary == GOOD]
-    assert sorted(map(str, made)) == ["high", "low", "middling", "wrong"]
+    bands = [path.band for path in after.paths if path.summary == GOOD]
+    assert sorted(map(str, bands)) == ["high", "low", "middling", "wrong"]
     assert sorted(call.step for call in calls) == ["summary/right"] * 3 + ["summary/wrong"]
 
 
 def test_the_teacher_is_told_whether_the_path_is_right_and_the_learner_is_not() -> None:
-    step = Summary()
-    _, calls = taught(step, drafted(paths=PATHS), lambda call: GOOD)
+    step = SummaryStep()
+    _, calls = run_step(step, make_draft(paths=PATHS), lambda call: GOOD)
     for call in calls:
         wrong = call.step == "summary/wrong"
-        assert (step.of_wrong in told(call)) is wrong and (step.of_right in told(call)) is not wrong
-        assert ("wrong way" in told(call)) is wrong
-    row = fields(drafted().example, PATHS[3].steps)
-    assert step.of_wrong not in row.question and PROMPT in row.question and "wrong way" in row.question
+        assert (step.note_if_wrong in text_of(call)) is wrong and (
+            step.note_if_correct in text_of(call)
+        ) is not wrong
+        assert ("wrong way" in text_of(call)) is wrong
+    row = fields(make_draft().example, PATHS[3].steps)
+    assert step.note_if_wrong not in row.question and PROMPT in row.question and "wrong way" in row.question
 
 
-def test_the_picture_stands_in_the_question_field() -> None:
+def test_the_image_is_inside_the_question_field() -> None:
     for question in ("How many dots?", "<image>How many dots?"):
         row = fields(Example("one", question, (picture(),), "3"), ("look", "count"))
         before, shown, after = row.parts()
@@ -48,7 +50,7 @@ def test_the_picture_stands_in_the_question_field() -> None:
         assert str(after).startswith("How many dots?") and "REASON PROCESS:\nlook\ncount" in str(after)
 
 
-def says(call: Call, wrong: str) -> str:
+def reply_to(call: Request, wrong: str) -> str:
     return wrong if call.step == "summary/wrong" else GOOD
 
 
@@ -62,31 +64,31 @@ def says(call: Call, wrong: str) -> str:
         ("I'm sorry, I cannot.", "refused"),
     ],
 )
-def test_a_target_that_is_wrong_or_speaks_of_the_judgement_is_none(target: str, reason: str) -> None:
-    after, _ = taught(Summary(), drafted(paths=PATHS), lambda call: says(call, target))
+def test_a_target_that_is_wrong_or_mentions_the_judgement_is_rejected(target: str, reason: str) -> None:
+    after, _ = run_step(SummaryStep(), make_draft(paths=PATHS), lambda call: reply_to(call, target))
     assert isinstance(after, Draft) and after.verdict
     assert f"none for a path: {reason}" in after.verdict.why
     assert all(path.summary is None for path in after.paths if path.band == "wrong")
-    alone, _ = taught(Summary(), drafted(paths=(PATHS[3],)), lambda call: says(call, target))
+    alone, _ = run_step(SummaryStep(), make_draft(paths=(PATHS[3],)), lambda call: reply_to(call, target))
     assert isinstance(alone, Dropped) and alone.reason == reason
 
 
 def test_a_high_path_is_kept_without_a_summary() -> None:
-    after, _ = taught(Summary(), drafted(paths=PATHS), lambda call: "I cannot.")
+    after, _ = run_step(SummaryStep(), make_draft(paths=PATHS), lambda call: "I cannot.")
     assert isinstance(after, Draft) and {path.summary for path in after.paths} == {None}
     assert after.verdict and after.verdict.passed is False and "summaries of no path" in after.verdict.why
 
 
-def test_words_that_only_sound_like_a_judgement_may_stand() -> None:
+def test_words_that_only_sound_like_a_judgement_are_accepted() -> None:
     for text in (
         "The path moves right of the correct shape.",
         "Counting gives three, without an error.",
     ):
-        assert Summary().read(f"{text}\nAnswer: 3", drafted().example) == f"{text}\nAnswer: 3"
+        assert SummaryStep().parse(f"{text}\nAnswer: 3", make_draft().example) == f"{text}\nAnswer: 3"
 
 
 def test_without_a_path_of_any_band_the_example_is_dropped() -> None:
-    after, calls = taught(Summary(), drafted(paths=(Path(("?",)),)), lambda call: GOOD)
+    after, calls = run_step(SummaryStep(), make_draft(paths=(ReasoningPath(("?",)),)), lambda call: GOOD)
     assert isinstance(after, Dropped) and after.reason == "no good path" and not calls
 
 

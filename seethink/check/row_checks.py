@@ -1,0 +1,177 @@
+"""Checks of single rows, run on all cores for the rows of a file."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+
+from seethink.check.faults import BOX_CHECKS, TEXT_CHECKS, Fault, boxes_of
+from seethink.check.gold import gold_faults
+from seethink.check.media_info import MediaInfo, inspect_medium
+from seethink.sources import preferences
+from seethink.sources.dialects import PREFERENCES, Dialect
+from seethink.sources.records import MediaSettings, to_example
+from seethink.sources.row_reader import Row, RowError
+from seethink.types import Example, Format, Verifier
+
+ROWS_PER_CHUNK = 500
+MIN_ROWS_FOR_PROCESSES = 2_000
+"""Fewer rows are checked in this process."""
+
+
+@dataclass(frozen=True)
+class CheckSettings:
+    """How the rows of a file are read and checked. verifier, label, decode: as in `check.Preflight`."""
+
+    dialect: Dialect
+    media: MediaSettings
+    form: Format
+    verifier: Verifier | str | None = None
+    label: str = ""
+    decode: bool = False
+
+
+@dataclass(frozen=True)
+class CheckedRow:
+    """A row's faults and the data for comparisons with other rows.
+
+    digest: of question and media; empty if the row could not be read. answer: normalised. media: keys.
+    farthest: (largest coordinate of its boxes, longest side of their picture), if it has boxes.
+    """
+
+    row: int
+    id: str
+    faults: tuple[Fault, ...]
+    digest: str = ""
+    answer: str = ""
+    media: tuple[str, ...] = ()
+    farthest: tuple[float, int] | None = None
+
+
+@dataclass
+class RowChecker:
+    """Checks rows one after the other; each medium is inspected once. media: those inspected so far, by
+    key."""
+
+    settings: CheckSettings
+    rows: Sequence[Row]
+    media: dict[str, MediaInfo] = field(default_factory=dict)
+
+    def chunk(self, begin: int) -> tuple[list[CheckedRow], dict[str, MediaInfo]]:
+        """The results of one chunk of rows, and the media that were new in it."""
+        known = {*self.media}
+        checked = [self.row(row) for row in self.rows[begin : begin + ROWS_PER_CHUNK]]
+        return checked, {key: info for key, info in self.media.items() if key not in known}
+
+    def row(self, row: Row) -> CheckedRow:
+        """The result of one row. A row that cannot be read has one fault: the first that prevents it."""
+        try:
+            if row.broken:
+                raise row.broken
+            example = prompted_example(row, self.settings)
+        except RowError as error:
+            message = str(error).removeprefix(f"{row.file}, row {row.number}: ")
+            name = str(row.values.get(self.settings.dialect.id) or f"{row.file.stem}-{row.number}")
+            return CheckedRow(row.number, name, (Fault(error.kind, row.number, name, message),))
+        for medium in example.media:
+            if medium.key not in self.media:
+                self.media[medium.key] = inspect_medium(medium, self.settings.decode)
+        media = [self.media[medium.key] for medium in example.media]
+        faults = [*_faults(example, media, self.settings), *_pair_faults(row, self.settings)]
+        return CheckedRow(
+            row.number,
+            example.id,
+            tuple(Fault(kind, row.number, example.id, message) for kind, message in dict.fromkeys(faults)),
+            self._digest(row, example),
+            " ".join(str(example.answer).casefold().split()),
+            tuple(one.key for one in media),
+            _farthest(example, media),
+        )
+
+    def _digest(self, row: Row, example: Example) -> str:
+        is_pair = self.settings.dialect is PREFERENCES
+        pair = [row.values[name] for name in ("chosen", "rejected") if is_pair]
+        content = repr((example.question, [medium.key for medium in example.media], pair))
+        return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def prompted_example(row: Row, settings: CheckSettings) -> Example:
+    """The row as an example; for a pair, the prompt of both responses. Raises RowError."""
+    if settings.dialect is not PREFERENCES:
+        return to_example(row, settings.dialect, settings.media)
+    example = preferences.prompt_example(row, settings.media)
+    preferences.to_pair(row, example, settings.form)
+    return example
+
+
+def _faults(
+    example: Example, media: Sequence[MediaInfo], settings: CheckSettings
+) -> Iterator[tuple[str, str]]:
+    for one in media:
+        yield from one.faults
+    text_faults = [(kind, message) for kind, check in TEXT_CHECKS.items() for message in check(example)]
+    yield from text_faults
+    if example.answer is None:
+        return
+    if (boxes := boxes_of(example)) and (size := _first_size(media)):
+        box_faults = ((kind, message) for kind, check in BOX_CHECKS.items() for message in check(boxes, size))
+        if first := next(box_faults, None):
+            yield first
+    # these two already say why the verifier gives less than 1
+    if not {"no such option", "same option"} & {kind for kind, _ in text_faults}:
+        yield from gold_faults(example, settings.form, settings.verifier, settings.label)
+
+
+def _pair_faults(row: Row, settings: CheckSettings) -> Iterator[tuple[str, str]]:
+    if settings.dialect is not PREFERENCES:
+        return
+    pair = preferences.to_pair(row, Example("pair", "?"), settings.form)
+    for name, text in (("chosen", pair.better), ("rejected", pair.worse)):
+        if fault := settings.form.parse(text).fault:
+            yield "response breaks the format", f"{name}: {fault}"
+
+
+def _farthest(example: Example, media: Sequence[MediaInfo]) -> tuple[float, int] | None:
+    boxes, size = boxes_of(example), _first_size(media)
+    return (max(max(box.corners) for box in boxes), max(size)) if boxes and size else None
+
+
+def _first_size(media: Sequence[MediaInfo]) -> tuple[int, int] | None:
+    return media[0].size if media else None
+
+
+# All rows -------------------------------------------------------------------------------------------------
+
+_CHECKER: RowChecker | None = None
+"""The checker of a worker process. Rows and settings are inherited by fork, so neither is pickled."""
+
+
+def check_rows(rows: Sequence[Row], settings: CheckSettings) -> tuple[list[CheckedRow], dict[str, MediaInfo]]:
+    """The results of all rows, in order, and their media by key."""
+    cores = os.cpu_count() or 1
+    begins = range(0, len(rows), ROWS_PER_CHUNK)
+    can_fork = "fork" in multiprocessing.get_all_start_methods()
+    if len(rows) < MIN_ROWS_FOR_PROCESSES or cores == 1 or not can_fork:
+        chunks = [*map(RowChecker(settings, rows).chunk, begins)]
+    else:
+        fork = multiprocessing.get_context("fork")
+        with ProcessPoolExecutor(cores, fork, _start_worker, (rows, settings)) as pool:
+            chunks = [*pool.map(_check_chunk, begins)]
+    media: dict[str, MediaInfo] = {}
+    for _, new in chunks:
+        media.update(new)
+    return [row for checked, _ in chunks for row in checked], media
+
+
+def _start_worker(rows: Sequence[Row], settings: CheckSettings) -> None:
+    global _CHECKER
+    _CHECKER = RowChecker(settings, rows)
+
+
+def _check_chunk(begin: int) -> tuple[list[CheckedRow], dict[str, MediaInfo]]:
+    assert _CHECKER is not None
+    return _CHECKER.chunk(begin)

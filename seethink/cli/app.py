@@ -1,0 +1,86 @@
+"""The command line: `main` and the table of commands, each of which is imported when it is called."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+
+class CommandEntry(NamedTuple):
+    """module: in `seethink.cli`, with a Typer `app` that has the command. about: its line in `seethink
+    --help`."""
+
+    module: str
+    about: str
+
+
+COMMANDS = {
+    "run": CommandEntry("recipes", "Run a recipe; finished stages are skipped, interrupted ones resumed."),
+    "show": CommandEntry("recipes", "Print a recipe's stages, settings and derived numbers."),
+    "train": CommandEntry("train", "Train a model on your own data."),
+    "eval": CommandEntry("evaluate", "Evaluate a model on your own data or on a published benchmark."),
+    "synth": CommandEntry("synth", "Generate reasoning data: one command for each chain."),
+    "check": CommandEntry("data", "Check data before training: every row, every fault."),
+    "convert": CommandEntry("data", "Write data in another dialect."),
+    "ask": CommandEntry("look", "Ask a model about one or more pictures."),
+    "look": CommandEntry("look", "Write an HTML page of attempts, synthesis traces or unanswered questions."),
+    "gallery": CommandEntry("look", "Draw one sheet of examples for each drawn world."),
+}
+
+
+class LazyGroup(TyperGroup):
+    """Command group that imports a command's module when the command is called, so that `--help` is quick."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The name and help line alone; `resolve_command` gives the command itself."""
+        return TyperCommand(cmd_name, help=COMMANDS[cmd_name].about) if cmd_name in COMMANDS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, load_command(name) if name else command, rest
+
+
+def load_command(name: str) -> Any:
+    """The command (or group) `name` of `COMMANDS`."""
+    module = import_module(f"seethink.cli.{COMMANDS[name].module}")
+    return typer.main.get_group(module.app).commands[name]
+
+
+app = typer.Typer(
+    cls=LazyGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False
+)
+
+
+@app.callback()
+def seethink() -> None:
+    """Teach vision-language models to reason, and measure what they learned."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script. InputError becomes one message on stderr and exit code 2, NotFinite exit code 1."""
+    from seethink.types import InputError, NotFinite
+
+    try:
+        app(arguments)
+    except InputError as error:
+        _print_error(f"error: {error}")
+        sys.exit(2)
+    except NotFinite as error:
+        _print_error(f"stopped: {error}")
+        sys.exit(1)
+
+
+def _print_error(text: str) -> None:
+    from rich.console import Console
+
+    from seethink.cli.tables import say
+
+    say(Console(stderr=True), text)

@@ -1,0 +1,133 @@
+"""Commands on data: check, convert."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from seethink import formats, systems
+from seethink.cli.options import FORMATS, MODELS, MediaGroup, MediaRoot, takes
+from seethink.cli.tables import say
+
+if TYPE_CHECKING:
+    from seethink.check import CheckReport
+
+DIALECTS = "ours, llama-factory, ms-swift, trl, easyr1, llava, rl, hf, dpo, vrc or tsv."
+ROWS_PER_FAULT = 5
+"""Rows of each kind of fault that are listed at the terminal; --json lists all."""
+
+app = typer.Typer()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckOptions:
+    """Options of `seethink check`."""
+
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="File of rows, or a folder with one.")]
+    format: Annotated[str, typer.Option(help=FORMATS)] = "think_answer"
+    verifier: Annotated[str | None, typer.Option(help="Verifier of all rows; by default each row's own.")] = (
+        None
+    )
+    model: Annotated[str | None, typer.Option(help=f"Count this model's prompt tokens: {MODELS}")] = None
+    max_prompt_length: Annotated[
+        int | None, typer.Option(min=1, help="Longer prompts (in tokens) are faults.")
+    ] = None
+    decode: Annotated[bool, typer.Option("--decode", help="Decode all media, not only headers.")] = False
+    decontaminate_against: Annotated[
+        Path | None, typer.Option(help="Test data whose pictures must not occur.")
+    ] = None
+    media: MediaGroup
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object with every row.")] = False
+
+
+@app.command("check", epilog="Example: seethink check my.jsonl --verifier same_number")
+@takes(CheckOptions)
+def check(job: CheckOptions) -> None:
+    """Check data before training: every row, every fault. Exit code 1 if rows are at fault."""
+    from seethink.check import Preflight
+    from seethink.check import check as find
+
+    report = find(
+        Preflight(
+            data=job.data,
+            form=formats.by_name(job.format),
+            media_root=job.media.media_root,
+            video_options={"num_frames": job.media.num_frames, "frame_interval": job.media.frame_interval},
+            verifier=None if job.verifier in (None, "auto") else systems.verifier(job.verifier),
+            label=job.verifier or "",
+            decode=job.decode,
+            model=job.model,
+            max_prompt_length=job.max_prompt_length,
+            decontaminate_against=job.decontaminate_against,
+        )
+    )
+    if job.json:
+        typer.echo(json.dumps(report.as_json()))
+    else:
+        _show(Console(), report)
+    if not report.clean:
+        raise typer.Exit(1)
+
+
+@app.command("convert", epilog="Example: seethink convert my.jsonl mine --dialect trl")
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="FROM", help="File of rows, or a folder with one.")],
+    folder: Annotated[Path, typer.Argument(metavar="TO", help="New folder.")],
+    dialect: Annotated[str, typer.Option(help=DIALECTS)] = "ours",
+    copy: Annotated[bool, typer.Option("--copy/--refer", help="Copy media, or keep their paths.")] = True,
+    media_root: MediaRoot = None,
+) -> None:
+    """Write data in another dialect. Every row and picture is checked first."""
+    from seethink.sources import records, writing
+
+    examples = records.read(source, media_root)
+    writing.write(examples, folder, dialect, copy)
+    say(Console(), f"{len(examples):,} rows: {folder}")
+
+
+# Output --------------------------------------------------------------------------------------------------
+
+
+def _show(console: Console, report: CheckReport) -> None:
+    """Tables of faults and of suspicions, token counts, and a verdict."""
+    say(
+        console,
+        f"{report.data}: {report.rows:,} rows ({report.dialect}), {report.pictures:,} pictures and clips",
+    )
+    for title, suspected in (("at fault", False), ("suspected", True)):
+        kinds = {kind: [f for f in report.faults if f.kind == kind] for kind in report.counts}
+        found = {kind: faults for kind, faults in kinds.items() if faults[0].suspected is suspected}
+        if found:
+            console.print(_table(title, found))
+    if report.tokens:
+        _show_tokens(console, report.tokens)
+    rows = len({fault.row for fault in report.faults if not fault.suspected})
+    say(console, "no row is at fault" if report.clean else f"{rows:,} of {report.rows:,} rows are at fault")
+
+
+def _table(title: str, found: dict[str, list[Any]]) -> Table:
+    """A line for each kind of fault: how many rows, the first row numbers, the first message."""
+    from seethink.check import FAULTS, SUSPICIONS
+
+    table = Table(title, "rows", "which", "first message, and how to mend it", show_lines=True)
+    for kind, faults in found.items():
+        rows = list(dict.fromkeys(fault.row for fault in faults))
+        numbers = ", ".join(map(str, rows[:ROWS_PER_FAULT])) + (", ..." if len(rows) > ROWS_PER_FAULT else "")
+        mend = FAULTS[kind] if kind in FAULTS else SUSPICIONS[kind]
+        table.add_row(
+            kind, f"{len(rows):,}", numbers, f"{escape(faults[0].message)}\n[italic]{mend}[/italic]"
+        )
+    return table
+
+
+def _show_tokens(console: Console, tokens: Any) -> None:
+    longest = ", ".join(f"row {long['row']} ({long['tokens']:,})" for long in tokens["longest"])
+    mean = f", {tokens['mean']:,.0f} tokens on average" if tokens["prompts"] else ""
+    say(console, f"{tokens['model']}: {tokens['prompts']:,} prompts{mean}; longest: {longest or 'none'}")

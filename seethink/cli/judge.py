@@ -1,0 +1,116 @@
+"""Options of a model that judges answers, and the summary that is printed at the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from seethink.cli.tables import say
+from seethink.tasks import JudgeSummary, with_judge
+from seethink.types import InputError, Task
+from seethink.verify.judge import ATTRIBUTES, BaseJudge, Judge, StepsJudge
+
+PANEL = "Judge model"
+CACHE = "judge.sqlite"
+"""In the run's folder: every reply that a judge gave there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeOptions:
+    """A model on a server that judges answers beside the verifier."""
+
+    judge_base_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="The judge's server, as http://host:port/v1.", rich_help_panel=PANEL
+        ),
+    ] = None
+    judge_model: Annotated[
+        str | None, typer.Option(help="Its name, where the server has several.", rich_help_panel=PANEL)
+    ] = None
+    judge_key_env: Annotated[
+        str, typer.Option(help="Environment variable that holds the API key.", rich_help_panel=PANEL)
+    ] = "OPENAI_API_KEY"
+    judge_for: Annotated[
+        Literal["unjudged", "all"],
+        typer.Option(help="Judge what the verifier cannot, or every answer.", rich_help_panel=PANEL),
+    ] = "unjudged"
+    judge_max_tokens: Annotated[
+        int,
+        typer.Option(min=1, help="Longest reply; reasoning models need more.", rich_help_panel=PANEL),
+    ] = 512
+    steps_judge: Annotated[
+        bool,
+        typer.Option("--steps-judge", help="Also grade thoughts against gold steps.", rich_help_panel=PANEL),
+    ] = False
+
+    @contextmanager
+    def judged(self, data: Any, stage: Path, console: Console) -> Iterator[Any]:
+        """The task with the judge in its verifier, while the judge's server is connected; then print the
+        summary.
+
+        stage: folder of the stage that judges, in the run's folder. Without --judge-base-url `data` stays as
+        it is. Raises InputError where `data` is no task, or where the server cannot be used.
+        """
+        if not self.judge_base_url:
+            self._refuse_options()
+            yield data
+            return
+        if not isinstance(data, Task):
+            raise InputError(f"{stage.name} judges no answers; leave out --judge-base-url")
+        from seethink.engines.chat import ChatEngine
+        from seethink.engines.response_cache import ResponseCache
+        from seethink.engines.sync import SyncEngine
+
+        with ResponseCache(stage.parent / CACHE) as cache:
+            opening = ChatEngine.open(self.judge_base_url, self.judge_model, self.judge_key_env)
+            with SyncEngine(opening) as engine:
+                shared = (engine.name, engine, cache, self.judge_max_tokens)
+                judge, steps = Judge(*shared), StepsJudge(*shared) if self.steps_judge else None
+                yield with_judge(data, judge, self.judge_for, steps)
+        if not console.quiet:
+            judges = [judge, *([steps] if steps else [])]
+            for line in self._summary(judges, stage, data.headline):
+                say(console, line)
+
+    def _refuse_options(self) -> None:
+        for field in fields(JudgeOptions):
+            if getattr(self, field.name) != field.default:
+                name = field.name.replace("_", "-")
+                raise InputError(f"--{name} needs --judge-base-url URL, the judge's server")
+
+    def _summary(self, judges: Sequence[BaseJudge], stage: Path, headline: str) -> Iterator[str]:
+        """Calls of the judge, then how its verdicts compare with the rules'."""
+        sent, cached = (sum(len(getattr(j.statistics, name)) for j in judges) for name in ("sent", "cached"))
+        yield f"judge {judges[0].model}: {sent:,} calls, {cached:,} replies from {stage.parent / CACHE}"
+        if failed := Counter(why for judge in judges for why in judge.statistics.failed.values()):
+            why, _ = failed.most_common(1)[0]
+            again = f"; to try again, move {stage} away" if stage.name == "eval" else ""
+            yield f"{failed.total():,} calls failed, most often with {why}{again}"
+        from seethink.evaluate.attempts import read_attempts
+
+        summary = JudgeSummary.of(read_attempts(stage / "attempts.jsonl"), headline)
+        if self.judge_for == "all":
+            found = summary.agreement
+            kappa = "-" if found.kappa is None else f"{found.kappa:.2f}"
+            share = "-" if found.share is None else f"{found.share:.1%}"
+            yield (
+                f"rules and judge agree on {share} of {found.n:,} attempts (Cohen's kappa {kappa}); "
+                f"{found.unjudged:,} more were not judged by both"
+            )
+        else:
+            yield (
+                f"the rules judged {summary.by_rules:,} of {summary.attempts:,} attempts, "
+                f"the judge {summary.by_judge:,} of the other {summary.attempts - summary.by_rules:,}"
+            )
+        if self.steps_judge:
+            grades = summary.step_grades
+            mean = f"{sum(grades) / len(grades):.3f}" if grades else "-"
+            yield f"steps by {len(ATTRIBUTES)} attributes: mean {mean} over {len(grades):,} attempts"

@@ -1,0 +1,134 @@
+"""Commands that look at single answers and finished work: ask, look, gallery."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from seethink import formats
+from seethink.cli.options import FORMATS, MODELS, PROMPT_MODES
+from seethink.cli.tables import say
+from seethink.types import GREEDY, Example, InputError, Response, Score, Task
+
+app = typer.Typer()
+
+
+@app.command(epilog='Example: seethink ask page.png "How many 7s are there?"')
+def ask(
+    words: Annotated[
+        list[str], typer.Argument(metavar="PICTURE... QUESTION", help="The question comes last.")
+    ],
+    model: Annotated[str, typer.Option(help=MODELS)] = "sprout",
+    format: Annotated[str, typer.Option(help=FORMATS)] = "think_answer",
+    prompt_mode: Annotated[str, typer.Option(help=PROMPT_MODES)] = "suffix",
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 512,
+) -> None:
+    """Ask a model about one or more pictures."""
+    from seethink.media import Image
+
+    *pictures, question = words
+    if not pictures or Path(question).is_file():
+        raise InputError("give the pictures first and the question last: seethink ask page.png 'How many?'")
+    example = Example("ask", question, tuple(Image.file(picture) for picture in pictures))
+    for picture in example.media:
+        picture.load()
+    task = Task("ask", [example], formats.by_name(format, prompt_mode), _unjudged)
+
+    from seethink.attempt import attempt
+    from seethink.engines.local import LocalEngine
+
+    ((rollout,),) = attempt(LocalEngine.load(model), task, [example], replace(GREEDY, max_tokens=max_tokens))
+    console = Console()
+    _show_response(console, rollout.response)
+    if model == "sprout":
+        say(console, "(sprout is a tiny model: it errs)")
+
+
+def _unjudged(example: Example, response: Response) -> Score:
+    return Score(None, "there is no reference answer")
+
+
+def _show_response(console: Console, response: Response) -> None:
+    """Thought and answer; where the text breaks its format, the raw text and the reason."""
+    if response.answer is None:
+        say(console, f"{response.text}\n(no answer could be read: {response.fault})")
+        return
+    if response.thought:
+        say(console, response.thought)
+    say(console, f"answer: {response.answer}")
+
+
+@app.command(epilog="Example: seethink look runs/r1v-tiny")
+def look(
+    path: Annotated[Path, typer.Argument(help="Folder of a run or a synthesis, or a file of questions.")],
+    out: Annotated[Path, typer.Option(help="Page to write.")] = Path("look.html"),
+    limit: Annotated[int, typer.Option(min=1, help="Questions shown, evenly spaced.")] = 200,
+) -> None:
+    """Write an HTML page of attempts, synthesis traces or unanswered questions."""
+    from seethink.report import write_gallery_page, write_traces
+    from seethink.synth.status import LEDGER_FILE
+
+    if (path / LEDGER_FILE).is_file():
+        shown, finished = write_traces(path, out, limit)
+        return say(Console(), f"{shown:,} of {finished:,} examples: {out}")
+    with TemporaryDirectory() as temporary:
+        rows, folder = _attempts(path, Path(temporary))
+        questions = [
+            list(attempts)
+            for _, attempts in groupby(rows, key=lambda row: (row["task"], row.get("step"), row["id"]))
+        ]
+        selected = questions[:: -(-len(questions) // limit)]
+        write_gallery_page([row for attempts in selected for row in attempts], folder, out, title=str(path))
+    say(Console(), f"{len(selected):,} of {len(questions):,} questions: {out}")
+
+
+def _attempts(path: Path, temporary: Path) -> tuple[list[dict[str, Any]], Path]:
+    """Rows of attempts.jsonl, and the folder to which the paths of their pictures are relative."""
+    from seethink.evaluate.attempts import read_attempts
+
+    if path.name == "attempts.jsonl":
+        run = next((folder for folder in path.parents if (folder / "media").is_dir()), path.parent)
+        return list(read_attempts(path)), run
+    files = [file for file in sorted(path.rglob("attempts.jsonl")) if ".stale" not in file.parts]
+    if not files:
+        return _questions(path, temporary), temporary
+    rows = ((str(file.parent.relative_to(path)), row) for file in files for row in read_attempts(file))
+    return [row | {"task": f"{stage}: {row['task']}"} for stage, row in rows], path
+
+
+def _questions(path: Path, temporary: Path) -> list[dict[str, Any]]:
+    """Examples of a data file in the form of attempts without an answer; their media are copied to
+    `temporary`."""
+    from seethink import media
+    from seethink.sources import records
+
+    return [
+        {
+            "task": path.stem,
+            "id": example.id,
+            "question": example.question,
+            "media": [media.save_preview(medium, temporary / "media") for medium in example.media],
+            "gold": example.answer,
+            "meta": dict(example.meta),
+        }
+        for example in records.read(path)
+    ]
+
+
+@app.command(epilog="Example: seethink gallery")
+def gallery(
+    out: Annotated[Path, typer.Option(help="Page to write; its sheets go to a folder beside it.")] = Path(
+        "docs/gallery.md"
+    ),
+) -> None:
+    """Draw one sheet of examples for each drawn world."""
+    from seethink.sources.drawn.sheets import write_gallery
+
+    write_gallery(out)
+    say(Console(), f"the drawn worlds: {out}")

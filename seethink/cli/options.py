@@ -1,0 +1,139 @@
+"""Options of commands as fields of dataclasses, and the options that several commands share."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+from seethink import formats, verify
+from seethink.cli.judge import JudgeOptions
+from seethink.tasks import REWARD_WEIGHTS, MediaOptions, load_pairs, load_task, parse_reward_weights
+from seethink.types import InputError, PreferencePair, Task
+
+T = TypeVar("T")
+
+MODELS = "sprout (bundled, tiny), a model folder, or a hub id."
+FORMATS = f"{', '.join(formats.FORMATS)}."
+PROMPT_MODES = f"Where the format's instruction goes: {', '.join(formats.PROMPT_MODES)}."
+DEFAULT_WEIGHTS = ",".join(f"{part}={weight:g}" for part, weight in REWARD_WEIGHTS.items())
+SETTINGS = "[FIELD=VALUE]..."
+
+MediaRoot = Annotated[
+    Path | None, typer.Option(help="Folder to which paths of media are relative; the data's by default.")
+]
+Seed = Annotated[int, typer.Option(help="Random seed.")]
+
+
+def takes(options: type[T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:
+    """Decorator of a command that gets an instance of the dataclass `options`, whose fields are its options.
+
+    A field whose type is a dataclass is a group: its own fields are options of the command.
+    """
+    parameters = _parameters(options)
+    signature = inspect.Signature(list(parameters.values()))
+
+    def decorate(command: Callable[[T], None]) -> Callable[..., None]:
+        def call(**values: Any) -> None:
+            command(_instance(options, values))
+
+        call.__doc__ = command.__doc__
+        call.__signature__ = signature  # type: ignore[attr-defined]
+        call.__annotations__ = {name: part.annotation for name, part in parameters.items()}
+        return call
+
+    return decorate
+
+
+def _parameters(options: type) -> dict[str, inspect.Parameter]:
+    """{name: keyword parameter} of every option, those of groups included."""
+    hints = get_type_hints(options, include_extras=True)  # each in the module of the class that defines it
+    parameters: dict[str, inspect.Parameter] = {}
+    for name, parameter in inspect.signature(options).parameters.items():
+        hint: Any = hints[name]
+        if isinstance(hint, type) and is_dataclass(hint):
+            parameters |= _parameters(hint)
+        else:
+            parameters[name] = parameter.replace(annotation=hint)
+    return parameters
+
+
+def _instance(options: type[T], values: Mapping[str, Any]) -> T:
+    hints = get_type_hints(options)
+    return options(
+        **{
+            field.name: _instance(hints[field.name], values)
+            if is_dataclass(hints[field.name])
+            else values[field.name]
+            for field in fields(options)  # type: ignore[arg-type]
+        }
+    )
+
+
+def settings_of(stage: str, settings: list[str] | None) -> list[str]:
+    """`field=value` arguments of a command as overrides of its one stage."""
+    return [f"{stage}.{setting}" for setting in settings or ()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaGroup:
+    """Where media are, and which frames of a clip are taken."""
+
+    media_root: MediaRoot = None
+    num_frames: Annotated[int, typer.Option(min=1, help="Frames of each clip, unless its row says.")] = 8
+    frame_interval: Annotated[
+        float | None, typer.Option(help="Seconds between frames, instead of --num-frames.")
+    ] = None
+
+    def arguments(self) -> MediaOptions:
+        """As keyword arguments of `seethink.tasks`."""
+        return {
+            "media_root": self.media_root,
+            "num_frames": self.num_frames,
+            "frame_interval": self.frame_interval,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """Options of every command that runs a model on a user's data."""
+
+    model: Annotated[str, typer.Option(help=MODELS)]
+    data: Annotated[Path, typer.Option(help="File of questions (JSONL, JSON, parquet), or drawn:WORLD:N.")]
+    format: Annotated[str, typer.Option(help=FORMATS)] = "think_answer"
+    prompt_mode: Annotated[str, typer.Option(help=PROMPT_MODES)] = "suffix"
+    verifier: Annotated[
+        str, typer.Option(help=f"{', '.join(verify.VERIFIERS)}; or NAME@SYSTEM, as that system published it.")
+    ] = "auto"
+    reward_weights: Annotated[
+        str, typer.Option(help="Weights of the reward's parts; a part of weight 0 is a metric.")
+    ] = DEFAULT_WEIGHTS
+    out: Annotated[Path | None, typer.Option(help="Run folder; runs/COMMAND by default.")] = None
+    media: MediaGroup
+    judge: JudgeOptions
+
+    def load_task(self) -> Task:
+        """The task; everything that can be wrong with the data is found here, before any work."""
+        from seethink import systems
+
+        return load_task(
+            self.data,
+            self.format,
+            self.prompt_mode,
+            systems.verifier(self.verifier),
+            parse_reward_weights(self.reward_weights),
+            **self.media.arguments(),
+        )
+
+    def load_pairs(self) -> tuple[PreferencePair, ...]:
+        """Preference pairs, checked as `load_task` does."""
+        return load_pairs(self.data, self.format, self.prompt_mode, **self.media.arguments())
+
+    def refuse_reward_weights(self, why: str) -> None:
+        """Raises InputError, with the reason, where --reward-weights was given without effect."""
+        if self.reward_weights != DEFAULT_WEIGHTS:
+            raise InputError(f"{why}; leave out --reward-weights")

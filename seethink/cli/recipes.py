@@ -1,0 +1,81 @@
+"""Commands on recipes: run, show."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from seethink import systems
+from seethink.cli.options import Seed
+from seethink.cli.progress import execute, run_console
+from seethink.cli.tables import say, show_plan
+from seethink.run.run import Run, Scale
+
+app = typer.Typer()
+
+RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help=f"{', '.join(systems.names('recipe'))}.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[STAGE.FIELD=VALUE]...", help="Settings to override: grpo.beta=0.04"),
+]
+ScaleName = Annotated[str, typer.Option(help="smoke, tiny, one_gpu or full.")]
+RunFolder = Annotated[Path | None, typer.Option(help="Run folder; runs/RECIPE-SCALE by default.")]
+
+
+@app.command("run", epilog="Example: seethink run r1v --scale tiny grpo.max_steps=50")
+def run_recipe(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    scale: ScaleName = "tiny",
+    out: RunFolder = None,
+    seed: Seed = 0,
+    only: Annotated[list[str] | None, typer.Option(help="Run this stage only; may be repeated.")] = None,
+) -> None:
+    """Run a recipe; finished stages are skipped, interrupted ones resumed."""
+    module, run = _recipe_run(recipe, scale, out, seed, overrides)
+    execute(replace(run, only=only or ()), module.recipe, run_console(run))
+
+
+@app.command("show", epilog="Example: seethink show r1v --scale full")
+def show_recipe(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    scale: ScaleName = "tiny",
+    out: RunFolder = None,
+    seed: Seed = 0,
+) -> None:
+    """Print a recipe's stages, settings and derived numbers.
+
+    Nothing is trained or written; one example of each stage is read.
+    """
+    from seethink.run.plan import plan
+
+    console = Console()
+    module, run = _recipe_run(recipe, scale, out, seed, overrides)
+    stages = plan(run, module.recipe)
+    for note in run.notes:
+        say(console, note)
+    say(console, f"scale {run.scale}, seed {run.seed}, in {run.out}")
+    show_plan(console, stages)
+
+
+def _recipe_run(
+    name: str, scale: str, out: Path | None, seed: int, overrides: list[str] | None
+) -> tuple[ModuleType, Run]:
+    module = systems.recipe(name)
+    name = systems.named(name, "recipe")
+    folder = out or Path("runs") / f"{name}-{scale}"
+    return module, Run(name, Scale(scale), folder, seed, overrides or (), notes=_notes(module))
+
+
+def _notes(module: ModuleType) -> tuple[str, ...]:
+    """The title and the fields of a recipe's docstring, one line each; indented lines continue a field."""
+    lines = re.split(r"\n+(?=\S)", inspect.getdoc(module) or "")
+    return tuple(" ".join(line.split()) for line in lines)

@@ -1,0 +1,136 @@
+"""Tables and lines that commands print: plans, benchmarks, results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from seethink.benchmarks import Benchmark
+    from seethink.run.plan import StagePlan
+    from seethink.synth.measure import ChainQuality
+
+
+def say(console: Console, text: str) -> None:
+    """Print one line as it is: without markup (model names and paths are none) and without wrapping."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+# Plans ----------------------------------------------------------------------------------------------------
+
+
+def show_plan(console: Console, plans: Iterable[StagePlan]) -> None:
+    """Each stage with its numbers and every setting that `stage.field=value` overrides."""
+    for plan in plans:
+        say(console, f"\n{plan.name}: {'begun, will be resumed' if plan.status == 'begun' else plan.status}")
+        for name, value in _plan_numbers(plan).items():
+            say(console, f"    {name:<28}{value}")
+        for name, value in plan.settings.items():
+            say(console, f"    {plan.name}.{name}={value}")
+
+
+def _plan_numbers(plan: StagePlan) -> dict[str, str]:
+    lines = {name: f"{count:,}" for name, count in plan.counts.items()}
+    if plan.parameters is not None:
+        lines["parameters"] = f"{plan.parameters:,}"
+    if plan.prompt_tokens is not None:
+        lines["prompt tokens"] = f"{plan.prompt_tokens:,} of the first example"
+    if plan.memory is not None:
+        parts = ", ".join(f"{name} {size / 1e9:.2f}" for name, size in plan.memory.parts.items() if size)
+        lines["memory, at most"] = f"{plan.memory.peak / 1e9:.2f} GB ({parts})"
+    return lines | dict(plan.unknown)
+
+
+# Benchmarks ----------------------------------------------------------------------------------------------
+
+
+def show_benchmarks(console: Console, benchmarks: Iterable[Benchmark]) -> None:
+    """A row for each benchmark: number of questions, scorer, prompt, decoding, source."""
+    tests = list(benchmarks)
+    table = Table(box=box.SIMPLE)
+    table.add_column("name", no_wrap=True, min_width=max(len(test.name) for test in tests))
+    for column in ("questions", "scorer", "prompt", "decoding", "source"):
+        table.add_column(column, overflow="fold")
+    for test in tests:
+        decoding = f"{test.decoding}; {test.resolution}"
+        prompt, scorer = f"{test.format}, {test.prompt_mode}", ", ".join(test.verifier)
+        source = test.source.partition(", https://")[0]
+        table.add_row(test.name, test.questions, scorer, prompt, decoding, source)
+    console.print(table)
+    say(console, "seethink eval --model M --benchmark NAME runs one; docs/benchmarks.md describes them")
+
+
+# Results -------------------------------------------------------------------------------------------------
+
+
+def show_results(console: Console, title: str, results: Mapping[str, Mapping[str, Any]]) -> None:
+    """Arms by tasks, {arm: {task: row}}: strict over lenient accuracy, each with its 95 % interval."""
+    tasks = list(dict.fromkeys(task for rows in results.values() for task in rows))
+    table = Table("", *tasks, title=title)
+    for arm, rows in results.items():
+        table.add_row(arm, *(_cell(rows.get(task)) for task in tasks))
+    console.print(table)
+
+
+def show_report(console: Console, report: Mapping[str, Any]) -> None:
+    """Results, paired tests and published numbers of a report.json."""
+    show_results(console, f"{report['recipe']} at {report['scale']}: {report['headline']}", report["results"])
+    for test in report["tests"]:
+        lenient = f"lenient {_points(test['lenient_difference'])} (p {_p(test['lenient_p'])})"
+        strict = f"{_points(test['difference'])} (p {_p(test['p'])})"
+        say(console, f"{test['task']}: {test['b']} - {test['a']} = {strict}, {lenient}, n = {test['n']}")
+        if prompts := test.get("asked"):
+            modes = f"{test['a']} by {prompts[0]}; {test['b']} by {prompts[1]}"
+            say(console, f"  but they were asked differently: {modes}")
+    for claim in report["claims"]:
+        numbers = f"paper {_percent(claim['paper'])}, here {_percent(claim['measured'])}"
+        say(console, f"{claim['task']}, {claim['arm']}: {numbers} ({claim['source']})")
+
+
+def show_measured(console: Console, measured: ChainQuality) -> None:
+    """Precision and recall of each filter of a chain against the truth, and the errors left in the kept
+    rows."""
+    table = Table(title=f"{measured.chain}: filters against the truth", box=box.SIMPLE, pad_edge=False)
+    for column in ("filter", "of", "reached", "faulty", "dropped", "precision", "recall"):
+        table.add_column(column, justify="left" if column in ("filter", "of") else "right", no_wrap=True)
+    for one in measured.filters:
+        counts = (f"{n:,}" for n in (one.reached, one.faulty, one.dropped))
+        name = f"{one.step}: {one.reason}"
+        table.add_row(name, one.of, *counts, _percent(one.precision), _percent(one.recall))
+    console.print(table)
+    kept, reasons = measured.kept, "".join(f", {n:,} {reason}" for reason, n in measured.dropped.items())
+    say(
+        console,
+        f"of {measured.examples:,} examples {kept.examples:,} kept, {measured.failed:,} failed{reasons}",
+    )
+    wrong = f"{kept.wrong:,} with a wrong answer ({_percent(kept.wrong_share)})"
+    say(console, f"{kept.rows:,} rows: {wrong}, {kept.unjudged:,} unjudged, {kept.leaking:,} with a leak")
+
+
+def _cell(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return "-"
+    lines = [f"{_interval(row)}", f"lenient {_interval(row['lenient'])}"]
+    return "\n".join([*lines, f"{row['unjudged']} unjudged"] if row["unjudged"] else lines)
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    return (
+        "-" if row["value"] is None else f"{_percent(row['value'])} ({row['low']:.1%} to {row['high']:.1%})"
+    )
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
+
+
+def _points(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:+.1f} points"
+
+
+def _p(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2g}"

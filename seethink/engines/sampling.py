@@ -1,0 +1,43 @@
+"""Sampling of tokens from logits, with a random stream for each completion."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import TopKLogitsWarper, TopPLogitsWarper
+
+from seethink.models.encoder import Prompt
+from seethink.types import Sampling
+
+
+def sample(logits: Tensor, uniforms: Tensor, sampling: Sampling, forbidden: Sequence[int] = ()) -> Tensor:
+    """(B,) token ids from (B, V) logits: the argmax at temperature 0, else by inverse transform of (B,)
+    uniform numbers in [0, 1). forbidden: ids never sampled, such as media placeholders, which would have no
+    picture."""
+    logits = logits.float().clone()
+    logits[:, list(forbidden)] = -torch.inf
+    if sampling.temperature == 0:
+        return logits.argmax(-1)
+    logits = logits / sampling.temperature
+    if sampling.top_k:
+        logits = TopKLogitsWarper(sampling.top_k)(None, logits)  # type: ignore[arg-type]
+    if sampling.top_p < 1:
+        logits = TopPLogitsWarper(sampling.top_p)(None, logits)  # type: ignore[arg-type]
+    mass = logits.double().softmax(-1).cumsum(-1)
+    token = torch.searchsorted(mass, (uniforms.double() * mass[:, -1])[:, None], right=True)[:, 0]
+    return token.clamp(max=logits.shape[-1] - 1)
+
+
+def random_streams(prompts: Sequence[Prompt], sampling: Sampling) -> Tensor:
+    """(B * n, max_tokens) uniform numbers in [0, 1), a stream for each completion, keyed by (seed, sample
+    number, prompt)."""
+    rows = []
+    for prompt in prompts:
+        for number in range(sampling.n):
+            key = hashlib.sha256(f"{sampling.seed}/{number}/{prompt.key}".encode()).digest()
+            generator = torch.Generator().manual_seed(int.from_bytes(key[:8], "big") >> 1)
+            rows.append(torch.rand(sampling.max_tokens, generator=generator))
+    return torch.stack(rows)

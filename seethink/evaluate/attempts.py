@@ -1,0 +1,108 @@
+"""Rows of attempts.jsonl and metrics.jsonl: build, append, read, and repair a file cut by a kill."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from seethink import media
+from seethink.attempt import headline, lenient
+from seethink.formats import by_steps
+from seethink.types import InputError, Rollout, Task
+
+AttemptRow = dict[str, Any]
+"""A line of attempts.jsonl."""
+AttemptVerdict = bool | None
+"""Right, wrong, or None: could not be judged."""
+
+RIGHT_FROM = 0.5
+"""A graded score counts as right from this value on, as is common for the overlap of boxes."""
+
+_FIELDS = ("task", "id", "question", "media", "gold", "text", "value", "why", "parts")
+
+
+def attempt_row(task: Task, rollout: Rollout, media_folder: Path, step: int | None = None) -> AttemptRow:
+    """A rollout as a row of attempts.jsonl. Its pictures are saved under `media_folder`, each once.
+
+    step: optimiser step of a training, None in an evaluation.
+    """
+    example, response, score = rollout.example, rollout.response, rollout.score
+    lenient_response, lenient_score = lenient(task, rollout)
+    return {
+        "task": task.name,
+        "format": task.format.name,
+        "mode": task.format.prompt_mode,
+        "id": example.id,
+        "step": step,
+        "question": example.question,
+        "media": [media.save_preview(medium, media_folder) for medium in example.media],
+        "clips": [medium.frame_selection for medium in example.media if isinstance(medium, media.Video)],
+        "gold": example.answer,
+        "meta": {k: v for k, v in example.meta.items() if isinstance(v, str | int | float)},
+        "text": response.text,
+        "thought": response.thought,
+        "said": response.answer,
+        "boxes": None if response.boxes is None else [box.corners for box in response.boxes],
+        "stop": response.stop,
+        "n_tokens": response.n_tokens,
+        "fault": response.fault,
+        "value": score.value,
+        "why": score.why,
+        "parts": {name: {"value": part.value, "why": part.why} for name, part in score.parts.items()},
+        "correct": headline(task, score).value,
+        "lenient": {
+            "value": lenient_score.value,
+            "said": lenient_response.answer,
+            "why": lenient_score.why,
+        },
+        "by_steps": by_steps(response.text),
+    }
+
+
+def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Append `rows` as whole lines; the file and its folder are created where they are missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def drop_cut_line(path: Path) -> None:
+    """Remove an incomplete last line, left by a process killed while writing. The file may be missing."""
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    complete = content.rfind(b"\n") + 1
+    if complete < len(content):
+        with path.open("r+b") as file:
+            file.truncate(complete)
+
+
+def read_rows(path: Path, fields: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
+    """The objects of a JSONL file. Raises InputError where there is none, and for a line that is not JSON or
+    lacks a field, since a stage that is resumed meets the same line again."""
+    if not path.is_file():
+        raise InputError(f"there is no {path}; run its stage again")
+    mend = f"move {path} away and run the same command again"
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise InputError(f"{path}, line {number} is not JSON ({error}); {mend}") from error
+            missing = [name for name in fields if not isinstance(row, dict) or name not in row]
+            if missing:
+                raise InputError(f"{path}, line {number} lacks {', '.join(missing)}; {mend}")
+            yield row
+
+
+def read_attempts(path: Path) -> Iterator[AttemptRow]:
+    """The rows of an attempts.jsonl. Raises InputError as `read_rows` does."""
+    return read_rows(path, _FIELDS)
+
+
+def verdict(row: Mapping[str, Any], headline: str) -> AttemptVerdict:
+    """Whether an attempt is right by its `headline` part, or by the whole score without that part."""
+    value = row["parts"].get(headline, row)["value"]
+    return None if value is None else value >= RIGHT_FROM

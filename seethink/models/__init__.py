@@ -1,0 +1,1 @@
+"""Vision-language models: families, inputs, loading, attention and log-probabilities."""

@@ -1,0 +1,1 @@
+"""Attention kernels, registered through transformers' `AttentionInterface`."""

@@ -1,0 +1,69 @@
+"""Batches of prompts: concatenated media, position ids, cross-attention masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from seethink.models.encoder import Prompt
+from seethink.models.families import Family
+
+CROSS = "cross_attention_mask"
+FEATURES = ("_features", "_deepstack")
+"""Suffixes of media that are features already (`vision_cache.py`)."""
+ROPE = ("image_grid_thw", "video_grid_thw", "second_per_grid_ts")
+
+
+def join_media(prompts: Sequence[Prompt]) -> dict[str, Tensor]:
+    """Media of all prompts, concatenated in order along the family's axis; other axes are padded with
+    zeros."""
+    names = dict.fromkeys(name for prompt in prompts for name in prompt.media if name != CROSS)
+    own = prompts[0].family.media_axis
+    axes = {name: 0 if name.endswith(FEATURES) else own for name in names}
+    return {name: _cat([p.media[name] for p in prompts if name in p.media], axes[name]) for name in names}
+
+
+def _cat(tensors: Sequence[Tensor], axis: int) -> Tensor:
+    sizes = [max(t.shape[i] for t in tensors) for i in range(tensors[0].dim())]
+    grown = []
+    for tensor in tensors:
+        missing = [0 if i == axis else size - tensor.shape[i] for i, size in enumerate(sizes)]
+        grown.append(pad(tensor, [x for m in reversed(missing) for x in (0, m)]) if any(missing) else tensor)
+    return torch.cat(grown, axis if tensors[0].dim() > axis else 0)
+
+
+def cross_mask(prompts: Sequence[Prompt], width: int, left: bool) -> dict[str, Tensor]:
+    """{name: (B, width, pictures, tiles)} which tiles each token attends to, for families with
+    cross-attention; empty for others.
+
+    left: prompts are padded on the left; otherwise the tokens after a prompt see what its last token sees.
+    """
+    masks = [prompt.media[CROSS] for prompt in prompts if CROSS in prompt.media]
+    if not masks:
+        return {}
+    rows = []
+    for mask in masks:
+        missing = width - mask.shape[1]
+        fill = torch.zeros_like(mask[:, :1]) if left else mask[:, -1:]
+        more = fill.expand(-1, missing, -1, -1)
+        rows.append(torch.cat([more, mask] if left else [mask, more], 1))
+    return {CROSS: torch.cat(rows)}
+
+
+def positions(
+    model: Any, family: Family, ids: Tensor, kinds: Tensor, seen: Tensor, media: dict[str, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Position ids of (B, P) prompts, (3, B, P) for M-RoPE, else (B, P); and (B, 1) the first position of an
+    answer. seen (B, P): attention mask."""
+    found = (seen.cumsum(-1) - 1).clamp(min=0)
+    if family.mrope:
+        grids = {name: media[name] for name in ROPE if name in media}
+        found, _ = model.model.get_rope_index(
+            ids, mm_token_type_ids=kinds, attention_mask=seen.long(), **grids
+        )
+    highest = found if found.dim() == 2 else found.amax(0)
+    return found, highest.masked_fill(seen == 0, -1).amax(1, keepdim=True) + 1

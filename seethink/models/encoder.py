@@ -1,0 +1,245 @@
+"""Encoder: conversations as model inputs, that is token ids and the processor's tensors for pictures and
+clips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from seethink.media import Frames, Image
+from seethink.models import chat_template
+from seethink.models.families import FAMILIES, Family, family_of, in_model_coordinates
+from seethink.types import Completion, CoordinateFrame, InputError, Media, Messages, assistant_prefill
+
+
+@dataclass
+class Prompt:
+    """A conversation as a model takes it.
+
+    ids: token ids, media placeholders expanded. kinds: 1 for tokens of a picture, 2 of a clip, else 0. media:
+    the processor's tensors for all media; empty for text alone. key: identity of ids and media. prefill: text
+    of the assistant's turn that `ids` end with, if any. family: the model family that it is encoded for.
+    frame: coordinates of boxes in the answer, which refer to the first picture. text, loaded: the input of
+    the processor, for engines that have their own: the chat template's text with one placeholder for each
+    medium, and the decoded media in order."""
+
+    ids: list[int]
+    kinds: list[int] = field(default_factory=list)
+    media: dict[str, Any] = field(default_factory=dict)
+    key: str = ""
+    prefill: str = ""
+    family: Family = FAMILIES[0]
+    frame: CoordinateFrame | None = None
+    text: str = ""
+    loaded: tuple[Any, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.kinds = self.kinds or [0] * len(self.ids)
+
+    def head(self, length: int) -> Prompt:
+        """The first `length` tokens of the prompt, which must hold all of its media tokens."""
+        masked = {k: v[:, :length] for k, v in self.media.items() if k == "cross_attention_mask"}
+        return replace(self, ids=self.ids[:length], kinds=self.kinds[:length], media={**self.media, **masked})
+
+
+def count_media_tokens(prompt: Prompt, processor: Any) -> tuple[int, int] | None:
+    """(placeholder tokens of the prompt's media, features that the model computes for them); None where the
+    processor returns no grid of patches."""
+    grids = [prompt.media[name] for name in ("image_grid_thw", "video_grid_thw") if name in prompt.media]
+    if not grids:
+        return None
+    merged = processor.image_processor.merge_size**2
+    placeholders = sum(kind > 0 for kind in prompt.kinds)
+    return placeholders, sum(int(grid.prod(-1).sum()) for grid in grids) // merged
+
+
+@dataclass
+class _ProcessedMedia:
+    """Output of the processor for some media, reused for other texts about them. replacements: the text that
+    each picture's and each clip's placeholder expands to. has_kinds: whether the processor returns kinds."""
+
+    media: dict[str, Any]
+    replacements: list[list[str]]
+    has_kinds: bool
+
+
+class Encoder:
+    """Turns conversations into prompts by the processor's own call.
+
+    decoded, processed: media decoded and calls of the processor since the beginning.
+    """
+
+    def __init__(self, processor: Any, config: Any) -> None:
+        self.processor = processor
+        self.tokenizer = processor.tokenizer
+        self.family = family_of(config)
+        self.image_token_id: int = config.image_token_id
+        self.patch_px: int = getattr(getattr(config, "vision_config", None), "patch_size", 0)
+        self.media_token_ids = sorted(_media_token_ids(config))
+        self.eos_token_id = chat_template.end_of_turn(processor)
+        self.clips = chat_template.has_video_placeholder(processor)
+        self.decoded, self.processed = 0, 0
+
+    def prompts(self, conversations: Sequence[Messages]) -> list[Prompt]:
+        """A prompt for each conversation. A medium that occurs several times is decoded once; the same media
+        in the same order are processed once. For a family without video input a clip becomes pictures, each
+        preceded by its time.
+
+        Raises InputError where a text contains a control token, such as a picture's placeholder.
+        """
+        media = {medium.key: medium for messages in conversations for medium in _media(messages)}
+        loaded: dict[str, Any] = {key: medium.load() for key, medium in media.items()}
+        self.decoded += len(loaded)
+        if not self.clips:
+            conversations = [_frame_by_frame(messages, loaded) for messages in conversations]
+        processed: dict[tuple[str, ...], _ProcessedMedia] = {}
+        return [self._prompt(messages, loaded, processed) for messages in conversations]
+
+    def response_ids(self, text: str) -> list[int]:
+        """Token ids of a whole assistant turn, end-of-turn token included."""
+        return [*self.tokenizer(text, add_special_tokens=False).input_ids, self.eos_token_id]
+
+    def unexpanded_ids(self, prompt: Prompt) -> list[int]:
+        """Token ids of the prompt with one placeholder for each medium."""
+        return self.tokenizer(prompt.text, **self._tokenizer_options(prompt.text)).input_ids
+
+    def reply_ids(self, prompt: Prompt, text: str) -> list[int]:
+        """Token ids of the response `text` (prefill included) that follow the prompt's prefill, boxes in the
+        model's coordinates."""
+        return self.response_ids(in_model_coordinates(text, prompt.frame).removeprefix(prompt.prefill))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of token ids, special tokens left out."""
+        return self.tokenizer.decode(ids, skip_special_tokens=True)
+
+    def completion(self, prompt: Prompt, ids: Sequence[int], logps: Sequence[float] = ()) -> Completion:
+        """A Completion from sampled token ids and their log-probabilities."""
+        ended = bool(ids) and ids[-1] == self.eos_token_id
+        text = self.decode(ids[:-1] if ended else ids)
+        return Completion(
+            text, "stop" if ended else "length", len(ids), tuple(ids), tuple(logps), prompt.frame
+        )
+
+    def _refuse_control_tokens(self, messages: Messages) -> None:
+        """An end-of-turn token inside a question would end the turn; a placeholder would become a picture."""
+        parts = [part for message in messages for part in message["content"] if part["type"] == "text"]
+        for text in (part["text"] for part in parts):
+            for token in self.tokenizer.all_special_tokens:
+                if token in text:
+                    problem = f"the text contains {token!r}, a control token of the model"
+                    raise InputError(f"{problem}; reword it: {text[:200]!r}")
+
+    def _prompt(
+        self,
+        messages: Messages,
+        loaded: Mapping[str, Any],
+        processed: dict[tuple[str, ...], _ProcessedMedia],
+    ) -> Prompt:
+        self._refuse_control_tokens(messages)
+        prefill = assistant_prefill(messages)
+        text = chat_template.render(self.processor, messages[:-1] if prefill else messages) + prefill
+        keys = tuple(medium.key for medium in _media(messages))
+        own = tuple(loaded[key] for key in keys)
+        if keys in processed:
+            ids, kinds, media = self._reuse(text, processed[keys])
+        else:
+            ids, kinds, media = self._process(text, own, keys, processed)
+        key, frame = f"{text}\n{list(keys)}", self._frame(own, media)
+        return Prompt(ids, kinds if media else [], media, key, prefill, self.family, frame, text, own)
+
+    def _tokenizer_options(self, text: str) -> dict[str, Any]:
+        """Where the chat template wrote the first special token, the tokenizer must not add it again."""
+        bos = self.tokenizer.bos_token
+        return {"add_special_tokens": False} if bos and text.startswith(bos) else {}
+
+    def _frame(self, loaded: Sequence[Any], media: Mapping[str, Any]) -> CoordinateFrame | None:
+        """Coordinates of the first picture; None without one."""
+        size = next((picture.size for picture in loaded if not isinstance(picture, Frames)), None)
+        if size is None:
+            return None
+        if self.family.boxes == "resized":
+            _, rows, columns = media["image_grid_thw"][0].tolist()
+            return CoordinateFrame("resized", size, (columns * self.patch_px, rows * self.patch_px))
+        units = {"thousandths": (1000, 1000), "unit": (1, 1), "original": size}
+        return CoordinateFrame(self.family.boxes, size, units[self.family.boxes])
+
+    def _process(
+        self,
+        text: str,
+        media: Sequence[Any],
+        keys: tuple[str, ...],
+        processed: dict[tuple[str, ...], _ProcessedMedia],
+    ) -> tuple[list[int], list[int], dict[str, Any]]:
+        """(ids, kinds, media tensors) by the processor's own call."""
+        clips = [medium for medium in media if isinstance(medium, Frames)]
+        pictures = [medium for medium in media if not isinstance(medium, Frames)]
+        for kind, given in (("image", pictures), ("video", clips)):
+            placeholder = getattr(self.processor, f"{kind}_token", None)
+            if placeholder and (placed := text.count(placeholder)) != len(given):
+                raise InputError(f"the chat template placed {placed} of {len(given)} media of kind {kind}")
+        options = self._tokenizer_options(text) | ({"images": pictures} if pictures else {})
+        if clips:
+            options["videos"] = [list(clip.pictures) for clip in clips]
+            options |= {"do_sample_frames": False, "video_metadata": [_metadata(clip) for clip in clips]}
+        if media and self.family.shared and not self.family.cross:
+            options["return_text_replacement_offsets"] = True
+        self.processed += 1
+        out = dict(self.processor(text=[text], return_tensors="pt", **options))
+        ids = out.pop("input_ids")[0].tolist()
+        out.pop("attention_mask", None)
+        found = [out.pop(name, None) for name in ("mm_token_type_ids", "token_type_ids")]
+        kinds = next((k[0].tolist() for k in found if k is not None), [])
+        if (offsets := out.pop("text_replacement_offsets", None)) is not None:
+            replacements = [
+                [p["replacement"] for p in offsets[0] if p["type"] == kind] for kind in ("image", "video")
+            ]
+            processed[keys] = _ProcessedMedia(out, replacements, bool(kinds))
+        return ids, kinds, out
+
+    def _reuse(self, text: str, known: _ProcessedMedia) -> tuple[list[int], list[int], dict[str, Any]]:
+        """As `_process`, for another text about media that were processed already."""
+        (expanded,), _ = self.processor.get_text_with_replacements([text], *known.replacements)
+        ids = self.tokenizer(expanded, **self._tokenizer_options(text)).input_ids
+        kinds = self.processor.create_mm_token_type_ids([ids])[0] if known.has_kinds else []
+        return ids, kinds, known.media
+
+
+def _media(messages: Messages) -> list[Media]:
+    return [part[part["type"]] for m in messages for part in m["content"] if part["type"] != "text"]
+
+
+def _frame_by_frame(messages: Messages, loaded: dict[str, Any]) -> Messages:
+    """The messages with clips as pictures and times; the pictures are added to `loaded`."""
+
+    def expand(part: Mapping[str, Any]) -> list[dict[str, Any]]:
+        if part["type"] != "video":
+            return [dict(part)]
+        frames, parts = loaded[part["video"].key], []
+        for i, (picture, time_s) in enumerate(zip(frames.pictures, frames.times_s, strict=True)):
+            image = Image.drawn(f"{part['video'].key}/{i}", lambda p=picture: p)
+            loaded[image.key] = picture
+            parts += [{"type": "text", "text": f"{time_s:.1f} s: "}, {"type": "image", "image": image}]
+        return parts
+
+    return [{**m, "content": [new for part in m["content"] for new in expand(part)]} for m in messages]
+
+
+def _metadata(frames: Frames) -> dict[str, Any]:
+    """Video metadata for processors. They count in source frames, here of one millisecond, so that every
+    chosen frame keeps its time."""
+    return {
+        "total_num_frames": round(1000 * frames.length_s),
+        "fps": 1000,
+        "duration": frames.length_s,
+        "frames_indices": [round(1000 * time_s) for time_s in frames.times_s],
+    }
+
+
+def _media_token_ids(config: Any) -> set[int]:
+    """Tokens that a response must not contain: media placeholders, and the markers around them."""
+    names = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
+    more = ("image_start_token_id", "image_end_token_id", "video_start_token_id", "video_end_token_id")
+    marks = ("boi_token_id", "eoi_token_id", "boi_token_index", "eoi_token_index", "video_token_index")
+    found = (getattr(config, name, None) for name in (*names, *more, *marks))
+    return {token for token in found if token is not None}

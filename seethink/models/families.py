@@ -1,0 +1,124 @@
+"""Model families: what differs between them, one `Family` entry each, and the coordinates that they name
+boxes in.
+
+A family is found by the `model_type` of a checkpoint's config. No torch is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from seethink.boxes import Box, Point, scale_written
+from seethink.types import CoordinateFrame, FrameKind
+
+LLAVA_PARTS = {
+    "vision": ("model.vision_tower.",),
+    "projector": ("model.multi_modal_projector.", "model.image_newline"),
+    "language": ("model.language_model.", "lm_head."),
+}
+
+
+@dataclass(frozen=True)
+class Family:
+    """How one model family takes pictures. The defaults describe LLaVA and most families after it.
+
+    parts: {part: prefixes of its parameters' names}; the longest prefix wins. mrope: positions are (time,
+    height, width) triples from the model's `get_rope_index`. media_axis: axis along which the media of
+    several prompts are concatenated. blocks: the tokens of one picture also attend backwards to each other.
+    cross: pictures are attended to by cross-attention, through a mask with a row for each token. segments:
+    the vision tower takes all pictures as one row of patches (`attention/segments.py`). shared: branches can
+    share a row (`policy.py`); other families take full rows, which is equal and slower. boxes: coordinates in
+    which it names places, as its authors say (sources in docs/formats.md); pixels of the original picture
+    where they say nothing."""
+
+    name: str
+    model_types: tuple[str, ...]
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: LLAVA_PARTS)
+    mrope: bool = False
+    media_axis: int = 0
+    blocks: bool = False
+    cross: bool = False
+    segments: bool = False
+    shared: bool = True
+    boxes: FrameKind = "original"
+
+    def alike(self, media: Mapping[str, Any]) -> tuple[Any, ...]:
+        """A key: prompts with equal keys may share a batch.
+
+        A batch has one kind of media, since GLM-4V's pictures and clips have the same placeholder. With
+        cross-attention it has one number of pictures, since padding pictures would change its rows.
+        """
+        pictures = media["pixel_values"].shape[1] if self.cross and media else None
+        return (*sorted(media), pictures)
+
+    def part_of(self, parameter: str) -> str | None:
+        """The part that a parameter belongs to; None if no part names it."""
+        matches = [(len(p), part) for part, ps in self.parts.items() for p in ps if parameter.startswith(p)]
+        return max(matches)[1] if matches else None
+
+
+_QWEN_PARTS = {
+    "vision": ("model.visual.",),
+    "projector": ("model.visual.merger.", "model.visual.deepstack_merger_list."),
+    "language": ("model.language_model.", "lm_head."),
+}
+_IDEFICS_PARTS = {
+    "vision": ("model.vision_model.",),
+    "projector": ("model.connector.",),
+    "language": ("model.text_model.", "lm_head."),
+}
+_MLLAMA_PARTS = {**LLAVA_PARTS, "vision": ("model.vision_model.",)}
+
+FAMILIES = (
+    Family("qwen2-vl", ("qwen2_vl",), _QWEN_PARTS, mrope=True, segments=True, boxes="thousandths"),
+    Family("qwen2.5-vl", ("qwen2_5_vl",), _QWEN_PARTS, mrope=True, segments=True, boxes="resized"),
+    Family("qwen3-vl", ("qwen3_vl", "qwen3_vl_moe"), _QWEN_PARTS, mrope=True, boxes="thousandths"),
+    Family("glm-4v", ("glm4v",), _QWEN_PARTS, mrope=True, boxes="thousandths"),
+    Family("llava", ("llava", "llava_next", "llava_onevision"), boxes="unit"),
+    Family("internvl", ("internvl",), boxes="thousandths"),
+    Family("mistral3", ("mistral3",)),
+    Family("aria", ("aria",)),
+    Family("idefics", ("idefics3", "smolvlm"), _IDEFICS_PARTS, media_axis=1),
+    Family("gemma3", ("gemma3",), blocks=True),
+    Family("mllama", ("mllama",), _MLLAMA_PARTS, cross=True),
+)
+
+
+def family_of(config: Any) -> Family:
+    """The family of a model config; for a type without an entry, one that takes full rows."""
+    for family in FAMILIES:
+        if config.model_type in family.model_types:
+            return family
+    return Family(config.model_type, (config.model_type,), shared=False)
+
+
+_PLACES: Mapping[FrameKind, int] = {"unit": 3}
+"""Decimals of a written coordinate; 0 for the other frames."""
+
+
+def boxes_to_pixels(boxes: Sequence[Box], frame: CoordinateFrame) -> tuple[Box, ...]:
+    """Boxes in the model's coordinates -> pixels of the original picture."""
+    x, y = _pixels_of(frame)
+    return tuple(box.scaled(x, y) for box in boxes)
+
+
+def points_to_pixels(points: Sequence[Point], frame: CoordinateFrame) -> tuple[Point, ...]:
+    """Points in the model's coordinates -> pixels of the original picture."""
+    x, y = _pixels_of(frame)
+    return tuple((px * x, py * y) for px, py in points)
+
+
+def _pixels_of(frame: CoordinateFrame) -> tuple[float, float]:
+    """Pixels of the original picture per unit of the model's coordinates, (x, y)."""
+    x, y = (pixels / units for pixels, units in zip(frame.size, frame.units, strict=True))
+    return x, y
+
+
+def in_model_coordinates(text: str, frame: CoordinateFrame | None) -> str:
+    """`text`, whose boxes and points are in pixels of the original picture, with the model's coordinates."""
+    if frame is None or frame.kind == "original":
+        return text
+    x, y = (units / pixels for pixels, units in zip(frame.size, frame.units, strict=True))
+    return scale_written(text, x, y, _PLACES.get(frame.kind, 0))

@@ -1,0 +1,86 @@
+"""Models and encoders, loaded by name: the bundled `sprout`, a folder, or a hub id."""
+
+from __future__ import annotations
+
+import logging
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from accelerate.utils import disable_fsdp_ram_efficient_loading
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+from transformers.utils.logging import disable_progress_bar
+
+from seethink.models.attention import segments
+from seethink.models.encoder import Encoder
+from seethink.models.families import family_of
+from seethink.models.names import resolve
+from seethink.models.policy import PolicyModel
+from seethink.types import InputError
+
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # peft imports it, and it logs about CPU kernels
+
+
+def pretrained(name: str, quantization_config: Any = None) -> tuple[Any, Any]:
+    """(model, processor) by alias, folder or hub id, in fp32, since small updates would be lost in bf16
+    weights. quantization_config: of transformers, for frozen weights.
+
+    Every process loads the whole model, also under a launcher of sharded trainings: engines and references
+    compute alone, and the trainer shards its model itself."""
+    disable_fsdp_ram_efficient_loading()
+    unset_hf_deepspeed_config()
+    disable_progress_bar()
+    path = resolve(name)
+    model = AutoModelForImageTextToText.from_pretrained(
+        path, dtype=torch.float32, attn_implementation="sdpa", quantization_config=quantization_config
+    )
+    if family_of(model.config).segments:
+        model.set_attn_implementation({"vision_config": segments.NAME})
+    return model, AutoProcessor.from_pretrained(path)
+
+
+def load_encoder(name: str) -> tuple[Encoder, int | None]:
+    """(encoder, maximum position embeddings or None) of a model, without loading its weights."""
+    path = resolve(name)
+    config = AutoConfig.from_pretrained(path)
+    longest = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return Encoder(AutoProcessor.from_pretrained(path), config), longest
+
+
+def load_policy(name: str, load_in_4bit: bool = False) -> tuple[PolicyModel, Encoder]:
+    """A model for training, by alias, folder or hub id, and its encoder. load_in_4bit: the language model's
+    linear layers are held in 4 bits (QLoRA, Dettmers et al. 2023: NF4, double quantisation) and compute in
+    bf16 on an accelerator, in fp32 on a CPU."""
+    model, processor = pretrained(name, _quantization_config(name) if load_in_4bit else None)
+    for module in model.modules():
+        # some CPUs would repack such a layer at the first rollout, for good: other numbers, and no gradient
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return PolicyModel(model), Encoder(processor, model.config)
+
+
+def _quantization_config(name: str) -> BitsAndBytesConfig:
+    if find_spec("bitsandbytes") is None:
+        raise InputError(
+            "load_in_4bit=true needs bitsandbytes; pip install 'seethink[quant]', or leave it out"
+        )
+    parts = family_of(AutoConfig.from_pretrained(resolve(name))).parts
+    skipped = [prefix.rstrip(".") for part, names in parts.items() if part != "language" for prefix in names]
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16 if torch.cuda.is_available() else torch.float32,
+        llm_int8_skip_modules=[*skipped, "lm_head"],
+    )
+
+
+def count_parameters(name: str) -> int | None:
+    """Number of parameters, from the config alone; None where the config is not on this machine."""
+    try:
+        config = AutoConfig.from_pretrained(resolve(name), local_files_only=True)
+    except OSError:
+        return None
+    with torch.device("meta"):
+        return sum(p.numel() for p in AutoModelForImageTextToText.from_config(config).parameters())

@@ -1,0 +1,30 @@
+"""Model names: the bundled `sprout`, a folder, or a hub id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from seethink.types import InputError
+
+SPROUT = Path(__file__).parents[1] / "systems" / "sprout" / "model"
+
+
+def resolve(name: str) -> str:
+    """The folder or hub id that `from_pretrained` takes. Raises InputError for a folder that does not
+    exist."""
+    if name == "sprout":
+        if not (SPROUT / "config.json").exists():
+            raise InputError(
+                "the bundled model is not in this installation; `seethink run sprout` rebuilds it"
+            )
+        return str(SPROUT)
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").exists():
+            raise InputError(f"{name} holds no config.json, so it is not a model folder")
+        return str(folder)
+    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+        raise InputError(
+            f"there is no model at {name}; give 'sprout', a folder, or a hub id such as owner/name"
+        )
+    return name

@@ -1,0 +1,1 @@
+"""Runs: recipes carried out stage by stage, with plans, events and resume."""

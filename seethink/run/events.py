@@ -1,0 +1,90 @@
+"""Events of a run. A `Run` sends them to its listeners and prints nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class StageEvent:
+    """Base of all events. stage: the stage's name."""
+
+    stage: str
+
+
+@dataclass(frozen=True)
+class StageStarted(StageEvent):
+    """Work on a stage begins. resumed: an earlier process began it."""
+
+    resumed: bool
+
+
+@dataclass(frozen=True)
+class StageProgress(StageEvent):
+    """A step of a stage is done. row: its metrics, with `step` (from 1) and `steps`; the first row of a
+    resumed stage has a larger `step` than 1."""
+
+    row: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class StageFinished(StageEvent):
+    """seconds: of all processes that worked on the stage, interrupted ones included."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StageFailed(StageEvent):
+    """The work raised `error` or was interrupted; the exception propagates after this event."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True)
+class StageSkipped(StageEvent):
+    """The stage was finished by an earlier run. seconds: what it took then."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StageLeftOut(StageEvent):
+    """The stage is not among the selected ones (`only`)."""
+
+
+@dataclass(frozen=True)
+class StageSetAside(StageEvent):
+    """The stage's settings or inputs changed. folder: where its old results are now."""
+
+    folder: Path
+
+
+@dataclass(frozen=True)
+class ReportReady(StageEvent):
+    """The results of a run are compared.
+
+    report: content of report.json. folder: of the run, where its report belongs. attempts: {arm:
+    attempts.jsonl}. metrics: {training stage: metrics.jsonl}. notes: what the report says first.
+    """
+
+    report: Mapping[str, Any]
+    folder: Path
+    attempts: Mapping[str, Path]
+    metrics: Mapping[str, Path]
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class ReportWritten(StageEvent):
+    """report.json and report.html are on disk, now or from an earlier run. path: of report.html."""
+
+    path: Path
+    report: Mapping[str, Any]
+
+
+Listener = Callable[[StageEvent], None]
+"""Called with every event, in order, in the process and thread of the run. What it raises stops the run."""

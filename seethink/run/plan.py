@@ -1,0 +1,92 @@
+"""Plans: what each stage of a recipe would take, computed from its settings without running it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seethink.run.run import Run
+from seethink.run.stage import Model, Stage, Status
+from seethink.settings import leaves
+from seethink.train.methods import METHODS
+from seethink.types import InputError, Sampling
+
+if TYPE_CHECKING:
+    from seethink.train.memory import MemoryEstimate
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """Numbers of one stage.
+
+    settings: every setting, by the name that `stage.name=value` overrides. counts: numbers that follow from
+    the settings and the size of the data, {what: how many}. parameters: of the model. prompt_tokens: of the
+    first prompt, media included. memory: estimate in bytes for one process. unknown: {"parameters" or
+    "memory": why it is None}.
+    """
+
+    name: str
+    status: Status
+    settings: Mapping[str, Any]
+    counts: Mapping[str, int] = field(default_factory=dict)
+    parameters: int | None = None
+    prompt_tokens: int | None = None
+    memory: MemoryEstimate | None = None
+    unknown: Mapping[str, str] = field(default_factory=dict)
+
+
+def plan(run: Run, recipe: Callable[[Run], None]) -> list[StagePlan]:
+    """The plans of all stages, in order. Loads no weights, writes nothing, and reads one example of each
+    stage.
+
+    Raises InputError for overrides or selected stages that the recipe does not have.
+    """
+    return [plan_stage(stage) for stage in run.dry_run(recipe).values()]
+
+
+def plan_stage(stage: Stage) -> StagePlan:
+    """The plan of one stage; stages without a model have no numbers."""
+    settings = leaves(stage.config) if stage.config else {}
+    models = [need for need in stage.needs if isinstance(need, Model)]
+    if not (stage.trains or stage.kind == "evaluate") or not models:
+        return StagePlan(stage.name, stage.status(), settings)
+    return StagePlan(stage.name, stage.status(), settings, _counts(stage), **_size(stage, models[0]))
+
+
+def _counts(stage: Stage) -> dict[str, int]:
+    n = stage.examples.count
+    if stage.trains:
+        return {"examples": n, **METHODS[stage.kind].counts(n, stage.config)}
+    sampling: Sampling = stage.config
+    completions = n * sampling.n
+    tokens = completions * sampling.max_tokens
+    return {"examples": n, "completions": completions, "completion tokens, at most": tokens}
+
+
+def _size(stage: Stage, model: Model) -> dict[str, Any]:
+    """Parameters, prompt tokens and memory, or why they are unknown."""
+    if isinstance(model.base, Path) and not model.base.exists():
+        return {"unknown": {"parameters": f"known when {model.base} is made"}}
+    name = str(model.base)
+    parameters = _parameters(name)
+    if parameters is None:
+        return {"unknown": {"parameters": f"unknown: the configuration of {name} is not on this machine"}}
+    from seethink.train.memory import estimate, prompt_shape
+
+    try:
+        shape = prompt_shape(name, *stage.examples.first(), stage.config)
+    except (InputError, OSError) as error:
+        why = f"unknown, the first example cannot be read: {error}"
+        return {"parameters": parameters, "unknown": {"memory": why}}
+    memory = estimate(name, shape, stage.config, stage.examples.count)
+    return {"parameters": parameters, "prompt_tokens": len(shape.prompt.ids), "memory": memory}
+
+
+@cache
+def _parameters(name: str) -> int | None:
+    from seethink.models.loading import count_parameters
+
+    return count_parameters(name)

@@ -1,0 +1,359 @@
+"""Run: one execution of a recipe. Named stages, artefacts with identity, a dry run before any work,
+resume."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from seethink import identity
+from seethink.lock import alone_in
+from seethink.models.names import resolve
+from seethink.run.comparison import (
+    Claim,
+    common_headline,
+    measured_claims,
+    paired_tests,
+    write_report_files,
+)
+from seethink.run.events import (
+    Listener,
+    ReportReady,
+    ReportWritten,
+    StageEvent,
+    StageFailed,
+    StageFinished,
+    StageLeftOut,
+    StageProgress,
+    StageSetAside,
+    StageSkipped,
+    StageStarted,
+)
+from seethink.run.stage import NO_EXAMPLES, Evaluation, Model, Stage, StageExamples
+from seethink.settings import override, parse, unknown
+from seethink.tasks import GoldTraces
+from seethink.train.methods import METHODS, OnStep
+from seethink.types import InputError, PreferencePair, Sampling, SFTExample, Task
+
+if TYPE_CHECKING:
+    from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig
+
+SCALES = ("smoke", "tiny", "one_gpu", "full")
+TINY = "The model is sprout, which ships with SeeThink: five million parameters. It is tiny, and it errs."
+_FALLS_BACK = {"smoke": "tiny", "one_gpu": "full"}
+_STAGE_NAME = re.compile(r"[a-z0-9_-]+(/[a-z0-9_-]+)*")
+_STATE_EVERY_S = 10.0
+_POLL_EVERY_S = 0.5
+
+T = TypeVar("T")
+StageWork = Callable[[Path, OnStep], Any]
+"""`(stage folder, on_progress) -> result`, a JSON value."""
+
+
+class Scale(str):
+    """The name of a scale; called, it selects a value: `run.scale(smoke=8, tiny=2_000, full=70_000)`."""
+
+    def __new__(cls, name: str) -> Scale:
+        if name not in SCALES:
+            raise unknown("scale", name, SCALES)
+        return super().__new__(cls, name)
+
+    def __call__(self, **values: T) -> T:
+        """smoke falls back to tiny, one_gpu to full. Raises InputError where the recipe has no such scale."""
+        if foreign := values.keys() - set(SCALES):
+            raise TypeError(f"no such scale: {', '.join(sorted(foreign))}")
+        for name in (str(self), _FALLS_BACK.get(self)):
+            if name in values:
+                return values[name]
+        raise InputError(f"this recipe has no scale {self}; it has {', '.join(values)}")
+
+
+@dataclass
+class Run:
+    """One execution of a recipe. Every method that does work is one stage: skipped if finished before,
+    resumed if interrupted, else started.
+
+    out: the run's folder. overrides: `stage.field=value`. only: names of the stages to execute; those they
+    depend on must be finished. dry: stages are planned only; no picture is opened and nothing is written.
+    notes: what the report says first. listeners: called with every event (`run.events`); without any, a run
+    is silent. `seethink.cli.progress.TerminalListener()` shows progress and results at the terminal.
+    """
+
+    recipe: str
+    scale: Scale
+    out: Path
+    seed: int = 0
+    overrides: Sequence[str] = ()
+    only: Sequence[str] = ()
+    dry: bool = False
+    notes: Sequence[str] = ()
+    listeners: Sequence[Listener] = ()
+    stages: dict[str, Stage] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self.scale, self.out = Scale(self.scale), Path(self.out)
+
+    # Executing a recipe ------------------------------------------------------------------------------------
+
+    def dry_run(self, recipe: Callable[[Run], None]) -> dict[str, Stage]:
+        """The stages of `recipe`, none executed. Raises InputError for overrides or selected stages that it
+        lacks."""
+        trace = replace(self, dry=True)
+        recipe(trace)
+        for name in [*self._settings, *self.only]:
+            if name not in trace.stages:
+                raise unknown("stage", name, trace.stages)
+        self._check_only(trace.stages)
+        return trace.stages
+
+    def execute(self, recipe: Callable[[Run], None]) -> None:
+        """Dry-run the recipe, so that bad input fails before any work; then execute what is not finished."""
+        self.dry_run(recipe)
+        with alone_in(self.out) if self.is_main_process else nullcontext():
+            recipe(self)
+
+    @cached_property
+    def is_main_process(self) -> bool:
+        """False in all processes of a distributed launch (`torchrun`) but the first. Only the main process
+        writes stage states and calls listeners."""
+        return int(os.environ.get("RANK", "0")) == 0
+
+    # Stages ------------------------------------------------------------------------------------------------
+
+    def model(self, name: str) -> Model:
+        """A model that exists: the bundled `sprout`, a folder, or a hub id; InputError for any other."""
+        folder = Path(resolve(name))
+        if not folder.is_dir():
+            return Model(key=name, path=name, base=name)
+        bundled = folder.is_relative_to(Path(__file__).parents[1])
+        if bundled and TINY not in self.notes:
+            self.notes = (*self.notes, TINY)
+        label = name if bundled else folder.name
+        return Model(key=f"{label}:{identity.of_folder(folder, content=bundled)}", path=name, base=name)
+
+    def make(self, name: str, write: Callable[..., object], **inputs: Any) -> Model:
+        """The model that `write(folder, **inputs)` writes; the function's source is part of its identity."""
+        source = {"function": write.__qualname__, "source": inspect.getsource(write)}
+        stage = self._stage(name, "make", "checkpoint", None, {**source, **inputs})
+
+        def work(out: Path, on_progress: OnStep) -> None:
+            part = out / "checkpoint.part"
+            shutil.rmtree(part, ignore_errors=True)
+            write(part, **inputs)
+            shutil.rmtree(out / "checkpoint", ignore_errors=True)
+            os.replace(part, out / "checkpoint")
+
+        self._execute(stage, work)
+        folder = stage.folder / stage.product
+        return Model(key=stage.artefact_key, path=folder, base=folder)
+
+    def export(self, name: str, model: Model) -> Model:
+        """`model` in bf16, half the size."""
+        return self.make(name, _write_bf16, model=model)
+
+    def traces(self, task: Task) -> GoldTraces:
+        """The task's own steps and answers as supervised examples."""
+        return GoldTraces(task)
+
+    def train(self, name: str, method: str, model: Model, data: Any, config: Any) -> Model:
+        """`model` after training by a method of `seethink.train.methods.METHODS`.
+
+        data: what the method learns from, by its `data`: a sequence of `SFTExample` ("examples") or
+        `PreferencePair` ("pairs"), or a `Task` ("task"). config: of the method's config class.
+        """
+        if method not in METHODS:
+            raise unknown("training method", method, METHODS)
+        entry = METHODS[method]
+        identified = identity.of_task(data) if entry.data == "task" else identity.of_sequence(data)
+        inputs = {"model": model, entry.data: identified}
+        stage = self._stage(name, method, "checkpoint", config, inputs, StageExamples.of(entry.data, data))
+
+        def work(out: Path, on_step: OnStep) -> None:
+            entry.run(str(model.path), data, stage.config, out, self.out / "media", on_step)
+
+        self._execute(stage, work)
+        return Model(key=stage.artefact_key, path=stage.folder / stage.product, base=model.base)
+
+    def sft(self, name: str, model: Model, examples: Sequence[SFTExample], config: SFTConfig) -> Model:
+        """`model` after supervised fine-tuning on `examples`."""
+        return self.train(name, "sft", model, examples, config)
+
+    def dpo(self, name: str, model: Model, pairs: Sequence[PreferencePair], config: DPOConfig) -> Model:
+        """`model` after direct preference optimisation on `pairs`."""
+        return self.train(name, "dpo", model, pairs, config)
+
+    def grpo(self, name: str, model: Model, task: Task, config: GRPOConfig) -> Model:
+        """`model` after group relative policy optimisation on `task`."""
+        return self.train(name, "grpo", model, task, config)
+
+    def evaluate(self, name: str, model: Model, tasks: Sequence[Task], sampling: Sampling) -> Evaluation:
+        """Every attempt of `model` at `tasks` on disk, and its rows of the report; all tasks share one
+        headline."""
+        headline = common_headline({task.headline for task in tasks})
+        inputs = {"model": model, "tasks": [identity.of_task(task) for task in tasks]}
+        examples = StageExamples.of_tasks(tasks)
+        stage = self._stage(name, "evaluate", "attempts.jsonl", sampling, inputs, examples)
+
+        def work(out: Path, on_progress: OnStep) -> dict[str, Any]:
+            from seethink.engines.local import LocalEngine
+            from seethink.evaluate.evaluate import evaluate
+            from seethink.solve import direct
+
+            engine = LocalEngine.load(str(model.path))
+            return evaluate(engine, tasks, direct(stage.config), out, self.out / "media", on_progress)
+
+        rows = self._execute(stage, work) or {}
+        return Evaluation(stage.artefact_key, stage.folder / stage.product, headline=headline, rows=rows)
+
+    def compare(self, name: str, results: Mapping[str, Evaluation], *claims: Claim) -> None:
+        """`report.json` and `report.html` in the run's folder.
+
+        The first arm is the base; every arm is tested against every earlier one on the same questions.
+        """
+        trained = {n: stage for n, stage in self.stages.items() if stage.trains}
+        headline = common_headline({result.headline for result in results.values()})
+        inputs = {
+            **{f"arm {arm}": result for arm, result in results.items()},
+            "about": [self.recipe, self.scale, self.seed, self.notes, list(results), claims],
+            "trained": {n: stage.key for n, stage in trained.items()},
+        }
+        stage = self._stage(name, "compare", "../" * (name.count("/") + 1) + "report.html", None, inputs)
+
+        def work(out: Path, on_progress: OnStep) -> dict[str, Any]:
+            report = {
+                "recipe": self.recipe,
+                "scale": self.scale,
+                "seeds": [self.seed],
+                "headline": headline,
+                "results": {arm: result.rows for arm, result in results.items()},
+                "tests": paired_tests(results),
+                "claims": measured_claims(results, claims),
+            }
+            attempts = {arm: result.path for arm, result in results.items()}
+            metrics = {n: stage.folder / "metrics.jsonl" for n, stage in trained.items()}
+            self._emit(ReportReady(name, report, self.out, attempts, metrics, self.notes))
+            return report
+
+        if report := self._execute(stage, work):
+            self._emit(ReportWritten(name, self.out / "report.html", report))
+
+    # How a stage is executed -------------------------------------------------------------------------------
+
+    def _stage(
+        self,
+        name: str,
+        kind: str,
+        product: str,
+        config: Any,
+        inputs: Mapping[str, Any],
+        examples: StageExamples = NO_EXAMPLES,
+    ) -> Stage:
+        """Plan a stage: settings overridden, key known."""
+        if not _STAGE_NAME.fullmatch(name) or name in self.stages:
+            raise ValueError(
+                f"a stage needs a unique name of lower-case letters, digits, - and _, not {name!r}"
+            )
+        if settings := self._settings.get(name):
+            if config is None:
+                raise InputError(f"the stage {name} has no settings; leave out {name}.{next(iter(settings))}")
+            config = override(config, settings, name)
+        self.stages[name] = Stage(self.out, name, kind, product, config, inputs, examples)
+        return self.stages[name]
+
+    def _emit(self, event: StageEvent) -> None:
+        """Call the listeners; the report's writer is always one of them."""
+        if self.is_main_process:
+            for listener in (write_report_files, *self.listeners):
+                listener(event)
+
+    def _execute(self, stage: Stage, work: StageWork) -> Any:
+        """The stage's result, from now or before; None in a dry run or if `only` leaves it out."""
+        if self.dry:
+            return None
+        if not self.is_main_process:
+            return self._assist(stage, work)
+        status = stage.status()
+        if status == "done":
+            state = stage.state()
+            self._emit(StageSkipped(stage.name, state["seconds"]))
+            return state["result"]
+        if self.only and stage.name not in self.only:
+            self._emit(StageLeftOut(stage.name))
+            return None
+        if status == "changed":
+            self._emit(StageSetAside(stage.name, stage.set_aside()))
+        self._emit(StageStarted(stage.name, resumed=status == "begun"))
+        try:
+            state = self._work(stage, work)
+        except BaseException as error:
+            self._emit(StageFailed(stage.name, error))
+            raise
+        self._emit(StageFinished(stage.name, state["seconds"]))
+        return state["result"]
+
+    def _assist(self, stage: Stage, work: StageWork) -> Any:
+        """In a process that is not the main one: take part in trainings, wait for everything else."""
+        selected = not self.only or stage.name in self.only
+        if selected and stage.trains and stage.status() != "done":
+            work(stage.folder, lambda row: None)
+        while stage.status() != "done":
+            if not selected:
+                return None
+            time.sleep(_POLL_EVERY_S)
+        return stage.state()["result"]
+
+    def _work(self, stage: Stage, work: StageWork) -> dict[str, Any]:
+        """Do the work and return the final state. The seconds of all processes that worked on it add up, a
+        killed one's too."""
+        state = stage.begin()
+        before, start, written = state["seconds"], time.monotonic(), time.monotonic()
+
+        def on_progress(row: dict[str, Any]) -> None:
+            nonlocal written
+            self._emit(StageProgress(stage.name, row))
+            if time.monotonic() - written >= _STATE_EVERY_S:
+                written = time.monotonic()
+                stage.write(state | {"seconds": round(before + written - start, 1)})
+
+        result = work(stage.folder, on_progress)
+        seconds = round(before + time.monotonic() - start, 1)
+        state |= {"status": "done", "seconds": seconds, "result": result}
+        stage.write(state)
+        return state
+
+    def _check_only(self, stages: Mapping[str, Stage]) -> None:
+        """Raises InputError if a selected stage depends on one that is neither finished nor selected."""
+        producers = {stage.artefact_key: stage for stage in stages.values()}
+        for name in self.only:
+            for producer in (producers.get(need.key) for need in stages[name].needs):
+                if producer and producer.name not in self.only and producer.status() != "done":
+                    raise InputError(f"--only {name} needs {producer.name}, which is not done; run it first")
+
+    @cached_property
+    def _settings(self) -> dict[str, dict[str, str]]:
+        """{stage: {field: text}} of the overrides."""
+        settings: dict[str, dict[str, str]] = {}
+        for text in self.overrides:
+            target, value = parse(text)
+            stage, dot, name = target.rpartition(".")
+            if not dot:
+                raise InputError(f"{text!r} names no stage; write stage.field=value, as grpo.beta=0")
+            settings.setdefault(stage, {})[name] = value
+        return settings
+
+
+def _write_bf16(folder: Path, model: Model) -> None:
+    from seethink.models.loading import pretrained
+
+    weights, processor = pretrained(str(model.path))
+    weights.bfloat16().save_pretrained(folder)
+    processor.save_pretrained(folder)

@@ -1,0 +1,208 @@
+"""One stage of a run: planned as a value, recorded in its folder, recognised by its key.
+
+`stage.json` is replaced atomically, so a process killed at any moment leaves a valid state.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from seethink import identity
+from seethink.train.methods import METHODS
+from seethink.types import InputError, Messages, PreferencePair, SFTExample, Task
+
+Status = Literal["pending", "begun", "done", "changed"]
+"""begun: interrupted, will be resumed. changed: finished or begun with other settings or inputs."""
+
+_PART = "stage.json.part"
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """Result of a stage, as an input of later stages. key: identifies everything that led to it."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class Model(Artefact):
+    """`path` is what is loaded: an alias, a hub id or a folder. `base`: the model from which training
+    started."""
+
+    path: Path | str
+    base: Path | str
+
+
+@dataclass(frozen=True)
+class Evaluation(Artefact):
+    """`path` is attempts.jsonl; `rows` is {task: row of report.json}, empty if the stage was left out."""
+
+    path: Path
+    headline: str
+    rows: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class StageExamples:
+    """Size of a stage's data, and one prompt of it, for estimates.
+
+    count: number of examples. first: returns the first prompt and the replies to be learned for it; a plan
+    reads no other example.
+    """
+
+    count: int
+    first: Callable[[], tuple[Messages, list[str]]]
+
+    @classmethod
+    def of(cls, kind: Literal["examples", "pairs", "task"], data: Any) -> StageExamples:
+        """Of the data of a training method. kind: as in `TrainingMethod.data`."""
+        constructors: Mapping[str, Callable[[Any], StageExamples]] = {
+            "examples": cls.of_sft_examples,
+            "pairs": cls.of_pairs,
+            "task": lambda task: cls.of_tasks([task]),
+        }
+        return constructors[kind](data)
+
+    @classmethod
+    def of_sft_examples(cls, examples: Sequence[SFTExample]) -> StageExamples:
+        """Of SFT examples; the text of the first is its only reply."""
+        return cls(len(examples), lambda: (_prompt(examples[0]), [examples[0].text]))
+
+    @classmethod
+    def of_pairs(cls, pairs: Sequence[PreferencePair]) -> StageExamples:
+        """Of preference pairs; both responses of the first are its replies."""
+        return cls(len(pairs), lambda: (_prompt(pairs[0]), [pairs[0].better, pairs[0].worse]))
+
+    @classmethod
+    def of_tasks(cls, tasks: Sequence[Task]) -> StageExamples:
+        """Of tasks, all examples counted; no replies, since they are sampled."""
+        count = sum(len(task.examples) for task in tasks)
+        return cls(count, lambda: (tasks[0].format.prompt(tasks[0].examples[0]), []))
+
+
+def _prompt(row: SFTExample | PreferencePair) -> Messages:
+    return row.format.prompt(row.example)
+
+
+NO_EXAMPLES = StageExamples(0, lambda: ([], []))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is to be done in `<run>/<name>/`, and what is there already.
+
+    kind: "make", "evaluate", "compare" or the name of a training method. product: the file or folder that the
+    stage leaves for others, relative to its folder.
+    """
+
+    run: Path
+    name: str
+    kind: str
+    product: str
+    config: Any
+    inputs: Mapping[str, Any]
+    examples: StageExamples = NO_EXAMPLES
+
+    @cached_property
+    def key(self) -> str:
+        """Digest of kind, config and inputs: equal keys, equal results."""
+        return identity.digest({"kind": self.kind, "config": self.config, "inputs": self.inputs})
+
+    @property
+    def artefact_key(self) -> str:
+        """Key of the stage's result as an `Artefact`: name and key of the stage."""
+        return f"{self.name}:{self.key}"
+
+    @property
+    def trains(self) -> bool:
+        """Whether `kind` is a training method."""
+        return self.kind in METHODS
+
+    @property
+    def needs(self) -> list[Artefact]:
+        """Results of earlier stages that this one takes."""
+        return [value for value in self.inputs.values() if isinstance(value, Artefact)]
+
+    @property
+    def folder(self) -> Path:
+        """`<run>/<name>`, which need not exist."""
+        return self.run / self.name
+
+    def state(self) -> dict[str, Any]:
+        """Content of stage.json; empty if there is none. Raises InputError if it is not JSON."""
+        file = self.folder / "stage.json"
+        if not file.exists():
+            return {}
+        try:
+            return json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(
+                f"{file} is not JSON ({error}); move {self.folder} away and start again"
+            ) from error
+
+    def status(self) -> Status:
+        """What is left to do, from stage.json, the key and the product. Raises InputError as `state` does."""
+        state = self.state()
+        if not state:
+            return "pending"
+        if state["key"] != self.key:
+            return "changed"
+        return "done" if state["status"] == "done" and (self.folder / self.product).exists() else "begun"
+
+    def set_aside(self) -> Path:
+        """Move the results of other settings to `<run>/.stale/`; nothing is deleted. Returns their new
+        folder."""
+        stale = self.run / ".stale"
+        stale.mkdir(exist_ok=True)
+        target = stale / f"{self.name.replace('/', '-')}-{self.state()['key'][:8]}"
+        while target.exists():
+            target = target.with_name(target.name + "+")
+        os.rename(self.folder, target)
+        return target
+
+    def begin(self) -> dict[str, Any]:
+        """Mark the stage as running, started or resumed, and return the content of stage.json.
+
+        Raises InputError if the folder holds files of something else.
+        """
+        state = self.state()
+        if not state and self.folder.is_dir() and any(file.name != _PART for file in self.folder.iterdir()):
+            raise InputError(
+                f"{self.folder} holds files that no stage wrote; move it away or choose another --out"
+            )
+        state = {
+            "name": self.name,
+            "kind": self.kind,
+            "key": self.key,
+            "status": "running",
+            "started": state.get("started", datetime.now().astimezone().isoformat(timespec="seconds")),
+            "seconds": state.get("seconds", 0.0),
+            "resumed": state["resumed"] + 1 if state else 0,
+            "config": identity.plain(self.config),
+            "inputs": identity.plain(self.inputs),
+            "result": None,
+            "versions": _versions(),
+        }
+        self.write(state)
+        return state
+
+    def write(self, state: Mapping[str, Any]) -> None:
+        """Replace stage.json atomically."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / _PART
+        temporary.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+        os.replace(temporary, self.folder / "stage.json")
+
+
+def _versions() -> dict[str, str]:
+    packages = ("seethink", "torch", "transformers")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}

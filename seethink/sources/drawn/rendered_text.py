@@ -1,0 +1,172 @@
+"""The world `text`: price lists, timetables, notices and word problems rendered in the picture."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import PIL.Image
+
+from seethink.sources.drawn import page_style
+from seethink.sources.drawn.world import DrawnQuestion, Scene, SceneWorld
+from seethink.sources.fonts import font
+
+GOODS = ("tea", "soup", "bread", "salad", "juice", "cake", "rice", "eggs", "milk", "honey", "beans", "nuts")
+TOWNS = ("Arden", "Bexley", "Corby", "Dover", "Epsom", "Frome", "Goole", "Hove", "Ilford", "Luton")
+WORDS = (
+    "open", "quiet", "river", "lamp", "stone", "paper", "north", "garden", "winter", "bridge",
+    "silver", "music", "apple", "window", "letter", "market", "coffee", "yellow", "island",
+    "summer", "train", "forest", "clock", "candle", "harbour",
+)  # fmt: skip
+NAMES = ("Ann", "Ben", "Eva", "Ida", "Leo", "Max", "Tom", "Zoe")
+THINGS = ("pens", "coins", "shells", "books", "marbles", "stamps")
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
+
+
+def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[str, Any]:
+    """A scene. lines: (left, right) text of each line; the right text is right-aligned."""
+    low, high = (308, 420) if shifted else (196, 280)
+    scene = {
+        "size": [rng.randint(low, high), rng.randint(low, high)],
+        "style": page_style.style(rng, shifted),
+        "page": PAGES[kind],
+        "tilt": round(rng.uniform(-3, 3), 1) if shifted else 0,
+    }
+    n = level + 2 + (1 if shifted else 0)
+    if scene["page"] == "prices":
+        goods = rng.sample(GOODS, n)
+        return scene | {"lines": [[name, str(rng.randint(2, 10 + 10 * level))] for name in goods]}
+    if scene["page"] == "departures":
+        hours = sorted(rng.sample(range(5 * 60, 23 * 60, 5), n))
+        towns = rng.sample(TOWNS, n)
+        return scene | {
+            "lines": [[f"{t // 60:02}:{t % 60:02}", town] for t, town in zip(hours, towns, strict=True)]
+        }
+    if scene["page"] == "notice":
+        return scene | {"lines": [[" ".join(rng.sample(WORDS, rng.randint(2, 3))), ""] for _ in range(n)]}
+    return scene | _problem(rng, level)
+
+
+PAGES = {
+    "price": "prices", "bill": "prices", "cheapest": "prices",
+    "departure": "departures", "wait": "departures",
+    "word": "notice", "problem": "problem",
+}  # fmt: skip
+
+
+def _problem(rng: random.Random, level: int) -> dict[str, Any]:
+    """A word problem of one to four operations. numbers: the initial value, then the signed changes."""
+    who, what = rng.choice(NAMES), rng.choice(THINGS)
+    total = rng.randint(8, 12 + 10 * level)
+    numbers, lines = [total], [f"{who} has {total} {what}."]
+    for _ in range(level):
+        gains = rng.random() < 0.5 or total < 4
+        change = rng.randint(2, 9 * level) if gains else rng.randint(1, total - 1)
+        lines.append(f"{rng.choice(('Then', 'Later'))} {who} {'finds' if gains else 'gives away'} {change}.")
+        numbers.append(change if gains else -change)
+        total += numbers[-1]
+    lines.append(f"How many {what} are left?")
+    return {"numbers": numbers, "lines": [[line, ""] for line in lines]}
+
+
+def draw(scene: Scene) -> list[PIL.Image.Image]:
+    """The page, rotated by the tilt of the shifted variant."""
+    picture, pen = page_style.blank(scene)
+    width, height = scene["size"]
+    inks, typeface = [tuple(ink) for ink in scene["style"]["inks"]], scene["style"]["font"]
+    margin = 14 + height * abs(scene["tilt"]) / 100
+    row = (height - 2 * margin) / (len(scene["lines"]) + 1)
+    largest = int(min(18 if width < 300 else 24, 0.75 * row))
+    whole = ["  ".join(line) for line in scene["lines"]]
+    letters = page_style.fitting(typeface, whole, width - 2 * margin, largest)
+    title = {"prices": "Prices", "departures": "Departures", "notice": "Notice"}.get(scene["page"], "")
+    pen.text((width / 2, margin + row / 2), title, inks[1], font(typeface, largest), anchor="mm")
+    for i, (left, right) in enumerate(scene["lines"], 1):
+        y = margin + row * (i + 0.5)
+        if right:
+            pen.line((margin, y + row / 2, width - margin, y + row / 2), page_style.faint(scene))
+        pen.text((margin, y), left, inks[0], letters, anchor="lm")
+        pen.text((width - margin, y), right, inks[0], letters, anchor="rm")
+    if scene["tilt"]:
+        paper = tuple(scene["style"]["paper"])
+        picture = picture.rotate(scene["tilt"], PIL.Image.Resampling.BILINEAR, fillcolor=paper)
+    return [picture]
+
+
+# Questions --------------------------------------------------------------------------------------------------
+
+
+def price(rng: random.Random, scene: Scene) -> DrawnQuestion:
+    name, cost = rng.choice(scene["lines"])
+    return DrawnQuestion(f"What is the price of {name}?", cost, (f"{name} costs {cost}.",))
+
+
+def bill(rng: random.Random, scene: Scene) -> DrawnQuestion:
+    (a, x), (b, y) = rng.sample(scene["lines"], 2)
+    n = rng.randint(2, 4)
+    total = n * int(x) + int(y)
+    steps = (f"{a} costs {x}, {b} costs {y}.", f"{n} x {x} + {y} = {total}.")
+    return DrawnQuestion(f"What do {n} portions of {a} and one of {b} cost together?", str(total), steps)
+
+
+def cheapest(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
+    word, of = rng.choice([("cheapest", min), ("most expensive", max)])
+    costs = [int(cost) for _, cost in scene["lines"]]
+    if costs.count(of(costs)) > 1:
+        return None
+    answer = scene["lines"][costs.index(of(costs))][0]
+    read = ", ".join(f"{name} {cost}" for name, cost in scene["lines"])
+    return DrawnQuestion(
+        f"What is {word}?", answer, (f"{read}.", f"{word.capitalize()}: {answer}, {of(costs)}.")
+    )
+
+
+def departure(rng: random.Random, scene: Scene) -> DrawnQuestion:
+    time, town = rng.choice(scene["lines"])
+    return DrawnQuestion(f"When is the departure to {town}?", time, (f"Beside {town} stands {time}.",))
+
+
+def wait(rng: random.Random, scene: Scene) -> DrawnQuestion:
+    """The minutes between two departures."""
+    i, j = sorted(rng.sample(range(len(scene["lines"])), 2))
+    (t, a), (u, b) = scene["lines"][i], scene["lines"][j]
+    first, second = (60 * int(time[:2]) + int(time[3:]) for time in (t, u))
+    question = f"How many minutes after the departure to {a} is that to {b}?"
+    return DrawnQuestion(
+        question, str(second - first), (f"{a}: {t}. {b}: {u}.", f"{second - first} minutes.")
+    )
+
+
+def word(rng: random.Random, scene: Scene) -> DrawnQuestion:
+    i = rng.randrange(min(len(scene["lines"]), len(ORDINALS)))
+    words = scene["lines"][i][0].split()
+    which, answer = rng.choice([("first", words[0]), ("last", words[-1])])
+    question = f"What is the {which} word of the {ORDINALS[i]} line below the title?"
+    return DrawnQuestion(
+        question, answer, (f'The {ORDINALS[i]} line is "{scene["lines"][i][0]}".', f"{answer}.")
+    )
+
+
+def problem(rng: random.Random, scene: Scene) -> DrawnQuestion:
+    signed = " ".join(f"{'+' if n > 0 else '-'} {abs(n)}" for n in scene["numbers"])[2:]
+    answer = str(sum(scene["numbers"]))
+    text = " ".join(line for line, _ in scene["lines"])
+    return DrawnQuestion("Answer the question in the picture.", answer, (text, f"{signed} = {answer}."))
+
+
+def caption(scene: Scene) -> str:
+    lines = " / ".join(" ".join(line).strip() for line in scene["lines"])
+    names = {"prices": "A price list", "departures": "A timetable", "notice": "A notice"}
+    return f"{names.get(scene['page'], 'A word problem')}: {lines}"
+
+
+TEXT = SceneWorld(
+    name="text",
+    about="Prices, departures, words of a notice and word problems, all rendered in the picture.",
+    compose=compose,
+    draw=draw,
+    kinds={ask.__name__: ask for ask in (price, bill, cheapest, departure, wait, word, problem)},
+    caption=caption,
+    verifier="same_answer",
+    blind=0.2,
+)

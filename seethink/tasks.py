@@ -1,0 +1,193 @@
+"""Tasks and preference pairs from a user's own file, rewards by weight, and a model that judges beside
+rules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypedDict, Unpack
+
+from seethink import formats, identity, verify
+from seethink.attempt import sft_example
+from seethink.sequences import LazySequence
+from seethink.settings import unknown
+from seethink.types import Example, InputError, PreferencePair, SFTExample, Task, Verifier
+from seethink.verify.auto import Auto, refuse_unknown
+from seethink.verify.combine import Weighted
+from seethink.verify.judge import Agreement, BaseJudge
+
+REWARD_WEIGHTS: Mapping[str, float] = {"correct": 1.0, "format": 0.5}
+"""Parts of the reward of a user's task, with their default weights: the verifier's score, and obeying the
+format."""
+JudgeScope = Literal["unjudged", "all"]
+"""Which answers a judge scores: those that the rules cannot judge, or all."""
+
+
+class MediaOptions(TypedDict, total=False):
+    """media_root: folder to which paths of media are relative; the data's own by default. num_frames: frames
+    of each clip (8); frame_interval: or one frame every so many seconds. What a row says of its clip wins."""
+
+    media_root: Path | None
+    num_frames: int
+    frame_interval: float | None
+
+
+def load_task(
+    data: Path | str,
+    format: str = "think_answer",
+    prompt_mode: str = "suffix",
+    verifier: str | Verifier = "auto",
+    reward_weights: Mapping[str, float] = REWARD_WEIGHTS,
+    **media: Unpack[MediaOptions],
+) -> Task:
+    """A task from a file of questions, or from a drawn world (`drawn:WORLD:N`).
+
+    data: JSONL, JSON, TSV or parquet file, folder or saved dataset (docs/data.md). format, prompt_mode: names
+    from `formats.FORMATS` and `formats.PROMPT_MODES`. verifier: a name from `verify.VERIFIERS` or a verifier.
+    reward_weights: {part: weight} of `REWARD_WEIGHTS`; weight 0 makes a part a metric, which is reported but
+    not rewarded.
+
+    All rows and media are checked before this returns. Raises InputError naming file, row and what to do.
+    """
+    from seethink.sources import drawn, records
+
+    template = formats.by_name(format, prompt_mode)
+    correct = verify.by_name(verifier) if isinstance(verifier, str) else verifier
+    reward = weighted_reward(correct, reward_weights)
+    if str(data).startswith(drawn.PREFIX):
+        examples: Sequence[Example] = drawn.by_address(str(data))
+    else:
+        examples = records.read(Path(data), media.get("media_root"), _video_options(media))
+        if isinstance(correct, Auto):
+            refuse_unknown(examples)
+    return Task(Path(data).stem, examples, template, reward)
+
+
+def load_pairs(
+    data: Path | str,
+    format: str = "think_answer",
+    prompt_mode: str = "suffix",
+    **media: Unpack[MediaOptions],
+) -> tuple[PreferencePair, ...]:
+    """Preference pairs from a file with `prompt`, `chosen` and `rejected`; options and errors as in
+    `load_task`."""
+    from seethink.sources.preferences import read_pairs
+
+    template = formats.by_name(format, prompt_mode)
+    return read_pairs(Path(data), template, media.get("media_root"), _video_options(media))
+
+
+def _video_options(media: MediaOptions) -> dict[str, Any]:
+    return {"num_frames": media.get("num_frames", 8), "frame_interval": media.get("frame_interval")}
+
+
+# Rewards --------------------------------------------------------------------------------------------------
+
+
+def weighted_reward(correct: Verifier, weights: Mapping[str, float] = REWARD_WEIGHTS) -> Weighted:
+    """The reward of a user's task: `correct`, and whether the text obeys its format, as parts "correct" and
+    "format".
+
+    A part without a weight gets 0. Raises InputError for an unknown part or a weight that is no finite number
+    >= 0, and where no weight is positive.
+    """
+    for name, weight in weights.items():
+        if name not in REWARD_WEIGHTS:
+            raise unknown("part of the reward", name, REWARD_WEIGHTS)
+        if not (math.isfinite(weight) and weight >= 0):
+            raise InputError(f"the reward weight {name}={weight} is not a finite number of at least 0")
+    if not any(weights.values()):
+        raise InputError(f"no part has a positive reward weight; known parts: {', '.join(REWARD_WEIGHTS)}")
+    parts = {"correct": correct, "format": verify.well_formed}
+    return Weighted(tuple((name, part, float(weights.get(name, 0.0))) for name, part in parts.items()))
+
+
+def parse_reward_weights(text: str) -> dict[str, float]:
+    """`correct=1,format=0.5` as a mapping. Raises InputError for anything else; `weighted_reward` checks the
+    names."""
+    weights: dict[str, float] = {}
+    for item in text.split(","):
+        name, equals, value = (part.strip() for part in item.partition("="))
+        try:
+            weights[name] = float(value)
+        except ValueError:
+            equals = ""
+        if not (name and equals):
+            known = ", ".join(REWARD_WEIGHTS)
+            raise InputError(f"{item!r} is no reward weight; write PART=NUMBER, PART one of {known}")
+    return weights
+
+
+# Supervised examples --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GoldTraces(LazySequence[SFTExample]):
+    """The task's own steps and answers, as a model that obeys its format would write them."""
+
+    task: Task
+
+    def __len__(self) -> int:
+        return len(self.task.examples)
+
+    def item(self, i: int) -> SFTExample:
+        return sft_example(self.task, self.task.examples[i])
+
+    @property
+    def identity(self) -> str | None:
+        """None unless the examples have one; all traces are then written once, which finds a bad row at
+        once."""
+        examples = self.task.examples
+        known = examples.identity if isinstance(examples, LazySequence) else None
+        return None if known is None else identity.digest(["traces", known, self.task.format])
+
+
+# A model that judges --------------------------------------------------------------------------------------
+
+
+def with_judge(
+    task: Task, judge: BaseJudge, scope: JudgeScope = "unjudged", steps_judge: BaseJudge | None = None
+) -> Task:
+    """The task with its headline part scored by a judge where the rules cannot judge, or everywhere.
+
+    The rules' own score becomes the metric "rules", the grade of `steps_judge` the metric "steps"; neither is
+    rewarded.
+    """
+    whole = task.verifier
+    parts = whole.parts if isinstance(whole, Weighted) else ((task.headline, whole, 1.0),)
+    (rules,) = (part for name, part, _ in parts if name == task.headline)
+    scorer = judge if scope == "all" else verify.first_of(rules, judge)
+    scored = [(name, scorer if name == task.headline else part, weight) for name, part, weight in parts]
+    metrics = [("rules", rules, 0.0), *([("steps", steps_judge, 0.0)] if steps_judge else [])]
+    return replace(task, verifier=Weighted((*scored, *metrics)))
+
+
+@dataclass(frozen=True)
+class JudgeSummary:
+    """How a judge scored attempts of a task from `with_judge`.
+
+    attempts: how many. by_rules: judged by the rules; by_judge: by the judge alone (scope "unjudged").
+    agreement: of rules and judge (scope "all"). step_grades: grades of the steps, in [0, 1].
+    """
+
+    attempts: int
+    by_rules: int
+    by_judge: int
+    agreement: Agreement
+    step_grades: tuple[float, ...]
+
+    @classmethod
+    def of(cls, rows: Iterable[Mapping[str, Any]], headline: str) -> JudgeSummary:
+        """rows: of attempts.jsonl."""
+        parts = [{name: part["value"] for name, part in row["parts"].items()} for row in rows]
+        verdicts = [(values.get("rules"), values.get(headline)) for values in parts]
+        open_verdicts = [verdict for rules, verdict in verdicts if rules is None]
+        return cls(
+            attempts=len(verdicts),
+            by_rules=len(verdicts) - len(open_verdicts),
+            by_judge=sum(verdict is not None for verdict in open_verdicts),
+            agreement=Agreement.of(verdicts),
+            step_grades=tuple(values["steps"] for values in parts if values.get("steps") is not None),
+        )

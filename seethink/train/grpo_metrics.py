@@ -1,0 +1,92 @@
+"""The curves of GRPO: one row of numbers for each step, over all processes, under the names of TRL's
+dashboards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, stdev
+from typing import Any
+
+from torch import Tensor
+
+from seethink.formats import by_steps
+from seethink.train import ranks
+from seethink.types import Rollout
+
+
+@dataclass
+class RolloutStatistics:
+    """What happened while a rollout batch was sampled, in this process.
+
+    rollouts: scored completions by prompt. unjudged: completions without a score. zero_std_groups: groups
+    whose rewards are all equal. overlong_prompts: left out for their length. resampled: prompts that replaced
+    groups without spread. passed_over: prompts that the sampler passed over for their pass rate."""
+
+    rollouts: list[list[Rollout]] = field(default_factory=list)
+    unjudged: int = 0
+    zero_std_groups: int = 0
+    overlong_prompts: int = 0
+    resampled: int = 0
+    passed_over: int = 0
+
+
+@dataclass
+class UpdateStatistics:
+    """Per-token tensors of the packs of one update, for the curves."""
+
+    clipped: list[Tensor] = field(default_factory=list)
+    kl: list[Tensor] = field(default_factory=list)
+    entropy: list[Tensor] = field(default_factory=list)
+    sampler_difference: list[Tensor] = field(default_factory=list)
+
+
+def step_metrics(statistics: RolloutStatistics, update: UpdateStatistics) -> dict[str, float | None]:
+    """A row of metrics.jsonl. None where there was nothing to measure. Every process must call it."""
+    every = ranks.all_gather(_facts(rollout) for group in statistics.rollouts for rollout in group)
+    judged = [fact for fact in every if fact["reward"] is not None]
+    rewards = [fact["reward"] for fact in judged]
+    names = dict.fromkeys(name for fact in judged for name in fact["parts"])
+    parts = {name: [fact["parts"][name] for fact in judged if name in fact["parts"]] for name in names}
+    groups = ranks.all_sum(len(statistics.rollouts))
+    return {
+        "reward": _mean(rewards),
+        "reward_std": stdev(rewards) if len(rewards) > 1 else None,
+        **{f"rewards/{name}/mean": _mean(values) for name, values in parts.items()},
+        "frac_reward_zero_std": ranks.all_sum(statistics.zero_std_groups) / max(1, groups),
+        "completions/mean_length": _mean([fact["n_tokens"] for fact in every]),
+        "completions/clipped_ratio": _mean([fact["truncated"] for fact in every]),
+        "completions/by_steps_ratio": _mean([fact["by_steps"] for fact in every]),
+        "unjudged": ranks.all_sum(statistics.unjudged),
+        "resampled_prompts": statistics.resampled,
+        "passed_over_prompts": statistics.passed_over,
+        "overlong_prompts": ranks.all_sum(statistics.overlong_prompts),
+        "clip_ratio": _mean_of_tokens(update.clipped),
+        "kl": _mean_of_tokens(update.kl),
+        "entropy": _mean_of_tokens(update.entropy),
+        "sampling/sampling_logp_difference/mean": _mean_of_tokens(update.sampler_difference),
+    }
+
+
+def _facts(rollout: Rollout) -> dict[str, Any]:
+    """What the curves need of a rollout, in a form that can be sent to other processes."""
+    response, score = rollout.response, rollout.score
+    return {
+        "reward": score.value,
+        "parts": {name: part.value for name, part in score.parts.items()},
+        "n_tokens": response.n_tokens,
+        "truncated": response.stop == "length",
+        "by_steps": by_steps(response.text),
+    }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [float(value) for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def _mean_of_tokens(tensors: Sequence[Tensor]) -> float | None:
+    """The mean over all tokens of all processes."""
+    sums = ranks.all_gather((float(tensor.sum()), tensor.numel()) for tensor in tensors)
+    tokens = sum(n for _, n in sums)
+    return sum(total for total, _ in sums) / tokens if tokens else None

@@ -1,0 +1,118 @@
+"""The training methods, one entry each: what a method learns from, how it runs, what it will take. A new
+method is a module beside this one and an entry in `METHODS`; the command line, plans and memory estimates
+follow. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig
+
+OnStep = Callable[[dict[str, Any]], None]
+"""Called with the metrics of every step, and with `step` (from 1) and `steps` among them."""
+
+
+@dataclass(frozen=True)
+class TrainingMethod:
+    """A training method.
+
+    about: one line, for `--help`. config: the class of its settings, which has a field `training`. data:
+    "examples" are a sequence of `SFTExample`, "pairs" of `PreferencePair`, "task" is a `Task`. run: `(model,
+    data, config, out, media, on_step) -> checkpoint folder`; continues what was begun in `out`. counts:
+    {what: how many} that follow from the number of examples and the config, for plans. groups_per_step:
+    prompts of one optimiser step. sampled: (completions of a prompt, tokens of each at most) where the method
+    samples, None where it learns given replies. reference: whether it needs a second model."""
+
+    name: str
+    about: str
+    config: type
+    data: Literal["examples", "pairs", "task"]
+    run: Callable[[str, Any, Any, Path, Path, OnStep], Path]
+    counts: Callable[[int, Any], dict[str, int]]
+    groups_per_step: Callable[[Any], int]
+    sampled: Callable[[Any], tuple[int, int] | None] = lambda config: None
+    reference: Callable[[Any], bool] = lambda config: False
+
+
+def _run_sft(model: str, data: Any, config: SFTConfig, out: Path, media: Path, on_step: OnStep) -> Path:
+    from seethink.train.sft import sft
+
+    return sft(model, data, config, out, on_step)
+
+
+def _count_sft(n: int, config: SFTConfig) -> dict[str, int]:
+    steps = config.steps_for(n)
+    return {"optimiser steps": steps, "examples seen": steps * config.train_batch_size}
+
+
+def _run_dpo(model: str, data: Any, config: DPOConfig, out: Path, media: Path, on_step: OnStep) -> Path:
+    from seethink.train.dpo import dpo
+
+    return dpo(model, data, config, out, on_step)
+
+
+def _count_dpo(n: int, config: DPOConfig) -> dict[str, int]:
+    steps = config.steps_for(n)
+    return {"optimiser steps": steps, "pairs seen": steps * config.train_batch_size}
+
+
+def _run_grpo(model: str, data: Any, config: GRPOConfig, out: Path, media: Path, on_step: OnStep) -> Path:
+    from seethink.train.grpo import grpo
+
+    return grpo(model, data, config, out, media, on_step)
+
+
+def _count_grpo(n: int, config: GRPOConfig) -> dict[str, int]:
+    prompts = config.rollout_batches * config.rollout.prompts_per_step
+    completions = prompts * config.rollout.num_generations
+    return {
+        "optimiser steps": config.max_steps,
+        "prompts": prompts,
+        "completions": completions,
+        "completion tokens, at most": completions * config.rollout.max_completion_length,
+    }
+
+
+METHODS: Mapping[str, TrainingMethod] = {
+    method.name: method
+    for method in (
+        TrainingMethod(
+            name="sft",
+            about="imitation of the rows' own steps and answers",
+            config=SFTConfig,
+            data="examples",
+            run=_run_sft,
+            counts=_count_sft,
+            groups_per_step=lambda config: config.train_batch_size,
+        ),
+        TrainingMethod(
+            name="dpo",
+            about="preference between two responses",
+            config=DPOConfig,
+            data="pairs",
+            run=_run_dpo,
+            counts=_count_dpo,
+            groups_per_step=lambda config: config.train_batch_size,
+            reference=lambda config: True,
+        ),
+        TrainingMethod(
+            name="grpo",
+            about="reinforcement of what the verifier rewards",
+            config=GRPOConfig,
+            data="task",
+            run=_run_grpo,
+            counts=_count_grpo,
+            groups_per_step=lambda config: config.rollout.prompts_per_step,
+            sampled=lambda config: (config.rollout.num_generations, config.rollout.max_completion_length),
+            reference=lambda config: config.beta > 0,
+        ),
+    )
+}
+
+
+def method_of(config: Any) -> TrainingMethod:
+    """The method that a config belongs to. Raises KeyError for any other object."""
+    return {method.config: method for method in METHODS.values()}[type(config)]

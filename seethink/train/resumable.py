@@ -1,0 +1,248 @@
+"""A transformers Trainer over numbered steps that a killed process continues: arguments, optimiser groups,
+checkpoints, metrics.jsonl, and the finished model's folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from seethink.evaluate.attempts import append_rows
+from seethink.models.policy import PolicyModel
+from seethink.train import ranks, sharding
+from seethink.train.adapters import merge, mixed_precision, prepare
+from seethink.train.configs import TrainingConfig
+from seethink.train.methods import OnStep
+from seethink.types import InputError, NotFinite
+
+_LOG = logging.getLogger(__name__)
+
+ADAPTER_FILE = "trained.safetensors"
+"""In a checkpoint to resume from: the trained weights alone, where adapters are trained."""
+_SCHEDULERS = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
+
+
+class StepNumbers(Dataset):
+    """The Trainer's data set: step numbers. The training method decides what a step holds."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, step: int) -> dict[str, int]:
+        return {"step": step}
+
+
+class ResumableTrainer(Trainer):
+    """Trains `policy.model` for `steps` optimiser steps and leaves `out/checkpoint`, with `processor` beside
+    the weights.
+
+    journals: files in `out` with a row for each step, cut back to the last checkpoint when a killed run
+    continues. Subclasses define `training_step` and set `row`, the metrics of the step just made.
+    """
+
+    def __init__(  # noqa: PLR0913  (what every training needs)
+        self,
+        policy: PolicyModel,
+        config: TrainingConfig,
+        steps: int,
+        out: Path,
+        processor: Any,
+        journals: Sequence[str],
+        on_step: OnStep,
+    ) -> None:
+        self.policy, self.config, self.out, self.processor = policy, config, out, processor
+        self.journals = ("metrics.jsonl", *journals)
+        self.row: dict[str, float | None] = {}
+        self.n_packs = 0  # backward passes of the step
+        prepare(policy, config)
+        if config.gradient_checkpointing:
+            policy.model.activation_checkpointing_enable({"use_reentrant": False})
+        super().__init__(
+            model=policy,
+            args=_arguments(config, steps, out / "resume"),
+            train_dataset=StepNumbers(steps),
+            callbacks=[_MetricsWriter(self, steps, on_step)],
+        )
+        self.sharded = sharding.configure(self.accelerator)
+        if self.sharded and config.load_in_4bit:
+            raise InputError("4-bit weights cannot be sharded over processes; leave load_in_4bit out")
+        self.is_fsdp_enabled = self.sharded and not self.is_deepspeed_enabled
+        self.callback_handler.pop_callback(PrinterCallback)
+
+    def fit(self) -> Path:
+        """Train, from the last whole checkpoint if there is one; returns the finished model's folder. A
+        finished training is not repeated."""
+        finished = self.out / "checkpoint"
+        if not finished.exists():
+            self._train_from_last_checkpoint()
+            if self.sharded:
+                sharding.make_whole(self.policy.model)
+            if ranks.rank() == 0:
+                unfinished = self.out / "checkpoint.part"
+                shutil.rmtree(unfinished, ignore_errors=True)
+                if self.config.lora_rank:
+                    merge(self.policy.model)
+                self._save(str(unfinished))
+                os.replace(unfinished, finished)
+            ranks.barrier()
+        if ranks.rank() == 0:
+            shutil.rmtree(self.out / "resume", ignore_errors=True)
+        return finished
+
+    def _train_from_last_checkpoint(self) -> None:
+        if ranks.rank() == 0:
+            found = last_checkpoint(self.out / "resume")
+            done = int(found.name.split("-")[-1]) if found else 0
+            for name in self.journals:
+                truncate(self.out / name, done)
+        ranks.barrier()
+        found = last_checkpoint(self.out / "resume")
+        self.train(resume_from_checkpoint=str(found) if found else None)
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Every process sees every step number; the method takes its share of the step."""
+        assert isinstance(self.train_dataset, StepNumbers)
+        return DataLoader(self.train_dataset, collate_fn=lambda items: items[0])
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Parameter groups by learning rate of the part and by weight decay (norms and biases do not
+        decay)."""
+        if self.optimizer is None:
+            decaying = set(self.get_decay_parameter_names(self.policy))
+            by_settings: dict[tuple[float, float], list[Tensor]] = {}
+            for name, parameter in self.policy.named_parameters():
+                if parameter.requires_grad:
+                    rate = self.config.rate(self.policy.family.part_of(name.removeprefix("model.")))
+                    decay = self.config.weight_decay if name in decaying else 0.0
+                    by_settings.setdefault((rate, decay), []).append(parameter)
+            groups = [
+                {"params": params, "lr": rate, "weight_decay": decay}
+                for (rate, decay), params in by_settings.items()
+            ]
+            kind, settings = self.get_optimizer_cls_and_kwargs(self.args)
+            self.optimizer = kind(groups, **settings)
+        return self.optimizer
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        """Raise NotFinite if the sharded gradient of all processes is not finite."""
+        norm = super()._get_grad_norm(model, grad_norm)
+        if self.deepspeed is not None and not self.n_packs:
+            return 0.0  # DeepSpeed would report the norm of an earlier step
+        if self.sharded and norm is not None and not math.isfinite(norm):
+            step = self.state.global_step + 1
+            raise NotFinite(f"step {step}: the gradient is not finite; the run stops before it is used")
+        return norm
+
+    # Checkpoints to resume from ----------------------------------------------------------------------------
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Called for checkpoints; sharded weights are saved beside the optimiser's state instead."""
+        if not self.sharded:
+            super().save_model(output_dir, _internal_call)
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        super()._save_rng_state(output_dir)
+        ranks.barrier()  # trainer_state.json is written next, and marks the checkpoint as whole
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        folder = output_dir or str(self.out)
+        if self.config.lora_rank and Path(folder).parent == self.out / "resume":
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            named = self.policy.model.named_parameters()
+            trained = {name: value.detach().contiguous() for name, value in named if value.requires_grad}
+            save_file(trained, Path(folder, ADAPTER_FILE))
+            return
+        self.policy.model.save_pretrained(folder)
+        self.processor.save_pretrained(folder)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        if self.sharded:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            return
+        inner = self.policy.model
+        if self.config.lora_rank:
+            inner.load_state_dict(load_file(Path(resume_from_checkpoint, ADAPTER_FILE)), strict=False)
+            return
+        saved = type(inner).from_pretrained(resume_from_checkpoint, dtype=inner.dtype)
+        inner.load_state_dict(saved.state_dict())
+
+
+class _MetricsWriter(TrainerCallback):
+    """Appends a row to metrics.jsonl for each step, and calls `on_step`."""
+
+    def __init__(self, trainer: ResumableTrainer, steps: int, on_step: OnStep) -> None:
+        self.trainer, self.steps, self.on_step = trainer, steps, on_step
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any
+    ) -> None:
+        if not logs or "loss" not in logs or ranks.rank():
+            return
+        known = {name: float(logs[name]) for name in ("grad_norm", "learning_rate") if name in logs}
+        row = {"step": state.global_step, **self.trainer.row, **known}
+        append_rows(self.trainer.out / "metrics.jsonl", [row])
+        self.on_step({**row, "steps": self.steps})
+
+
+def _arguments(config: TrainingConfig, steps: int, folder: Path) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(folder),
+        per_device_train_batch_size=1,
+        max_steps=steps,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type=_SCHEDULERS[config.lr_scheduler_type],
+        warmup_steps=round(config.warmup_ratio * steps),
+        weight_decay=config.weight_decay,
+        adam_beta2=config.adam_beta2,
+        max_grad_norm=config.max_grad_norm,
+        logging_steps=1,
+        save_strategy="steps",
+        save_steps=config.save_steps,
+        save_total_limit=1,
+        seed=config.seed,
+        report_to=[],
+        remove_unused_columns=False,
+        disable_tqdm=True,
+        use_cpu=not torch.cuda.is_available(),
+        bf16=mixed_precision(config),
+        dataloader_pin_memory=False,
+    )
+
+
+def truncate(path: Path, last_step: int) -> None:
+    """Drop the rows after `last_step`, and a last line that was cut."""
+    if not path.exists():
+        return
+    lines = path.read_bytes().splitlines(keepends=True)  # bytes: a cut may fall inside a character
+    kept = [line for line in lines if line.endswith(b"\n") and json.loads(line)["step"] <= last_step]
+    part = path.with_suffix(".part")
+    part.write_bytes(b"".join(kept))
+    os.replace(part, path)
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written to its end; unfinished ones are removed."""
+    whole = []
+    for path in folder.glob("checkpoint-*"):
+        state = path / "trainer_state.json"
+        try:
+            json.loads(state.read_text(encoding="utf-8"))
+            whole.append(path)
+        except (FileNotFoundError, json.JSONDecodeError) as error:
+            _LOG.warning("removing the unfinished checkpoint %s (%s)", path, error)
+            shutil.rmtree(path)
+    return max(whole, key=lambda path: int(path.name.split("-")[-1]), default=None)

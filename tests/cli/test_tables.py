@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from seethink.cli import progress
+from seethink.cli.progress import ProgressBar, TerminalListener
+from seethink.cli.tables import show_plan, show_report
+from seethink.run.events import (
+    StageFailed,
+    StageFinished,
+    StageLeftOut,
+    StageProgress,
+    StageSetAside,
+    StageSkipped,
+    StageStarted,
+)
+from seethink.run.plan import StagePlan
+from tests import fakes
+
+
+@pytest.fixture
+def output():
+    return io.StringIO()
+
+
+@pytest.fixture
+def console(output):
+    return Console(file=output, width=100)
+
+
+def test_away_from_a_terminal_progress_is_a_line_every_ten_seconds(console, output, monkeypatch):
+    clock = iter(4.0 * step for step in range(1, 9))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with ProgressBar(console, "grpo") as bar:
+        for step in range(51, 59):
+            bar({"step": step, "steps": 60, "reward": 0.61, "seconds": 4.0})
+    assert output.getvalue().splitlines() == [
+        "grpo: 54 of 60, reward 0.610, 24 s left",
+        "grpo: 57 of 60, reward 0.610, 12 s left",
+    ]
+
+
+def test_on_a_terminal_progress_is_a_bar_that_leaves_nothing(output):
+    with ProgressBar(Console(file=output, force_terminal=True, width=100), "[grpo]") as bar:
+        bar({"step": 3, "steps": 3, "loss": 1.5})
+    assert "3/3" in output.getvalue() and "loss 1.500" in output.getvalue()
+
+
+@pytest.mark.parametrize("end", [StageFinished("grpo", 1.0), StageFailed("grpo", KeyboardInterrupt())])
+def test_a_bar_runs_while_its_stage_does(console, monkeypatch, end):
+    calls = []
+    for name in ("start", "stop"):
+        monkeypatch.setattr(ProgressBar, name, lambda bar, name=name: calls.append(name))
+    listener = TerminalListener(console)
+    listener(StageStarted("grpo", resumed=False))
+    assert calls == ["start"]
+    listener(end)
+    listener(end)
+    with ProgressBar(console, "sft"):
+        assert calls == ["start", "stop", "start"]
+    assert calls == ["start", "stop"] * 2
+
+
+def test_the_terminal_prints_a_line_for_each_event(console, output, tmp_path):
+    listener = TerminalListener(console)
+    for event in (
+        StageSkipped("sft", 61.4),
+        StageSetAside("grpo", tmp_path / "old"),
+        StageStarted("grpo", resumed=False),
+        StageProgress("grpo", {"step": 1, "steps": 2, "reward": 0.5}),
+        StageFinished("grpo", 12.6),
+        StageLeftOut("eval/grpo"),
+        StageStarted("eval/base", resumed=True),
+        StageFailed("eval/base", KeyboardInterrupt()),
+    ):
+        listener(event)
+    assert output.getvalue().splitlines() == [
+        "sft: skipped, finished before in 61 s",
+        f"grpo: its settings changed; the old folder is now {tmp_path / 'old'}",
+        "grpo: started",
+        "grpo: finished, 13 s",
+        "eval/grpo: left out",
+        "eval/base: resumed",
+    ]
+
+
+def test_a_plan_shows_its_numbers_what_is_unknown_and_every_setting(console, output):
+    memory = fakes.estimate("", None, None, 6)
+    known = StagePlan("sft", "pending", {"beta": 0.04}, {"examples": 6_000}, 1_000_000, 1_234, memory)
+    partly = StagePlan("grpo", "begun", {}, unknown={"parameters": "known when seed is made"})
+    show_plan(console, [known, partly])
+    assert output.getvalue().splitlines() == [
+        "",
+        "sft: pending",
+        "    examples                    6,000",
+        "    parameters                  1,000,000",
+        "    prompt tokens               1,234 of the first example",
+        "    memory, at most             2.50 GB (update 6.00)",
+        "    sft.beta=0.04",
+        "",
+        "grpo: begun, will be resumed",
+        "    parameters                  known when seed is made",
+    ]
+
+
+def test_the_table_shows_missing_numbers_as_missing(console, output):
+    nothing = fakes.result_row(0.5, 4) | {"value": None, "low": None, "high": None, "unjudged": 4}
+    report = {
+        "recipe": "r1v", "scale": "tiny", "headline": "correct",
+        "results": {"base": {"seen": fakes.result_row(0.5, 400), "unseen": nothing}, "grpo": {}},
+        "tests": [{"a": "base", "b": "grpo", "task": "seen", "difference": 0.172, "p": 0.00012,
+                   "lenient_difference": None, "lenient_p": None, "n": 400}],
+        "claims": [{"task": "seen", "arm": "grpo", "paper": 0.825, "measured": None, "source": "[a] paper"}],
+    }  # fmt: skip
+    show_report(console, report)
+    text = output.getvalue()
+    assert "50.0% (40.0% to 60.0%)" in text and "4 unjudged" in text
+    assert "seen: grpo - base = +17.2 points (p 0.00012), lenient - (p -), n = 400" in text
+    assert "seen, grpo: paper 82.5%, here - ([a] paper)" in text

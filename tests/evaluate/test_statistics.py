@@ -1,0 +1,60 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest, ttest_rel
+
+from seethink.evaluate.statistics import interval, mean, paired, summarise
+
+SCORES = st.lists(st.floats(0, 1), min_size=2, max_size=30)
+
+
+def row(correct, readable=True, by_steps=True):
+    return {
+        "said": "1" if readable else None, "by_steps": by_steps, "correct": correct, "fault": None,
+        "stop": "stop", "n_tokens": 4, "lenient": {"value": correct},
+    }  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@given(SCORES)
+def test_an_interval_lies_within_0_and_1_and_holds_the_mean(values):
+    found = interval(values)
+    assert 0 <= found["low"] <= found["value"] + 1e-9
+    assert found["value"] - 1e-9 <= found["high"] <= 1
+
+
+def test_an_interval_of_right_and_wrong_is_wilsons():
+    ci = binomtest(3, 10).proportion_ci(method="wilson")
+    assert interval([1.0] * 3 + [0.0] * 7) == {"value": 0.3, "low": ci.low, "high": ci.high}
+    assert interval([]) == {"value": None, "low": None, "high": None}
+
+
+def test_right_and_wrong_are_compared_by_mcnemars_exact_test():
+    pairs = [(0.0, 1.0)] * 8 + [(1.0, 0.0)] * 1 + [(1.0, 1.0)] * 20 + [(None, 1.0)]
+    found = paired(pairs)
+    assert found == {
+        "difference": pytest.approx(7 / 29), "p": binomtest(8, 9).pvalue, "only_a": 1, "only_b": 8, "n": 29,
+    }  # fmt: skip
+
+
+def test_graded_scores_are_compared_by_the_paired_t_test():
+    pairs = [(0.1, 0.4), (0.5, 0.6), (0.3, 0.2)]
+    assert paired(pairs)["p"] == pytest.approx(ttest_rel(*zip(*pairs, strict=True)).pvalue)
+
+
+@pytest.mark.parametrize(("pairs", "p"), [([], None), ([(0.3, 0.4)], None), ([(1.0, 1.0)], 1.0)])
+def test_where_nothing_can_be_tested_there_is_no_p_value(pairs, p):
+    assert paired(pairs)["p"] == p
+
+
+def test_strict_accuracy_is_the_readable_share_times_the_accuracy_of_readable_answers():
+    rows = [row(1.0), row(0.0), row(1.0, by_steps=False), row(0.0, readable=False, by_steps=False)]
+    found = summarise(rows)
+    assert found["value"] == found["readable"] * found["accuracy_if_readable"] == 0.5
+    assert (found["by_steps"], found["accuracy_by_steps"], found["accuracy_at_once"]) == (0.5, 0.5, 0.5)
+
+
+def test_an_unjudged_attempt_is_counted_and_left_out_of_the_mean():
+    found = summarise([row(1.0), row(None)])
+    assert (found["value"], found["n"], found["unjudged"]) == (1.0, 1, 1)
+    assert mean([None, 2.0]) == 2.0 and mean([None]) is None

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from seethink.run.plan import StagePlan, plan, plan_stage
+from seethink.run.run import Run, Scale
+from seethink.run.stage import Stage
+from seethink.train.configs import GRPOConfig, SFTConfig
+from seethink.types import InputError, Sampling
+from tests import fakes
+
+
+@pytest.fixture(autouse=True)
+def installed():
+    with fakes.installed():
+        yield
+
+
+def plans(tmp_path, recipe, **settings) -> dict[str, StagePlan]:
+    return {each.name: each for each in plan(Run("toy", Scale("tiny"), tmp_path / "run", **settings), recipe)}
+
+
+def test_a_plan_holds_the_numbers_that_follow_from_the_settings(tmp_path):
+    def recipe(run: Run) -> None:
+        base = run.model(str(fakes.model_folder(tmp_path / "base")))
+        run.sft("sft", base, run.traces(fakes.task()), SFTConfig.of(max_steps=10, train_batch_size=4))
+        reward = GRPOConfig.of(
+            max_steps=10, prompts_per_step=2, num_generations=4, max_completion_length=10, num_iterations=2
+        )
+        run.grpo("grpo", run.model("hub/model"), fakes.task(readable=False), reward)
+        run.evaluate("eval/base", base, [fakes.task()], Sampling(n=2, max_tokens=10))
+
+    found = plans(tmp_path, recipe)
+    assert found["sft"].counts == {"examples": 6, "optimiser steps": 10, "examples seen": 40}
+    assert (found["sft"].parameters, found["sft"].prompt_tokens) == (1_000_000, 1_234)
+    assert found["sft"].memory and found["sft"].memory.peak == 2_500_000_000
+    assert found["grpo"].counts == {
+        "examples": 6, "optimiser steps": 10, "prompts": 10, "completions": 40,
+        "completion tokens, at most": 400,
+    }  # fmt: skip
+    assert found["grpo"].unknown == {
+        "parameters": "unknown: the configuration of hub/model is not on this machine"
+    }
+    assert (found["grpo"].settings["beta"], found["grpo"].settings["num_generations"]) == (0.0, 4)
+    assert found["eval/base"].counts == {
+        "examples": 6, "completions": 12, "completion tokens, at most": 120,
+    }  # fmt: skip
+    assert found["eval/base"].memory and {each.status for each in found.values()} == {"pending"}
+    assert not (tmp_path / "run").exists()
+
+
+def test_overrides_are_in_the_plan(tmp_path):
+    def recipe(run: Run) -> None:
+        base = run.model(str(fakes.model_folder(tmp_path / "base")))
+        run.grpo("grpo", base, fakes.task(), GRPOConfig())
+
+    found = plans(tmp_path, recipe, overrides=["grpo.max_steps=7"])
+    assert (found["grpo"].settings["max_steps"], found["grpo"].counts["optimiser steps"]) == (7, 7)
+    with pytest.raises(InputError, match="unknown stage 'gpro'"):
+        plans(tmp_path, recipe, overrides=["gpro.max_steps=7"])
+
+
+def test_a_first_example_that_cannot_be_read_leaves_the_memory_unknown_and_says_why(tmp_path, monkeypatch):
+    def gone(*_):
+        raise InputError("there is no picture at a.png")
+
+    def recipe(run: Run) -> None:
+        base = run.model(str(fakes.model_folder(tmp_path / "base")))
+        run.grpo("grpo", base, fakes.task(readable=False), GRPOConfig())
+
+    monkeypatch.setattr(sys.modules["seethink.train.memory"], "prompt_shape", gone)
+    found = plans(tmp_path, recipe)["grpo"]
+    assert (found.parameters, found.memory) == (1_000_000, None)
+    assert found.unknown == {
+        "memory": "unknown, the first example cannot be read: there is no picture at a.png"
+    }
+
+
+def test_a_model_that_a_stage_makes_has_no_size_until_it_is_made(tmp_path):
+    def recipe(run: Run) -> None:
+        run.sft("sft", run.make("seed", fakes.model_folder), run.traces(fakes.task()), SFTConfig())
+
+    found = plans(tmp_path, recipe)
+    assert found["sft"].unknown["parameters"].startswith("known when")
+    assert found["seed"] == StagePlan("seed", "pending", {})
+
+
+def test_stages_without_a_model_have_no_numbers(tmp_path):
+    stage = Stage(tmp_path, "report", "compare", "", None, {})
+    assert plan_stage(stage) == StagePlan("report", "pending", {})

@@ -1,0 +1,72 @@
+"""Every recipe is found, documented, planned at every scale it has, and run at the smallest."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from seethink import systems
+from seethink.cli.app import app
+from seethink.run.run import SCALES, Run, Scale
+from seethink.types import InputError
+
+NAMES = systems.names("recipe")
+
+
+def test_there_are_recipes() -> None:
+    assert {"r1v", "sprout"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_docstring_has_source_claim_needs_differs(name: str) -> None:
+    text = systems.recipe(name).__doc__ or ""
+    fields = re.findall(r"^(source|claim|needs|differs)\s{2,}\S", text, re.MULTILINE)
+    assert fields == ["source", "claim", "needs", "differs"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_can_be_planned_at_every_scale_it_has(name: str, tmp_path) -> None:
+    recipe = systems.recipe(name).recipe
+    planned = 0
+    for scale in SCALES:
+        try:
+            stages = Run(name, Scale(scale), tmp_path / scale).dry_run(recipe)
+        except InputError as error:
+            assert "has no scale" in str(error)
+            continue
+        planned += 1
+        assert stages
+    assert planned >= 2, "at least smoke and tiny"
+    assert not list(tmp_path.iterdir()), "a plan writes nothing"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_runs_at_smoke_scale_and_then_recognises_what_is_done(name: str, tmp_path) -> None:
+    command = ["run", name, "--scale", "smoke", "--out", str(tmp_path / "run"), "--seed", "3"]
+    first = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert first.exit_code == 0, first.output
+    again = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert again.exit_code == 0
+    stages = list((tmp_path / "run").rglob("stage.json"))
+    assert again.output.count(": skipped") == len(stages)
+    assert ": started" not in again.output
+
+
+def test_r1v_reports_what_the_architecture_promises(tmp_path) -> None:
+    out = tmp_path / "run"
+    CliRunner().invoke(app, ["run", "r1v", "--scale", "smoke", "--out", str(out)], catch_exceptions=False)
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert report["recipe"] == "r1v" and report["scale"] == "smoke" and report["seeds"] == [0]
+    assert list(report["results"]) == ["base", "sft", "grpo"]
+    for arm in report["results"].values():
+        assert len(arm) == 3
+        for row in arm.values():
+            assert {"value", "low", "high", "n", "unjudged"} <= row.keys() and row["n"] == 8
+            assert row["low"] <= row["value"] <= row["high"]
+    assert all({"a", "b", "task", "difference", "p"} <= test.keys() for test in report["tests"])
+    assert all({"task", "arm", "paper", "measured"} <= claim.keys() for claim in report["claims"])
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "data:image/webp;base64," in page and not re.search(r"(src|href)=.?https?:", page)
