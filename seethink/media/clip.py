@@ -1,122 +1,19 @@
-"""Pictures and clips, decoded on demand and within size limits."""
+"""Clips: which frames of a video file are used, and their decoding."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import os
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import PIL.Image
-import PIL.ImageDraw
 
-from seethink.types import InputError, Media
+from seethink.media.resize import size_within
+from seethink.types import InputError
 
 T = TypeVar("T")
-MAX_PIXELS = 150_000_000
-"""Decode limit: a picture whose header gives more pixels is rejected before it is decoded."""
-
-
-@dataclass(frozen=True, eq=False)
-class Image:
-    """A picture from a file, from bytes or from a drawing function.
-
-    `load` decodes; `size` reads the header only. Two pictures are equal if their keys are. where: the file,
-    or a description of the source, for messages.
-    """
-
-    key: str
-    where: str
-    _open: Callable[[], PIL.Image.Image] = field(repr=False)
-    kind: Literal["image"] = "image"
-
-    @classmethod
-    def file(cls, path: str | Path) -> Image:
-        """A picture file. The key is made of path, file size and modification time; the file is not read yet.
-
-        Raises InputError if there is no such file.
-        """
-        path = Path(path)
-        if not path.is_file():
-            raise InputError(f"there is no picture at {path}")
-        stat = path.stat()
-        return cls(
-            f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}", str(path), lambda: PIL.Image.open(path)
-        )
-
-    @classmethod
-    def data(cls, data: bytes, where: str) -> Image:
-        """An encoded picture in memory; the key is the SHA-256 of `data`."""
-        return cls(hashlib.sha256(data).hexdigest(), where, lambda: PIL.Image.open(io.BytesIO(data)))
-
-    @classmethod
-    def drawn(cls, key: str, draw: Callable[[], PIL.Image.Image]) -> Image:
-        """A picture that `draw`, a pure function determined by `key`, creates on each access."""
-        return cls(key, key, draw)
-
-    def fit(self, max_px: int) -> Image:
-        """The same picture, downscaled to at most `max_px` pixels."""
-        return replace(self, key=f"{self.key}<{max_px}", _open=lambda: _downscaled(self._opened(), max_px))
-
-    def load(self) -> PIL.Image.Image:
-        """The decoded picture in RGB. Raises InputError, which names the file, if it is broken or exceeds
-        `MAX_PIXELS`."""
-        picture = self._opened()
-        try:
-            return picture.convert("RGB")
-        except (OSError, SyntaxError, ValueError) as error:
-            picture.close()
-            raise InputError(f"{self.where} is broken: {error}") from error
-
-    def size(self) -> tuple[int, int]:
-        """(width, height) in pixels of the original, read from the header."""
-        with self._opened() as picture:
-            return picture.size
-
-    def encoded(self) -> tuple[bytes, str]:
-        """The encoded bytes of the file and their format, such as "PNG"; encoded as PNG if there is no
-        file."""
-        with self._opened() as picture:
-            file = getattr(picture, "fp", None)
-            if file is not None and picture.format:
-                file.seek(0)
-                return file.read(), picture.format
-        buffer = io.BytesIO()
-        self.load().save(buffer, "PNG")
-        return buffer.getvalue(), "PNG"
-
-    def _opened(self) -> PIL.Image.Image:
-        try:
-            picture = self._open()
-        except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
-            raise InputError(f"{self.where} cannot be read as a picture: {error}") from error
-        if picture.width * picture.height > MAX_PIXELS:
-            raise InputError(
-                f"{self.where} has {picture.width} x {picture.height} pixels, more than {MAX_PIXELS:,}"
-            )
-        return picture
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Image) and self.key == other.key
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-
-def _downscaled(picture: PIL.Image.Image, max_px: int) -> PIL.Image.Image:
-    size = _within(picture.width, picture.height, max_px)
-    return picture if size == picture.size else picture.convert("RGB").resize(size)
-
-
-def _within(width: int, height: int, max_px: int) -> tuple[int, int]:
-    """(width, height) downscaled to at most `max_px` pixels; the aspect ratio is kept."""
-    scale = min(1.0, (max_px / (width * height)) ** 0.5)
-    return max(1, int(width * scale)), max(1, int(height * scale))
 
 
 @dataclass(frozen=True)
@@ -238,7 +135,7 @@ class Video:
         pictures, times = [], []
         for time_s in wanted:
             frame = self._frame_at(clip, stream, time_s)
-            size = _within(frame.width, frame.height, self.max_px)
+            size = size_within(frame.width, frame.height, self.max_px)
             pictures.append(frame.to_image(width=size[0], height=size[1]))
             times.append(round(float(frame.time), 3))
         return Frames(tuple(pictures), tuple(times), length_s)
@@ -286,51 +183,3 @@ def write_clip(frames: Frames, path: Path) -> None:
         for picture in frames.pictures:
             out.mux(stream.encode(av.VideoFrame.from_image(picture)))
         out.mux(stream.encode())
-
-
-@lru_cache(maxsize=4_096)
-def fingerprint(medium: Media) -> str:
-    """The content hash of a medium, independent of where its file is and when it was written.
-
-    SHA-256 of the file, for a clip with its frame selection; for a drawn medium its key, which determines it.
-    """
-    if isinstance(medium, Video):
-        with medium.path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        frames = f"{medium.num_frames}:{medium.frame_interval}:{medium.max_px}"
-        return f"{content}:{frames}:{medium.span_s}"
-    if isinstance(medium, Image) and medium.key != medium.where:
-        return hashlib.sha256(medium.encoded()[0]).hexdigest()
-    return medium.key
-
-
-def save_preview(medium: Media, folder: Path, loaded: Any = None) -> str:
-    """Save a picture, or a contact sheet of a clip's frames, as a PNG file in `folder`, unless it is there.
-
-    loaded: the decoded medium, if available. Returns the path relative to the parent of `folder`.
-    """
-    path = folder / f"{hashlib.sha256(medium.key.encode()).hexdigest()[:16]}.png"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        loaded = medium.load() if loaded is None else loaded
-        picture = _contact_sheet(loaded) if isinstance(loaded, Frames) else loaded
-        picture.save(part, format="PNG")
-        os.replace(part, path)
-    return f"{folder.name}/{path.name}"
-
-
-def _contact_sheet(frames: Frames) -> PIL.Image.Image:
-    """All frames in one picture, in rows of four, each labelled with its time."""
-    small = [frame.copy() for frame in frames.pictures]
-    for frame, time_s in zip(small, frames.times_s, strict=True):
-        frame.thumbnail((240, 240))
-        PIL.ImageDraw.Draw(frame).text(
-            (3, 2), f"{time_s:.1f} s", "white", stroke_width=1, stroke_fill="black"
-        )
-    width, height = small[0].size
-    columns = min(4, len(small))
-    sheet = PIL.Image.new("RGB", (columns * width, -(-len(small) // columns) * height))
-    for i, frame in enumerate(small):
-        sheet.paste(frame, (i % columns * width, i // columns * height))
-    return sheet

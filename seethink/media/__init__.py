@@ -1,0 +1,16 @@
+"""Pictures and clips, decoded on demand and within size limits."""
+
+from seethink.media.clip import DrawnVideo, Frames, Video, write_clip
+from seethink.media.image import MAX_PIXELS, Image
+from seethink.media.preview import fingerprint, save_preview
+
+__all__ = [
+    "MAX_PIXELS",
+    "DrawnVideo",
+    "Frames",
+    "Image",
+    "Video",
+    "fingerprint",
+    "save_preview",
+    "write_clip",
+]
