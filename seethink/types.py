@@ -150,13 +150,17 @@ class Response:
 @dataclass(frozen=True)
 class Score:
     """A verifier's result. value: in [0, 1]; None if the response cannot be judged, which is never 0. why:
-    one sentence of explanation. parts: named sub-scores."""
+    one sentence of explanation. parts: named sub-scores. unread: the answer is nothing that this verifier
+    compares (no number, no option), which is worth 0; `verify.first_of` then asks its next verifier."""
 
     value: float | None
     why: str = ""
     parts: Mapping[str, Score] = field(default_factory=dict)
+    unread: bool = False
 
     def __post_init__(self) -> None:
+        if self.unread and self.value != 0.0:
+            raise ValueError(f"an unread answer is worth 0, got {self.value} ({self.why})")
         if self.value is not None and not 0.0 <= self.value <= 1.0:
             raise ValueError(f"a score must lie in [0, 1] or be None, got {self.value} ({self.why})")
 

@@ -57,7 +57,8 @@ def scored(verifier: Verifier, example: Example, response: Response) -> Score:
 class Weighted:
     """Weighted mean of named parts. Formula: sum(w * v) / sum(w) over positive weights. Range: [0, 1].
 
-    A part of weight 0 is a metric: scored and reported, but not rewarded. None if a rewarded part is None.
+    A part of weight 0 is a metric: scored and reported, but not rewarded. None if a rewarded part is None;
+    unread if all rewarded parts are.
     """
 
     parts: tuple[tuple[str, Verifier, float], ...]
@@ -78,7 +79,8 @@ class Weighted:
             if weight and value is None:
                 return Score(None, why, scores)
             reward += weight / total * (value or 0.0)
-        return Score(reward, why, scores)
+        unread = all(scores[name].unread for name, _, weight in self.parts if weight)
+        return Score(reward, why, scores, unread)
 
     @property
     def uses_judge(self) -> bool:
@@ -91,7 +93,11 @@ class Weighted:
 
 @dataclass(frozen=True)
 class FirstOf:
-    """The score of the first verifier that can judge; None if none can. Range: that of its verifiers."""
+    """The score of the first verifier that can judge the gold and read the answer.
+
+    If none can: 0, unread, where one could judge the gold, else None; with all reasons. Range: that of its
+    verifiers.
+    """
 
     verifiers: tuple[Verifier, ...]
 
@@ -100,24 +106,29 @@ class FirstOf:
             raise ValueError("first_of needs at least one verifier")
 
     def __call__(self, example: Example, response: Response) -> Score:
-        reasons: list[str] = []
+        passed: list[Score] = []
         for verifier in self.verifiers:
             score = verifier(example, response)
-            if score.value is not None:
+            if not _leaves_to_the_next(score):
                 return score
-            reasons.append(score.why)
-        return Score(None, "; ".join(reasons))
+            passed.append(score)
+        why = "; ".join(score.why for score in passed)
+        return Score(0.0, why, unread=True) if any(score.unread for score in passed) else Score(None, why)
 
     @property
     def uses_judge(self) -> bool:
         return any(map(uses_judge, self.verifiers))
 
     def prefetch(self, pairs: Pairs) -> None:
-        """Each judge gets the pairs that no verifier before it could judge."""
+        """Each judge gets the pairs that every verifier before it left to the next."""
         for i, verifier in enumerate(self.verifiers):
             prefetch(verifier, pairs)
             if any(map(uses_judge, self.verifiers[i + 1 :])):
-                pairs = [pair for pair in pairs if scored(verifier, *pair).value is None]
+                pairs = [pair for pair in pairs if _leaves_to_the_next(scored(verifier, *pair))]
+
+
+def _leaves_to_the_next(score: Score) -> bool:
+    return score.value is None or score.unread
 
 
 @dataclass(frozen=True)
@@ -131,7 +142,7 @@ class OnlyIf:
         gate = self.gate(example, response)
         if gate.value == 1.0:
             return self.verifier(example, response)
-        return Score(None if gate.value is None else 0.0, gate.why)
+        return Score(None if gate.value is None else 0.0, gate.why, unread=gate.unread)
 
     @property
     def uses_judge(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from seethink.types import Example, Response, Score
-from seethink.verify.text import read_quantity, shown, unjudged, verdict
+from seethink.verify.text import read_quantity, shown, unjudged, unreadable, verdict
 
 TOLERANCE = Fraction(5, 100)
 
@@ -23,6 +23,6 @@ def relaxed_number(example: Example, response: Response) -> Score:
     if gold is None:
         return Score(None, f"the gold {shown(example.answer)} is not one number")
     if answer is None:
-        return Score(0.0, f"read {shown(response.answer)}, which is not one number")
+        return unreadable(response, "which is not one number")
     near = abs(answer.value - gold.value) <= TOLERANCE * abs(gold.value)
     return verdict(near, example, response)

@@ -8,7 +8,7 @@ import re
 
 from seethink.types import Example, Response, Score
 from seethink.verify.math_process import MathProcess
-from seethink.verify.text import shown, unjudged, verdict
+from seethink.verify.text import shown, unjudged, unreadable, verdict
 
 _PROCESS = MathProcess(limit_s=5)
 atexit.register(_PROCESS.close)
@@ -50,7 +50,7 @@ def same_math(example: Example, response: Response) -> Score:
     if outcome in ("equal", "different"):
         return verdict(outcome == "equal", example, response)
     if outcome == "answer unreadable":
-        return Score(0.0, f"read {shown(response.answer)}, which is not mathematics")
+        return unreadable(response, "which is not mathematics")
     return Score(None, f"{outcome}: gold {shown(example.answer)}, answer {shown(response.answer)}")
 
 

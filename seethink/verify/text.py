@@ -81,7 +81,7 @@ def same_number(example: Example, response: Response) -> Score:
     if gold is None:
         return Score(None, f"the gold {shown(example.answer)} is not one number")
     if answer is None:
-        return Score(0.0, f"read {shown(response.answer)}, which is not one number")
+        return unreadable(response, "which is not one number")
     same_unit = not gold.unit or not answer.unit or _one_unit(gold.unit) == _one_unit(answer.unit)
     return verdict(gold.value == answer.value and same_unit, example, response)
 
@@ -161,6 +161,11 @@ def unjudged(example: Example, response: Response) -> Score | None:
     if example.answer is None:
         return Score(None, "the example has no gold answer")
     return Score(0.0, "no answer could be read") if response.answer is None else None
+
+
+def unreadable(response: Response, what: str) -> Score:
+    """0, unread: the answer is nothing that the verifier compares; `what` says what it would have to be."""
+    return Score(0.0, f"read {shown(response.answer)}, {what}", unread=True)
 
 
 def verdict(same: bool, example: Example, response: Response) -> Score:

@@ -79,6 +79,46 @@ def test_weighing_nothing_is_refused():
         weighted()
 
 
+@dataclass(frozen=True)
+class Unread:
+    why: str = ""
+
+    def __call__(self, example: Example, response: Response) -> Score:
+        return Score(0.0, self.why, unread=True)
+
+
+def test_first_of_asks_on_where_the_answer_could_not_be_read():
+    assert first_of(Unread("a"), Always(1.0, "b"))(EXAMPLE, RESPONSE) == Score(1.0, "b")
+    assert first_of(Unread("a"), Always(0.0, "b"), Always(1.0))(EXAMPLE, RESPONSE) == Score(0.0, "b")
+    left = Score(0.0, "a; b", unread=True)
+    assert first_of(Unread("a"), Always(None, "b"))(EXAMPLE, RESPONSE) == left
+    assert first_of(Always(None, "a"), Unread("b"))(EXAMPLE, RESPONSE) == left
+    assert first_of(first_of(Unread()), Always(0.5))(EXAMPLE, RESPONSE).value == 0.5
+
+
+def test_whether_an_answer_was_read_passes_through_the_other_combinators():
+    assert only_if(Unread(), Always(1.0))(EXAMPLE, RESPONSE).unread
+    assert only_if(Always(1.0), Unread())(EXAMPLE, RESPONSE).unread
+    assert weighted(correct=(Unread(), 1.0), length=(Always(1.0), 0))(EXAMPLE, RESPONSE).unread
+    half = weighted(correct=(Unread(), 1.0), format=(Always(1.0), 1.0))(EXAMPLE, RESPONSE)
+    assert (half.value, half.unread, half.parts["correct"].unread) == (0.5, False, True)
+
+
+def test_an_unread_answer_is_worth_nothing():
+    with pytest.raises(ValueError, match="worth 0"):
+        Score(None, unread=True)
+
+
+@pytest.mark.parametrize("verifier", [same_number, by_name("relaxed_number")])
+def test_an_answer_of_another_kind_is_unread_and_a_missing_or_different_one_is_wrong(verifier):
+    def score(answer):
+        return verifier(Example(id="1", question="?", answer="5"), Response("", answer=answer))
+
+    assert score("a red cube") == Score(0.0, score("a red cube").why, unread=True)
+    for wrong in ("4", None):
+        assert (score(wrong).value, score(wrong).unread) == (0.0, False)
+
+
 def test_first_of_asks_until_somebody_can_judge():
     assert first_of(Always(None), Always(0.25, "b"), Always(1.0))(EXAMPLE, RESPONSE) == Score(0.25, "b")
     assert first_of(Always(None, "a"), Always(None, "b"))(EXAMPLE, RESPONSE) == Score(None, "a; b")

@@ -164,13 +164,14 @@ def _about(*answers: str | None) -> list[tuple[Example, Response]]:
 
 
 def test_a_judge_behind_rules_is_asked_in_one_go_and_only_where_they_cannot_tell() -> None:
-    numbers = [(Example(str(i), "?", answer=gold), RED) for i, gold in enumerate(["1", "one", "2", "two"])]
+    rows = [("1", "3"), ("one", "3"), ("2", "2"), ("2", "a pair")]
+    numbers = [(Example(str(i), "?", answer=gold), Response(a, answer=a)) for i, (gold, a) in enumerate(rows)]
     engine = FixedReply("VERDICT: right")
     verifier = weighted(correct=(first_of(same_number, Judge("m", engine)), 1.0), form=(well_formed, 0.5))
     prefetch(verifier, numbers)
     assert (engine.calls, len(engine.prompts)) == (1, 2)
     values = [verifier(*pair).parts["correct"].value for pair in numbers]
-    assert (values, engine.calls) == ([0.0, 1.0, 0.0, 1.0], 1)
+    assert (values, engine.calls) == ([0.0, 1.0, 1.0, 1.0], 1)
 
 
 def test_a_judge_in_front_of_a_judge_and_behind_a_gate() -> None:
