@@ -43,11 +43,13 @@ class EvaluationOptions(DataOptions):
         if not self.model or bool(self.data) == bool(self.benchmark):
             raise InputError("name a --model, and either your own --data or a published --benchmark")
         if not self.benchmark:
+            self.refuse_given("--data names your own file", "benchmark_dir")
             own = replace(
                 self, format=self.format or "think_answer", prompt_mode=self.prompt_mode or "suffix"
             )
             return own.load_task(), GREEDY, {}
-        self.refuse_reward_weights("a benchmark has its published scoring")
+        self.refuse_given("a benchmark has its published scoring", "verifier", "reward_weights")
+        self.refuse_given("a benchmark has its published media", "media_root", "num_frames", "frame_interval")
         benchmark = benchmarks.by_name(self.benchmark)
         task = benchmark.task(self.benchmark_dir, self.format, self.prompt_mode)
         _ = task.examples[0]  # raises InputError for an unknown layout, before any work

@@ -133,7 +133,9 @@ class DataOptions:
         """Preference pairs, checked as `load_task` does."""
         return load_pairs(self.data, self.format, self.prompt_mode, **self.media.arguments())
 
-    def refuse_reward_weights(self, why: str) -> None:
-        """Raises InputError, with the reason, where --reward-weights was given without effect."""
-        if self.reward_weights != DEFAULT_WEIGHTS:
-            raise InputError(f"{why}; leave out --reward-weights")
+    def refuse_given(self, why: str, *names: str) -> None:
+        """Raises InputError, with the reason, where an option without effect was given."""
+        given, options = {**vars(self), **vars(self.media)}, _parameters(type(self))
+        if useless := [name for name in names if given[name] != options[name].default]:
+            listed = " and ".join(f"--{name.replace('_', '-')}" for name in useless)
+            raise InputError(f"{why}; leave out {listed}")

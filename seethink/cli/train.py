@@ -40,7 +40,7 @@ class TrainingOptions(DataOptions):
     def load_data(self, method: TrainingMethod) -> Any:
         """Pairs, or the task that the method trains on or takes its examples from."""
         if method.data != "task":
-            self.refuse_reward_weights(f"{method.name} uses no rewards")
+            self.refuse_given(f"{method.name} uses no rewards", "verifier", "reward_weights")
         return self.load_pairs() if method.data == "pairs" else self.load_task()
 
 
