@@ -42,6 +42,8 @@ FAULTS = {
     "missing clip": "correct the path, or set --media-root",
     "broken picture": "replace the file",
     "broken clip": "replace the file",
+    "unreadable picture": "convert it as its message says",
+    "several frames": "give an animation as a clip, or save the frame or page that is meant",
     "huge picture": "shrink it",
     "tiny picture": "enlarge it to 28 pixels a side, or remove the row",
     "narrow picture": "pad or crop it; processors reject aspect ratios above 200",
@@ -74,6 +76,7 @@ FAULTS = {
 
 SUSPICIONS = {
     "same picture": "one picture under several names; keep one file",
+    "16-bit picture": "if another sample is meant to be white, convert it to 8 bits",
     "answer named in question": "check whether the question gives the answer away",
     "lone letter": "if it names an option, give choices",
     "boxes from 0 to 1000": "if so, multiply by width/1000 and height/1000: boxes are in pixels",

@@ -12,7 +12,7 @@ from typing import Any
 
 from seethink.boxes import read_boxes
 from seethink.formats import ANSWER_ONLY, TAGS, THINK_ANSWER
-from seethink.media import Image, Video
+from seethink.media import Image, PictureError, Video
 from seethink.sources.dialects import PREFERENCES, Dialect, ParsedRow, dialect_of
 from seethink.sources.row_reader import Row, read_rows
 from seethink.types import MEDIA_MARK, Example, InputError, Media
@@ -268,7 +268,8 @@ def _open_medium(medium: Media, row: Row) -> None:
                 medium.load()
     except InputError as error:
         word = _WORDS[medium.kind]
-        row.refuse(f"{error}; replace the {word} or remove the row", error, f"broken {word}")
+        kind = error.kind if isinstance(error, PictureError) else f"broken {word}"
+        row.refuse(f"{error}; replace the {word} or remove the row", error, kind)
 
 
 _CLIP_KEYS = ("count", "every_s", "max_px", "start_s", "end_s")
