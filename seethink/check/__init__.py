@@ -46,13 +46,15 @@ class Preflight:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """The result of a check. faults: in the order of rows. tokens: statistics of the prompts, if a model was
+    """The result of a check. pictures: different pictures and clips that the rows name; missing: those of
+    them that are not there. faults: in the order of rows. tokens: statistics of the prompts, if a model was
     given."""
 
     data: str
     dialect: str
     rows: int
     pictures: int
+    missing: int
     faults: tuple[Fault, ...]
     tokens: Mapping[str, Any] | None = None
 
@@ -68,7 +70,7 @@ class CheckReport:
 
     def as_json(self) -> dict[str, Any]:
         """The report as one JSON object that names every row."""
-        data = {"data": self.data, "dialect": self.dialect, "rows": self.rows, "pictures": self.pictures}
+        data = {name: getattr(self, name) for name in ("data", "dialect", "rows", "pictures", "missing")}
         faults = {
             name: [asdict(fault) for fault in self.faults if fault.suspected is suspected]
             for name, suspected in (("faults", False), ("suspected", True))
@@ -97,7 +99,10 @@ def check(job: Preflight) -> CheckReport:
         tokens, prompt_faults = measure_prompts(prompts, job.model, job.form, job.max_prompt_length)
         faults += prompt_faults
     faults.sort(key=lambda fault: fault.row)
-    return CheckReport(str(job.data), settings.dialect.name, len(rows), len(media), tuple(faults), tokens)
+    missing = len({path for one in checked for path in one.missing})
+    return CheckReport(
+        str(job.data), settings.dialect.name, len(rows), len(media) + missing, missing, tuple(faults), tokens
+    )
 
 
 def _rows(job: Preflight, path: Path) -> tuple[list[Row], CheckSettings]:

@@ -17,12 +17,14 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault of one row. kind: a key of `FAULTS` or `SUSPICIONS`. row: counted as in `row_reader.Row`."""
+    """One fault of one row. kind: a key of `FAULTS` or `SUSPICIONS`. row: counted as in `row_reader.Row`.
+    file: the medium that is missing, if that is the fault."""
 
     kind: str
     row: int
     id: str
     message: str
+    file: str = ""
 
     @property
     def suspected(self) -> bool:
@@ -109,6 +111,7 @@ def broken_text(example: Example) -> Iterator[str]:
     """Control, replacement or surrogate characters; in the answer, invisible ones as well."""
     answer = str(example.answer)
     for name, text, pattern in (
+        *(("conversation", turn.text, _LOST) for turn in example.history),
         ("question", example.question, _LOST),
         ("answer", answer, _LOST),
         ("answer", answer, _UNSEEN),
@@ -191,6 +194,9 @@ TEXT_CHECKS: dict[str, Callable[[Example], Iterator[str]]] = {
     "no such option": no_such_option,
     "same option": same_option,
 }
+
+QUESTION_CHECKS = ("tag in question", "broken text")
+"""Those that need no answer."""
 
 
 # Boxes ----------------------------------------------------------------------------------------------------

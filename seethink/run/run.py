@@ -40,7 +40,7 @@ from seethink.run.events import (
 )
 from seethink.run.stage import NO_EXAMPLES, Evaluation, Model, Stage, StageExamples
 from seethink.settings import override, parse, unknown
-from seethink.tasks import GoldTraces
+from seethink.tasks import GoldTraces, with_every_answer
 from seethink.train.methods import METHODS, OnStep
 from seethink.types import InputError, PreferencePair, Sampling, SFTExample, Task
 
@@ -161,8 +161,8 @@ class Run:
         return self.make(name, _write_bf16, model=model)
 
     def traces(self, task: Task) -> GoldTraces:
-        """The task's own steps and answers as supervised examples."""
-        return GoldTraces(task)
+        """The task's own steps and answers as supervised examples, those inside conversations included."""
+        return GoldTraces(with_every_answer(task))
 
     def train(self, name: str, method: str, model: Model, data: Any, config: Any) -> Model:
         """`model` after training by a method of `seethink.train.methods.METHODS`.
