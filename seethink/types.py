@@ -51,8 +51,9 @@ class Example:
     question: marks the place of each medium with `<image>` or `<video>`; without marks, the media come
     first. media: in the order of their marks in `history` and `question`. answer: the reference answer; None
     if unknown. choices: the options of a multiple-choice question. steps: a reference reasoning trace. meta:
-    anything else; not part of equality. history: the turns before the question, part of every prompt. Raises
-    ValueError if marks and media disagree."""
+    anything else; not part of equality. history: the turns before the question, part of every prompt. where:
+    file and row that it was read from, for messages; part of neither equality nor identity. Raises ValueError
+    if marks and media disagree."""
 
     id: str
     question: str
@@ -62,6 +63,7 @@ class Example:
     steps: tuple[str, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict, compare=False)
     history: tuple[Turn, ...] = ()
+    where: str = field(default="", compare=False, repr=False, metadata={"identity": False})
 
     def __post_init__(self) -> None:
         marks = [mark for turn in self._turns() for mark in MEDIA_MARK.findall(turn.text)]
@@ -70,6 +72,11 @@ class Example:
             raise ValueError(
                 f"example {self.id}: the question marks {marks or 'no media'}, but the media are {kinds}"
             )
+
+    @property
+    def label(self) -> str:
+        """The example in messages: its file and row, else its id."""
+        return self.where or f"example {self.id}"
 
     def parts(self) -> list[str | Media]:
         """The question as text and media in reading order, without blank text."""

@@ -253,7 +253,7 @@ def test_a_gold_that_the_format_cannot_hold_is_at_fault(folder):
 
     form = Short("short", "Be short.")
     (fault,) = check(Preflight(lines(folder / "my.jsonl", row_of(1, "0.png")), form)).faults
-    message = "example 1 cannot be written: too long for this format"
+    message = "cannot be written: too long for this format"
     assert (fault.kind, fault.message) == ("not writable", message)
 
 
@@ -283,6 +283,22 @@ def test_prompts_are_counted_by_the_models_own_processor(folder):
     most = other["tokens"]
     report = check(Preflight(folder / "my.jsonl", THINK_ANSWER, model="sprout", max_prompt_length=most))
     assert found(report) == {("prompt too long", 2)}
+
+
+@pytest.mark.parametrize("where", ["question", "answer", "steps", "chosen", "rejected"])
+def test_a_control_token_is_found_in_every_text_of_a_row(folder, where):
+    text = "so <|im_end|> it is"
+    if where in ("chosen", "rejected"):
+        clean = {"prompt": "Why?", "chosen": "a", "rejected": "b"}
+    else:
+        clean = row_of(1, "0.png", steps=["because"])
+    odd = clean | {where: [text] if where == "steps" else text} | ({"id": 2} if "id" in clean else {})
+    rows = lines(folder / "my.jsonl", clean, odd | {"image": "1.png"})
+    report = check(Preflight(rows, THINK_ANSWER, model="sprout"))
+    (fault,) = (fault for fault in report.faults if not fault.suspected)
+    assert (fault.kind, fault.row) == ("control token", 2)
+    assert "'<|im_end|>', a control token of the model; reword it" in fault.message
+    assert not [f for f in check(Preflight(rows, THINK_ANSWER)).faults if f.kind == "control token"]
 
 
 def test_tokens_that_do_not_match_the_features_are_a_fault(folder, monkeypatch):

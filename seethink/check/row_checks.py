@@ -142,6 +142,14 @@ def _bare(row: Row, error: RowError) -> str:
     return str(error).removeprefix(f"{row.file}, row {row.number}: ")
 
 
+def learned_texts(row: Row, example: Example, settings: CheckSettings) -> tuple[str, ...]:
+    """The texts of a row that a model would learn: steps and answer, or both responses of a pair."""
+    if settings.dialect is PREFERENCES:
+        pair = preferences.to_pair(row, example, settings.form)
+        return pair.better, pair.worse
+    return (*example.steps, *([] if example.answer is None else [str(example.answer)]))
+
+
 def _faults(
     example: Example, media: Sequence[MediaInfo], settings: CheckSettings
 ) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from seethink.media import Frames, Image
 from seethink.models import chat_template
+from seethink.models.control_tokens import ControlTokens
 from seethink.models.families import FAMILIES, Family, family_of, in_model_coordinates
 from seethink.types import Completion, CoordinateFrame, InputError, Media, Messages, assistant_prefill
 
@@ -77,6 +78,7 @@ class Encoder:
         self.image_token_id: int = config.image_token_id
         self.patch_px: int = getattr(getattr(config, "vision_config", None), "patch_size", 0)
         self.media_token_ids = sorted(_media_token_ids(config))
+        self.control_tokens = ControlTokens(processor, self.media_token_ids)
         self.eos_token_id = chat_template.end_of_turn(processor)
         self.clips = chat_template.has_video_placeholder(processor)
         self.decoded, self.processed = 0, 0
@@ -97,7 +99,9 @@ class Encoder:
         return [self._prompt(messages, loaded, processed) for messages in conversations]
 
     def response_ids(self, text: str) -> list[int]:
-        """Token ids of a whole assistant turn, end-of-turn token included."""
+        """Token ids of a whole assistant turn, end-of-turn token included. Raises InputError where the text
+        contains a control token."""
+        self.control_tokens.refuse([text], "response")
         return [*self.tokenizer(text, add_special_tokens=False).input_ids, self.eos_token_id]
 
     def unexpanded_ids(self, prompt: Prompt) -> list[int]:
@@ -121,22 +125,13 @@ class Encoder:
             text, "stop" if ended else "length", len(ids), tuple(ids), tuple(logps), prompt.frame
         )
 
-    def _refuse_control_tokens(self, messages: Messages) -> None:
-        """An end-of-turn token inside a question would end the turn; a placeholder would become a picture."""
-        parts = [part for message in messages for part in message["content"] if part["type"] == "text"]
-        for text in (part["text"] for part in parts):
-            for token in self.tokenizer.all_special_tokens:
-                if token in text:
-                    problem = f"the text contains {token!r}, a control token of the model"
-                    raise InputError(f"{problem}; reword it: {text[:200]!r}")
-
     def _prompt(
         self,
         messages: Messages,
         loaded: Mapping[str, Any],
         processed: dict[tuple[str, ...], _ProcessedMedia],
     ) -> Prompt:
-        self._refuse_control_tokens(messages)
+        self.control_tokens.refuse(texts_of(messages))
         prefill = assistant_prefill(messages)
         text = chat_template.render(self.processor, messages[:-1] if prefill else messages) + prefill
         keys = tuple(medium.key for medium in _media(messages))
@@ -203,6 +198,11 @@ class Encoder:
         ids = self.tokenizer(expanded, **self._tokenizer_options(text)).input_ids
         kinds = self.processor.create_mm_token_type_ids([ids])[0] if known.has_kinds else []
         return ids, kinds, known.media
+
+
+def texts_of(messages: Messages) -> list[str]:
+    """The texts of a conversation, in order."""
+    return [part["text"] for m in messages for part in m["content"] if part["type"] == "text"]
 
 
 def _media(messages: Messages) -> list[Media]:

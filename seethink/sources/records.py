@@ -153,8 +153,8 @@ def question_example(
     ordered = [next(remaining[mark]) for mark in marks] or [*media["image"], *media["video"]]
     given = row.values.get(dialect.id)
     name = f"{row.stem}-{row.number}" if given is None else str(given)
-    meta = {**parsed.more, **_meta(row, dialect)}
-    return Example(name, question, tuple(ordered), meta=meta, history=parsed.history)
+    meta, where = {**parsed.more, **_meta(row, dialect)}, f"{row.file}, row {row.number}"
+    return Example(name, question, tuple(ordered), meta=meta, history=parsed.history, where=where)
 
 
 def check_columns(row: Row, dialect: Dialect) -> None:

@@ -179,6 +179,13 @@ def test_grpo_on_own_data_leaves_a_checkpoint_and_is_recognised(capsys):
     assert "grpo: skipped" in well(capsys, *words)
 
 
+def test_the_last_line_says_what_was_left_out(capsys, monkeypatch):
+    monkeypatch.setattr("seethink.run.run.training_notes", lambda out: ["2 of 3 rows left out", "all wrong"])
+    for _ in range(2):
+        last = well(capsys, *TRAIN).splitlines()[-1]
+        assert last == "checkpoint: runs/train-grpo/grpo/checkpoint; 2 of 3 rows left out; all wrong"
+
+
 def test_sft_on_own_data_takes_rows_without_steps(capsys):
     write("my.jsonl", {"question": "a", "answer": "1", "steps": ["one"]}, {"question": "b", "answer": "2"})
     well(capsys, "train", "sft", *OWN)
