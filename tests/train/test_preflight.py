@@ -274,7 +274,7 @@ def test_rows_that_the_verifier_cannot_judge_are_counted(tmp_path, base) -> None
 
 
 def test_a_judge_model_is_not_asked_before_the_training(tmp_path, base) -> None:
-    class Asked:
+    class Counting:
         uses_judge = True
 
         def prefetch(self, pairs: Any) -> None: ...
@@ -282,7 +282,7 @@ def test_a_judge_model_is_not_asked_before_the_training(tmp_path, base) -> None:
         def __call__(self, example: Example, response: Response) -> Score:
             raise AssertionError("a call of the judge")
 
-    check_task(base, Task("sums", GOOD, THINK_ANSWER, Asked()), GRPOConfig(), tmp_path / "out", _quiet)
+    check_task(base, Task("sums", GOOD, THINK_ANSWER, Counting()), GRPOConfig(), tmp_path / "out", _quiet)
 
 
 def test_a_format_that_needs_steps_says_nothing_about_the_verifier(tmp_path, base) -> None:
