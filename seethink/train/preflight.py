@@ -241,9 +241,7 @@ ROW_CHECKS: Sequence[Callable[[TrainingRow, Messages, RowContext], None]] = (
 
 
 def _is_drawn(medium: Media) -> bool:
-    if isinstance(medium, Image):
-        return medium.key.partition("<")[0] == medium.where
-    return isinstance(medium, DrawnVideo)
+    return callable(medium.source) if isinstance(medium, Image) else isinstance(medium, DrawnVideo)
 
 
 def _size(medium: Media) -> tuple[int, int] | None:
