@@ -107,6 +107,8 @@ def _show(console: Console, report: CheckReport) -> None:
         found = {kind: faults for kind, faults in kinds.items() if faults[0].suspected is suspected}
         if found:
             console.print(_table(title, found))
+    if compared := [f"{name or 'letters alone'} {n:,}" for name, n in report.golds.items()]:
+        say(console, f"answers are compared by {', '.join(compared)}")
     if report.tokens:
         _show_tokens(console, report.tokens)
     rows = len({fault.row for fault in report.faults if not fault.suspected})

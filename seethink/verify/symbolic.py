@@ -11,7 +11,7 @@ from seethink.types import Example, Response, Score
 from seethink.verify import units
 from seethink.verify.math_process import MathProcess
 from seethink.verify.spelling import boxes, formula, spans
-from seethink.verify.text import clear_verdict, shown, unreadable, verdict
+from seethink.verify.text import clear_verdict, same_text, shown, unreadable, verdict
 
 _PROCESS = MathProcess(limit_s=5)
 atexit.register(_PROCESS.close)
@@ -25,7 +25,10 @@ _DIGITS_LEFT = re.compile(r"[^=]*[0-9][^=]*(?<![<>!])=")
 _CHAIN = re.compile(r"=[^=,;A-Za-z\\]*=")
 _COMMAND = re.compile(r"\\(?:begin|end)\s*\{[a-z]+\*?\}|\\[A-Za-z]+")
 _FUNCTION = re.compile(r"\b(?:sin|cos|tan|cot|log|ln|exp|min|max|gcd|lcm|det|and|or)\b", re.IGNORECASE)
-_PROSE = re.compile(r"^[A-Za-z]{3,}|[A-Za-z]*[a-z][A-Za-z]{3,}|[^\W\d_a-zA-Z]")
+_PROSE = re.compile(
+    r"^[A-Za-z]{3,}|[A-Za-z]*[a-z][A-Za-z]{3,}|[^\W\d_a-zA-Z]"
+    r"|\b(?:am|an|as|at|be|by|if|is|it|no|of|on|pm|so|to)\b"
+)
 _LABEL = re.compile(r"(?:\\angle|\bangle|[A-Za-z]_?)\s*\{?[0-9]+\}?")
 _DENIAL = re.compile(r"\b(?:not|never|no|neither|or|maybe|perhaps)\b|n't\b", re.IGNORECASE)
 _DENIED = re.compile(r"[0-9<>,;|]|\\(?:ne|neq|not)\b|\b(?:not|or|nor|and|isn|never)\b", re.IGNORECASE)
@@ -118,6 +121,8 @@ def same_math(example: Example, response: Response) -> Score:
     outcome = _compare(gold, answer)
     if outcome == "different" and any(_compare(gold, side) == "equal" for side in others):
         outcome = "equal"  # the gold before it was rounded
+    if outcome == "different" and same_text(example, response).value == 1.0:
+        return unreadable(response, "which is the gold as a text only")  # "3 PM" and "3 pm"
     if outcome in ("equal", "different"):
         return verdict(outcome == "equal", example, response)
     if outcome == "answer unreadable":

@@ -166,3 +166,11 @@ def test_long_texts_take_time_in_proportion(part):
 
     seconds(10)
     assert seconds(20_000) < 50 * seconds(2_000)
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [("3 K", "3 k"), ("B12", "b12"), ("5:30 PM", "5:30 pm"), ("Q3", "q3"), ("R^2 score", "r^2 score")],
+)
+def test_what_looks_like_a_formula_may_be_a_text(gold, answer):
+    assert judged(CHAIN, gold, answer).value == 1.0
