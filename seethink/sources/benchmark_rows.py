@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import re
-from pathlib import Path
 from typing import Any
 
 from seethink.sources.parsed_row import ParsedRow, listed
@@ -58,21 +56,7 @@ def vlmevalkit(row: Row) -> ParsedRow:
             question = f"{question}\n{options_block(options)}"
         question, images = _numbered(row, question, images)
     choices = options or _options(row)
-    if isinstance(get("image"), str) and images is not None:
-        images = [_decoded(row, image) for image in (images if isinstance(images, list) else [images])]
     return ParsedRow(question, _letter(get("answer")), listed(get("steps")), choices, images)
-
-
-def _decoded(row: Row, picture: Any) -> Any:
-    """The bytes of a picture in base64; a path is left as it is."""
-    if not isinstance(picture, str):
-        row.refuse(f"image must be base64, not {picture!r:.40}; encode it again", kind="broken picture")
-    if Path(picture[-20:]).suffix:
-        return picture
-    try:
-        return base64.b64decode(picture.rpartition(",")[2], validate=True)
-    except ValueError as error:
-        row.refuse(f"image is not base64 ({error}); encode the picture again", error, kind="broken picture")
 
 
 def options_block(options: list[str] | tuple[str, ...]) -> str:

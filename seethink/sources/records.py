@@ -5,14 +5,16 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from seethink.boxes import read_boxes
 from seethink.formats import ANSWER_ONLY, TAGS, THINK_ANSWER
-from seethink.media import Image, PictureError, Video
+from seethink.media import Image, PictureError, Video, given
+from seethink.media.paths import MissingMedium
 from seethink.sources import object_marks
 from seethink.sources.dialects import MEDIA, PREFERENCES, Dialect, dialect_of
 from seethink.sources.parsed_row import ParsedRow, listed
@@ -151,10 +153,14 @@ def question_example(
         row.refuse(f"the {where} marks {marked}, but the row has {has}; mark all or none", kind="marks")
     remaining = {kind: iter(items) for kind, items in media.items()}
     ordered = [next(remaining[mark]) for mark in marks] or [*media["image"], *media["video"]]
-    given = row.values.get(dialect.id)
-    name = f"{row.stem}-{row.number}" if given is None else str(given)
-    meta, where = {**parsed.more, **_meta(row, dialect)}, f"{row.file}, row {row.number}"
-    return Example(name, question, tuple(ordered), meta=meta, history=parsed.history, where=where)
+    kinds = iter([medium.kind for medium in ordered])  # an animation is marked as a picture and is a clip
+    *before, question = (MEDIA_MARK.sub(lambda mark: f"<{next(kinds)}>", text) for text in texts)
+    history = tuple(turn._replace(text=text) for turn, text in zip(parsed.history, before, strict=True))
+    name = row.values.get(dialect.id)
+    name = f"{row.stem}-{row.number}" if name is None else str(name)
+    meta = {**parsed.more, **_meta(row, dialect)}
+    where = f"{row.file}, row {row.number}"
+    return Example(name, question, tuple(ordered), meta=meta, history=history, where=where)
 
 
 def check_columns(row: Row, dialect: Dialect) -> None:
@@ -298,47 +304,41 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _picture(row: Row, value: Any, settings: MediaSettings) -> Media:
-    """A picture from a path, encoded bytes, or the `{bytes, path}` of `datasets`."""
-    if isinstance(value, dict):
-        value = value.get("bytes") or value.get("path")
-    if isinstance(value, bytes):
-        return Image.data(value, f"the picture of {row.file}, row {row.number}")
-    return _from_path(row, value, settings, "picture", Image.file)
+    """A picture as `media.given.picture` reads it; an animated one is a clip."""
+    with _refused(row, "picture"):
+        picture = given.picture(value, settings.root, f"the picture of {row.file}, row {row.number}")
+        return given.clip_of(picture, settings.video_options) or picture
 
 
 def _clip(row: Row, value: Any, settings: MediaSettings) -> Media:
     """A clip from a path, or from `{path, count, every_s, max_px, start_s, end_s}`, which selects frames as
     `media.Video` does."""
-    given = dict(value) if isinstance(value, dict) else {"path": value}
-    path = given.pop("path", None)
-    if unknown := given.keys() - {*_CLIP_KEYS}:
+    selection = dict(value) if isinstance(value, dict) else {"path": value}
+    path = selection.pop("path", None)
+    if unknown := selection.keys() - {*_CLIP_KEYS}:
         row.refuse(f"a clip has path, {', '.join(_CLIP_KEYS)}, not {', '.join(sorted(unknown))}")
-    if not all(isinstance(number, int | float) for number in given.values()):
-        row.refuse(f"{', '.join(_CLIP_KEYS)} of a clip are numbers, not {given}")
-    ends = [given.pop(name, None) for name in ("start_s", "end_s")]
-    options = {_VIDEO_OPTIONS.get(name, name): number for name, number in given.items()}
+    if not all(isinstance(number, int | float) for number in selection.values()):
+        row.refuse(f"{', '.join(_CLIP_KEYS)} of a clip are numbers, not {selection}")
+    ends = [selection.pop(name, None) for name in ("start_s", "end_s")]
+    options = {_VIDEO_OPTIONS.get(name, name): number for name, number in selection.items()}
     if ends != [None, None]:
         if None in ends:
             row.refuse("a part of a clip has both start_s and end_s, in seconds; give the other one as well")
         options["span_s"] = tuple(ends)
-    return _from_path(
-        row, path, settings, "clip", lambda file: Video(file, **{**settings.video_options, **options})
-    )
+    with _refused(row, "clip"):
+        return given.clip(path, settings.root, {**settings.video_options, **options})
 
 
-def _from_path(
-    row: Row, value: Any, settings: MediaSettings, kind: str, make: Callable[[Path], Media]
-) -> Media:
-    if not isinstance(value, str) or not value:
-        row.refuse(
-            f"a {kind} must be the path of a file, not {value!r:.40}; leave the column out if there is none",
-            kind=f"missing {kind}",
-        )
+@contextmanager
+def _refused(row: Row, word: str) -> Iterator[None]:
+    """What raises InputError inside refuses the row."""
     try:
-        return make(settings.root / value)
-    except (InputError, OSError) as error:
+        yield
+    except MissingMedium as error:
         message = f"{error}; correct the path, or set --media-root"
-        row.refuse(message, error, f"missing {kind}", str(settings.root / value))
+        row.refuse(message, error, f"missing {word}", error.path)
+    except (InputError, OSError) as error:
+        row.refuse(f"{error}", error, error.kind if isinstance(error, PictureError) else f"missing {word}")
 
 
 def _open_medium(medium: Media, row: Row) -> None:
