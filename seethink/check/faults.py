@@ -44,6 +44,7 @@ FAULTS = {
     "missing clip": "correct the path, or set --media-root",
     "broken picture": "replace the file",
     "broken clip": "replace the file",
+    "still clip": "replace the file, choose other frames, or give one of them as a picture",
     "unreadable picture": "convert it as its message says",
     "several frames": "give an animation as a clip, or save the frame or page that is meant",
     "huge picture": "shrink it",
