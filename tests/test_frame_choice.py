@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import struct
 from bisect import bisect_right
@@ -14,11 +15,13 @@ from typing import Any
 
 import av
 import PIL.Image
+import psutil
 import pytest
 from PIL.Image import Transpose
 
 from seethink.media import Video
 from seethink.media.frame_reader import SLOW, FrameReader
+from seethink.types import InputError
 from tests.films import Film, number_of, numbered
 
 UNEVEN = [
@@ -186,6 +189,25 @@ def test_a_long_clip_is_not_decoded_whole(
     frames = Video(path, num_frames=8).load()
     assert [number_of(picture) for picture in frames.pictures] == [(62 + 125 * i) % 256 for i in range(8)]
     assert len(decoded) < 8 * 60 and slow == SLOW
+
+
+def test_no_thread_outlives_a_clip(tmp_path: Path) -> None:
+    """A process forked while a thread of a decoder or a converter waits would hang when it frees the two."""
+    good = Film("mp4", "libx264", options=X264, turn=(90, False, False)).write(tmp_path / "good.mp4")
+    bad = tmp_path / "bad.ts"
+    bad.write_bytes(good.read_bytes()[:3_000])
+    threads = psutil.Process().num_threads()
+    gc.collect()
+    gc.disable()
+    try:
+        Video(good).load()
+        with pytest.raises(InputError):
+            Video(good, span_s=(50, 60)).load()
+        with pytest.raises(InputError):
+            Video(bad).load()
+        assert psutil.Process().num_threads() <= threads
+    finally:
+        gc.enable()
 
 
 def test_what_cannot_be_sought_is_decoded_whole_and_counted(

@@ -11,7 +11,7 @@ from typing import Literal
 
 import PIL.Image
 
-from seethink.media.frame_picture import shown_picture, shown_size
+from seethink.media.frame_picture import Display
 from seethink.media.frame_reader import FrameReader
 from seethink.media.resize import size_within
 from seethink.types import InputError
@@ -102,10 +102,9 @@ class Video:
         """The selected frames. Raises InputError, which names the file and the second where decoding
         failed."""
         with FrameReader(self.path) as reader:
-            first = reader.first()
-            size = size_within(*shown_size(first, reader.stream.sample_aspect_ratio), self.max_px)
-            length_s = reader.length_s()
-            found = reader.frames_at(self._wanted_s(length_s), lambda frame: shown_picture(frame, size))
+            display = Display.of(reader.first(), reader.stream.sample_aspect_ratio)
+            size, length_s = size_within(*display.size, self.max_px), reader.length_s()
+            found = reader.frames_at(self._wanted_s(length_s), lambda frame: display.picture(frame, size))
         times_s = tuple(round(float(time_s), 3) for time_s, _ in found)
         return Frames(tuple(picture for _, picture in found), times_s, float(length_s))
 
@@ -128,7 +127,7 @@ class Video:
         with FrameReader(self.path) as reader:
             if reader.huge:
                 return reader.stream.width, reader.stream.height
-            return shown_size(reader.first(), reader.stream.sample_aspect_ratio)
+            return Display.of(reader.first(), reader.stream.sample_aspect_ratio).size
 
     def _wanted_s(self, length_s: Fraction) -> list[Fraction]:
         """The middles of equal parts of the clip."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -24,26 +25,33 @@ _TURNS = {
 """(x and y change places, x is then mirrored, y is then mirrored) -> what Pillow calls it."""
 
 
-def shown_size(frame: Any, aspect: Fraction | None) -> tuple[int, int]:
-    """(width, height) in pixels as shown. aspect: width of a pixel over its height; the shorter side
-    grows, so no detail is lost."""
-    width, height = frame.width, frame.height
-    if aspect and aspect > 0:
-        width, height = round(width * max(aspect, 1)), round(height / min(aspect, 1))
-    return (height, width) if _turn(frame)[0] else (width, height)
+@dataclass(frozen=True)
+class Display:
+    """How players show the frames of a clip. size: (width, height) in pixels. turn: a key of `_TURNS`."""
 
+    size: tuple[int, int]
+    turn: tuple[bool, bool, bool]
 
-def shown_picture(frame: Any, size: tuple[int, int]) -> PIL.Image.Image:
-    """The frame in RGB at `size` (width, height), upright; what is transparent is white."""
-    turn = _turn(frame)
-    width, height = size[::-1] if turn[0] else size
-    if frame.format.has_palette or any(component.is_alpha for component in frame.format.components):
-        pixels = PIL.Image.fromarray(frame.reformat(format="rgba").to_ndarray())
-        picture = on_white(pixels).resize((width, height))
-    else:
-        picture = frame.to_image(width=width, height=height)
-    transposition = _TURNS[turn]
-    return picture if transposition is None else picture.transpose(transposition)
+    @classmethod
+    def of(cls, first: Any, aspect: Fraction | None) -> Display:
+        """From the first frame. aspect: width of a pixel over its height; the shorter side of a pixel grows,
+        so no detail is lost."""
+        turn, (width, height) = _turn(first), (first.width, first.height)
+        if aspect and aspect > 0:
+            width, height = round(width * max(aspect, 1)), round(height / min(aspect, 1))
+        return cls((height, width) if turn[0] else (width, height), turn)
+
+    def picture(self, frame: Any, size: tuple[int, int]) -> PIL.Image.Image:
+        """A frame in RGB at `size` (width, height), upright; what is transparent is white."""
+        width, height = size[::-1] if self.turn[0] else size
+        # one thread: a process that is forked while threads wait in converters may hang
+        if frame.format.has_palette or any(component.is_alpha for component in frame.format.components):
+            pixels = PIL.Image.fromarray(frame.reformat(format="rgba", threads=1).to_ndarray())
+            picture = on_white(pixels).resize((width, height))
+        else:
+            picture = frame.to_image(width=width, height=height, threads=1)
+        transposition = _TURNS[self.turn]
+        return picture if transposition is None else picture.transpose(transposition)
 
 
 def _turn(frame: Any) -> tuple[bool, bool, bool]:
