@@ -43,19 +43,6 @@ class Animation(Video):
         with decoding.opened(self.path, str(self.path), animated=True) as picture:
             return picture.size
 
-    def _wanted_s(self, length_s: Fraction) -> list[Fraction]:
-        """The middles of equal parts of the clip."""
-        start_s, end_s = (Fraction(second) for second in self.span_s or (0, length_s))
-        if start_s and start_s >= length_s:
-            raise decoding.PictureError(
-                f"{self.path} ends at {float(length_s):.1f} s, before the part from {float(start_s):.1f}; "
-                "lower start_s"
-            )
-        span_s, n = min(end_s, length_s) - start_s, self.num_frames
-        if self.frame_interval is not None:
-            n = max(1, int(span_s / Fraction(self.frame_interval).limit_denominator(1_000_000)))
-        return [start_s + (2 * i + 1) * span_s / (2 * n) for i in range(n)]
-
     def _frames(self) -> Iterator[tuple[Fraction, PIL.Image.Image | None]]:
         """(start in seconds, decoded frame) of each frame, then (length of the clip, None)."""
         start_ms = 0
