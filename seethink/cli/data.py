@@ -19,7 +19,10 @@ from seethink.cli.tables import say
 if TYPE_CHECKING:
     from seethink.check import CheckReport
 
-DIALECTS = "ours, llama-factory, ms-swift, trl, easyr1, llava, rl, hf, dpo, vrc or tsv."
+DIALECTS = (
+    "ours, csv, llama-factory, alpaca, ms-swift, ms-swift-objects, query, openai, trl, trl-sft, "
+    "trl-messages, trl-dpo, easyr1, llava, rl, hf, dpo, vrc, tsv or llava-questions."
+)
 ROWS_PER_FAULT = 5
 """Rows of each kind of fault that are listed at the terminal; --json lists all."""
 FILES_PER_FAULT = 10

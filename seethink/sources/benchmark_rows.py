@@ -11,7 +11,6 @@ from seethink.sources.row_reader import Row
 LETTERS = "ABCDEFGHIJ"
 _LETTER = re.compile(r"\(?([A-J])[).:]?")
 _OPTION = re.compile(r"\(?[A-J][).:]\s*(.*)")
-_NUMBERED = re.compile(r"<image ?(\d+)>")
 
 
 def cv_bench(row: Row) -> ParsedRow:
@@ -42,7 +41,7 @@ def llava_questions(row: Row) -> ParsedRow:
 def vlmevalkit(row: Row) -> ParsedRow:
     """Pictures are base64, one or a list, or paths in `image_path`. Options in the columns A, B, ... are put
     below the question, which may begin with a hint, as VLMEvalKit's prompts do; a question that lists them
-    itself is left as it is. `<image 1>` marks the place of the first picture."""
+    itself is left as it is."""
     get = row.values.get
     images = listed(get("image") if get("image") is not None else get("image_path"))
     question, lettered = get("question"), [get(letter) for letter in LETTERS]
@@ -54,7 +53,6 @@ def vlmevalkit(row: Row) -> ParsedRow:
             question = f"Hint: {get('hint')}\n{question}"
         if options and options_block(options) not in question:
             question = f"{question}\n{options_block(options)}"
-        question, images = _numbered(row, question, images)
     choices = options or _options(row)
     return ParsedRow(question, _letter(get("answer")), listed(get("steps")), choices, images)
 
@@ -62,18 +60,6 @@ def vlmevalkit(row: Row) -> ParsedRow:
 def options_block(options: list[str] | tuple[str, ...]) -> str:
     """The options as lines, `A. four`."""
     return "\n".join(f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
-
-
-def _numbered(row: Row, question: str, images: Any) -> tuple[str, Any]:
-    """Marks with numbers, as MMMU has them, become marks in reading order; a picture is repeated for each of
-    its marks."""
-    numbers = [int(number) for number in _NUMBERED.findall(question)]
-    given = images if isinstance(images, list) else [] if images is None else [images]
-    if not numbers:
-        return question, images
-    if not {*numbers} <= {*range(1, len(given) + 1)}:
-        row.refuse(f"the question marks <image {max(numbers)}>, but the row has {len(given)}", kind="marks")
-    return _NUMBERED.sub("<image>", question), [given[number - 1] for number in numbers]
 
 
 def _letter(answer: Any) -> Any:

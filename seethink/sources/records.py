@@ -15,7 +15,7 @@ from seethink.boxes import read_boxes
 from seethink.formats import ANSWER_ONLY, TAGS, THINK_ANSWER
 from seethink.media import Image, PictureError, Video, given
 from seethink.media.paths import MissingMedium
-from seethink.sources import object_marks
+from seethink.sources import marks
 from seethink.sources.dialects import MEDIA, PREFERENCES, Dialect, dialect_of
 from seethink.sources.parsed_row import ParsedRow, listed
 from seethink.sources.row_reader import Row, RowError, read_rows
@@ -116,7 +116,7 @@ def to_example(row: Row, dialect: Dialect, settings: MediaSettings) -> Example:
         row.refuse("is a pair of responses, for `seethink train dpo` only; give an answer instead")
     parsed = dialect.parse(row)
     media = _media(row, parsed, settings)
-    parsed = object_marks.fill(row, parsed, media["image"])
+    parsed = marks.fill_objects(row, parsed, media["image"])
     example = question_example(row, parsed, dialect, media)
     get = row.values.get
     step_texts = _texts(row, "steps", get("steps") if parsed.steps is None else parsed.steps)
@@ -144,22 +144,23 @@ def question_example(
     question = parsed.question
     if not isinstance(question, str) or not question.strip():
         row.refuse("there is no question; give a text that is not empty", kind="no question")
-    texts = [*(turn.text for turn in parsed.history), question]
-    marks = [mark for text in texts for mark in MEDIA_MARK.findall(text)]
-    if marks and any(marks.count(kind) != len(items) for kind, items in media.items()):
+    parsed, pictures = marks.unnumbered(parsed, media["image"])
+    media = {**media, "image": pictures}
+    texts = [*(turn.text for turn in parsed.history), parsed.question]
+    found = [mark for text in texts for mark in MEDIA_MARK.findall(text)]
+    if found and any(found.count(kind) != len(items) for kind, items in media.items()):
         where = "conversation" if parsed.history else "question"
-        marked = " ".join(f"<{mark}>" for mark in marks)
+        marked = " ".join(f"<{mark}>" for mark in found)
         has = f"{len(media['image'])} picture(s) and {len(media['video'])} clip(s)"
         row.refuse(f"the {where} marks {marked}, but the row has {has}; mark all or none", kind="marks")
     remaining = {kind: iter(items) for kind, items in media.items()}
-    ordered = [next(remaining[mark]) for mark in marks] or [*media["image"], *media["video"]]
+    ordered = [next(remaining[mark]) for mark in found] or [*media["image"], *media["video"]]
     kinds = iter([medium.kind for medium in ordered])  # an animation is marked as a picture and is a clip
     *before, question = (MEDIA_MARK.sub(lambda mark: f"<{next(kinds)}>", text) for text in texts)
     history = tuple(turn._replace(text=text) for turn, text in zip(parsed.history, before, strict=True))
     name = row.values.get(dialect.id)
     name = f"{row.stem}-{row.number}" if name is None else str(name)
-    meta = {**parsed.more, **_meta(row, dialect)}
-    where = f"{row.file}, row {row.number}"
+    meta, where = _meta(row, dialect), f"{row.file}, row {row.number}"
     return Example(name, question, tuple(ordered), meta=meta, history=history, where=where)
 
 
