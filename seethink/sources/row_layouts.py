@@ -142,7 +142,7 @@ def rl(example: Example, store: MediaStore) -> Columns:
 
 def _llava_row(example: Example, store: MediaStore, target: str) -> Columns:
     names = {"system": "system", "user": "human", "assistant": "gpt"}
-    turns = [*all_learned(marked(example), example.id), Turn("assistant", target)]
+    turns = [*all_learned(marked(example), example.label), Turn("assistant", target)]
     media = {
         kind.removesuffix("s"): paths[0] if len(paths) == 1 else paths
         for kind, paths in paths_of(example, store).items()
@@ -208,7 +208,8 @@ def _prompt(example: Example) -> list[dict[str, Any]]:
     """Messages of parts, which TRL fills with the pictures of the column `images`."""
     pictures_of(example)
     return [
-        {"role": turn.role, "content": _parts(turn.text)} for turn in all_learned(marked(example), example.id)
+        {"role": turn.role, "content": _parts(turn.text)}
+        for turn in all_learned(marked(example), example.label)
     ]
 
 
@@ -247,7 +248,7 @@ def dpo(example: Example, store: MediaStore) -> Columns:
     turns = marked(example)
     return {
         "id": example.id,
-        "prompt": turns[0].text if len(turns) == 1 else messages_of(all_learned(turns, example.id)),
+        "prompt": turns[0].text if len(turns) == 1 else messages_of(all_learned(turns, example.label)),
         "chosen": pref["chosen"],
         "rejected": pref["rejected"],
         "answer": example.answer,
@@ -260,7 +261,7 @@ def _pref(example: Example) -> tuple[Mapping[str, Any], dict[str, Any]]:
     """(meta `pref`, the rest of meta, with what `pref` has beside the responses)."""
     pref = example.meta.get("pref")
     if not isinstance(pref, Mapping) or not {"chosen", "rejected"} <= pref.keys():
-        raise InputError(f"example {example.id} has no pair of responses (meta pref); leave it out")
+        raise InputError(f"{example.label} has no pair of responses (meta pref); leave it out")
     rest = {name: value for name, value in example.meta.items() if name != "pref"}
     details = {name: value for name, value in pref.items() if name not in ("chosen", "rejected")}
     return pref, rest | ({"pref": details} if details else {})

@@ -33,7 +33,7 @@ def without_history(example: Example) -> Example:
     """The example. Raises InputError if there are turns before its question."""
     if example.history:
         raise InputError(
-            f"example {example.id} has turns before its question, for which this dialect has no column; "
+            f"{example.label} has turns before its question, for which this dialect has no column; "
             "leave it out"
         )
     return example
@@ -42,9 +42,7 @@ def without_history(example: Example) -> Example:
 def all_learned(turns: list[Turn], name: str) -> list[Turn]:
     """The turns. Raises InputError if one must not be learned."""
     if not all(turn.learned for turn in turns):
-        raise InputError(
-            f"example {name} has a turn of weight 0, for which this dialect has no column; leave it out"
-        )
+        raise InputError(f"{name} has a turn of weight 0, for which this dialect has no column; leave it out")
     return turns
 
 
@@ -59,16 +57,16 @@ def messages_of(turns: list[Turn] | tuple[Turn, ...], weight: str = "") -> list[
 def answered_messages(example: Example, weight: str) -> list[dict[str, Any]]:
     """All turns with the answer as messages; weight: as in `_messages`."""
     turns = marked(example)
-    turns = turns if weight else all_learned(turns, example.id)
+    turns = turns if weight else all_learned(turns, example.label)
     return messages_of([*turns, Turn("assistant", target_of(example))], weight)
 
 
 def paired(example: Example) -> tuple[str, Columns]:
     """(question, columns `system` and `history` with pairs of turns)."""
-    *before, question = all_learned(marked(example), example.id)
+    *before, question = all_learned(marked(example), example.label)
     system = before.pop(0).text if before and before[0].role == "system" else None
     if [turn.role for turn in before] != ["user", "assistant"] * (len(before) // 2):
-        raise InputError(f"example {example.id} has turns that are not pairs; write another dialect")
+        raise InputError(f"{example.label} has turns that are not pairs; write another dialect")
     pairs = [[asked.text, said.text] for asked, said in zip(before[::2], before[1::2], strict=True)]
     return question.text, {"system": system, "history": pairs}
 
@@ -93,9 +91,7 @@ def embedded_of(example: Example, store: MediaStore) -> list[dict[str, Any]]:
 def pictures_of(example: Example) -> list[Image]:
     pictures = [medium for medium in example.media if isinstance(medium, Image)]
     if len(pictures) < len(example.media):
-        raise InputError(
-            f"example {example.id} has a clip, for which this dialect has no column; leave it out"
-        )
+        raise InputError(f"{example.label} has a clip, for which this dialect has no column; leave it out")
     return pictures
 
 

@@ -41,5 +41,5 @@ def write(examples: Iterable[Example], folder: Path, dialect: str = "ours", copy
 
 def _answered(example: Example) -> Example:
     if example.answer is None:
-        raise InputError(f"example {example.id} has no answer; give it one or leave it out")
+        raise InputError(f"{example.label} has no answer; give it one or leave it out")
     return example
