@@ -91,9 +91,16 @@ FILMS = [
     Film("nut", "ffv1"),
     Film("ogg", "libvpx", options=VPX),
     Film("asf", "msmpeg4", options={"g": "12"}, start_s=3),
+    Film("mpegts", "libx264", options=X264, start_s=95_442, count=100),
+    Film("mpegts", "libx264", options={"x264-params": "intra-refresh=1:keyint=30:bframes=0"}, count=120),
+    Film("h264", "libx264", options=X264),
+    Film("hevc", "libx265", options=X265),
+    Film("m4v", "mpeg4", options=MPEG),
+    Film("mpeg2video", "mpeg2video", options=MPEG),
 ]
-"""At least 40 combinations of container, codec, rate, start and length."""
-INFERRED = {"avi", "mpeg", "vob"}
+"""At least 40 combinations of container, codec, rate, start and length. After 95,444 seconds, MPEG-TS counts
+from zero again."""
+INFERRED = {"avi", "mpeg", "vob", "h264", "hevc", "m4v", "mpeg2video"}
 """Containers of constant frame rate that store no times of display, or not those of all frames."""
 
 

@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import PIL.Image
@@ -165,6 +166,27 @@ def test_a_playlist_fetches_nothing(tmp_path: Path) -> None:
     (tmp_path / "list.m3u8").write_text("\n".join(lines) + "\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"list\.m3u8"):
         Video(tmp_path / "list.m3u8").load()
+
+
+NONE = [float("nan"), float("inf"), 0, -1]
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        *({"num_frames": number} for number in (*NONE, 2.5)),
+        *({"frame_interval": number} for number in NONE),
+        *({"max_px": number} for number in (*NONE, 0.5)),
+        *({"span_s": (number, 2)} for number in (float("nan"), -1, 2, 3)),
+        *({"span_s": (0, number)} for number in NONE),
+    ],
+    ids=str,
+)
+def test_a_selection_of_no_frames_is_refused(selection: dict[str, Any], tmp_path: Path) -> None:
+    path = Film("mp4", "libx264", options=X264).write(tmp_path / "film.mp4")
+    with pytest.raises(InputError, match=r"invalid .*film\.mp4"):
+        Video(path, **selection)
+    assert len(Video(path, num_frames=3.0).load().pictures) == 3  # type: ignore[arg-type]  # as JSON has it
 
 
 @pytest.mark.parametrize("name", ["a%03d.mp4", "a:b.mp4", "file.mp4", "\u6620\u50cf #1?.mp4", "pipe:0"])

@@ -31,7 +31,8 @@ class Animation(Video):
             if picture is not None and i in wanted
         }
         times_s = tuple(round(float(starts_s[i]), 3) for i in wanted)
-        return Frames(tuple(shown[i] for i in wanted), times_s, float(length_s))
+        start_s, end_s = self._part_s(length_s)
+        return Frames(tuple(shown[i] for i in wanted), times_s, float(length_s), float(end_s - start_s))
 
     def duration_s(self) -> float:
         """The duration in seconds; every frame is decoded."""

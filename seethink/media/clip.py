@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from math import floor
+from math import floor, inf
 from pathlib import Path
 from typing import Literal
 
@@ -20,11 +20,12 @@ from seethink.types import InputError
 @dataclass(frozen=True)
 class Frames:
     """Decoded frames of a clip of `length_s` seconds: RGB pictures of equal size, with their times in
-    seconds."""
+    seconds. part_s: the length of the part from which they are taken; None is the whole."""
 
     pictures: tuple[PIL.Image.Image, ...]
     times_s: tuple[float, ...]
     length_s: float
+    part_s: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +70,13 @@ class Video:
         if not Path(self.path).is_file():
             raise InputError(f"there is no clip at {self.path}")
         interval = self.frame_interval
-        if self.num_frames < 1 or (interval is not None and interval <= 0) or self.max_px < 1:
+        sizes = (self.num_frames, self.max_px, 1 if interval is None else interval)
+        if not all(0 < size < inf for size in sizes) or min(sizes[:2]) < 1 or self.num_frames % 1:
             raise InputError(
                 f"invalid frame selection of {self.path}: num_frames={self.num_frames}, "
-                f"frame_interval={interval}, max_px={self.max_px}; all must be positive"
+                f"frame_interval={interval}, max_px={self.max_px}; all must be positive, num_frames whole"
             )
-        if self.span_s and not 0 <= self.span_s[0] < self.span_s[1]:
+        if self.span_s and not 0 <= self.span_s[0] < self.span_s[1] < inf:
             raise InputError(
                 f"invalid part of {self.path}, from second {self.span_s[0]} to {self.span_s[1]}; "
                 "the end must come after the start"
@@ -106,7 +108,9 @@ class Video:
             size, length_s = size_within(*display.size, self.max_px), reader.length_s()
             found = reader.frames_at(self._wanted_s(length_s), lambda frame: display.picture(frame, size))
         times_s = tuple(round(float(time_s), 3) for time_s, _ in found)
-        return Frames(tuple(picture for _, picture in found), times_s, float(length_s))
+        start_s, end_s = self._part_s(length_s)
+        pictures = tuple(picture for _, picture in found)
+        return Frames(pictures, times_s, float(length_s), float(end_s - start_s))
 
     def duration_s(self) -> float:
         """The duration in seconds that the header gives, or that of the packets if it gives none. Raises
@@ -131,16 +135,21 @@ class Video:
 
     def _wanted_s(self, length_s: Fraction) -> list[Fraction]:
         """The middles of equal parts of the clip."""
+        start_s, end_s = self._part_s(length_s)
+        span_s, n = end_s - start_s, int(self.num_frames)
+        if self.frame_interval is not None:
+            n = max(1, floor(span_s / Fraction(self.frame_interval).limit_denominator(1_000_000)))
+        return [start_s + (2 * i + 1) * span_s / (2 * n) for i in range(n)]
+
+    def _part_s(self, length_s: Fraction) -> tuple[Fraction, Fraction]:
+        """(start, end) of the part of the clip from which frames are taken."""
         start_s, end_s = (Fraction(second) for second in self.span_s or (0, length_s))
         if start_s and start_s >= length_s:
             raise InputError(
                 f"{self.path} ends at {float(length_s):.1f} s, before the part from {float(start_s):.1f}; "
                 "lower start_s"
             )
-        span_s, n = min(end_s, length_s) - start_s, self.num_frames
-        if self.frame_interval is not None:
-            n = max(1, floor(span_s / Fraction(self.frame_interval).limit_denominator(1_000_000)))
-        return [start_s + (2 * i + 1) * span_s / (2 * n) for i in range(n)]
+        return start_s, min(end_s, length_s)
 
 
 def write_clip(frames: Frames, path: Path) -> None:

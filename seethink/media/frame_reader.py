@@ -47,6 +47,7 @@ class FrameReader:
         self._container: str = self._clip.format.name
         self._sought = self._container in _SOUGHT and not (self._container == "avi" and self._reorders())
         self._start_pts = 0
+        self._read = False
 
     def __enter__(self) -> FrameReader:
         return self
@@ -88,7 +89,7 @@ class FrameReader:
             except _SeekError as error:
                 _LOG.debug("%s: %s; all its packets are read to find its end", self.path, error)
         if end_s is None:
-            self._reopen()
+            self._rewind()
             end_s = self._end_s(self._packets())
         if end_s is None:
             self._sought = False
@@ -136,12 +137,12 @@ class FrameReader:
 
     def _packets_from_start(self) -> Iterator[Any]:
         """All packets but those before the first key frame, as in a cut broadcast, which refer to nothing."""
-        self._reopen()
+        self._rewind()
         packets = dropwhile(_is_no_key, self._packets())
         key = next(packets, None)
         if key is not None:
             return chain([key], packets)
-        self._reopen()  # no packet is marked as a key frame
+        self._rewind()  # no packet is marked as a key frame
         return self._packets()
 
     def _timed(self, frames: Iterable[Any]) -> Iterator[tuple[Fraction, Any]]:
@@ -175,7 +176,7 @@ class FrameReader:
         before = 0
         while True:
             if target - before <= self._start_pts:
-                self._reopen()
+                self._rewind()
             else:
                 try:
                     self._clip.seek(target - before, stream=self.stream)
@@ -213,9 +214,12 @@ class FrameReader:
 
     # Packets ----------------------------------------------------------------------------------------------
 
-    def _reopen(self) -> None:
-        self._clip.close()
-        self._clip, self.stream = _open(self.path)
+    def _rewind(self) -> None:
+        """Go to the start of the file; not every container can be sought even there."""
+        if self._read:
+            self._clip.close()
+            self._clip, self.stream = _open(self.path)
+            self._read = False
 
     def _reorders(self) -> bool:
         """Whether frames may be stored in another order than they are shown."""
@@ -229,6 +233,7 @@ class FrameReader:
         """The packets of the stream from the present position on, then an empty one that ends decoding."""
         from av.error import FFmpegError
 
+        self._read = True
         try:
             for packet in self._clip.demux(self.stream):
                 if packet.size or packet.dts is None:
