@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from seethink.types import Example, Response, Score
@@ -19,6 +20,8 @@ os.register_at_fork(after_in_child=_PROCESS.forget)
 
 MAX_CHARACTERS = 2_000
 """A longer text is not one expression."""
+MAX_SIDES = 12
+"""A longer chain of equations is not read."""
 _SIDE_BY_SIDE = re.compile(r"[0-9] [0-9]")
 _EQUALS = re.compile(r"(?<![<>!:=\\])(?:=|\\approx(?![A-Za-z]))(?![=>])")
 _DIGITS_LEFT = re.compile(r"[^=]*[0-9][^=]*(?<![<>!])=")
@@ -34,7 +37,11 @@ _DENIAL = re.compile(r"\b(?:not|never|no|neither|or|maybe|perhaps)\b|n't\b", re.
 _DENIED = re.compile(r"[0-9<>,;|]|\\(?:ne|neq|not)\b|\b(?:not|or|nor|and|isn|never)\b", re.IGNORECASE)
 _CONSTANT = re.compile(r"\\(?:frac|sqrt|pi|times|cdot|div|pm|sin|cos|tan)(?![A-Za-z])")
 _DECIMAL_COMMA = re.compile(r"-?(?![1-9][0-9]{0,2},[0-9]{3}$)[0-9]+,[0-9]+")
-_NOT_A_VALUE = re.compile(r"[0-9]+(?:\s*-\s*[0-9]+)+")
+_NOT_A_VALUE = re.compile(
+    r"[0-9]+(?:\s*-\s*[0-9]+)+|[^=]*(?<![\\A-Za-z])[A-Za-z]+[0-9][^=]*"
+    r"|[^=]*[0-9](?:st|nd|rd|th)\b[^=]*|[^=]*[0-9]\.[0-9]+\.[0-9][^=]*"
+)
+"""A range or a date, a code such as A4 or CO2, an ordinal, a version."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ def _read(text: str) -> list[_Side]:
     sides = [_side(side.strip()) for side in _EQUALS.split(plain)]
     first, inner = sides[0], sides[1:-1]
     solved = first.is_name or first.is_constant or any(side.is_constant for side in inner)
-    if len(sides) > 1 and sides[-1].is_constant and solved and not any(map(_is_list, inner)):
+    if 1 < len(sides) <= MAX_SIDES and sides[-1].is_constant and solved and not any(map(_is_list, inner)):
         return sides
     return [_side(plain)]
 
@@ -85,7 +92,7 @@ def _is_list(side: _Side) -> bool:
 def _side(text: str) -> _Side:
     before, unit = units.split(text)
     whole = _Side(before, unit)
-    return whole if whole.is_constant or len(unit) > 1 else _Side(text, "")
+    return whole if whole.is_constant or (len(unit) > 1 and units.is_known(unit)) else _Side(text, "")
 
 
 def same_math(example: Example, response: Response) -> Score:
@@ -95,8 +102,8 @@ def same_math(example: Example, response: Response) -> Score:
     `spelling.formula`. Equal to six decimals is equal, a percent is a hundredth, unevaluated expressions
     count by their value. A unit may be missing on either side; two units are converted, and must measure the
     same. A chain of equations counts by its last side if the numbers in it are equal ("x = 6/2 = 3"; rounded
-    as the last one is), and `4 = 5` or `x = 4 = 5` earn 0, as do adjacent numbers ("1 2", which math-verify
-    adds), unless the gold has them too. Range: {0, 1}; None if the gold is not mathematics, or if the
+    as the last one is), and `4 = 5` or `x = 4 = 5` earn 0 (unless the gold has them too), as do adjacent
+    numbers ("1 2", which math-verify adds). Range: {0, 1}; None if the gold is not mathematics, or if the
     comparison fails or takes too long; unread if the answer is no mathematics. Source: math-verify 0.9,
     https://github.com/huggingface/Math-Verify, as used by R1-V and open-r1-multimodal (which give it the
     whole completion, and the answer first).
@@ -105,7 +112,7 @@ def same_math(example: Example, response: Response) -> Score:
         return clear
     gold, sides = _read(str(example.answer))[-1], _read(str(response.answer))
     answer = sides[-1]
-    if not gold.is_mathematics:
+    if not gold.is_mathematics or _SIDE_BY_SIDE.search(gold.text):
         return Score(None, f"the gold {shown(example.answer)} is not mathematics")
     if re.fullmatch("[A-J]", gold.text):  # may be an option, which "A = B" does not name
         same = answer.text.strip("()") == gold.text
@@ -116,18 +123,24 @@ def same_math(example: Example, response: Response) -> Score:
     if fault := _fault(gold.text, answer.text):
         return Score(0.0, f"read {shown(response.answer)}, {fault}, the gold is {shown(example.answer)}")
     others = [side for side in sides[:-1] if side.is_constant]
-    if any(_compare(side, answer, _decimals(answer)) == "different" for side in others):
+    outcome = _first((_compare(side, answer, _decimals(answer)) for side in others), but="equal")
+    if outcome == "different":
         return Score(0.0, f"read {shown(response.answer)}, whose sides are not equal")
-    outcome = _compare(gold, answer)
-    if outcome == "different" and any(_compare(gold, side) == "equal" for side in others):
-        outcome = "equal"  # the gold before it was rounded
-    if outcome == "different" and same_text(example, response).value == 1.0:
+    if outcome == "equal":  # the gold may be a side that was not yet rounded
+        outcome = _first((_compare(gold, side) for side in (answer, *others)), but="different")
+    has_letter = re.search("[A-Za-z]", str(example.answer))
+    if outcome == "different" and has_letter and same_text(example, response).value:
         return unreadable(response, "which is the gold as a text only")  # "3 PM" and "3 pm"
     if outcome in ("equal", "different"):
         return verdict(outcome == "equal", example, response)
     if outcome == "answer unreadable":
         return unreadable(response, "which is not mathematics")
     return Score(None, f"{outcome}: gold {shown(example.answer)}, answer {shown(response.answer)}")
+
+
+def _first(outcomes: Iterable[str], but: str) -> str:
+    """The first outcome that is another one than `but`; `but` if there is none."""
+    return next((outcome for outcome in outcomes if outcome != but), but)
 
 
 def _with_point(side: _Side, other: _Side) -> _Side:
@@ -137,7 +150,7 @@ def _with_point(side: _Side, other: _Side) -> _Side:
 
 
 def _fault(gold: str, answer: str) -> str:
-    if _SIDE_BY_SIDE.search(answer) and not _SIDE_BY_SIDE.search(gold):
+    if _SIDE_BY_SIDE.search(answer):
         return "which is more than one number"
     equation = _DIGITS_LEFT.match(answer) and "=" not in gold
     return "an equation" if equation or (_CHAIN.search(answer) and not _CHAIN.search(gold)) else ""

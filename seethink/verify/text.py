@@ -16,6 +16,9 @@ from seethink.verify.spelling import unwrapped
 MAX_CHARACTERS = 64
 """A longer text is not one number."""
 
+MAX_WRAPPED = 40
+"""A text is not more than so many times longer in marks than without."""
+
 _NUMBER = re.compile(
     r"(?P<sign>[-+\u2212]?)\s*"
     r"(?:\\frac\s*(?:\{\s*(?P<above>[0-9]+)\s*\}|(?P<above1>[0-9]))"
@@ -103,7 +106,9 @@ def same_text(example: Example, response: Response) -> Score:
     gold, answer = str(example.answer), str(response.answer)
     if not bare(gold):
         return Score(None, f"the gold {shown(example.answer)} holds no text")
-    same = bare(gold) == bare(answer) or bare(unwrapped(gold)) == bare(unwrapped(answer)) != ""
+    same = bare(gold) == bare(answer)
+    if not same and len(answer) <= MAX_WRAPPED * (1 + len(gold)):
+        same = bare(unwrapped(gold)) == bare(unwrapped(answer)) != ""
     return verdict(same, example, response)
 
 
@@ -119,8 +124,8 @@ def text_ratio(example: Example, response: Response) -> Score:
     Range: {0} and [0.5, 1]; None if nothing is left of the gold. Source: ANLS (Biten et al., ICCV 2019), as
     scored by DocVQA and TextVQA.
     """
-    if missing := unjudged(example, response):
-        return missing
+    if clear := clear_verdict(example, response):
+        return clear
     gold, answer = bare(str(example.answer)), bare(str(response.answer))
     if not gold:
         return Score(None, f"the gold {shown(example.answer)} holds no text")

@@ -114,6 +114,11 @@ def split(text: str) -> tuple[str, str]:
     return text[: found.start()].rstrip(), unit
 
 
+def is_known(unit: str) -> bool:
+    """Whether a unit is in the table, and no word that happens to follow a number."""
+    return _parts(unit) is not None
+
+
 def ratio(unit: str, other: str) -> Fraction | None:
     """How many of `other` are one `unit`; None if they measure different things.
 
