@@ -12,8 +12,10 @@ from typing import Any
 import av
 import PIL.Image
 import pytest
+from av.stream import Disposition
 
 from seethink.check import Preflight, check
+from seethink.check.media_info import inspect_medium
 from seethink.formats import THINK_ANSWER
 from seethink.media import Frames, Video, write_clip
 from seethink.types import InputError
@@ -99,6 +101,64 @@ def test_a_cover_picture_is_no_clip(tmp_path: Path) -> None:
     video = Video(covered, num_frames=3)
     assert [number_of(picture) for picture in video.load().pictures] == [10, 30, 50]
     assert video.size() == film.size
+
+
+def test_a_picture_and_a_text_are_no_clips(tmp_path: Path) -> None:
+    for name in ("p.png", "p.jpg", "p.webp", "p.bmp", "p.tiff"):
+        PIL.Image.fromarray(numbered(3)).save(tmp_path / name)
+        with pytest.raises(InputError, match=f"{name} is a picture, not a clip; give it as a picture"):
+            Video(tmp_path / name).load()
+    for name, text in (
+        ("t.txt", "hello " * 99),
+        ("t.nfo", "hello\n"),
+        ("t.srt", "1\n00:00:00,0 --> 00:00:01,0\nhi\n"),
+    ):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        with pytest.raises(InputError, match=name):
+            Video(tmp_path / name).load()
+
+
+def test_of_two_video_streams_the_one_marked_as_default_is_taken(tmp_path: Path) -> None:
+    for default in (0, 1):
+        path = tmp_path / f"{default}.mkv"
+        with av.open(str(path), "w") as out:
+            streams = [out.add_stream("libx264", rate=25, options=dict(X264)) for _ in range(2)]
+            for k, stream in enumerate(streams):
+                stream.width, stream.height, stream.pix_fmt = (64, 48, "yuv420p")
+                stream.disposition = Disposition.default if k == default else 0
+            packets = []
+            for k, stream in enumerate(streams):
+                for i in range(20):
+                    frame = av.VideoFrame.from_ndarray(numbered(i + 100 * k), format="rgb24")
+                    frame.pts, frame.time_base = i, Fraction(1, 25)
+                    packets += stream.encode(frame)
+                packets += stream.encode()
+            for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+                out.mux(packet)
+        numbers = [number_of(picture) for picture in Video(path, num_frames=2).load().pictures]
+        assert numbers == [5 + 100 * default, 15 + 100 * default]
+
+
+def test_a_broadcast_that_changes_its_size_keeps_that_of_its_first_frame(tmp_path: Path) -> None:
+    small = Film("mpegts", "libx264", options=X264, count=50).write(tmp_path / "small.ts")
+    large = Film("mpegts", "libx264", options=X264, count=50, size=(128, 96), start_s=2).write(
+        tmp_path / "large.ts"
+    )
+    (tmp_path / "both.ts").write_bytes(small.read_bytes() + large.read_bytes())
+    frames = Video(tmp_path / "both.ts", num_frames=4).load()
+    assert [number_of(picture) for picture in frames.pictures] == [12, 37, 12, 37]
+    assert {picture.size for picture in frames.pictures} == {(64, 48)}
+
+
+def test_huge_frames_are_refused_before_they_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seethink.media.frame_reader.MAX_PIXELS", 64 * 48 - 1)
+    monkeypatch.setattr("seethink.check.media_info.MAX_PIXELS", 64 * 48 - 1)
+    video = Video(Film("mp4", "libx264", options=X264).write(tmp_path / "huge.mp4"))
+    with pytest.raises(InputError, match=r"huge\.mp4 has frames of 64 x 48 pixels, more than 3,071"):
+        video.load()
+    assert [kind for kind, _ in inspect_medium(video, decode=True).faults] == ["huge picture"]
 
 
 def test_sound_alone_is_no_clip(tmp_path: Path) -> None:

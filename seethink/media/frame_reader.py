@@ -28,6 +28,8 @@ _JUMP_S = 10
 _LOOSE = "mpeg"
 """MPEG-PS: small frames share a time stamp, and those that FFmpeg infers are off by up to `_SLACK` frames."""
 _SLACK = 3
+_TEXTS = {"tty", "bin", "adf", "idf", "xbin"}
+"""What FFmpeg takes text files for; it draws their letters."""
 _CANVAS = {"gif", "apng"}
 """Codecs that draw each frame on the one before; decoding always starts with the first."""
 SLOW: Counter[str] = Counter()
@@ -359,6 +361,10 @@ def _open(path: Path) -> tuple[Any, Any]:
 def _main_stream(clip: Any, path: Path) -> Any:
     from av.stream import Discard, Disposition
 
+    if clip.format.name in _TEXTS:
+        raise InputError(f"{path} is a text, not a clip")
+    if clip.format.name.endswith("_pipe") or clip.format.name == "image2":
+        raise InputError(f"{path} is a picture, not a clip; give it as a picture")
     videos = [stream for stream in clip.streams.video if not stream.disposition & Disposition.attached_pic]
     if not videos:
         pictures = " but a cover picture" if clip.streams.video else ""
