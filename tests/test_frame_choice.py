@@ -9,18 +9,21 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
 import PIL.Image
 import psutil
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL.Image import Transpose
 
 from seethink.media import Video
-from seethink.media.frame_reader import SLOW, FrameReader
+from seethink.media.frame_reader import SLOW, FrameReader, _Clock
 from seethink.types import InputError
 from tests.films import Film, number_of, numbered
 
@@ -301,3 +304,18 @@ def test_a_cut_broadcast_begins_with_its_first_key_frame(tmp_path: Path) -> None
     frames = Video(cut, num_frames=6).load()
     assert [number_of(picture) for picture in frames.pictures] == [35, 45, 55, 65, 75, 85]
     assert frames.times_s == pytest.approx([0.2 + 0.4 * i for i in range(6)])
+
+
+@given(st.lists(st.none() | st.integers(-(10**9), 10**9), min_size=1, max_size=30), st.booleans())
+def test_told_times_increase_and_are_those_of_stamps_that_do(stamps: list[int | None], loose: bool) -> None:
+    stream: Any = SimpleNamespace(time_base=Fraction(1, 90_000), average_rate=Fraction(25), guessed_rate=None)
+    for container, given_stamps in (("mpeg" if loose else "mpegts", stamps), ("matroska,webm", stamps)):
+        clock = _Clock(stream, container)
+        times_s = [clock.tell(stamp, None) for stamp in given_stamps]
+        assert times_s[0] == 0 and all(a < b for a, b in pairwise(times_s))
+        assert clock.end_s == times_s[-1] + Fraction(1, 25)
+    rising = sorted({stamp for stamp in stamps if stamp is not None})
+    clock = _Clock(stream, "matroska,webm")
+    assert [clock.tell(stamp, None) for stamp in rising] == [
+        Fraction(stamp - rising[0], 90_000) for stamp in rising
+    ]
