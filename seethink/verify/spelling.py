@@ -74,7 +74,9 @@ def boxes(text: str) -> list[str]:
     return found
 
 
-_SPAN = re.compile(r"\$\$?([^$]+)\$\$?|\\\(((?:(?!\\\)).)+)\\\)|\\\[((?:(?!\\\]).)+)\\\]", re.DOTALL)
+_SPAN = re.compile(
+    r"\$\$?([^$]+)\$\$?|\\\(((?:[^\\]|\\(?![()\[\]]))+)\\\)|\\\[((?:[^\\]|\\(?![()\[\]]))+)\\\]"
+)
 
 
 def spans(text: str) -> list[str]:

@@ -18,7 +18,7 @@ _PROCESS = MathProcess(limit_s=5)
 atexit.register(_PROCESS.close)
 os.register_at_fork(after_in_child=_PROCESS.forget)
 
-MAX_CHARACTERS = 2_000
+MAX_CHARACTERS = 500
 """A longer text is not one expression."""
 MAX_SIDES = 12
 """A longer chain of equations is not read."""
@@ -76,7 +76,7 @@ def _read(text: str) -> list[_Side]:
     """
     plain = formula(text) if len(text) <= MAX_CHARACTERS else ""
     if not _side(plain).is_mathematics and not _DENIAL.search(text) and (found := boxes(text) or spans(text)):
-        plain = formula(", ".join(found))
+        plain = formula(", ".join(found)[:MAX_CHARACTERS])
     sides = [_side(side.strip()) for side in _EQUALS.split(plain)]
     first, inner = sides[0], sides[1:-1]
     solved = first.is_name or first.is_constant or any(side.is_constant for side in inner)
