@@ -101,7 +101,7 @@ class RowChecker:
         faults = [Fault(one.kind, row.number, name, _bare(row, one), one.file) for one in errors]
         media = self._inspected(found)
         faults += [Fault(kind, row.number, name, message) for one in media for kind, message in one.faults]
-        paths = tuple(one.file for one in missing)
+        paths = tuple(one.file or str(one) for one in missing)
         return CheckedRow(
             row.number, name, tuple(faults), media=tuple(one.key for one in media), missing=paths
         )

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from seethink.boxes import read_boxes
 from seethink.formats import ANSWER_ONLY, TAGS, THINK_ANSWER
 from seethink.media import Image, PictureError, Video, given
-from seethink.media.paths import MissingMedium
+from seethink.media.paths import MissingMedium, is_file, shown
 from seethink.sources import marks
 from seethink.sources.dialects import MEDIA, PREFERENCES, Dialect, dialect_of
 from seethink.sources.parsed_row import ParsedRow, listed
@@ -26,6 +26,7 @@ DECODE_BELOW_BYTES = 2_000_000
 
 UNUSABLE = {
     **dict.fromkeys(("audio", "audios"), "sound, which no model here can hear"),
+    "text": "raw text, which no method here learns",
     "tools": "for calls of tools, which cannot be trained here",
     **dict.fromkeys(("label", "kto_tag"), "a verdict on a single response (KTO), which no method here uses"),
 }
@@ -169,7 +170,7 @@ def check_columns(row: Row, dialect: Dialect) -> None:
     name."""
     known = row.values.keys() if dialect.is_open else {*dialect.columns}
     for column in (name for name in row.values if row.values[name] not in (None, [])):
-        if column in UNUSABLE:
+        if column in UNUSABLE and column not in dialect.columns:
             row.refuse(f"the column {column!r} is {UNUSABLE[column]}; leave the row out", kind="layout")
         if column in known:
             continue
@@ -266,9 +267,9 @@ def media_found(
     for kind, items in media_named(row, parsed).items():
         for item in items:
             try:
-                media[kind].append(makers[kind](row, item, settings))
+                media[kind].append(makers[kind](row, _portable(item, settings.root), settings))
             except RowError as error:
-                if not error.file:
+                if not error.kind.startswith("missing"):
                     raise
                 missing.append(error)
     return media, missing
@@ -304,9 +305,19 @@ def _listed(value: Any) -> list[Any]:
     return [item for item in items if item is not None and item != _NO_PICTURE]
 
 
+def _portable(value: Any, root: Path) -> Any:
+    """A path written with the separators of Windows, with those of this system if there is such a file."""
+    if isinstance(value, dict) and isinstance(value.get("path"), str):
+        return {**value, "path": _portable(value["path"], root)}
+    if not isinstance(value, str) or "\\" not in value or is_file(root / value):
+        return value
+    path = value.replace("\\", "/")
+    return path if is_file(root / path) else value
+
+
 def _picture(row: Row, value: Any, settings: MediaSettings) -> Media:
     """A picture as `media.given.picture` reads it; an animated one is a clip."""
-    with _refused(row, "picture"):
+    with _refused(row, "picture", value):
         picture = given.picture(value, settings.root, f"the picture of {row.file}, row {row.number}")
         return given.clip_of(picture, settings.video_options) or picture
 
@@ -326,12 +337,12 @@ def _clip(row: Row, value: Any, settings: MediaSettings) -> Media:
         if None in ends:
             row.refuse("a part of a clip has both start_s and end_s, in seconds; give the other one as well")
         options["span_s"] = tuple(ends)
-    with _refused(row, "clip"):
+    with _refused(row, "clip", path):
         return given.clip(path, settings.root, {**settings.video_options, **options})
 
 
 @contextmanager
-def _refused(row: Row, word: str) -> Iterator[None]:
+def _refused(row: Row, word: str, value: Any) -> Iterator[None]:
     """What raises InputError inside refuses the row."""
     try:
         yield
@@ -339,7 +350,8 @@ def _refused(row: Row, word: str) -> Iterator[None]:
         message = f"{error}; correct the path, or set --media-root"
         row.refuse(message, error, f"missing {word}", error.path)
     except (InputError, OSError) as error:
-        row.refuse(f"{error}", error, error.kind if isinstance(error, PictureError) else f"missing {word}")
+        kind = error.kind if isinstance(error, PictureError) else f"missing {word}"
+        row.refuse(f"{error}", error, kind, shown(value) if isinstance(value, str) else "")
 
 
 def _open_medium(medium: Media, row: Row) -> None:
