@@ -15,6 +15,7 @@ _GROUP = re.compile(
     r"\\(?:boxed|fbox|mbox|text|textbf|textit|textrm|textnormal|mathbf|mathit|mathrm|mathsf|mathnormal|bm"
     r"|boldsymbol|underline)\s*\{|\\[{}]|[{}]"
 )
+_COMMA = re.compile(r"(?<=[0-9])\s*(?:\{,\s*\}|,\\!)\s*")
 _NEXT_BOX = re.compile(r"\}[\s$]*(?=\\boxed\b)")
 _DEGREE = re.compile(r"\^\s*(?:\{\s*)?(?:\\circ\b|\\degree\b|°|o(?![A-Za-z]))(?:\s*\})?|\\degree\b|[º˚]")
 _QUOTES = {'"': '"', "'": "'", "\u2018": "\u2019", "\u201c": "\u201d", "_": "_"}
@@ -31,7 +32,7 @@ def unwrapped(text: str) -> str:
     if len(_DOLLAR.findall(text)) % 2 == 0:
         text = _DOLLAR.sub(" ", text)
     text = _NEXT_BOX.sub("}, ", text)
-    text = _DELIMITER.sub(" ", text.replace("{,}", ",").replace(",\\!", ","))
+    text = _DELIMITER.sub(" ", _COMMA.sub(",", text))
     text = _BLANK.sub(" ", _without_groups(text))
     text = _DEGREE.sub("°", text.replace("\\$", "$").replace("\\%", "%"))
     text = re.sub(r"\\[dtc]frac\b", r"\\frac", text)

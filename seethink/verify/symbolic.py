@@ -76,7 +76,7 @@ def _read(text: str) -> list[_Side]:
     """
     plain = formula(text) if len(text) <= MAX_CHARACTERS else ""
     if not _side(plain).is_mathematics and not _DENIAL.search(text) and (found := boxes(text) or spans(text)):
-        plain = formula(", ".join(found)[:MAX_CHARACTERS])
+        plain = formula(joined) if len(joined := ", ".join(found)) <= MAX_CHARACTERS else ""
     sides = [_side(side.strip()) for side in _EQUALS.split(plain)]
     first, inner = sides[0], sides[1:-1]
     solved = first.is_name or first.is_constant or any(side.is_constant for side in inner)
@@ -92,6 +92,8 @@ def _is_list(side: _Side) -> bool:
 def _side(text: str) -> _Side:
     before, unit = units.split(text)
     whole = _Side(before, unit)
+    if not whole.is_constant and (terms := _Side(*units.split_sum(text))).is_constant:
+        return terms
     return whole if whole.is_constant or (len(unit) > 1 and units.is_known(unit)) else _Side(text, "")
 
 

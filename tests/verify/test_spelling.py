@@ -17,6 +17,8 @@ from tests.verify.judged import judged
 CHAIN = verify.first_of(same_number, same_math, same_text)
 
 SPELLINGS = {
+    "12m": "AC = 5 m + 7 m = 12 m ¦ 5m + 7m",
+    "32349": r"32,\! 349 ¦ 32{, }349 ¦ 32 {,}349",
     "0.5": r"\frac{1}{2} ¦ \dfrac{1}{2} ¦ \tfrac12 ¦ 1/2 ¦ ½ ¦ 50% ¦ 50\% ¦ .5 ¦ 0,5 ¦ 5e-1",
     "12": (
         r"x = 12 ¦ 12\text{ cm} ¦ \(12\) ¦ $$12$$ ¦ **12** ¦ \boxed{12} ¦ \mathbf{12} ¦ "
@@ -96,6 +98,7 @@ OTHERS = {
     "60°": "60% ¦ 60 m ¦ 60°C = 60 m",
     "-5": "5 ¦ |-5| ¦ 5-",
     "2√3": "2 ¦ √3 ¦ 2 or √3 ¦ 3√2 ¦ 23",
+    "12 cm": "AC = 5 cm + 6 cm = 12 cm ¦ 12左右",
     "192.168.0.1": "0 ¦ 192.168",
     "COVID-19": "19 ¦ COVID",
     "CO2": "2OC ¦ 2CO ¦ CO",
