@@ -7,6 +7,7 @@ import io
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -87,9 +88,13 @@ class Image:
         return rgb if size == rgb.size else rgb.resize(size)
 
     def size(self) -> tuple[int, int]:
-        """(width, height) in pixels as `load` returns it, read from the header."""
+        """(width, height) in pixels as `load` returns it, read from the header, once."""
+        return self._within(self._upright_size)
+
+    @cached_property
+    def _upright_size(self) -> tuple[int, int]:
         with self._opened() as picture:
-            return self._within(decoding.upright_size(picture))
+            return decoding.upright_size(picture)
 
     def encoded(self, formats: Collection[str] | None = None) -> tuple[bytes, str]:
         """Bytes that any decoder shows as `load` does, and their format, such as "PNG".

@@ -31,7 +31,8 @@ class Family:
     the vision tower takes all pictures as one row of patches (`attention/segments.py`). shared: branches can
     share a row (`policy.py`); other families take full rows, which is equal and slower. boxes: coordinates in
     which it names places, as its authors say (sources in docs/formats.md); pixels of the original picture
-    where they say nothing."""
+    where they say nothing. least_image_tokens: of one picture; transformers' Mistral 3 drops an axis of a
+    picture of one token."""
 
     name: str
     model_types: tuple[str, ...]
@@ -43,6 +44,7 @@ class Family:
     segments: bool = False
     shared: bool = True
     boxes: FrameKind = "original"
+    least_image_tokens: int = 1
 
     def alike(self, media: Mapping[str, Any]) -> tuple[Any, ...]:
         """A key: prompts with equal keys may share a batch.
@@ -78,7 +80,7 @@ FAMILIES = (
     Family("glm-4v", ("glm4v",), _QWEN_PARTS, mrope=True, boxes="thousandths"),
     Family("llava", ("llava", "llava_next", "llava_onevision"), boxes="unit"),
     Family("internvl", ("internvl",), boxes="thousandths"),
-    Family("mistral3", ("mistral3",)),
+    Family("mistral3", ("mistral3",), least_image_tokens=2),
     Family("aria", ("aria",)),
     Family("idefics", ("idefics3", "smolvlm"), _IDEFICS_PARTS, media_axis=1),
     Family("gemma3", ("gemma3",), blocks=True),

@@ -13,7 +13,8 @@ import pytest
 
 from seethink import verify
 from seethink.formats import ANSWER_ONLY, PREFILLED_THINK, THINK_ANSWER
-from seethink.media import Image, Video
+from seethink.media import Image, Video, decoding
+from seethink.models.accepted_media import is_drawn
 from seethink.sources.preferences import read_pairs
 from seethink.tasks import GoldTraces, load_task
 from seethink.train import dpo, grpo, preflight, sft
@@ -350,9 +351,9 @@ def test_no_picture_is_drawn_or_decoded_and_each_header_is_read_once(tmp_path, b
     assert check_task(base, task, GRPOConfig(), tmp_path / "out", _quiet).examples is task.examples
     PIL.Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
     opened: list[str] = []
-    size = Image.size
-    monkeypatch.setattr(Image, "size", lambda picture: opened.append(picture.where) or size(picture))
-    monkeypatch.setattr(Image, "load", lambda picture: pytest.fail("decoded"))
+    read_header, load = decoding.opened, Image.load
+    monkeypatch.setattr(decoding, "opened", lambda *of: opened.append(of[1]) or read_header(*of))
+    monkeypatch.setattr(Image, "load", lambda p: load(p) if is_drawn(p) else pytest.fail("decoded"))
     pictured = [replace(e, media=(Image.file(tmp_path / "a.png"),)) for e in GOOD]
     check_examples(base, [*map(_teach, pictured)], SFTConfig(), tmp_path / "out", _quiet)
     assert len(opened) == 1
