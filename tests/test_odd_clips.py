@@ -58,6 +58,35 @@ def test_odd_clips_are_right(film: Film, tmp_path: Path) -> None:
     assert {picture.size for picture in frames.pictures} == {film.size}
 
 
+def test_packed_b_frames_are_unpacked(tmp_path: Path) -> None:
+    """As DivX wrote them into AVI: two frames in one packet, and an empty frame in the next."""
+    plain = Film("avi", "mpeg4", options={"bf": "1", "g": "12"}).write(tmp_path / "plain.avi")
+    with av.open(str(plain)) as file:
+        packets = [(bytes(packet), packet) for packet in file.demux(video=0) if packet.size]
+    begin, packed = b"\0\0\1\xb6", []
+    while packets:
+        data, packet = packets.pop(0)
+        if packet.is_keyframe:
+            data = data.replace(begin, b"\0\0\1\xb2DivX503b1393p" + begin, 1)
+        packed.append((data, packet.is_keyframe))
+        if packets and packets[0][1].pts < packet.pts:
+            bits = f"0101{packet.pts % 25:05b}1001111"  # of a P frame that is not coded
+            packed[-1] = (data + packets.pop(0)[0], packet.is_keyframe)
+            packed.append((begin + int(bits, 2).to_bytes(2, "big"), False))
+    path = tmp_path / "packed.avi"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for i, (data, is_key) in enumerate(packed):
+            packet = av.Packet(data)
+            packet.pts = packet.dts = i
+            packet.is_keyframe, packet.time_base, packet.stream = is_key, Fraction(1, 25), stream
+            out.mux(packet)
+    frames = Video(path, num_frames=6).load()
+    assert [number_of(picture) for picture in frames.pictures] == [5, 15, 25, 35, 45, 55]
+    assert frames.times_s == pytest.approx([0.2, 0.6, 1.0, 1.4, 1.8, 2.2])
+
+
 def test_ten_milliseconds_at_a_hundred_frames_a_second(tmp_path: Path) -> None:
     video = Video(Film("mp4", "libx264", count=1, rate=100).write(tmp_path / "short.mp4"), num_frames=2)
     assert video.load().length_s == pytest.approx(0.01) and video.load().times_s == (0, 0)
