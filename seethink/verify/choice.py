@@ -78,7 +78,12 @@ def chosen(text: str, options: Options) -> Chosen:
         found = chosen(core[match.end() :], options)
         return found if found and _leads_to(core[: match.start()], found, options) else NONE
     told = _TAIL.sub("", core)
-    return options.called(told) if told != core else options.called(_BECAUSE.split(core, maxsplit=1)[0])
+    if found := options.called(told) if told != core else options.called(_BECAUSE.split(core, maxsplit=1)[0]):
+        return found
+    found, more = options.beginning(core)
+    if len(found) == 1 and _APART.match(more) and options.inside(more) <= found:
+        return found if _remarks(more, _letter(min(found)), found, options) else NONE
+    return NONE
 
 
 def _leads_to(said: str, found: Chosen, options: Options) -> bool:
@@ -107,15 +112,24 @@ def _with_text(match: re.Match[str], core: str, options: Options) -> Chosen:
         return at if _explains(said, letter) and _may_be(said, at, options) else NONE
     if not by_text & at:
         return by_text | at
-    second = _AND.match(more) and options.inside(more) - at
-    return at if not second and _explains(more, letter) else NONE
+    return at if _remarks(more, letter, at, options) else NONE
+
+
+def _remarks(more: str, letter: str, at: Chosen, options: Options) -> bool:
+    """Whether what follows an option's text leaves it chosen: nothing is joined to it, and a sentence of its
+    own may deny other things."""
+    if _AND.match(more) and options.inside(more) - at:
+        return False
+    apart = bool(_APART.match(more)) and not _HEDGE.search(more)
+    return _explains(more, letter, reasoned=apart)
 
 
 def _explains(said: str, letter: str, reasoned: bool = False) -> bool:
     """Whether the text after a letter leaves it chosen: no second option, no doubt, no other answer."""
     if _other_letters(said, letter) or _concludes_otherwise(letter.upper()).search(said):
         return False
-    return reasoned or not _DOUBT.search(said)
+    doubt = _DENIAL if len(said.split()) >= _SENTENCE_WORDS else _DOUBT
+    return reasoned or not doubt.search(said)
 
 
 def _may_be(said: str, at: Chosen, options: Options) -> bool:
@@ -184,8 +198,8 @@ _IT_IS = re.compile(
 )
 _LEADS = (
     re.compile(
-        r"(?:so|thus|hence|therefore|then|finally|overall|in\s+(?:conclusion|summary)|conclusion|sure|okay|ok)\b"
-        r"[\s,:!.]+",
+        r"(?:so|thus|hence|therefore|then|finally|overall|in\s+(?:conclusion|summary)|conclusion|sure|okay|ok|"
+        r"definitely|clearly|still)\b[\s,:!.]+",
         re.IGNORECASE,
     ),
     re.compile(
@@ -227,6 +241,8 @@ _LETTERED = re.compile(
     r"[\s\"'*_$]*(?:[(\[{<]\s*(?P<closed>[A-Za-z])\s*[)\]}>]|(?P<open>[A-Za-z])(?![A-Za-z0-9']))"
 )
 _SEPARATOR = re.compile(r"[\"'*_$\] ]*(?:[.):,;]+|\u2014|[\u2013-](?=\s)|\x1f|\n|(?=[(\[]))\s*")
+_APART = re.compile(r"[\"'*_\s\x1f]*[.,;:!(\u2014-]")
+_HEDGE = re.compile(r"\b(?:maybe|perhaps|possibly|unsure|not\s+sure|wait)\b|\?|吗", re.IGNORECASE)
 _AND = re.compile(r"\W*(?:and\b|or\b|[&/+,]|[和或与及])", re.IGNORECASE)
 _LETTER_LAST = re.compile(
     r"(?P<text>[^()\[\]]{1,300})[(\[]\s*(?:(?:option|choice|answer|选项)\s*)?(?P<letter>[A-Z])\s*[)\]][\s.\"'*]*",
@@ -264,6 +280,12 @@ _DOUBT = re.compile(
     r"however|wait|but)\b|\?|不对|不是|不选|不正确|错误|错的|或|吗|除了|除外|并非",
     re.IGNORECASE,
 )
+_DENIAL = re.compile(
+    _DOUBT.pattern.replace("not|", "").replace("|but", "") + r"|\A\W*(?:not|but)\b"
+    r"|(?:\bnot|n't)\s+(?:\w+\s+)?(?:correct|right|true|answer|option|choice|sure)\b",
+    re.IGNORECASE,
+)
+"""In a sentence after a letter: it may say what is not the case, but not that the letter is wrong."""
 _BRACKETS = re.compile(r"[()\[\]\"'*_{}\x1f]+")
 _LIST = re.compile(
     r"(?:(?:all|both)\s+(?:of\s+)?)?(?:[A-Z]{2,26}|[A-Z](?:\s*(?:[,;&/+]|\band\b|[和与及])?\s*(?:and\s+)?[A-Z](?![A-Za-z]))+)"
