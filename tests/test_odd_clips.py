@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -230,6 +231,29 @@ def test_a_truncated_clip_is_right_or_refused(container: str, kept: float, tmp_p
         assert container != "mp4"
         numbers = [number_of(picture) for picture in frames.pictures]
         assert numbers == sorted(set(numbers)) and numbers[-1] < 150 * kept + 15
+
+
+@pytest.mark.parametrize("container", ["mp4", "matroska", "avi", "mpegts", "mpeg", "flv", "gif"])
+def test_damage_anywhere_is_right_or_one_sentence(container: str, tmp_path: Path) -> None:
+    codec = {"gif": "gif", "mpeg": "mpeg1video", "avi": "mpeg4"}.get(container, "libx264")
+    options = X264 if codec == "libx264" else {}
+    film = Film(container, codec, options=options, pixels="rgb8" if codec == "gif" else "yuv420p", count=40)
+    path = film.write(tmp_path / f"hurt.{container}")
+    whole, rng = path.read_bytes(), random.Random(container)
+    for _ in range(20):
+        data, at = bytearray(whole), rng.randrange(len(whole))
+        if rng.random() < 0.5:
+            data[at : at + rng.choice((1, 100, 2_000))] = rng.randbytes(rng.choice((0, 1, 400)))
+        else:
+            for _ in range(rng.choice((1, 20))):
+                data[rng.randrange(min(900, len(data)))] = rng.randrange(256)
+        path.write_bytes(data)
+        try:
+            frames = Video(path, num_frames=4).load()
+        except InputError as error:
+            assert f"hurt.{container}" in str(error) and "\n" not in str(error)
+        else:
+            assert len(frames.pictures) == 4 and list(frames.times_s) == sorted(frames.times_s)
 
 
 def test_damage_is_named_with_its_second(tmp_path: Path) -> None:
