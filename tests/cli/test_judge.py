@@ -227,7 +227,7 @@ def test_grpo_is_rewarded_by_the_judge_and_logs_the_rules_beside_it(capsys, tmp_
     from seethink.train.rollouts import Rollouts
 
     tiny.saved(tmp_path / "model")
-    words = ("crimson", "blue", "crimson", "navy")
+    words = ("crimson", "7", "crimson", "navy")
 
     def complete(self, prompts, sampling):
         texts = (f"<think>So.</think><answer>{word}</answer>" for word in words)
@@ -253,9 +253,11 @@ def test_grpo_is_rewarded_by_the_judge_and_logs_the_rules_beside_it(capsys, tmp_
         )  # fmt: skip
     assert code == 0, err
     first, second = read_rows(Path("runs/train-grpo/grpo/metrics.jsonl"))
-    assert (first["unjudged"], second["unjudged"], first["frac_reward_zero_std"]) == (0, 0, 0.4)
-    assert first["rewards/correct/mean"] == pytest.approx(3 * 2 / 20) and first["rewards/rules/mean"] == 0.0
-    assert batches == [9], "all at once: three questions of the five, each with three different answers"
-    assert server.n_requests == 9
-    assert "judge fake: 9 calls, 0 replies from runs/train-grpo/judge.sqlite" in out
-    assert "the rules judged 16 of 40 attempts, the judge 24 of the other 24" in out
+    assert (first["unjudged"], second["unjudged"], first["frac_reward_zero_std"]) == (0, 0, 0)
+    assert first["rewards/correct/mean"] == pytest.approx(5 * 2 / 20) and first["rewards/rules/mean"] == 0.0
+    assert batches == [13], (
+        "all at once: three texts with three different answers, two numbers with two words"
+    )
+    assert server.n_requests == 13
+    assert "judge fake: 13 calls, 0 replies from runs/train-grpo/judge.sqlite" in out
+    assert "the rules judged 4 of 40 attempts, the judge 36 of the other 36" in out
