@@ -18,6 +18,7 @@ from seethink.media.paths import MissingMedium, is_file, shown
 from seethink.sources import marks
 from seethink.sources.dialects import MEDIA, PREFERENCES, Dialect, dialect_of
 from seethink.sources.parsed_row import ParsedRow, listed
+from seethink.sources.published.columns import letter_gold
 from seethink.sources.row_reader import Row, RowError, read_rows
 from seethink.types import MEDIA_MARK, Example, InputError, Media
 
@@ -130,7 +131,8 @@ def to_example(row: Row, dialect: Dialect, settings: MediaSettings) -> Example:
             kind="tag leak",
         )
     choices = _texts(row, "choices", get("choices") if parsed.choices is None else parsed.choices)
-    return replace(example, answer=answer, choices=choices, steps=steps or thought)
+    meta = {**letter_gold(choices), **example.meta} if dialect.lettered and answer else example.meta
+    return replace(example, answer=answer, choices=choices, steps=steps or thought, meta=meta)
 
 
 def prompt_example(row: Row, parsed: ParsedRow, dialect: Dialect, settings: MediaSettings) -> Example:

@@ -15,7 +15,8 @@ from seethink.media import Image
 from seethink.sources.dialects import dialect_of
 from seethink.sources.records import read
 from seethink.sources.row_reader import read_rows
-from seethink.types import InputError
+from seethink.types import InputError, Response
+from seethink.verify import same_choice
 from tests.sources.test_dialects import png
 
 
@@ -116,6 +117,13 @@ def test_mmbench_has_options_in_columns_and_a_hint(folder):
     assert (first.id, first.answer, first.choices) == ("7", "B", ("cup", "pen"))
     assert first.meta == {"category": "c", "l2-category": "l2", "split": "dev", "source": "x"}
     assert (second.answer, second.choices, second.media) == ("C", ("1", "2", "3", "4"), first.media)
+
+
+def test_options_that_are_letters_are_told_by_their_place(folder):
+    path = text(folder / "my.csv", "index,question,A,B,C,answer\n1,Which vitamin?,D,A,C,B\n")
+    (example,) = read(path)
+    paid = {said: same_choice(example, Response(said, answer=said)).value for said in ("B", "A", "B. A")}
+    assert paid == {"B": 1.0, "A": 0.0, "B. A": 1.0}
 
 
 def test_a_test_split_without_answers_is_read_for_an_evaluation_only(folder):
