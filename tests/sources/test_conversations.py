@@ -284,3 +284,11 @@ def test_objects_that_do_not_fit_their_marks_are_refused(folder, objects, why):
 def test_a_reply_may_be_taught_as_it_was_said(folder):
     (example,) = read(written(folder, CONVERSATIONS["LLaMA-Factory"][1]))
     assert BARE.write(example.steps, example.answer) == "A cat."
+
+
+def test_a_synthesis_refuses_a_conversation_by_its_row(folder):
+    from seethink.synth.data_address import load_examples
+
+    path = written(folder, {"messages": said("1 + 2?", "3")}, CONVERSATIONS["LLaMA-Factory"][1])
+    with pytest.raises(InputError, match=r"my\.json, row 2 has turns before its question, which a synthesis"):
+        load_examples(str(path), "charts")

@@ -10,6 +10,8 @@ import json
 
 import PIL.Image
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from seethink.media import Image
 from seethink.sources.dialects import dialect_of
@@ -366,3 +368,48 @@ def test_a_description_beside_the_data_is_no_data(folder):
     text(folder / "train.json", json.dumps([row]))
     text(folder / "dataset_info.json", "{}")
     assert [example.id for example in read(folder)] == ["train-1"]
+
+
+# Whatever is in a file
+
+
+PIECES = (
+    *[
+        "question",
+        "answer",
+        "messages",
+        "index",
+        "A",
+        "image",
+        ",",
+        ";",
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        "null",
+        "NaN",
+        "1e999",
+        "-0",
+        "<image>",
+        "a.png",
+        "user",
+    ],
+    *('"', "\t", "\n", "\r\n", "\0", "\ufeff", "\u2028", "\\ud800", " "),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=30).map("".join) | st.text(max_size=40),
+    st.sampled_from([".csv", ".tsv", ".json", ".jsonl"]),
+)
+def test_any_text_is_read_or_refused_in_one_sentence(folder, content, suffix):
+    path = folder / f"any{suffix}"
+    path.write_bytes(content.encode("utf-8", "surrogatepass"))
+    for answered in (True, False):
+        try:
+            read(path, answered=answered)
+        except InputError as error:
+            assert str(path) in str(error) and len(str(error)) < 1_000
