@@ -159,7 +159,6 @@ def with_every_answer(task: Task) -> Task:
 def _earlier_answers(example: Example) -> Iterator[Example]:
     """An example for each answer in the history; it has the turns and the media before that answer."""
     texts = [turn.text for turn in example.history]
-    marked = any(MEDIA_MARK.search(text) for text in (*texts, example.question))
     for i, turn in enumerate(example.history):
         if turn.role != "assistant" or not turn.learned or i == 0 or example.history[i - 1].role != "user":
             continue
@@ -169,7 +168,7 @@ def _earlier_answers(example: Example) -> Iterator[Example]:
             example,
             id=f"{example.id}/{i + 1}",
             question=texts[i - 1],
-            media=example.media[:shown] if marked else example.media,
+            media=example.media[:shown] if example.is_marked else example.media,
             answer=answer,
             choices=(),
             steps=steps,

@@ -125,6 +125,8 @@ def to_example(row: Row, dialect: Dialect, settings: MediaSettings) -> Example:
     steps = tuple(map(_thought, step_texts))
     text = _answer_text(row, parsed.answer)
     thought, answer = ((), None) if text is None else _split_solution(row, text)
+    if media["image"] + media["video"] and MEDIA_MARK.search(text or "") and not example.is_marked:
+        row.refuse("the answer marks the row's media; an answer is text", kind="mark in answer")
     if any(tag in text for text in (*steps, *thought, answer or "") for tag in TAGS):
         row.refuse(
             f"a step or the answer contains one of {' '.join(TAGS)}, which only the format writes; remove it",

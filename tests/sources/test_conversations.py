@@ -210,6 +210,7 @@ def test_tables_hold_conversations_as_json_text(folder):
             {"messages": [turn("user", "?"), {"role": "assistant", "tool_calls": [{"id": 1}]}]},
             "tool calls cannot be read",
         ),
+        ({"messages": said("Draw.", "<image>"), "images": ["a.png"]}, "the answer marks the row's media"),
         ({"messages": said("?", "3"), "tools": "[...]"}, "the column 'tools' is for calls of tools"),
         ({"messages": said("?", "3"), "audios": ["a.wav"]}, "the column 'audios' is sound"),
         ({"messages": said("?", "3"), "label": True}, "the column 'label' is a verdict on a single response"),
