@@ -27,7 +27,8 @@ _STRONG = re.compile(
     "(?:"
     + "|".join(
         (
-            rf"(?<!to )(?<!other )\b(?:answers?|option|choice)(?:[ \t]+(?:choice|option))?{_GAP}{_LINKS}",
+            r"(?<!to )(?<!other )\b(?:answers?|ans\.?|option|choice)(?:[ \t]+(?:choice|option))?"
+            rf"{_GAP}{_LINKS}",
             r"\bI(?:'d|'ll)?\s+(?:(?:would|will|therefore|thus|must|can)\s+){0,3}"
             r"(?:choose|pick|select|go\s+with|opt\s+for)\b:?",
             r"(?<!not )\b(?:is|correspond(?:s|ing)?\s+to|match(?:es|ing)?|align(?:s|ed)?\s+with)\s+"
@@ -36,7 +37,7 @@ _STRONG = re.compile(
             r"^[ \t>#*_]*(?:final[ \t]+)?answer[ \t*_]*(?=[$\\(\d-]|(?-i:[A-J])\b)",
             r"^[ \t]*(?:#+[ \t]*[*_]*|[*_]{2})(?:\d+\.[ \t]*)?(?:final[ \t]+)?(?:answer|答案)[ \t*_]*\n",
             r"^####(?=[ \t]*(?:[-$(\\]*\d|\\|(?-i:[A-J])\b|yes\b|no\b|true\b|false\b)[^\n]*\s*\Z)",
-            r"(?<![不非])(?:答案|正确选项|最终结果)\s*\]?\s*(?:应该?|应当)?\s*[是为选]?\s*[:=]?(?!\s*[不非])",
+            r"(?<![不非])(?:答案|正确选项|最终结果)\s*\]?\s*(?:应当|应该?)?\s*[是为选]?\s*[:=]?(?!\s*[不非])",
             r"(?:^[ \t]*|(?<=[.,;]))答\s*:",
             r"(?:^|(?<=[故应可则们我会该题此以能,.:;\s]))(?<!不[应可会能该])(?<!不应该)选择?(?:选项|项)?(?:是|为)?\s*:?"
             r"(?=[\s\\$*(\[]{0,8}(?:text\{)?(?-i:[A-J])(?![A-Za-z]))",

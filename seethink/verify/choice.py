@@ -156,7 +156,7 @@ def _mentions_an_option(text: str) -> bool:
 def _without_leads(text: str) -> tuple[str, bool]:
     """The text without markup and the words that lead to an answer ("so the answer is"); whether the last of
     them may lead to an article ("it is a")."""
-    core, small = plain(seen_as_ascii(text)).strip(), False
+    core, small = plain(seen_as_ascii(text)).lstrip("*_ \n\t\x1f").rstrip(), False
     for _ in range(_MOST_LEADS):
         found = [(lead, match) for lead in _LEADS if (match := lead.match(core))]
         if not found:
@@ -188,7 +188,9 @@ _BEST = (
     r"(?:(?:most|only|single|correct|right|best|final|likely|appropriate|suitable|accurate|plausible|closest|"
     r"true|proper|chosen|selected)\s+){0,3}"
 )
-_THING = r"(?:answer|option|choice|selection|letter|solution|response|conclusion|result|one)(?:s|\(s\))?\b"
+_THING = (
+    r"(?:ans|answer|option|choice|selection|letter|solution|response|conclusion|result|one)(?:s|\(s\))?\b"
+)
 _IS = r"(?:is|are|was|be|would\s+be|should\s+be|must\s+be|will\s+be|has\s+to\s+be)\b"
 _SURELY = r"(?:(?:most\s+likely|likely|therefore|thus|clearly|definitely|simply|indeed|that)\b\s*)?"
 
@@ -208,9 +210,9 @@ _LEADS = (
         re.IGNORECASE,
     ),
     re.compile(
-        rf"(?:(?:the|my|our|your|this)\s+)?{_BEST}{_THING}(?:\s+{_THING})?"
+        rf"[(\[]?(?:(?:the|my|our|your|this)\s+)?{_BEST}{_THING}(?:\s+{_THING})?"
         r"(?:\s+(?:to|for|of|here|in|from|among|that)\b[^.:;=\n]{0,80}?(?=:|\s(?:is|are|would|should|must)\b))?"
-        rf"\s*(?:{_IS}\s*)?{_SURELY}[:=]*\s*",
+        rf"\s*(?:{_IS}\s*)?{_SURELY}(?:[:=\u2192]|->)*\s*",
         re.IGNORECASE,
     ),
     re.compile(
@@ -228,10 +230,11 @@ _LEADS = (
     ),
     re.compile(
         r"\[?(?:本题|该题|此题|这道?题|题目)?的?(?:(?:正确|最终|最佳|最合适|最后|标准|唯一)的?)?"
-        r"(?:答案|选项|选择|结果|答(?=\s*[:\]]))\]?\s*(?:应该?|应当|就)?\s*(?:是|为|选(?!项|择))?\s*[:,]?\s*"
+        r"(?:答案|选项|选择|结果|答(?=\s*[:\]]))\]?\s*(?:应当|应该?|就)?\s*(?:是|为|选(?!项|择))?\s*[:,]?\s*"
     ),
     re.compile(r"(?:我们?|应该?|应当|故|则|本题|该题|此题|因此|所以|只能|会|将)*选择?(?:是|为|项)?\s*:?\s*"),
-    re.compile(r"(?:应该?|应当|就|故)?[是为]\s*:?\s*"),
+    re.compile(r"我?(?:认为|觉得|想)\s*|正确的(?:选项|答案)?[是为]\s*:?\s*"),
+    re.compile(r"(?:应当|应该?|就|故)?[是为]\s*:?\s*"),
 )
 
 _LONE = re.compile(
@@ -240,7 +243,7 @@ _LONE = re.compile(
 _LETTERED = re.compile(
     r"[\s\"'*_$]*(?:[(\[{<]\s*(?P<closed>[A-Za-z])\s*[)\]}>]|(?P<open>[A-Za-z])(?![A-Za-z0-9']))"
 )
-_SEPARATOR = re.compile(r"[\"'*_$\] ]*(?:[.):,;]+|\u2014|[\u2013-](?=\s)|\x1f|\n|(?=[(\[]))\s*")
+_SEPARATOR = re.compile(r"[\"'*_$\] ]*(?:[.):,;]+|\u2014|[\u2013-](?=\s|[^\W\d])|\x1f|\n|(?=[(\[]))\s*")
 _APART = re.compile(r"[\"'*_\s\x1f]*[.,;:!(\u2014-]")
 _HEDGE = re.compile(r"\b(?:maybe|perhaps|possibly|unsure|not\s+sure|wait)\b|\?|吗", re.IGNORECASE)
 _AND = re.compile(r"\W*(?:and\b|or\b|[&/+,]|[和或与及])", re.IGNORECASE)
@@ -251,6 +254,7 @@ _LETTER_LAST = re.compile(
 _CONCLUDES = re.compile(
     r"[,.;:\n]\s*(?:so|thus|hence|therefore|which\s+means(?:\s+that)?)?,?\s*(?:the|my)\s+"
     r"(?:(?:correct|right|best|final)\s+)?(?:answer|option|choice)\s+(?:is|must\s+be|should\s+be)\b"
+    r"|[.;\n]\s*(?:final\s+)?answer\s*:"
     r"|[,.;:\n]\s*(?:所以|因此|故)?(?:正确)?答案(?:是|为|:)|[,.;:\n]\s*(?:所以|因此|故)应?选",
     re.IGNORECASE,
 )
