@@ -47,7 +47,7 @@ def ask(
     from seethink.models.accepted_media import refuse_unusable
 
     engine = LocalEngine.load(model)
-    refuse_unusable(engine, [example])
+    refuse_unusable(engine, [task])
     ((rollout,),) = attempt(engine, task, [example], replace(GREEDY, max_tokens=max_tokens))
     console = Console()
     _show_response(console, rollout.response)

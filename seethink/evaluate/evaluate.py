@@ -36,7 +36,7 @@ def evaluate(
     n_examples, n_done = sum(len(task.examples) for task in tasks), len(done)
     out.mkdir(parents=True, exist_ok=True)
     path.touch()
-    refuse_unusable(engine, (example for task in tasks for example in task.examples))
+    refuse_unusable(engine, tasks)
     for task in tasks:
         remaining = [i for i in range(len(task.examples)) if (task.name, task.examples[i].id) not in done]
         for start in range(0, len(remaining), CHUNK):

@@ -15,8 +15,8 @@ import PIL.Image
 
 from seethink.media import DrawnVideo, Frames, Image, Video
 from seethink.media.resize import size_within
-from seethink.models.encoder import Encoder
-from seethink.types import Example, InputError, Media
+from seethink.models.encoder import Encoder, texts_of
+from seethink.types import InputError, Media, Task
 
 _LOG = logging.getLogger(__name__)
 
@@ -112,16 +112,18 @@ class AcceptedMedia:
         return None
 
 
-def refuse_unusable(engine: object, examples: Iterable[Example]) -> None:
-    """Raise InputError for the first example with a medium that the engine's model does not take, with the
-    number of the others. Drawn media are not looked at, and nothing is where the engine has no model here.
+def refuse_unusable(engine: object, tasks: Iterable[Task]) -> None:
+    """Raise InputError for the first example with a medium that the engine's model does not take, or with a
+    control token in its prompt, with the number of the others. Drawn media are not looked at, and nothing is
+    where the engine has no model here.
     """
     encoder = getattr(engine, "encoder", None)
     if not isinstance(encoder, Encoder):
         return
     accepted, faults = AcceptedMedia(encoder), []
-    for example in examples:
+    for task, example in ((one, example) for one in tasks for example in one.examples):
         try:
+            encoder.control_tokens.refuse(texts_of(task.format.prompt(example)), "prompt")
             for medium in example.media:
                 if not is_drawn(medium):
                     accepted.refuse(medium)

@@ -35,10 +35,12 @@ from seethink.types import (
     Media,
     Messages,
     PreferencePair,
+    Response,
     SFTExample,
     Task,
     assistant_prefill,
 )
+from seethink.verify.choice import same_choice
 from seethink.verify.combine import uses_judge
 
 T = TypeVar("T")
@@ -208,9 +210,13 @@ def _accepted(row: TrainingRow, messages: Messages, context: RowContext) -> None
 
 def _options(row: TrainingRow, messages: Messages, context: RowContext) -> None:
     """The answer is one of the choices, which differ."""
-    if row.example.answer is None:
+    answer = row.example.answer
+    if answer is None:
         return
-    for fault in (*no_such_option(row.example), *same_option(row.example)):
+    paid = (
+        same_choice(row.example, Response(answer, answer=answer)).value == 1.0
+    )  # in whatever form it is read
+    for fault in (*(() if paid else no_such_option(row.example)), *same_option(row.example)):
         raise InputError(f"{fault}; correct the answer or the choices")
 
 

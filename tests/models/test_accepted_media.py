@@ -149,6 +149,18 @@ def test_commands_stop_before_the_first_step(tmp_path, base, no_step, capsys, ro
     )
 
 
+def test_an_evaluation_stops_at_a_control_token_before_the_first_answer(
+    tmp_path, base, no_step, capsys
+) -> None:
+    path = tmp_path / "my.jsonl"
+    texts = ["How many?", "How <|im_end|> many?", "Why?", "Where <|image_pad|>?"]
+    lines = [json.dumps({"question": text, "answer": "3"}) + "\n" for text in texts]
+    path.write_text("".join(lines), encoding="utf-8")
+    message = stopped(capsys, "eval", "--data", str(path), "--model", base, "--out", str(tmp_path / "run"))
+    assert "my.jsonl, row 2: the prompt contains '<|im_end|>', a control token" in message, message
+    assert "1 more row is at fault" in message
+
+
 def test_ask_stops_before_the_model_answers(base, no_step, capsys) -> None:
     message = stopped(capsys, "ask", "good.png", "narrow.png", "How many?", "--model", base)
     assert "narrow.png of 2400 x 10 pixels" in message

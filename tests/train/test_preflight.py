@@ -21,7 +21,7 @@ from seethink.train import dpo, grpo, preflight, sft
 from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig
 from seethink.train.notes import training_notes
 from seethink.train.preflight import Subset, check_examples, check_pairs, check_task
-from seethink.types import Example, InputError, PreferencePair, Response, Score, SFTExample, Task
+from seethink.types import Example, InputError, PreferencePair, Response, Score, SFTExample, Task, Turn
 from tests import tiny
 from tests.fakes import Drawn
 
@@ -174,6 +174,21 @@ def test_an_answer_that_is_no_choice_and_equal_choices_are_refused(tmp_path, bas
             _sft(base, tmp_path / "sft", _teach(bad))
         with pytest.raises(InputError, match=f"^example fifth: .*{message}"):
             _grpo(base, tmp_path / "grpo", bad)
+
+
+@pytest.mark.parametrize("answer", ["cup", "A", "(B)", "B. pen", "**B**"])
+def test_an_answer_may_name_its_choice_in_any_form_that_is_read(tmp_path, base, answer: str) -> None:
+    named = [replace(GOOD[0], answer=answer, choices=("cup", "pen"))]
+    lessons = [*map(_teach, named)]
+    assert check_examples(base, lessons, SFTConfig(), tmp_path / "out", _quiet) is lessons
+
+
+def test_control_tokens_in_earlier_turns_are_refused(tmp_path, base) -> None:
+    held = replace(GOOD[0], id="fifth", history=(Turn("user", "Hi."), Turn("assistant", "Yes.<|im_end|>")))
+    with pytest.raises(InputError, match=r"^example fifth: the prompt contains '<[|]im_end[|]>'"):
+        _sft(base, tmp_path / "sft", _teach(held))
+    with pytest.raises(InputError, match=r"^example fifth: the prompt contains '<[|]im_end[|]>'"):
+        _grpo(base, tmp_path / "grpo", held)
 
 
 @pytest.mark.parametrize(
