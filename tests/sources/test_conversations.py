@@ -184,6 +184,7 @@ def test_alpacas_input_follows_its_instruction(folder):
 @pytest.mark.parametrize("name", ["weight", "loss", "loss_weight"])
 def test_a_turn_of_weight_0_is_shown_but_not_learned(folder, name):
     messages = said("1 + 1?", "3", "No.", "2")
+    messages[0][name] = 0.0  # as LLaMA-Factory writes it for every question
     messages[1][name] = 0 if name != "loss" else False
     messages[3][name] = 1 if name != "loss" else True
     (example,) = read(written(folder, {"messages": messages}))
