@@ -51,7 +51,12 @@ _WEAK = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"(?:[-0-9.,\s+*/()\u00d7]{1,60}=\s*)?(-?\d+(?:[.,]\d+)*)")
-_NO_ANSWER = re.compile(r"[\s*_]*(?:(?:in)?correct|wrong|unclear|unknown|less|more)\b", re.IGNORECASE)
+_NO_ANSWER = re.compile(
+    r"[\s*_]*(?:(?:(?:in)?correct|wrong|unclear|unknown)\b(?!\s+(?!because|since|as|but|and|so|here)[a-z])"
+    r"|(?:less|more)\b)",
+    re.IGNORECASE,
+)
+"""What is said of an answer, and is none ("wrong result" may be one)."""
 _PARTING = re.compile(
     r"(?:[ \t\n]*(?:I\s+hope\s+(?:this|that|it)\b[^.!?\n]*[.!?]|(?:Please\s+)?let\s+me\s+know\b[^.!?\n]*[.!?]"
     r"|(?:Is\s+there\s+any\w*|Do\s+you\s+have|Would\s+you\s+like|Feel\s+free)\b[^.!?\n]*[.!?]))+\s*\Z",

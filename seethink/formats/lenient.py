@@ -14,8 +14,7 @@ from seethink.formats.endings import (
     last_quantity,
     last_value,
 )
-from seethink.formats.lines import boxed
-from seethink.markup import without_outer_marks
+from seethink.markup import boxed, without_outer_marks
 from seethink.types import Response
 
 _FINALS = ("answer", "output", "CONCLUSION")

@@ -58,23 +58,6 @@ def _without_groups(text: str) -> str:
     return "".join([*kept, text[at:]])
 
 
-def boxes(text: str) -> list[str]:
-    """The contents of all closed `\\boxed{}`, in order; of nested ones, the outer."""
-    found: list[str] = []
-    starts: list[int] = []  # of the open groups; 0 for a group that is no box
-    depth = 0
-    for mark in _GROUP.finditer(text):
-        if mark[0] == "}" and starts:
-            start = starts.pop()
-            depth -= start > 0
-            if start and not depth:
-                found.append(text[start : mark.start()])
-        elif mark[0] not in ("}", "\\}", "\\{"):
-            starts.append(mark.end() if mark[0].startswith("\\boxed") else 0)
-            depth += starts[-1] > 0
-    return found
-
-
 _SPAN = re.compile(
     r"\$\$?([^$]+)\$\$?|\\\(((?:[^\\]|\\(?![()\[\]]))+)\\\)|\\\[((?:[^\\]|\\(?![()\[\]]))+)\\\]"
 )

@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from seethink.markup import boxed
 from seethink.types import Example, Response, Score
 from seethink.verify import units
 from seethink.verify.math_process import MathProcess
-from seethink.verify.spelling import boxes, formula, spans
+from seethink.verify.spelling import formula, spans
 from seethink.verify.text import clear_verdict, same_text, shown, unreadable, verdict
 
 _PROCESS = MathProcess(limit_s=5)
@@ -75,7 +76,7 @@ def _read(text: str) -> list[_Side]:
     side unsolved (`2x = 5`).
     """
     plain = formula(text) if len(text) <= MAX_CHARACTERS else ""
-    if not _side(plain).is_mathematics and not _DENIAL.search(text) and (found := boxes(text) or spans(text)):
+    if not _side(plain).is_mathematics and not _DENIAL.search(text) and (found := _formulas(text)):
         plain = formula(joined) if len(joined := ", ".join(found)) <= MAX_CHARACTERS else ""
     sides = [_side(side.strip()) for side in _EQUALS.split(plain)]
     first, inner = sides[0], sides[1:-1]
@@ -83,6 +84,11 @@ def _read(text: str) -> list[_Side]:
     if 1 < len(sides) <= MAX_SIDES and sides[-1].is_constant and solved and not any(map(_is_list, inner)):
         return sides
     return [_side(plain)]
+
+
+def _formulas(text: str) -> list[str]:
+    """The formulas in a sentence: all boxes, or all that stands between delimiters."""
+    return [content for _, _, content in boxed(text)] or spans(text)
 
 
 def _is_list(side: _Side) -> bool:

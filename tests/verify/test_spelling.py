@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seethink import verify
+from seethink.markup import boxed
 from seethink.verify import same_math, same_number, same_text, units
-from seethink.verify.spelling import boxes, formula, spans, unwrapped
+from seethink.verify.spelling import formula, spans, unwrapped
 from seethink.verify.text import read_quantity
 from tests.verify.judged import judged
 
@@ -145,8 +146,11 @@ def test_marks_are_dropped_and_content_is_kept(text, plain):
 
 
 def test_boxes_and_formulas_are_found_in_a_sentence():
-    assert boxes(r"so \boxed{\frac{1}{2}} and \boxed{2}, not \boxed{3") == [r"\frac{1}{2}", "2"]
-    assert boxes(r"\boxed{\boxed{1}}") == [r"\boxed{1}"]
+    assert [content for *_, content in boxed(r"so \boxed{\frac{1}{2}} and \boxed{2}, not \boxed{3")] == [
+        r"\frac{1}{2}",
+        "2",
+    ]
+    assert [content for *_, content in boxed(r"\boxed{\boxed{1}}")] == [r"\boxed{1}"]
     assert spans(r"the values are $x$ and \(y\)") == ["x", "y"]
     assert spans("of 3 values $x$") == []
 
@@ -184,7 +188,7 @@ def test_long_texts_take_no_quadratic_time(part):
     """100,000 characters; a quadratic pass would take minutes."""
     text = part * (100_000 // len(part))
     start = time.perf_counter()
-    for read in (unwrapped, formula, boxes, spans, read_quantity, units.split):
+    for read in (unwrapped, formula, boxed, spans, read_quantity, units.split):
         read(text)
     assert time.perf_counter() - start < 20
 
