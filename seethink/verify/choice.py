@@ -99,20 +99,20 @@ def _with_text(match: re.Match[str], core: str, options: Options) -> Chosen:
         return NONE
     if right := _RIGHT.match(rest):
         return at if _explains(rest[right.end() :], letter, reasoned=False) else NONE
+    separator = _SEPARATOR.match(rest)
+    said = rest[separator.end() :] if separator else rest
+    if match["closed"] or separator:
+        if by_text := options.called(said) or options.like(said, least=_NEARLY):
+            return by_text & at or by_text | at
+        by_text, more = options.beginning(said)
+        if by_text:
+            return by_text | at if not by_text & at else at if _remarks(more, letter, at, options) else NONE
     if reason := _REASON.match(rest):
         return at if _explains(rest[reason.end() :], letter, reasoned=True) else NONE
-    separator = _SEPARATOR.match(rest)
-    if not match["closed"] and not separator:  # "B dog", but not "A dog"
-        return at if not (letter in "AaIi" and rest[:1].isspace()) and options.called(rest) == at else NONE
-    said = rest[separator.end() :] if separator else rest
-    if by_text := options.called(said) or options.like(said, least=_NEARLY):
-        return by_text & at or by_text | at
-    by_text, more = options.beginning(said)
-    if not by_text:
+    if match["closed"] or separator:
         return at if _explains(said, letter) and _may_be(said, at, options) else NONE
-    if not by_text & at:
-        return by_text | at
-    return at if _remarks(more, letter, at, options) else NONE
+    may_be_a_word = letter in "AaIi" and rest[:1].isspace()  # "B dog", but not "A dog"
+    return at if options.called(rest) == at and not may_be_a_word else NONE
 
 
 def _remarks(more: str, letter: str, at: Chosen, options: Options) -> bool:
