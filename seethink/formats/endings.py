@@ -233,7 +233,8 @@ _COMPUTED = re.compile(rf"{_OPERATOR.pattern}|[A-Za-z/\u03c0\u221a\u00b0]")
 """In a term of a chain of equations that is not a plain number."""
 _SEVERAL = re.compile(r"[,;](?!\d{3})|\band\b|\A\W*[A-Z][.):]")
 _SAYS = re.compile(
-    r"(?:\b(?:is|are|was|equals?|be|measures|weighs|costs?|needs?|pays?|spends?|has|have|get)\b|=|是|为|得|等于)\s*:?\s*"
+    r"(?:(?<!there )\b(?:is|are|was|equals?|be|measures|weighs|costs?|needs?|pays?|spends?|has|have|get)\b"
+    r"|=|是|为|得|等于)\s*:?\s*"
     r"(?:(?:equal\s+to|about|approximately|exactly|therefore)\s+)?",
     re.IGNORECASE,
 )

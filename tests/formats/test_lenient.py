@@ -103,7 +103,7 @@ from seethink.formats import by_steps, lists_several, read_any
         ("I see a tail. So (B) is the correct answer.", "So (B) is the correct answer"),
         ("I would choose (B).", "(B)"),
         ("The longer side matches option (E): 5 cm.", "(E): 5 cm"),
-        ("The number of red cubes is 3 and there are 5 cubes.", "5 cubes"),
+        ("The number of red cubes is 3 and there are 5 cubes.", "5"),
         ("So 9 of them are red:\n\\[\n9\n\\]", "9"),
         ("B. a cat. But the answer is C.", "C"),
         ("odd by 3", "odd by 3"),
