@@ -241,7 +241,7 @@ _LONE = re.compile(
     r"[\s\"'*_(\[{<$.:#-]*(?P<letter>[A-Za-z])[\s\"'*_)\]}>$.,;:!\u2713\u2714\u2705]*(?:选?项)?[\s.]*"
 )
 _LETTERED = re.compile(
-    r"[\s\"'*_$]*(?:[(\[{<]\s*(?P<closed>[A-Za-z])\s*[)\]}>]|(?P<open>[A-Za-z])(?![A-Za-z0-9']))"
+    r"[\s\"'*_$]*(?:[(\[{<]\s*(?P<closed>[A-Za-z])\s*[)\]}>]|(?P<open>[A-Za-z])(?![A-Za-z']))"
 )
 _SEPARATOR = re.compile(r"[\"'*_$\] ]*(?:[.):,;]+|\u2014|[\u2013-](?=\s|[^\W\d])|\x1f|\n|(?=[(\[]))\s*")
 _APART = re.compile(r"[\"'*_\s\x1f]*[.,;:!(\u2014-]")
