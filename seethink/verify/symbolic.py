@@ -36,7 +36,9 @@ _PROSE = re.compile(
 _LABEL = re.compile(r"(?:\\angle|\bangle|[A-Za-z]_?)\s*\{?[0-9]+\}?")
 _DENIAL = re.compile(r"\b(?:not|never|no|neither|or|maybe|perhaps)\b|n't\b", re.IGNORECASE)
 _DENIED = re.compile(r"[0-9<>,;|]|\\(?:ne|neq|not)\b|\b(?:not|or|nor|and|isn|never)\b", re.IGNORECASE)
-_CONSTANT = re.compile(r"\\(?:frac|sqrt|pi|times|cdot|div|pm|sin|cos|tan)(?![A-Za-z])")
+_TRIGONOMETRY = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
+_DEGREES = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*°")
+_CONSTANT = re.compile(r"\\(?:frac|sqrt|pi|times|cdot|div|pm|sin|cos|tan|cot|log|ln)(?![A-Za-z])")
 _DECIMAL_COMMA = re.compile(r"-?(?![1-9][0-9]{0,2},[0-9]{3}$)[0-9]+,[0-9]+")
 _NOT_A_VALUE = re.compile(
     r"[0-9]+(?:\s*-\s*[0-9]+)+|[^=]*(?<![\\A-Za-z])[A-Za-z]+[0-9][^=]*"
@@ -97,6 +99,8 @@ def _is_list(side: _Side) -> bool:
 
 def _side(text: str) -> _Side:
     before, unit = units.split(text)
+    if unit == "°" and _TRIGONOMETRY.search(text):  # of the angle, not of the value
+        before, unit = text, ""
     whole = _Side(before, unit)
     if not whole.is_constant and (terms := _Side(*units.split_sum(text))).is_constant:
         return terms
@@ -175,6 +179,8 @@ def _compare(gold: _Side, answer: _Side, decimals: int = 6) -> str:
 
 
 def _latex(text: str) -> str:
+    if _TRIGONOMETRY.search(text):  # math-verify drops degrees
+        text = _DEGREES.sub(r"(\1\\cdot\\frac{\\pi}{180})", text)
     return text.replace("°", r"^\circ ")
 
 

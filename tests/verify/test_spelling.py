@@ -18,6 +18,11 @@ from tests.verify.judged import judged
 CHAIN = verify.first_of(same_number, same_math, same_text)
 
 SPELLINGS = {
+    "sin 30°": r"1/2 ¦ \sin 30^\circ ¦ sin(30°) ¦ 0.5",
+    "log_2 8": r"3 ¦ \log_2 8",
+    "√2": r"\sqrt2 ¦ 2^{1/2}",
+    "∛8": r"2 ¦ \sqrt[3]{8} ¦ \sqrt[3]8",
+    "￥20": "20元 ¦ ¥20",
     "12m": "AC = 5 m + 7 m = 12 m ¦ 5m + 7m",
     "32349": r"32,\! 349 ¦ 32{, }349 ¦ 32 {,}349",
     "0.5": r"\frac{1}{2} ¦ \dfrac{1}{2} ¦ \tfrac12 ¦ 1/2 ¦ ½ ¦ 50% ¦ 50\% ¦ .5 ¦ 0,5 ¦ 5e-1",
