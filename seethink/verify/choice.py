@@ -56,8 +56,11 @@ def same_choice(example: Example, response: Response) -> Score:
     return unreadable(response, "which is no option")
 
 
-def chosen(text: str, options: Options) -> Chosen:
-    """The options that the whole text may name; without the options' texts, by letter only."""
+def chosen(text: str, options: Options, concludes: bool = True) -> Chosen:
+    """The options that the whole text may name; without the options' texts, by letter only.
+
+    concludes: a conclusion after another sentence counts; one is followed, so that the time stays linear.
+    """
     if len(text) > MOST_CHARACTERS:
         return NONE
     core, doubts_small = _without_leads(text)
@@ -74,8 +77,8 @@ def chosen(text: str, options: Options) -> Chosen:
     if match := _LETTER_LAST.fullmatch(core):  # "a dog (B)"
         by_text = options.called(match["text"])
         return by_text and (by_text & options.at(match["letter"]) or by_text | options.at(match["letter"]))
-    if match := _CONCLUDES.search(core):
-        found = chosen(core[match.end() :], options)
+    if concludes and (match := _CONCLUDES.search(core)):
+        found = chosen(core[match.end() :], options, concludes=False)
         return found if found and _leads_to(core[: match.start()], found, options) else NONE
     told = _TAIL.sub("", core)
     if found := options.called(told) if told != core else options.called(_BECAUSE.split(core, maxsplit=1)[0]):

@@ -227,3 +227,8 @@ def test_letters_inside_a_word_and_both_words_are_neither(answer):
 
 def test_a_gold_that_is_neither_yes_nor_no_cannot_be_judged():
     assert judged(yes_no, "maybe", "yes").value is None
+
+
+def test_repeated_conclusions_are_followed_once():
+    assert judged(same_choice, "B", "故选：B" * 900, PETS).value == 0.0
+    assert judged(same_choice, "B", "It barks. The answer is B" * 150, PETS).value == 0.0
