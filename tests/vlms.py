@@ -349,7 +349,11 @@ CLIPS = (
 def build(name: str) -> tuple[Any, Encoder]:
     """A lively model of the family, the same every time, and its encoder."""
     torch.manual_seed(0)
-    model, processor = BUILDERS[name]()
+    return lively(*BUILDERS[name]())
+
+
+def lively(model: Any, processor: Any) -> tuple[Any, Encoder]:
+    """The model with weights redrawn, and its encoder."""
     generator = torch.Generator().manual_seed(1)
     for parameter in model.parameters():
         if parameter.dim() > 1:

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from seethink.engines.kv_cache import preallocate
+from seethink.engines.own_generate import OwnGenerate
 from seethink.engines.sampling import random_streams, sample
-from seethink.models import vision_cache
+from seethink.models import head, vision_cache
 from seethink.models.batching import cross_mask, join_media, positions
 from seethink.models.encoder import Encoder, Prompt
 from seethink.models.loading import pretrained
@@ -41,6 +42,7 @@ class LocalEngine:
 
     def __init__(self, model: Any, encoder: Encoder, max_tokens_per_batch: int = BATCH_TOKENS) -> None:
         self.model, self.encoder, self.max_tokens_per_batch = model, encoder, max_tokens_per_batch
+        self.own = OwnGenerate(model, encoder, max_tokens_per_batch)
 
     @classmethod
     def load(cls, name: str) -> LocalEngine:
@@ -65,6 +67,9 @@ class LocalEngine:
 
     def complete(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
         """`sampling.n` completions of each prompt, in order."""
+        if not self.encoder.family.shared:
+            decoded = [(prompt, self.own.decode(prompt, sampling)) for prompt in prompts]
+            return [[self.encoder.completion(prompt, ids) for ids, _ in rows] for prompt, rows in decoded]
         completions: list[list[Completion]] = [[] for _ in prompts]
         for batch in self._batches(prompts, sampling):
             rows = self._decode([prompts[i] for i in batch], sampling)
@@ -126,7 +131,7 @@ class LocalEngine:
                 position_ids=step[None].expand(3, -1, -1) if self.encoder.family.mrope else step,
                 **cross,
             ).last_hidden_state
-            logits = self.model.lm_head(hidden[:, -1])
+            logits = head.logits(self.model, self.encoder.family, hidden[:, -1])
         eos = self.encoder.eos_token_id
         return [ids[: ids.index(eos) + 1] if eos in ids else ids for ids in written.tolist()]
 
@@ -154,4 +159,5 @@ class LocalEngine:
             **cross,
             **({"token_type_ids": kinds} if family.blocks else {}),
         )
-        return self.model.lm_head(out.last_hidden_state[:, -1]), out.past_key_values, mask, first, cross
+        logits = head.logits(self.model, family, out.last_hidden_state[:, -1])
+        return logits, out.past_key_values, mask, first, cross

@@ -16,9 +16,9 @@ from seethink.types import Sampling
 def sample(logits: Tensor, uniforms: Tensor, sampling: Sampling, forbidden: Sequence[int] = ()) -> Tensor:
     """(B,) token ids from (B, V) logits: the argmax at temperature 0, else by inverse transform of (B,)
     uniform numbers in [0, 1). forbidden: ids never sampled, such as media placeholders, which would have no
-    picture."""
+    picture; some models have placeholders that their output layer does not."""
     logits = logits.float().clone()
-    logits[:, list(forbidden)] = -torch.inf
+    logits[:, [token for token in forbidden if token < logits.shape[-1]]] = -torch.inf
     if sampling.temperature == 0:
         return logits.argmax(-1)
     logits = logits / sampling.temperature

@@ -3,6 +3,7 @@ clips."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -72,8 +73,9 @@ class Encoder:
 
     def __init__(self, processor: Any, config: Any) -> None:
         self.processor = processor
-        self.tokenizer = processor.tokenizer
         self.family = family_of(config)
+        _refuse_unsuitable(processor, config)
+        self.tokenizer = processor.tokenizer
         self.image_token_id: int = config.image_token_id
         self.patch_px: int = getattr(getattr(config, "vision_config", None), "patch_size", 0)
         self.media_token_ids = sorted(_media_token_ids(config))
@@ -185,7 +187,12 @@ class Encoder:
         if media and self.family.shared and not self.family.cross:
             options["return_text_replacement_offsets"] = True
         self.processed += 1
-        out = dict(self.processor(text=[text], return_tensors="pt", **options))
+        try:
+            out = dict(self.processor(text=[text], return_tensors="pt", **options))
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            name, why = type(self.processor).__name__, str(error).strip()[:300]
+            raise InputError(f"{name} refuses the question ({why}): {text[-200:]!r}") from error
+        out.pop("labels", None)  # PaliGemma's, of the prompt alone
         ids = out.pop("input_ids")[0].tolist()
         out.pop("attention_mask", None)
         found = [out.pop(name, None) for name in ("mm_token_type_ids", "token_type_ids")]
@@ -203,6 +210,21 @@ class Encoder:
         ids = self.tokenizer(expanded, **self._tokenizer_options(text)).input_ids
         kinds = self.processor.create_mm_token_type_ids([ids])[0] if known.has_kinds else []
         return ids, kinds, known.media
+
+
+def _refuse_unsuitable(processor: Any, config: Any) -> None:
+    """Raise InputError for a model that does not take conversations with pictures as rows of tokens."""
+    lacks = {
+        "it writes with a decoder of its own, apart from the prompt": getattr(
+            config, "is_encoder_decoder", False
+        ),
+        "its processor has no tokenizer": not hasattr(processor, "tokenizer"),
+        "its config names no token that stands for a picture": not hasattr(config, "image_token_id"),
+        "its processor has no chat template": not getattr(processor, "chat_template", None),
+    }
+    for lack, true in lacks.items():
+        if true:
+            raise InputError(f"{config.model_type} cannot be used here: {lack}")
 
 
 def _media(messages: Messages) -> list[Media]:
@@ -238,8 +260,7 @@ def _metadata(frames: Frames) -> dict[str, Any]:
 
 def _media_token_ids(config: Any) -> set[int]:
     """Tokens that a response must not contain: media placeholders, and the markers around them."""
-    names = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
-    more = ("image_start_token_id", "image_end_token_id", "video_start_token_id", "video_end_token_id")
-    marks = ("boi_token_id", "eoi_token_id", "boi_token_index", "eoi_token_index", "video_token_index")
-    found = (getattr(config, name, None) for name in (*names, *more, *marks))
-    return {token for token in found if token is not None}
+    media = re.compile(r"(image|video|audio|vision|visual|bo[aiv]|eo[aiv])\w*_token_(id|ids|index)$")
+    named = {"image_token_id": config.image_token_id, **vars(config)}  # some spell it image_token_index
+    found = [value for name, value in named.items() if media.match(name) and value is not None]
+    return {token for value in found for token in (value if isinstance(value, list | tuple) else [value])}

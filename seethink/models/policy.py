@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.utils.checkpoint import checkpoint
 
-from seethink.models import unpacked_rows, vision_cache
+from seethink.models import head, unpacked_rows, vision_cache
 from seethink.models.attention import branching, flex
 from seethink.models.batching import positions
 from seethink.models.families import Family, family_of
 from seethink.models.packing import Branch, Group, Pack, pack_groups
+from seethink.models.parts import Parts
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class PolicyModel(nn.Module):
         self.model = model
         self.config = model.config
         self.family: Family = family_of(model.config)
+        self.parts = Parts(model)
         kinds = {type(module).__name__ for module in model.modules()}
         self._no_split_modules = sorted(kinds & set(model._no_split_modules or ()))
         self.attention = flex if attention == "flex" else branching
@@ -72,8 +74,7 @@ class PolicyModel(nn.Module):
     def forward(self, pack: Pack, temperature: float = 1.0, with_entropy: bool = False) -> Any:
         """(N,) log-probabilities of the trained tokens, fp32, under softmax(logits / temperature);
         with_entropy: also (N,) entropies of the distributions that they come from, without gradient."""
-        hidden = self._shared(pack) if self.family.shared else unpacked_rows.hidden_states(self.model, pack)
-        logps, entropy = self._logps(hidden, pack.targets, temperature, with_entropy)
+        logps, entropy = self._logps(pack, self.family.shared, temperature, with_entropy)
         return (logps, entropy) if with_entropy else logps
 
     def head_calls(self, pack: Pack) -> int:
@@ -86,10 +87,7 @@ class PolicyModel(nn.Module):
         than in full rows."""
         branches = [Branch(branch.ids[:PROBED]) for branch in group.branches[:2]]
         pack = pack_groups([Group(group.prompt, branches, group.name)], 1)[0].to(self.model.device)
-        shared, full = (
-            self._logps(hidden, pack.targets)[0]
-            for hidden in (self._shared(pack), unpacked_rows.hidden_states(self.model, pack))
-        )
+        shared, full = (self._logps(pack, share)[0] for share in (True, False))
         apart = float((shared - full).abs().max())
         if not apart < TOLERANCE:
             raise SharedPrefixMismatch(
@@ -98,21 +96,23 @@ class PolicyModel(nn.Module):
             )
 
     def _logps(
-        self, hidden: Tensor, targets: Tensor, temperature: float = 1.0, with_entropy: bool = False
+        self, pack: Pack, share: bool, temperature: float = 1.0, with_entropy: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """Chunk by chunk. Logits are computed again in the backward pass, except the last chunk's, with which
-        it begins."""
-        chunks = list(zip(hidden.split(ROWS_PER_CHUNK), targets.split(ROWS_PER_CHUNK), strict=True))
-        again = partial(checkpoint, self._chunk, use_reentrant=False, preserve_rng_state=False)
-        done = [again(*chunk, temperature, with_entropy) for chunk in chunks[:-1]]
-        done.append(self._chunk(*chunks[-1], temperature, with_entropy))
+        """Chunk by chunk. Logits of shared rows are computed again in the backward pass, except the last
+        chunk's, with which it begins; those of full rows are the model's own, and all kept."""
+        rows = self._shared(pack) if share else unpacked_rows.logits(self.model, pack)
+        chunks = list(zip(rows.split(ROWS_PER_CHUNK), pack.targets.split(ROWS_PER_CHUNK), strict=True))
+        chunk = partial(self._chunk, share, temperature, with_entropy)
+        again = partial(checkpoint, chunk, use_reentrant=False, preserve_rng_state=False)
+        done = [*(again(*some) for some in chunks[:-1]), chunk(*chunks[-1])]
         logps, entropy = (torch.cat(parts) for parts in zip(*done, strict=True))
         return logps, entropy
 
     def _chunk(
-        self, hidden: Tensor, targets: Tensor, temperature: float, with_entropy: bool
+        self, share: bool, temperature: float, with_entropy: bool, rows: Tensor, targets: Tensor
     ) -> tuple[Tensor, Tensor]:
-        logits = self.model.lm_head(hidden).float() / temperature
+        """rows: hidden states if `share`, else logits."""
+        logits = (head.logits(self.model, self.family, rows) if share else rows).float() / temperature
         total = logits.logsumexp(-1)
         logps = logits.gather(-1, targets[:, None])[:, 0] - total
         return logps, _entropy(logits.detach(), total.detach()) if with_entropy else logps.detach()

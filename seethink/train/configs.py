@@ -80,6 +80,11 @@ class TrainingConfig(Config):
             "language": self.language_learning_rate,
         }
 
+    @property
+    def names_a_part(self) -> bool:
+        """Whether parts of the model are trained otherwise than `learning_rate` says."""
+        return any(own is not None for own in self._part_rates.values())
+
     def rate(self, part: str | None) -> float:
         """Learning rate of a part's weights; adapters have that of the language model. 0: frozen."""
         own = self._part_rates.get(part or "")

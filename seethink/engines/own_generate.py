@@ -1,0 +1,113 @@
+"""Completions of families without rows of our own: by the model's own `generate`, which prepares positions,
+token types and states as the family needs them. Each prompt is a batch by itself, with a row for each
+completion.
+
+Only the choice of tokens is ours, as a logits processor. What `generate` samples is compared with an ordinary
+forward pass, so that a family whose cached decoding differs from it is refused before anything is learned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+
+from seethink.engines.sampling import random_streams, sample
+from seethink.models import unpacked_rows
+from seethink.models.encoder import Encoder, Prompt
+from seethink.models.packing import Branch, Group, pack_groups
+from seethink.types import InputError, NotFinite, Sampling
+
+
+class _Chooser(LogitsProcessor):
+    """Chooses each token by `sample`, and leaves `generate` no other. tokens, logps (B, max_tokens): what was
+    chosen, and its log-probability under softmax(logits / temperature)."""
+
+    def __init__(self, encoder: Encoder, prompt: Prompt, uniforms: Tensor, sampling: Sampling) -> None:
+        self.encoder, self.prompt, self.uniforms, self.sampling = encoder, prompt, uniforms, sampling
+        self.tokens = torch.full(uniforms.shape, encoder.eos_token_id, device=uniforms.device)
+        self.logps = torch.zeros_like(uniforms)
+        self.length = 0
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        if scores.isnan().any():
+            raise NotFinite(f"the model's logits are not numbers, after {self.prompt.key[-200:]!r}")
+        t, forbidden = self.length, self.encoder.media_token_ids
+        token = sample(scores, self.uniforms[:, t], self.sampling, forbidden)[:, None]
+        self.tokens[:, t] = token[:, 0]
+        self.logps[:, t] = _logps(scores, token, self.sampling)[:, 0]
+        self.length += 1
+        return torch.full_like(scores, -torch.inf).scatter(-1, token, 0.0)
+
+
+class OwnGenerate:
+    """Completes prompts with `model.generate`.
+
+    checked: {kind of prompt: tokens of the longest one that was compared with a forward pass}."""
+
+    def __init__(self, model: Any, encoder: Encoder, max_tokens_per_batch: int) -> None:
+        self.model, self.encoder, self.max_tokens_per_batch = model, encoder, max_tokens_per_batch
+        self.checked: dict[Any, int] = {}
+
+    @torch.no_grad()
+    def decode(self, prompt: Prompt, sampling: Sampling) -> list[tuple[list[int], list[float]]]:
+        """(token ids, log-probabilities) of `sampling.n` completions.
+
+        Raises InputError where the model cannot generate, or by its own forward pass would give what it
+        sampled other log-probabilities."""
+        self.model.eval()
+        uniforms = random_streams([prompt], sampling).to(self.model.device)  # (n, max_tokens)
+        most = max(1, self.max_tokens_per_batch // (len(prompt.ids) + sampling.max_tokens))
+        rows = [row for part in uniforms.split(most) for row in self._rows(prompt, part, sampling)]
+        kind = (*sorted(prompt.media), len(prompt.loaded))
+        if self.checked.get(kind, 0) < len(prompt.ids):
+            self._check(prompt, *rows[0], sampling)
+            self.checked[kind] = len(prompt.ids)
+        return rows
+
+    def _rows(
+        self, prompt: Prompt, uniforms: Tensor, sampling: Sampling
+    ) -> list[tuple[list[int], list[float]]]:
+        eos, device = self.encoder.eos_token_id, self.model.device
+        chooser = _Chooser(self.encoder, prompt, uniforms, sampling)
+        config = GenerationConfig(
+            max_new_tokens=sampling.max_tokens, do_sample=False, eos_token_id=eos, pad_token_id=eos
+        )
+        stored, self.model.generation_config = self.model.generation_config, GenerationConfig()
+        try:
+            inputs = unpacked_rows.inputs(self.model, prompt, len(uniforms), device)
+            processors = LogitsProcessorList([chooser])
+            self.model.generate(
+                **inputs, generation_config=config, logits_processor=processors, synced_gpus=False
+            )
+        except (torch.OutOfMemoryError, NotFinite):
+            raise
+        except Exception as error:
+            raise InputError(
+                f"{type(self.model).__name__} cannot generate from a prompt of this kind: "
+                f"{type(error).__name__}: {str(error).strip()[:300]}"
+            ) from error
+        finally:
+            self.model.generation_config = stored
+        rows = zip(chooser.tokens.tolist(), chooser.logps.tolist(), strict=True)
+        cut = [(ids, logps, ids.index(eos) + 1 if eos in ids else chooser.length) for ids, logps in rows]
+        return [(ids[:length], logps[:length]) for ids, logps, length in cut]
+
+    def _check(self, prompt: Prompt, ids: list[int], logps: list[float], sampling: Sampling) -> None:
+        """Compare the begin of a completion with a forward pass over the whole row."""
+        probed = unpacked_rows.PROBED
+        (pack,) = pack_groups([Group(prompt, [Branch(ids[:probed])])], 1)
+        pack = pack.to(self.model.device)
+        wanted = _logps(unpacked_rows.logits(self.model, pack), pack.targets[:, None], sampling)[:, 0]
+        apart = float((wanted - torch.tensor(logps[:probed], device=wanted.device)).abs().max())
+        if not apart < unpacked_rows.TOLERANCE:
+            raise InputError(
+                f"{type(self.model).__name__} samples tokens with log-probabilities that are {apart:.2g} off "
+                f"those of its own forward pass, so it cannot generate here; use another engine, such as vLLM"
+            )
+
+
+def _logps(logits: Tensor, tokens: Tensor, sampling: Sampling) -> Tensor:
+    """(B, V) logits, (B, 1) tokens -> (B, 1) log-probabilities under softmax(logits / temperature)."""
+    return (logits.float() / (sampling.temperature or 1.0)).log_softmax(-1).gather(-1, tokens)
