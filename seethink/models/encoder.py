@@ -23,7 +23,8 @@ class Prompt:
     of the assistant's turn that `ids` end with, if any. family: the model family that it is encoded for.
     frame: coordinates of boxes in the answer, which refer to the first picture. text, loaded: the input of
     the processor, for engines that have their own: the chat template's text with one placeholder for each
-    medium, and the decoded media in order."""
+    medium, and the decoded media in order. pad_token_id: fills rows of a batch; never a media token, which
+    would want a picture."""
 
     ids: list[int]
     kinds: list[int] = field(default_factory=list)
@@ -34,6 +35,7 @@ class Prompt:
     frame: CoordinateFrame | None = None
     text: str = ""
     loaded: tuple[Any, ...] = ()
+    pad_token_id: int = 0
 
     def __post_init__(self) -> None:
         self.kinds = self.kinds or [0] * len(self.ids)
@@ -141,7 +143,8 @@ class Encoder:
         else:
             ids, kinds, media = self._process(text, own, keys, processed)
         key, frame = f"{text}\n{list(keys)}", self._frame(own, media)
-        return Prompt(ids, kinds if media else [], media, key, prefill, self.family, frame, text, own)
+        kinds, pad_id = kinds if media else [], self.eos_token_id
+        return Prompt(ids, kinds, media, key, prefill, self.family, frame, text, own, pad_id)
 
     def _tokenizer_options(self, text: str) -> dict[str, Any]:
         """Where the chat template wrote the first special token, the tokenizer must not add it again."""

@@ -147,7 +147,7 @@ class RolloutConfig(Config):
     replaced by other prompts (dynamic sampling, DAPO). rollout_backend: "local" is the trained model itself,
     "vllm" a copy in this process that may take the share vllm_gpu_memory_utilization of the accelerator's
     memory, "http://host:port/v1" a vLLM server. importance_sampling_cap: upper bound of the ratio that
-    corrects for the back-end's own probabilities (truncated importance sampling); 0 turns the correction off.
+    corrects for vLLM's own probabilities (truncated importance sampling); 0 turns the correction off.
     """
 
     prompts_per_step: int = 16

@@ -117,7 +117,9 @@ class GRPOMethod:
         known = torch.tensor([bool(b.sampled) for b in pack.branches], device=old.device)[pack.owner]
         self.update.sampler_difference.append((old - sampled).abs()[known])
         cap = self.config.rollout.importance_sampling_cap
-        return objectives.importance_weights(old, sampled, cap) if cap else torch.ones_like(old)
+        if not cap or self.config.rollout.rollout_backend == "local":  # there they differ by rounding
+            return torch.ones_like(old)
+        return objectives.importance_weights(old, sampled, cap)
 
     def _reference_logps(self, pack: Pack, lengths: Sequence[int]) -> Tensor:
         """(N,) log-probabilities under the reference model, computed once per rollout batch."""
@@ -130,7 +132,6 @@ class GRPOMethod:
     def metrics(self) -> dict[str, float | None]:
         known = step_metrics(self.statistics, self.update)
         if self.config.rollout.rollout_backend == "local":
-            del known["sampling/sampling_logp_difference/mean"]
             return known
         return known | {"request_retries": ranks.all_sum(self.rollouts.retries)}
 
