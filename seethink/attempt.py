@@ -122,9 +122,9 @@ def sft_example(task: Task, example: Example) -> SFTExample:
     Raises InputError if there is no answer, or if it cannot be written in this format.
     """
     if example.answer is None:
-        raise InputError(f"example {example.id} has no answer to teach; give it one or leave it out")
+        raise InputError(f"{example.label} has no answer to teach; give it one or leave it out")
     try:
         text = task.format.write(example.steps, example.answer)
     except ValueError as error:
-        raise InputError(f"example {example.id} cannot be written: {error}") from error
+        raise InputError(f"{example.label} cannot be written: {error}") from error
     return SFTExample(example=example, format=task.format, text=text)

@@ -36,7 +36,8 @@ def digest(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """`value` as JSON: dataclasses with their class name and all fields, keyed objects as their key.
+    """`value` as JSON: dataclasses with their class name and all fields that decide an outcome, keyed objects
+    as their key. A field says by its metadata, {"identity": False}, that it decides none.
 
     Raises TypeError for an object whose repr is its memory address, which differs between processes.
     """
@@ -53,7 +54,11 @@ def plain(value: Any) -> Any:
     if is_dataclass(value):
         return {
             "class": type(value).__name__,
-            **{f.name: plain(getattr(value, f.name)) for f in fields(value)},
+            **{
+                f.name: plain(getattr(value, f.name))
+                for f in fields(value)
+                if f.metadata.get("identity", True)
+            },
         }
     text = repr(value)
     if " at 0x" in text:

@@ -4,7 +4,7 @@ rules."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
@@ -13,7 +13,7 @@ from seethink import formats, identity, verify
 from seethink.attempt import sft_example
 from seethink.sequences import LazySequence
 from seethink.settings import unknown
-from seethink.types import Example, InputError, PreferencePair, SFTExample, Task, Verifier
+from seethink.types import MEDIA_MARK, Example, InputError, PreferencePair, SFTExample, Task, Verifier
 from seethink.verify.auto import Auto, refuse_unknown
 from seethink.verify.combine import Weighted
 from seethink.verify.judge import Agreement, BaseJudge
@@ -25,13 +25,15 @@ JudgeScope = Literal["unjudged", "all"]
 """Which answers a judge scores: those that the rules cannot judge, or all."""
 
 
-class MediaOptions(TypedDict, total=False):
+class ReadOptions(TypedDict, total=False):
     """media_root: folder to which paths of media are relative; the data's own by default. num_frames: frames
-    of each clip (8); frame_interval: or one frame every so many seconds. What a row says of its clip wins."""
+    of each clip (8); frame_interval: or one frame every so many seconds. What a row says of its clip wins.
+    answered: refuse rows without an answer (True); else as `records.read` does."""
 
     media_root: Path | None
     num_frames: int
     frame_interval: float | None
+    answered: bool
 
 
 def load_task(
@@ -40,14 +42,13 @@ def load_task(
     prompt_mode: str = "suffix",
     verifier: str | Verifier = "auto",
     reward_weights: Mapping[str, float] = REWARD_WEIGHTS,
-    **media: Unpack[MediaOptions],
+    **options: Unpack[ReadOptions],
 ) -> Task:
     """A task from a file of questions, or from a drawn world (`drawn:WORLD:N`).
 
-    data: JSONL, JSON, TSV or parquet file, folder or saved dataset (docs/data.md). format, prompt_mode: names
-    from `formats.FORMATS` and `formats.PROMPT_MODES`. verifier: a name from `verify.VERIFIERS` or a verifier.
-    reward_weights: {part: weight} of `REWARD_WEIGHTS`; weight 0 makes a part a metric, which is reported but
-    not rewarded.
+    data: a file, folder or saved dataset (docs/data.md). format, prompt_mode: names from `formats.FORMATS`
+    and `formats.PROMPT_MODES`. verifier: a name from `verify.VERIFIERS` or a verifier. reward_weights:
+    {part: weight} of `REWARD_WEIGHTS`; weight 0 makes a part a metric, which is reported but not rewarded.
 
     All rows and media are checked before this returns. Raises InputError naming file, row and what to do.
     """
@@ -59,7 +60,8 @@ def load_task(
     if str(data).startswith(drawn.PREFIX):
         examples: Sequence[Example] = drawn.by_address(str(data))
     else:
-        examples = records.read(Path(data), media.get("media_root"), _video_options(media))
+        answered = options.get("answered", True)
+        examples = records.read(Path(data), options.get("media_root"), _video_options(options), answered)
         if isinstance(correct, Auto):
             refuse_unknown(examples)
     return Task(Path(data).stem, examples, template, reward)
@@ -69,18 +71,18 @@ def load_pairs(
     data: Path | str,
     format: str = "think_answer",
     prompt_mode: str = "suffix",
-    **media: Unpack[MediaOptions],
+    **options: Unpack[ReadOptions],
 ) -> tuple[PreferencePair, ...]:
     """Preference pairs from a file with `prompt`, `chosen` and `rejected`; options and errors as in
     `load_task`."""
     from seethink.sources.preferences import read_pairs
 
     template = formats.by_name(format, prompt_mode)
-    return read_pairs(Path(data), template, media.get("media_root"), _video_options(media))
+    return read_pairs(Path(data), template, options.get("media_root"), _video_options(options))
 
 
-def _video_options(media: MediaOptions) -> dict[str, Any]:
-    return {"num_frames": media.get("num_frames", 8), "frame_interval": media.get("frame_interval")}
+def _video_options(options: ReadOptions) -> dict[str, Any]:
+    return {"num_frames": options.get("num_frames", 8), "frame_interval": options.get("frame_interval")}
 
 
 # Rewards --------------------------------------------------------------------------------------------------
@@ -142,6 +144,47 @@ class GoldTraces(LazySequence[SFTExample]):
         examples = self.task.examples
         known = examples.identity if isinstance(examples, LazySequence) else None
         return None if known is None else identity.digest(["traces", known, self.task.format])
+
+
+def with_every_answer(task: Task) -> Task:
+    """The task with an example for each answer to a question of its conversations, in order, as SFT on
+    conversations learns all of them; without those of weight 0. Lazily computed examples, which are drawn,
+    have one answer each."""
+    if isinstance(task.examples, LazySequence) or not any(example.history for example in task.examples):
+        return task
+    answers = (one for example in task.examples for one in (*_earlier_answers(example), example))
+    return replace(task, examples=tuple(answers))
+
+
+def _earlier_answers(example: Example) -> Iterator[Example]:
+    """An example for each answer in the history; it has the turns and the media before that answer."""
+    texts = [turn.text for turn in example.history]
+    marked = any(MEDIA_MARK.search(text) for text in (*texts, example.question))
+    for i, turn in enumerate(example.history):
+        if turn.role != "assistant" or not turn.learned or i == 0 or example.history[i - 1].role != "user":
+            continue
+        steps, answer = _split_thought(turn.text, f"turn {i + 1} of example {example.id}")
+        shown = sum(len(MEDIA_MARK.findall(text)) for text in texts[:i])
+        yield replace(
+            example,
+            id=f"{example.id}/{i + 1}",
+            question=texts[i - 1],
+            media=example.media[:shown] if marked else example.media,
+            answer=answer,
+            choices=(),
+            steps=steps,
+            history=example.history[: i - 1],
+        )
+
+
+def _split_thought(text: str, name: str) -> tuple[tuple[str, ...], str]:
+    """(steps, answer) of an answer; without tags, the whole text is the answer."""
+    if not any(tag in text for tag in formats.TAGS):
+        return (), text
+    response = formats.THINK_ANSWER.parse(text)
+    if not response.answer:
+        raise InputError(f"{name} cannot be read: {response.fault}; write its answer once in <answer>")
+    return (response.thought,) if response.thought else (), response.answer
 
 
 # A model that judges --------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from seethink.boxes import Box, Point
 
@@ -35,14 +35,25 @@ class Media(Protocol):
         ...
 
 
+class Turn(NamedTuple):
+    """A turn of a conversation before its last question. text: with the marks of its media. learned: whether
+    SFT may imitate it, if it is the assistant's."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+    learned: bool = True
+
+
 @dataclass(frozen=True)
 class Example:
     """A question about pictures or clips, with its reference answer.
 
     question: marks the place of each medium with `<image>` or `<video>`; without marks, the media come
-    first. answer: the reference answer; None if unknown. choices: the options of a multiple-choice question.
-    steps: a reference reasoning trace. meta: anything else; not part of equality. Raises ValueError if marks
-    and media disagree."""
+    first. media: in the order of their marks in `history` and `question`. answer: the reference answer; None
+    if unknown. choices: the options of a multiple-choice question. steps: a reference reasoning trace. meta:
+    anything else; not part of equality. history: the turns before the question, part of every prompt. where:
+    file and row that it was read from, for messages; part of neither equality nor identity. Raises ValueError
+    if marks and media disagree."""
 
     id: str
     question: str
@@ -51,24 +62,45 @@ class Example:
     choices: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    history: tuple[Turn, ...] = ()
+    where: str = field(default="", compare=False, repr=False, metadata={"identity": False})
 
     def __post_init__(self) -> None:
-        marks = MEDIA_MARK.findall(self.question)
+        marks = [mark for turn in self._turns() for mark in MEDIA_MARK.findall(turn.text)]
         kinds = [m.kind for m in self.media]
         if marks and marks != kinds:
             raise ValueError(
                 f"example {self.id}: the question marks {marks or 'no media'}, but the media are {kinds}"
             )
 
+    @property
+    def label(self) -> str:
+        """The example in messages: its file and row, else its id."""
+        return self.where or f"example {self.id}"
+
     def parts(self) -> list[str | Media]:
         """The question as text and media in reading order, without blank text."""
-        if not MEDIA_MARK.search(self.question):
-            return [*self.media, self.question]
-        texts = MEDIA_MARK.split(self.question)[::2]
-        parts: list[str | Media] = [texts[0]]
-        for medium, text in zip(self.media, texts[1:], strict=True):
-            parts += [medium, text]
-        return [part for part in parts if not isinstance(part, str) or part.strip()]
+        return self.turns()[-1][1]
+
+    def turns(self) -> list[tuple[str, list[str | Media]]]:
+        """(role, parts) of every turn, the question last; parts as of `parts`. Media without marks come first
+        in the first turn of the user."""
+        turns, media = self._turns(), iter(self.media)
+        marked = any(MEDIA_MARK.search(turn.text) for turn in turns)
+        first = next(i for i, turn in enumerate(turns) if turn.role == "user")
+        split: list[tuple[str, list[str | Media]]] = []
+        for i, turn in enumerate(turns):
+            texts = MEDIA_MARK.split(turn.text)[::2]
+            parts: list[str | Media] = [] if marked or i != first else [*media]
+            parts.append(texts[0])
+            for text in texts[1:]:
+                parts += [next(media), text]
+            shown = [part for part in parts if not isinstance(part, str) or part.strip() or not marked]
+            split.append((turn.role, shown))
+        return split
+
+    def _turns(self) -> tuple[Turn, ...]:
+        return (*self.history, Turn("user", self.question))
 
 
 Message = dict[str, Any]

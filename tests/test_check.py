@@ -253,7 +253,7 @@ def test_a_gold_that_the_format_cannot_hold_is_at_fault(folder):
 
     form = Short("short", "Be short.")
     (fault,) = check(Preflight(lines(folder / "my.jsonl", row_of(1, "0.png")), form)).faults
-    message = "example 1 cannot be written: too long for this format"
+    message = "cannot be written: too long for this format"
     assert (fault.kind, fault.message) == ("not writable", message)
 
 
@@ -261,35 +261,6 @@ def test_a_row_has_the_verifier_of_its_method_unless_another_is_chosen():
     named = Example("1", "?", (), "a cup", meta={"accu_reward_method": "yes_no"})
     assert [kind for kind, _ in gold_faults(named, THINK_ANSWER, None)] == ["gold not judged"]
     assert [*gold_faults(named, THINK_ANSWER, verify.same_text)] == []
-
-
-# Tokens
-
-
-def test_prompts_are_counted_by_the_models_own_processor(folder):
-    picture(folder / "wide.png", (280, 140), seed=9)
-    rows = [row_of(1, "0.png"), row_of(2, "wide.png"), row_of(3, "1.png", question="Why <|image_pad|>?")]
-    report = check(Preflight(lines(folder / "my.jsonl", *rows), THINK_ANSWER, model="sprout"))
-    assert found(report) == {("control token", 3)}
-    longest, other = report.tokens["longest"]
-    assert (longest["row"], other["row"], report.tokens["prompts"]) == (2, 1, 2)
-
-    from seethink.models.loading import load_encoder
-    from seethink.sources.records import read
-
-    lines(folder / "my.jsonl", *rows[:2])
-    whole = load_encoder("sprout")[0].prompts([THINK_ANSWER.prompt(e) for e in read(folder / "my.jsonl")])
-    assert [len(prompt.ids) for prompt in whole] == [other["tokens"], longest["tokens"]]
-    most = other["tokens"]
-    report = check(Preflight(folder / "my.jsonl", THINK_ANSWER, model="sprout", max_prompt_length=most))
-    assert found(report) == {("prompt too long", 2)}
-
-
-def test_tokens_that_do_not_match_the_features_are_a_fault(folder, monkeypatch):
-    monkeypatch.setattr("seethink.check.prompt_lengths.count_media_tokens", lambda prompt, processor: (4, 5))
-    report = check(Preflight(lines(folder / "my.jsonl", row_of(1, "0.png")), THINK_ANSWER, model="sprout"))
-    (fault,) = report.faults
-    assert fault.message == "4 tokens for media of 5 features"
 
 
 # Other files

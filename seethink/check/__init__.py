@@ -12,8 +12,8 @@ from seethink import verify
 from seethink.check import cross_row
 from seethink.check.faults import FAULTS, SUSPICIONS, Fault
 from seethink.check.media_info import MediaInfo
-from seethink.check.prompt_lengths import BlankedExample, blanked, measure_prompts
-from seethink.check.row_checks import CheckedRow, CheckSettings, check_rows, prompted_example
+from seethink.check.prompt_lengths import BlankedPrompt, measure_prompts
+from seethink.check.row_checks import CheckedRow, CheckSettings, check_rows, learned_texts, prompted_example
 from seethink.sources.dialects import dialect_of
 from seethink.sources.records import MediaSettings
 from seethink.sources.row_reader import Row, read_rows_with_errors
@@ -46,13 +46,15 @@ class Preflight:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """The result of a check. faults: in the order of rows. tokens: statistics of the prompts, if a model was
+    """The result of a check. pictures: different pictures and clips that the rows name; missing: those of
+    them that are not there. faults: in the order of rows. tokens: statistics of the prompts, if a model was
     given."""
 
     data: str
     dialect: str
     rows: int
     pictures: int
+    missing: int
     faults: tuple[Fault, ...]
     tokens: Mapping[str, Any] | None = None
 
@@ -68,7 +70,7 @@ class CheckReport:
 
     def as_json(self) -> dict[str, Any]:
         """The report as one JSON object that names every row."""
-        data = {"data": self.data, "dialect": self.dialect, "rows": self.rows, "pictures": self.pictures}
+        data = {name: getattr(self, name) for name in ("data", "dialect", "rows", "pictures", "missing")}
         faults = {
             name: [asdict(fault) for fault in self.faults if fault.suspected is suspected]
             for name, suspected in (("faults", False), ("suspected", True))
@@ -94,10 +96,13 @@ def check(job: Preflight) -> CheckReport:
     tokens = None
     if job.model:
         prompts = _readable(rows, checked, settings, media)
-        tokens, prompt_faults = measure_prompts(prompts, job.model, job.form, job.max_prompt_length)
+        tokens, prompt_faults = measure_prompts(prompts, job.model, job.max_prompt_length)
         faults += prompt_faults
     faults.sort(key=lambda fault: fault.row)
-    return CheckReport(str(job.data), settings.dialect.name, len(rows), len(media), tuple(faults), tokens)
+    missing = len({path for one in checked for path in one.missing})
+    return CheckReport(
+        str(job.data), settings.dialect.name, len(rows), len(media) + missing, missing, tuple(faults), tokens
+    )
 
 
 def _rows(job: Preflight, path: Path) -> tuple[list[Row], CheckSettings]:
@@ -120,9 +125,11 @@ def _readable(
     checked: Sequence[CheckedRow],
     settings: CheckSettings,
     media: Mapping[str, MediaInfo],
-) -> Iterator[BlankedExample]:
+) -> Iterator[BlankedPrompt]:
     """The rows whose question and media could be read, with blank pictures."""
     for row, one in zip(rows, checked, strict=True):
         sizes = [media[key].size for key in one.media]
         if one.digest and all(sizes):
-            yield blanked(row.number, prompted_example(row, settings), sizes)
+            example = prompted_example(row, settings)
+            replies = learned_texts(row, example, settings)
+            yield BlankedPrompt.of(row.number, example, settings.form, sizes, replies)

@@ -17,12 +17,14 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault of one row. kind: a key of `FAULTS` or `SUSPICIONS`. row: counted as in `row_reader.Row`."""
+    """One fault of one row. kind: a key of `FAULTS` or `SUSPICIONS`. row: counted as in `row_reader.Row`.
+    file: the medium that is missing, if that is the fault."""
 
     kind: str
     row: int
     id: str
     message: str
+    file: str = ""
 
     @property
     def suspected(self) -> bool:
@@ -42,6 +44,8 @@ FAULTS = {
     "missing clip": "correct the path, or set --media-root",
     "broken picture": "replace the file",
     "broken clip": "replace the file",
+    "unreadable picture": "convert it as its message says",
+    "several frames": "give an animation as a clip, or save the frame or page that is meant",
     "huge picture": "shrink it",
     "tiny picture": "enlarge it to 28 pixels a side, or remove the row",
     "narrow picture": "pad or crop it; processors reject aspect ratios above 200",
@@ -74,6 +78,7 @@ FAULTS = {
 
 SUSPICIONS = {
     "same picture": "one picture under several names; keep one file",
+    "16-bit picture": "if another sample is meant to be white, convert it to 8 bits",
     "answer named in question": "check whether the question gives the answer away",
     "lone letter": "if it names an option, give choices",
     "boxes from 0 to 1000": "if so, multiply by width/1000 and height/1000: boxes are in pixels",
@@ -106,6 +111,7 @@ def broken_text(example: Example) -> Iterator[str]:
     """Control, replacement or surrogate characters; in the answer, invisible ones as well."""
     answer = str(example.answer)
     for name, text, pattern in (
+        *(("conversation", turn.text, _LOST) for turn in example.history),
         ("question", example.question, _LOST),
         ("answer", answer, _LOST),
         ("answer", answer, _UNSEEN),
@@ -188,6 +194,9 @@ TEXT_CHECKS: dict[str, Callable[[Example], Iterator[str]]] = {
     "no such option": no_such_option,
     "same option": same_option,
 }
+
+QUESTION_CHECKS = ("tag in question", "broken text")
+"""Those that need no answer."""
 
 
 # Boxes ----------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ def gold_faults(
     try:
         target = sft_example(task, example)
     except InputError as error:
-        yield "not writable", str(error)
+        yield "not writable", str(error).removeprefix(f"{example.label} ")
         return
     score = judge(task, example, Completion(target.text)).score
     if score.value is None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import PIL.Image
 
 from seethink.check.faults import Size
-from seethink.media import MAX_PIXELS, Frames, Image, Video
+from seethink.media import MAX_PIXELS, Frames, Image, PictureError, Video
 from seethink.types import InputError, Media
 
 MIN_SIDE = 28
@@ -45,13 +45,17 @@ def _inspect_picture(picture: Image, decode: bool) -> MediaInfo:
     key, where = picture.key, picture.where
     try:
         size = picture.size()
-        pixels = _digest([picture.load()]) if decode else ""
-    except InputError as error:
-        broken = isinstance(error.__cause__, OSError | SyntaxError | ValueError)
-        return MediaInfo(key, where, faults=(("broken picture" if broken else "huge picture", str(error)),))
+        loaded = picture.load() if decode else None
+    except PictureError as error:
+        return MediaInfo(key, where, faults=((error.kind, str(error)),))
+    pixels = "" if loaded is None else _digest([loaded])
+    faults = _size_faults(where, size)
+    if loaded is not None and "white" in loaded.info:
+        message = f"{where} has 16 bits a sample; 0 is shown black, {loaded.info['white']:,} white"
+        faults.append(("16-bit picture", message))
     file = Path(where)
-    n_bytes = file.stat().st_size if file.is_file() else len(picture.encoded()[0])
-    return MediaInfo(key, where, size, n_bytes, pixels, tuple(_size_faults(where, size)))
+    n_bytes = file.stat().st_size if file.is_file() else len(picture.stored_bytes() or b"")
+    return MediaInfo(key, where, size, n_bytes, pixels, tuple(faults))
 
 
 def _inspect_clip(clip: Video, decode: bool) -> MediaInfo:

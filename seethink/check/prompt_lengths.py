@@ -11,8 +11,8 @@ import PIL.Image
 
 from seethink.check.faults import Fault, Size
 from seethink.media import Image
-from seethink.models.encoder import Encoder, Prompt, count_media_tokens
-from seethink.types import Example, Format, InputError, Media
+from seethink.models.encoder import Encoder, Prompt, count_media_tokens, texts_of
+from seethink.types import Example, Format, InputError, Media, Messages
 
 LONGEST = 10
 """Number of longest prompts in the report."""
@@ -29,28 +29,40 @@ class PromptLength:
 
 
 @dataclass(frozen=True)
-class BlankedExample:
-    """A row's example with blank pictures of the original sizes: the number of tokens depends on sizes only,
-    and pictures of equal size are processed once."""
+class BlankedPrompt:
+    """A row's conversation with blank pictures of the original sizes: the number of tokens depends on sizes
+    only, and pictures of equal size are processed once. replies: other texts of the row, which a model would
+    learn."""
 
     row: int
-    example: Example
+    id: str
+    messages: Messages
+    media: tuple[str, ...]
+    replies: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        row: int,
+        example: Example,
+        form: Format,
+        sizes: Sequence[Size | None],
+        replies: Sequence[str] = (),
+    ) -> BlankedPrompt:
+        """Pictures become blank ones of `sizes`; clips are kept."""
+        media = tuple(map(_blank, example.media, sizes))
+        messages = form.prompt(replace(example, media=media))
+        return cls(row, example.id, messages, tuple(medium.key for medium in media), tuple(replies))
 
 
-def blanked(row: int, example: Example, sizes: Sequence[Size | None]) -> BlankedExample:
-    """Replace the pictures of an example by blank ones of `sizes`; clips are kept."""
-
-    def blank(medium: Media, size: Size | None) -> Media:
-        if size is None or medium.kind != "image":
-            return medium
-        return Image.drawn(f"blank {size[0]} x {size[1]}", lambda: PIL.Image.new("RGB", size))
-
-    media = tuple(blank(medium, size) for medium, size in zip(example.media, sizes, strict=True))
-    return BlankedExample(row, replace(example, media=media))
+def _blank(medium: Media, size: Size | None) -> Media:
+    if size is None or medium.kind != "image":
+        return medium
+    return Image.drawn(f"blank {size[0]} x {size[1]}", lambda: PIL.Image.new("RGB", size))
 
 
 def measure_prompts(
-    examples: Iterable[BlankedExample], model: str, form: Format, max_prompt_length: int | None
+    rows: Iterable[BlankedPrompt], model: str, max_prompt_length: int | None
 ) -> tuple[dict[str, Any], list[Fault]]:
     """(statistics of all prompt lengths, faults). max_prompt_length: tokens; the model's own limit if
     None."""
@@ -60,13 +72,13 @@ def measure_prompts(
     limit = max_prompt_length or model_limit
     lengths: list[PromptLength] = []
     faults: list[Fault] = []
-    for one, prompt in _prompts(examples, encoder, form):
+    for row, prompt in encoded(rows, encoder):
         if isinstance(prompt, Fault):
             faults.append(prompt)
             continue
-        lengths.append(PromptLength(one.row, one.example.id, len(prompt.ids)))
-        found = _faults(prompt, encoder, limit)
-        faults += (Fault(kind, one.row, one.example.id, message) for kind, message in found)
+        lengths.append(PromptLength(row.row, row.id, len(prompt.ids)))
+        found = _faults(row, prompt, encoder, limit)
+        faults += (Fault(kind, row.row, row.id, message) for kind, message in found)
     lengths.sort(key=lambda length: (-length.tokens, length.row))
     mean = sum(length.tokens for length in lengths) / len(lengths) if lengths else None
     longest = [asdict(length) for length in lengths[:LONGEST]]
@@ -79,7 +91,13 @@ def measure_prompts(
     }, faults
 
 
-def _faults(prompt: Prompt, encoder: Encoder, limit: int | None) -> Iterator[tuple[str, str]]:
+def _faults(
+    row: BlankedPrompt, prompt: Prompt, encoder: Encoder, limit: int | None
+) -> Iterator[tuple[str, str]]:
+    try:
+        encoder.control_tokens.refuse(row.replies, "answer, a step or a response")
+    except InputError as error:
+        yield "control token", str(error)
     n_tokens, n_features = count_media_tokens(prompt, encoder.processor) or (0, 0)
     if n_tokens != n_features:
         yield "tokens against features", f"{n_tokens} tokens for media of {n_features} features"
@@ -87,33 +105,30 @@ def _faults(prompt: Prompt, encoder: Encoder, limit: int | None) -> Iterator[tup
         yield "prompt too long", f"{len(prompt.ids):,} tokens, more than {limit:,}"
 
 
-def _prompts(
-    examples: Iterable[BlankedExample], encoder: Encoder, form: Format
-) -> Iterator[tuple[BlankedExample, Prompt | Fault]]:
-    """Prompts in batches of equal media; a rejected batch is encoded one by one to find the faulty
-    example."""
-    ordered = sorted(examples, key=_media_keys)
-    for _, group in groupby(ordered, _media_keys):
+def encoded(
+    rows: Iterable[BlankedPrompt], encoder: Encoder
+) -> Iterator[tuple[BlankedPrompt, Prompt | Fault]]:
+    """Prompts in batches of equal media; a rejected batch is encoded one by one to find the faulty row."""
+    ordered = sorted(rows, key=lambda row: row.media)
+    for _, group in groupby(ordered, lambda row: row.media):
         same = list(group)
         for begin in range(0, len(same), PROMPTS_PER_BATCH):
             batch = same[begin : begin + PROMPTS_PER_BATCH]
             try:
-                prompts = encoder.prompts([form.prompt(one.example) for one in batch])
+                prompts = encoder.prompts([row.messages for row in batch])
             except ValueError:
-                yield from ((one, _single_prompt(one, encoder, form)) for one in batch)
+                yield from ((row, _single_prompt(row, encoder)) for row in batch)
             else:
                 yield from zip(batch, prompts, strict=True)
 
 
-def _media_keys(one: BlankedExample) -> tuple[str, ...]:
-    return tuple(medium.key for medium in one.example.media)
-
-
-def _single_prompt(one: BlankedExample, encoder: Encoder, form: Format) -> Prompt | Fault:
+def _single_prompt(row: BlankedPrompt, encoder: Encoder) -> Prompt | Fault:
     try:
-        (prompt,) = encoder.prompts([form.prompt(one.example)])
+        encoder.control_tokens.refuse(texts_of(row.messages))
     except InputError as error:
-        return Fault("control token", one.row, one.example.id, str(error))
+        return Fault("control token", row.row, row.id, str(error))
+    try:
+        (prompt,) = encoder.prompts([row.messages])
     except ValueError as error:
-        return Fault("refused by the processor", one.row, one.example.id, str(error))
+        return Fault("refused by the processor", row.row, row.id, str(error))
     return prompt

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
-from seethink.check.faults import BOX_CHECKS, TEXT_CHECKS, Fault, boxes_of
+from seethink.check.faults import BOX_CHECKS, QUESTION_CHECKS, TEXT_CHECKS, Fault, boxes_of
 from seethink.check.gold import gold_faults
 from seethink.check.media_info import MediaInfo, inspect_medium
 from seethink.sources import preferences
 from seethink.sources.dialects import PREFERENCES, Dialect
-from seethink.sources.records import MediaSettings, to_example
+from seethink.sources.records import MediaSettings, media_found, to_example
 from seethink.sources.row_reader import Row, RowError
-from seethink.types import Example, Format, Verifier
+from seethink.types import Example, Format, Media, Verifier
 
 ROWS_PER_CHUNK = 500
 MIN_ROWS_FOR_PROCESSES = 2_000
@@ -40,7 +40,8 @@ class CheckedRow:
     """A row's faults and the data for comparisons with other rows.
 
     digest: of question and media; empty if the row could not be read. answer: normalised. media: keys.
-    farthest: (largest coordinate of its boxes, longest side of their picture), if it has boxes.
+    missing: paths of media that are not there. farthest: (largest coordinate of its boxes, longest side of
+    their picture), if it has boxes.
     """
 
     row: int
@@ -49,6 +50,7 @@ class CheckedRow:
     digest: str = ""
     answer: str = ""
     media: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     farthest: tuple[float, int] | None = None
 
 
@@ -68,19 +70,15 @@ class RowChecker:
         return checked, {key: info for key, info in self.media.items() if key not in known}
 
     def row(self, row: Row) -> CheckedRow:
-        """The result of one row. A row that cannot be read has one fault: the first that prevents it."""
+        """The result of one row. Of a row that cannot be read, the first fault that prevents it and every
+        missing medium are reported."""
         try:
             if row.broken:
                 raise row.broken
             example = prompted_example(row, self.settings)
         except RowError as error:
-            message = str(error).removeprefix(f"{row.file}, row {row.number}: ")
-            name = str(row.values.get(self.settings.dialect.id) or f"{row.file.stem}-{row.number}")
-            return CheckedRow(row.number, name, (Fault(error.kind, row.number, name, message),))
-        for medium in example.media:
-            if medium.key not in self.media:
-                self.media[medium.key] = inspect_medium(medium, self.settings.decode)
-        media = [self.media[medium.key] for medium in example.media]
+            return self._unreadable(row, error)
+        media = self._inspected(example.media)
         faults = [*_faults(example, media, self.settings), *_pair_faults(row, self.settings)]
         return CheckedRow(
             row.number,
@@ -89,13 +87,32 @@ class RowChecker:
             self._digest(row, example),
             " ".join(str(example.answer).casefold().split()),
             tuple(one.key for one in media),
-            _farthest(example, media),
+            farthest=_farthest(example, media),
         )
+
+    def _unreadable(self, row: Row, error: RowError) -> CheckedRow:
+        """The result of a row that cannot be read; the media that it names count nevertheless."""
+        name = str(row.values.get(self.settings.dialect.id) or f"{row.stem}-{row.number}")
+        found, missing = _media_found(row, self.settings)
+        errors = {(one.kind, one.file): one for one in (error, *missing)}.values()
+        faults = [Fault(one.kind, row.number, name, _bare(row, one), one.file) for one in errors]
+        media = self._inspected(found)
+        faults += [Fault(kind, row.number, name, message) for one in media for kind, message in one.faults]
+        paths = tuple(one.file for one in missing)
+        return CheckedRow(
+            row.number, name, tuple(faults), media=tuple(one.key for one in media), missing=paths
+        )
+
+    def _inspected(self, media: Sequence[Media]) -> list[MediaInfo]:
+        for medium in media:
+            if medium.key not in self.media:
+                self.media[medium.key] = inspect_medium(medium, self.settings.decode)
+        return [self.media[medium.key] for medium in media]
 
     def _digest(self, row: Row, example: Example) -> str:
         is_pair = self.settings.dialect is PREFERENCES
         pair = [row.values[name] for name in ("chosen", "rejected") if is_pair]
-        content = repr((example.question, [medium.key for medium in example.media], pair))
+        content = repr((example.history, example.question, [medium.key for medium in example.media], pair))
         return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
@@ -108,14 +125,42 @@ def prompted_example(row: Row, settings: CheckSettings) -> Example:
     return example
 
 
+def _media_found(row: Row, settings: CheckSettings) -> tuple[list[Media], list[RowError]]:
+    """The media that an unreadable row names: those that are there, and errors of those that are not. Empty
+    if its columns cannot be read."""
+    if row.broken:
+        return [], []
+    try:
+        media, missing = media_found(row, settings.dialect.parse(row), settings.media)
+    except RowError:
+        return [], []
+    return [medium for kind in media.values() for medium in kind], missing
+
+
+def _bare(row: Row, error: RowError) -> str:
+    """The message without file and row."""
+    return str(error).removeprefix(f"{row.file}, row {row.number}: ")
+
+
+def learned_texts(row: Row, example: Example, settings: CheckSettings) -> tuple[str, ...]:
+    """The texts of a row that a model would learn: steps and answer, or both responses of a pair."""
+    if settings.dialect is PREFERENCES:
+        pair = preferences.to_pair(row, example, settings.form)
+        return pair.better, pair.worse
+    return (*example.steps, *([] if example.answer is None else [str(example.answer)]))
+
+
 def _faults(
     example: Example, media: Sequence[MediaInfo], settings: CheckSettings
 ) -> Iterator[tuple[str, str]]:
     for one in media:
         yield from one.faults
-    text_faults = [(kind, message) for kind, check in TEXT_CHECKS.items() for message in check(example)]
+    kinds = TEXT_CHECKS if example.answer is not None else QUESTION_CHECKS
+    text_faults = [(kind, message) for kind in kinds for message in TEXT_CHECKS[kind](example)]
     yield from text_faults
     if example.answer is None:
+        if settings.dialect is not PREFERENCES:
+            yield "no answer", f"there is no answer; {settings.dialect.answered_by}"
         return
     if (boxes := boxes_of(example)) and (size := _first_size(media)):
         box_faults = ((kind, message) for kind, check in BOX_CHECKS.items() for message in check(boxes, size))

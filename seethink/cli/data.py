@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 DIALECTS = "ours, llama-factory, ms-swift, trl, easyr1, llava, rl, hf, dpo, vrc or tsv."
 ROWS_PER_FAULT = 5
 """Rows of each kind of fault that are listed at the terminal; --json lists all."""
+FILES_PER_FAULT = 10
+"""Missing files that are listed at the terminal; --json lists all."""
 
 app = typer.Typer()
 
@@ -87,7 +89,7 @@ def convert(
     """Write data in another dialect. Every row and picture is checked first."""
     from seethink.sources import records, writing
 
-    examples = records.read(source, media_root)
+    examples = records.read(source, media_root, answered=False)
     writing.write(examples, folder, dialect, copy)
     say(Console(), f"{len(examples):,} rows: {folder}")
 
@@ -97,10 +99,9 @@ def convert(
 
 def _show(console: Console, report: CheckReport) -> None:
     """Tables of faults and of suspicions, token counts, and a verdict."""
-    say(
-        console,
-        f"{report.data}: {report.rows:,} rows ({report.dialect}), {report.pictures:,} pictures and clips",
-    )
+    missing = f", {report.missing:,} of them missing" if report.missing else ""
+    named = f"{report.pictures:,} pictures and clips{missing}"
+    say(console, f"{report.data}: {report.rows:,} rows ({report.dialect}), {named}")
     for title, suspected in (("at fault", False), ("suspected", True)):
         kinds = {kind: [f for f in report.faults if f.kind == kind] for kind in report.counts}
         found = {kind: faults for kind, faults in kinds.items() if faults[0].suspected is suspected}
@@ -121,10 +122,19 @@ def _table(title: str, found: dict[str, list[Any]]) -> Table:
         rows = list(dict.fromkeys(fault.row for fault in faults))
         numbers = ", ".join(map(str, rows[:ROWS_PER_FAULT])) + (", ..." if len(rows) > ROWS_PER_FAULT else "")
         mend = FAULTS[kind] if kind in FAULTS else SUSPICIONS[kind]
-        table.add_row(
-            kind, f"{len(rows):,}", numbers, f"{escape(faults[0].message)}\n[italic]{mend}[/italic]"
-        )
+        message = "\n".join((escape(faults[0].message), *_files(faults), f"[italic]{mend}[/italic]"))
+        table.add_row(kind, f"{len(rows):,}", numbers, message)
     return table
+
+
+def _files(faults: list[Any]) -> list[str]:
+    """How many files are missing, and their paths; the first `FILES_PER_FAULT` of them."""
+    files = list(dict.fromkeys(fault.file for fault in faults if fault.file))
+    if len(files) < 2:
+        return []
+    more = f"and {len(files) - FILES_PER_FAULT:,} more; --json lists all"
+    shown = [*map(escape, files[:FILES_PER_FAULT]), *([more] if len(files) > FILES_PER_FAULT else [])]
+    return [f"{len(files):,} files:", *shown]
 
 
 def _show_tokens(console: Console, tokens: Any) -> None:

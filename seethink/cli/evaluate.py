@@ -47,7 +47,7 @@ class EvaluationOptions(DataOptions):
             own = replace(
                 self, format=self.format or "think_answer", prompt_mode=self.prompt_mode or "suffix"
             )
-            return own.load_task(), GREEDY, {}
+            return own.load_task(answered=False), GREEDY, {}
         self.refuse_given("a benchmark has its published scoring", "verifier", "reward_weights")
         self.refuse_given("a benchmark has its published media", "media_root", "num_frames", "frame_interval")
         benchmark = benchmarks.by_name(self.benchmark)

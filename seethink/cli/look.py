@@ -106,18 +106,19 @@ def _questions(path: Path, temporary: Path) -> list[dict[str, Any]]:
     """Examples of a data file in the form of attempts without an answer; their media are copied to
     `temporary`."""
     from seethink import media
+    from seethink.evaluate.attempts import transcript
     from seethink.sources import records
 
     return [
         {
             "task": path.stem,
             "id": example.id,
-            "question": example.question,
+            "question": transcript(example),
             "media": [media.save_preview(medium, temporary / "media") for medium in example.media],
             "gold": example.answer,
             "meta": dict(example.meta),
         }
-        for example in records.read(path)
+        for example in records.read(path, answered=False)
     ]
 
 

@@ -12,7 +12,7 @@ import typer
 
 from seethink import formats, verify
 from seethink.cli.judge import JudgeOptions
-from seethink.tasks import REWARD_WEIGHTS, MediaOptions, load_pairs, load_task, parse_reward_weights
+from seethink.tasks import REWARD_WEIGHTS, ReadOptions, load_pairs, load_task, parse_reward_weights
 from seethink.types import InputError, PreferencePair, Task
 
 T = TypeVar("T")
@@ -89,7 +89,7 @@ class MediaGroup:
         float | None, typer.Option(help="Seconds between frames, instead of --num-frames.")
     ] = None
 
-    def arguments(self) -> MediaOptions:
+    def arguments(self) -> ReadOptions:
         """As keyword arguments of `seethink.tasks`."""
         return {
             "media_root": self.media_root,
@@ -103,7 +103,7 @@ class DataOptions:
     """Options of every command that runs a model on a user's data."""
 
     model: Annotated[str, typer.Option(help=MODELS)]
-    data: Annotated[Path, typer.Option(help="File of questions (JSONL, JSON, parquet), or drawn:WORLD:N.")]
+    data: Annotated[Path, typer.Option(help="File of questions (docs/data.md), or drawn:WORLD:N.")]
     format: Annotated[str, typer.Option(help=FORMATS)] = "think_answer"
     prompt_mode: Annotated[str, typer.Option(help=PROMPT_MODES)] = "suffix"
     verifier: Annotated[
@@ -116,8 +116,9 @@ class DataOptions:
     media: MediaGroup
     judge: JudgeOptions
 
-    def load_task(self) -> Task:
-        """The task; everything that can be wrong with the data is found here, before any work."""
+    def load_task(self, answered: bool = True) -> Task:
+        """The task; everything that can be wrong with the data is found here, before any work. answered: as
+        in `tasks.ReadOptions`."""
         from seethink import systems
 
         return load_task(
@@ -127,6 +128,7 @@ class DataOptions:
             systems.verifier(self.verifier),
             parse_reward_weights(self.reward_weights),
             **self.media.arguments(),
+            answered=answered,
         )
 
     def load_pairs(self) -> tuple[PreferencePair, ...]:

@@ -32,7 +32,7 @@ METRICS = ("reward", "loss", "correct")
 
 class ProgressBar:
     """Progress of one stage: a bar on a terminal, elsewhere a line every ten seconds. Called with progress
-    rows."""
+    rows; a row with another number of steps begins a new count."""
 
     def __init__(self, console: Console, name: str) -> None:
         self._console, self._name = console, name
@@ -69,8 +69,10 @@ class ProgressBar:
         step, steps, now = row["step"], row["steps"], time.monotonic()
         metrics = (f"{name} {row[name]:.3f}" for name in METRICS if row.get(name) is not None)
         detail = row.get("detail") or ", ".join(metrics)
-        if self._first is None:
-            self._first, self._printed_at = (step, now), now
+        if self._first is None or steps != self._steps:
+            if self._first:
+                self._bars.remove_task(self._bar)
+            self._first, self._steps, self._printed_at = (step, now), steps, now
             self._bar = self._bars.add_task(self._name, total=steps, completed=step - 1, detail=detail)
         self._bars.update(self._bar, completed=step, detail=detail)
         if not self._console.is_terminal and now - self._printed_at >= LINE_EVERY_S:
@@ -97,13 +99,13 @@ class TerminalListener:
                 self._say(f"{stage}: {'resumed' if resumed else 'started'}")
                 self._progress = ProgressBar(self.console, stage)
                 self._progress.start()
-            case StageFinished(stage, seconds):
+            case StageFinished(stage, seconds, notes):
                 self._stop()
-                self._say(f"{stage}: finished, {seconds:.0f} s")
+                self._say("; ".join((f"{stage}: finished, {seconds:.0f} s", *notes)))
             case StageFailed():
                 self._stop()
-            case StageSkipped(stage, seconds):
-                self._say(f"{stage}: skipped, finished before in {seconds:.0f} s")
+            case StageSkipped(stage, seconds, notes):
+                self._say("; ".join((f"{stage}: skipped, finished before in {seconds:.0f} s", *notes)))
             case StageLeftOut(stage):
                 self._say(f"{stage}: left out")
             case StageSetAside(stage, folder):

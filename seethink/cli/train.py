@@ -73,7 +73,8 @@ def train(job: TrainingOptions) -> None:
     console = run_console(run)
     with job.judge.judged(data, folder / method.name, console) as data:
         execute(run, recipe, console)
-    say(console, f"checkpoint: {folder / method.name / 'checkpoint'}")
+    notes = run.stages[method.name].notes()
+    say(console, "; ".join((f"checkpoint: {folder / method.name / 'checkpoint'}", *notes)))
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:

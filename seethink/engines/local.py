@@ -68,14 +68,14 @@ class LocalEngine:
     def complete(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
         """`sampling.n` completions of each prompt, in order."""
         if not self.encoder.family.shared:
-            decoded = [(prompt, self.own.decode(prompt, sampling)) for prompt in prompts]
-            return [[self.encoder.completion(prompt, ids) for ids, _ in rows] for prompt, rows in decoded]
+            rows = ((prompt, self.own.decode(prompt, sampling)) for prompt in prompts)
+            return [[self.encoder.completion(prompt, *own) for own in some] for prompt, some in rows]
         completions: list[list[Completion]] = [[] for _ in prompts]
         for batch in self._batches(prompts, sampling):
             rows = self._decode([prompts[i] for i in batch], sampling)
             for place, i in enumerate(batch):
                 own = rows[place * sampling.n : (place + 1) * sampling.n]
-                completions[i] = [self.encoder.completion(prompts[i], ids) for ids in own]
+                completions[i] = [self.encoder.completion(prompts[i], *sampled) for sampled in own]
         return completions
 
     def _batches(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[list[int]]:
@@ -93,8 +93,8 @@ class LocalEngine:
             yield batch
 
     @torch.inference_mode()
-    def _decode(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[int]]:
-        """Token ids of B * n completions, the n of each prompt next to each other."""
+    def _decode(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[tuple[list[int], list[float]]]:
+        """Token ids and log-probabilities of B * n completions, the n of each prompt next to each other."""
         self.model.eval()
         logits, cache, mask, position, cross = self._prefill(prompts)
         cache.batch_repeat_interleave(sampling.n)
@@ -103,14 +103,15 @@ class LocalEngine:
         logits, mask, position = (x.repeat_interleave(sampling.n, 0) for x in (logits, mask, position))
         uniforms = random_streams(prompts, sampling).to(logits.device)  # (B * n, max_tokens)
         written = torch.full(uniforms.shape, self.encoder.eos_token_id, device=logits.device)
+        logps = torch.zeros(uniforms.shape, device=logits.device)
         rows = torch.arange(len(written), device=logits.device)  # rows of `written` that are in the cache
         unfinished = torch.ones(len(rows), dtype=torch.bool, device=logits.device)
         for t in range(sampling.max_tokens):
             if (nan := logits.isnan().any(-1)).any():
                 prompt = prompts[int(rows[nan][0]) // sampling.n]
                 raise NotFinite(f"the model's logits are not numbers, after {prompt.key[-200:]!r}")
-            token = sample(logits, uniforms[rows, t], sampling, forbidden=self.encoder.media_token_ids)
-            written[rows[unfinished], t] = token[unfinished]
+            token, logp = sample(logits, uniforms[rows, t], sampling, forbidden=self.encoder.media_token_ids)
+            written[rows[unfinished], t], logps[rows[unfinished], t] = token[unfinished], logp[unfinished]
             unfinished = unfinished & (token != self.encoder.eos_token_id)
             if not unfinished.any() or t + 1 == sampling.max_tokens:
                 break
@@ -133,7 +134,10 @@ class LocalEngine:
             ).last_hidden_state
             logits = head.logits(self.model, self.encoder.family, hidden[:, -1])
         eos = self.encoder.eos_token_id
-        return [ids[: ids.index(eos) + 1] if eos in ids else ids for ids in written.tolist()]
+        ends = [ids.index(eos) + 1 if eos in ids else len(ids) for ids in written.tolist()]
+        return [
+            (ids[:n], own[:n]) for ids, own, n in zip(written.tolist(), logps.tolist(), ends, strict=True)
+        ]
 
     def _prefill(self, prompts: Sequence[Prompt]) -> tuple[Tensor, Any, Tensor, Tensor, dict[str, Tensor]]:
         """Compute left-padded prompts: last logits (B, V), cache, attention mask (B, P), position of the

@@ -17,9 +17,8 @@ import PIL.Image
 from seethink.media import Frames, Image
 from seethink.types import Media, Message, Messages
 
-MEDIA_TYPES = {"JPEG": "jpeg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "MPO": "jpeg"}
-"""File formats that servers read, with their media types (an MPO begins with a JPEG); others are sent as
-PNG."""
+MEDIA_TYPES = {"JPEG": "jpeg", "PNG": "png", "WEBP": "webp", "GIF": "gif"}
+"""File formats that servers read, with their media types."""
 CACHE_BYTES = 256 * 2**20
 
 
@@ -75,9 +74,8 @@ class MessageEncoder:
 def _medium_parts(medium: Media) -> str:
     """The parts of a message that show a medium, as comma-separated JSON objects."""
     if isinstance(medium, Image):
-        data, file_format = medium.encoded()
-        if file_format in MEDIA_TYPES:
-            return _image_part(data, MEDIA_TYPES[file_format])
+        data, file_format = medium.encoded(MEDIA_TYPES)
+        return _image_part(data, MEDIA_TYPES[file_format])
     loaded = medium.load()
     if not isinstance(loaded, Frames):
         return _image_part(_encoded(loaded, "PNG"), "png")

@@ -21,24 +21,25 @@ from seethink.types import InputError, NotFinite, Sampling
 
 
 class _Chooser(LogitsProcessor):
-    """Chooses each token by `sample`, and leaves `generate` no other. tokens, logps (B, max_tokens): what was
-    chosen, and its log-probability under softmax(logits / temperature)."""
+    """Chooses each token by `sample`, and leaves `generate` no other.
+
+    tokens, logps (B, max_tokens): what was chosen, and its log-probability as `sample` defines it. plain (B,
+    max_tokens): its log-probability under softmax(logits)."""
 
     def __init__(self, encoder: Encoder, prompt: Prompt, uniforms: Tensor, sampling: Sampling) -> None:
         self.encoder, self.prompt, self.uniforms, self.sampling = encoder, prompt, uniforms, sampling
         self.tokens = torch.full(uniforms.shape, encoder.eos_token_id, device=uniforms.device)
-        self.logps = torch.zeros_like(uniforms)
+        self.logps, self.plain = torch.zeros_like(uniforms), torch.zeros_like(uniforms)
         self.length = 0
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         if scores.isnan().any():
             raise NotFinite(f"the model's logits are not numbers, after {self.prompt.key[-200:]!r}")
         t, forbidden = self.length, self.encoder.media_token_ids
-        token = sample(scores, self.uniforms[:, t], self.sampling, forbidden)[:, None]
-        self.tokens[:, t] = token[:, 0]
-        self.logps[:, t] = _logps(scores, token, self.sampling)[:, 0]
+        token, self.logps[:, t] = sample(scores, self.uniforms[:, t], self.sampling, forbidden)
+        self.tokens[:, t], self.plain[:, t] = token, _logps(scores, token)
         self.length += 1
-        return torch.full_like(scores, -torch.inf).scatter(-1, token, 0.0)
+        return torch.full_like(scores, -torch.inf).scatter(-1, token[:, None], 0.0)
 
 
 class OwnGenerate:
@@ -59,27 +60,35 @@ class OwnGenerate:
         self.model.eval()
         uniforms = random_streams([prompt], sampling).to(self.model.device)  # (n, max_tokens)
         most = max(1, self.max_tokens_per_batch // (len(prompt.ids) + sampling.max_tokens))
-        rows = [row for part in uniforms.split(most) for row in self._rows(prompt, part, sampling)]
-        kind = (*sorted(prompt.media), len(prompt.loaded))
-        if self.checked.get(kind, 0) < len(prompt.ids):
-            self._check(prompt, *rows[0], sampling)
-            self.checked[kind] = len(prompt.ids)
-        return rows
+        return [row for part in uniforms.split(most) for row in self._rows(prompt, part, sampling)]
 
     def _rows(
         self, prompt: Prompt, uniforms: Tensor, sampling: Sampling
     ) -> list[tuple[list[int], list[float]]]:
+        chooser, eos = self._generate(prompt, uniforms, sampling), self.encoder.eos_token_id
+        rows = []
+        for ids, logps in zip(chooser.tokens.tolist(), chooser.logps.tolist(), strict=True):
+            length = ids.index(eos) + 1 if eos in ids else len(ids)
+            rows.append((ids[:length], logps[:length]))
+        kind = (*sorted(prompt.media), len(prompt.loaded))
+        if self.checked.get(kind, 0) < len(prompt.ids):
+            self._check(prompt, rows[0][0], chooser.plain[0])
+            self.checked[kind] = len(prompt.ids)
+        return rows
+
+    def _generate(self, prompt: Prompt, uniforms: Tensor, sampling: Sampling) -> _Chooser:
+        """The tokens of a batch. The checkpoint's generation config is put aside meanwhile: `generate` would
+        take from it what ours leaves open."""
         eos, device = self.encoder.eos_token_id, self.model.device
         chooser = _Chooser(self.encoder, prompt, uniforms, sampling)
-        config = GenerationConfig(
-            max_new_tokens=sampling.max_tokens, do_sample=False, eos_token_id=eos, pad_token_id=eos
-        )
+        ours = GenerationConfig(max_new_tokens=sampling.max_tokens, eos_token_id=eos, pad_token_id=eos)
         stored, self.model.generation_config = self.model.generation_config, GenerationConfig()
         try:
-            inputs = unpacked_rows.inputs(self.model, prompt, len(uniforms), device)
-            processors = LogitsProcessorList([chooser])
             self.model.generate(
-                **inputs, generation_config=config, logits_processor=processors, synced_gpus=False
+                **unpacked_rows.inputs(self.model, prompt, len(uniforms), device),
+                generation_config=ours,
+                logits_processor=LogitsProcessorList([chooser]),
+                synced_gpus=False,
             )
         except (torch.OutOfMemoryError, NotFinite):
             raise
@@ -90,17 +99,15 @@ class OwnGenerate:
             ) from error
         finally:
             self.model.generation_config = stored
-        rows = zip(chooser.tokens.tolist(), chooser.logps.tolist(), strict=True)
-        cut = [(ids, logps, ids.index(eos) + 1 if eos in ids else chooser.length) for ids, logps in rows]
-        return [(ids[:length], logps[:length]) for ids, logps, length in cut]
+        return chooser
 
-    def _check(self, prompt: Prompt, ids: list[int], logps: list[float], sampling: Sampling) -> None:
+    def _check(self, prompt: Prompt, ids: list[int], plain: Tensor) -> None:
         """Compare the begin of a completion with a forward pass over the whole row."""
-        probed = unpacked_rows.PROBED
-        (pack,) = pack_groups([Group(prompt, [Branch(ids[:probed])])], 1)
-        pack = pack.to(self.model.device)
-        wanted = _logps(unpacked_rows.logits(self.model, pack), pack.targets[:, None], sampling)[:, 0]
-        apart = float((wanted - torch.tensor(logps[:probed], device=wanted.device)).abs().max())
+        probed = ids[: unpacked_rows.PROBED]
+        (pack,) = pack_groups([Group(prompt, [Branch(probed)])], 1)
+        pack = pack.to(plain.device)
+        wanted = _logps(unpacked_rows.logits(self.model, pack), pack.targets)
+        apart = float((wanted - plain[: len(probed)]).abs().max())
         if not apart < unpacked_rows.TOLERANCE:
             raise InputError(
                 f"{type(self.model).__name__} samples tokens with log-probabilities that are {apart:.2g} off "
@@ -108,6 +115,6 @@ class OwnGenerate:
             )
 
 
-def _logps(logits: Tensor, tokens: Tensor, sampling: Sampling) -> Tensor:
-    """(B, V) logits, (B, 1) tokens -> (B, 1) log-probabilities under softmax(logits / temperature)."""
-    return (logits.float() / (sampling.temperature or 1.0)).log_softmax(-1).gather(-1, tokens)
+def _logps(logits: Tensor, tokens: Tensor) -> Tensor:
+    """(B, V) logits, (B,) tokens -> (B,) log-probabilities."""
+    return logits.float().log_softmax(-1).gather(-1, tokens[:, None])[:, 0]

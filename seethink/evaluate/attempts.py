@@ -10,7 +10,7 @@ from typing import Any
 from seethink import media
 from seethink.attempt import headline, lenient
 from seethink.formats import by_steps
-from seethink.types import InputError, Rollout, Task
+from seethink.types import Example, InputError, Rollout, Task
 
 AttemptRow = dict[str, Any]
 """A line of attempts.jsonl."""
@@ -36,7 +36,7 @@ def attempt_row(task: Task, rollout: Rollout, media_folder: Path, step: int | No
         "mode": task.format.prompt_mode,
         "id": example.id,
         "step": step,
-        "question": example.question,
+        "question": transcript(example),
         "media": [media.save_preview(medium, media_folder) for medium in example.media],
         "clips": [medium.frame_selection for medium in example.media if isinstance(medium, media.Video)],
         "gold": example.answer,
@@ -59,6 +59,12 @@ def attempt_row(task: Task, rollout: Rollout, media_folder: Path, step: int | No
         },
         "by_steps": by_steps(response.text),
     }
+
+
+def transcript(example: Example) -> str:
+    """The question; with the turns before it, one paragraph each, if there are any."""
+    turns = [f"{turn.role}: {turn.text}" for turn in example.history]
+    return "\n\n".join([*turns, f"user: {example.question}"]) if turns else example.question
 
 
 def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

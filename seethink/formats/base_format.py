@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, get_args
 
-from seethink.types import PLAIN, Example, InputError, Messages, Response
+from seethink.types import PLAIN, Example, InputError, Media, Messages, Response
 
 PromptMode = Literal["suffix", "before", "system", "base", "direct"]
 PROMPT_MODES: tuple[PromptMode, ...] = get_args(PromptMode)
@@ -54,27 +54,49 @@ class BaseFormat:
 
     def prompt(self, example: Example) -> Messages:
         """The conversation that requests an answer; it ends with the prefill, if there is one."""
-        content = [
-            _text(part) if isinstance(part, str) else {"type": part.kind, part.kind: part}
-            for part in example.parts()
-        ]
-        messages: Messages = [{"role": "user", "content": content}]
-        if self.prompt_mode == "system":
-            messages.insert(0, {"role": "system", "content": [_text(self.instruction)]})
-        elif self.prompt_mode == "before":
-            content.insert(_first_text(content), _text(f"{self.instruction}\n"))
-        elif self.prompt_mode == "base":
-            scene = "A user asks an assistant a question about what is shown."
-            content.insert(_first_text(content), _text(f"{scene} {self.instruction}".strip() + "\nUser: "))
-            content.append(
-                _text("\nAssistant: Let me solve this step by step.\n" if self.thinks else "\nAssistant: ")
-            )
-            messages[0]["role"] = PLAIN
+        if self.prompt_mode == "base":
+            messages = [{"role": PLAIN, "content": self._transcript(example)}]
         else:
-            content.append(_text(f" {self.instruction}"))
+            messages = [
+                {"role": role, "content": [_content(part) for part in parts]}
+                for role, parts in example.turns()
+            ]
+            self._instruct(messages)
         if self.prefill:
             messages.append({"role": "assistant", "content": [_text(self.prefill)]})
         return messages
+
+    def _instruct(self, messages: Messages) -> None:
+        """Put the instruction into a conversation that ends with the question."""
+        question = messages[-1]["content"]
+        if self.prompt_mode == "before":
+            question.insert(_first_text(question), _text(f"{self.instruction}\n"))
+        elif self.prompt_mode in ("suffix", "direct"):
+            question.append(_text(f" {self.instruction}"))
+        elif messages[0]["role"] == "system":
+            own = "".join(part["text"] for part in messages[0]["content"])
+            messages[0]["content"] = [_text(f"{own}\n{self.instruction}")]
+        else:
+            messages.insert(0, {"role": "system", "content": [_text(self.instruction)]})
+
+    def _transcript(self, example: Example) -> list[dict[str, Any]]:
+        """The conversation as the content of one message without roles; scene and instruction stand before
+        the first text of the user."""
+        scene = f"A user asks an assistant a question about what is shown. {self.instruction}".strip()
+        names = {"user": "\nUser: ", "assistant": "\nAssistant: "}
+        transcript: list[dict[str, Any]] = []
+        for role, parts in example.turns():
+            content = [_content(part) for part in parts]
+            if role == "system":
+                content.append(_text("\n"))
+            elif role == "user" and scene:
+                content.insert(_first_text(content), _text(scene + names[role]))
+                scene = ""
+            else:
+                content.insert(0, _text(names[role]))
+            transcript += content
+        answering = "Let me solve this step by step.\n" if self.thinks else ""
+        return [*transcript, _text(names["assistant"] + answering)]
 
     def parse(self, text: str) -> Response:
         """Read a whole answer, prefill included; `fault` is the first violation of the grammar."""
@@ -99,6 +121,10 @@ def steps_of(thought: str | Sequence[str]) -> list[str]:
     separator = rf"(?<=\S){STEP_SEPARATOR}(?=\S)"
     steps = re.split(separator, thought.strip()) if isinstance(thought, str) else thought
     return [step.strip() for step in steps if step.strip()]
+
+
+def _content(part: str | Media) -> dict[str, Any]:
+    return _text(part) if isinstance(part, str) else {"type": part.kind, part.kind: part}
 
 
 def _text(text: str) -> dict[str, Any]:

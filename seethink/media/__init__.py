@@ -1,7 +1,7 @@
 """Pictures and clips, decoded on demand and within size limits."""
 
 from seethink.media.clip import DrawnVideo, Frames, Video, write_clip
-from seethink.media.image import MAX_PIXELS, Image
+from seethink.media.image import MAX_PIXELS, Image, PictureError
 from seethink.media.preview import fingerprint, save_preview
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "DrawnVideo",
     "Frames",
     "Image",
+    "PictureError",
     "Video",
     "fingerprint",
     "save_preview",

@@ -4,31 +4,42 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import PIL.Image
 
+from seethink.media import decoding
+from seethink.media.decoding import MAX_PIXELS, PictureError
+from seethink.media.paths import is_file, shown
 from seethink.media.resize import size_within
 from seethink.types import InputError
 
-MAX_PIXELS = 150_000_000
-"""Decode limit: a picture whose header gives more pixels is rejected before it is decoded."""
+__all__ = ["MAX_PIXELS", "Image", "PictureError"]
+
+LOSSLESS_PX = 1_500_000
+"""A picture that was compressed with losses and is larger than this is encoded again with few losses (JPEG of
+quality 95): as PNG, a phone's photograph exceeds what servers take."""
+_LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "JPEG2000")
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """A picture from a file, from bytes or from a drawing function.
+    """A picture from a file, from bytes or from a drawing function: upright, in RGB, transparent parts white.
 
     `load` decodes; `size` reads the header only. Two pictures are equal if their keys are. where: the file,
-    or a description of the source, for messages.
+    or a description of the source, for messages. max_px: larger pictures are downscaled to it.
     """
 
     key: str
     where: str
-    _open: Callable[[], PIL.Image.Image] = field(repr=False)
+    source: Path | bytes | Callable[[], PIL.Image.Image] = field(repr=False)
+    max_px: int | None = None
     kind: Literal["image"] = "image"
 
     @classmethod
@@ -38,17 +49,15 @@ class Image:
         Raises InputError if there is no such file.
         """
         path = Path(path)
-        if not path.is_file():
-            raise InputError(f"there is no picture at {path}")
+        if not is_file(path):
+            raise InputError(f"there is no picture at {shown(path)}")
         stat = path.stat()
-        return cls(
-            f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}", str(path), lambda: PIL.Image.open(path)
-        )
+        return cls(f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}", str(path), path)
 
     @classmethod
     def data(cls, data: bytes, where: str) -> Image:
         """An encoded picture in memory; the key is the SHA-256 of `data`."""
-        return cls(hashlib.sha256(data).hexdigest(), where, lambda: PIL.Image.open(io.BytesIO(data)))
+        return cls(hashlib.sha256(data).hexdigest(), where, data)
 
     @classmethod
     def drawn(cls, key: str, draw: Callable[[], PIL.Image.Image]) -> Image:
@@ -57,44 +66,67 @@ class Image:
 
     def fit(self, max_px: int) -> Image:
         """The same picture, downscaled to at most `max_px` pixels."""
-        return replace(self, key=f"{self.key}<{max_px}", _open=lambda: _downscaled(self._opened(), max_px))
+        return replace(self, key=f"{self.key}<{max_px}", max_px=min(max_px, self.max_px or max_px))
 
     def load(self) -> PIL.Image.Image:
-        """The decoded picture in RGB. Raises InputError, which names the file, if it is broken or exceeds
-        `MAX_PIXELS`."""
-        picture = self._opened()
-        try:
-            return picture.convert("RGB")
-        except (OSError, SyntaxError, ValueError) as error:
-            picture.close()
-            raise InputError(f"{self.where} is broken: {error}") from error
+        """The decoded picture in RGB. `info["white"]` is the sample that is shown white, for a picture of 16
+        bits. Raises PictureError, which names the file, if it is broken, exceeds `MAX_PIXELS` or is no
+        picture that can be shown."""
+        with self._opened() as picture:
+            try:
+                rgb = decoding.upright_rgb(picture, self.stored_bytes)
+            except InputError as error:
+                raise PictureError(f"{self.where} {error}", "unreadable picture") from error
+            except Exception as error:  # Pillow's decoders raise errors of many kinds at broken files
+                if callable(self.source):
+                    raise
+                raise PictureError(f"{self.where} is broken: {error}") from error
+        if "white" in rgb.info:
+            _say_scale(rgb.info["white"], self.where)
+        size = self._within(rgb.size)
+        return rgb if size == rgb.size else rgb.resize(size)
 
     def size(self) -> tuple[int, int]:
-        """(width, height) in pixels of the original, read from the header."""
+        """(width, height) in pixels as `load` returns it, read from the header."""
         with self._opened() as picture:
-            return picture.size
+            return self._within(decoding.upright_size(picture))
 
-    def encoded(self) -> tuple[bytes, str]:
-        """The encoded bytes of the file and their format, such as "PNG"; encoded as PNG if there is no
-        file."""
-        with self._opened() as picture:
-            file = getattr(picture, "fp", None)
-            if file is not None and picture.format:
-                file.seek(0)
-                return file.read(), picture.format
-        buffer = io.BytesIO()
-        self.load().save(buffer, "PNG")
+    def encoded(self, formats: Collection[str] | None = None) -> tuple[bytes, str]:
+        """Bytes that any decoder shows as `load` does, and their format, such as "PNG".
+
+        The bytes of the file where they are that already and of one of `formats` (None: of any); else PNG,
+        or JPEG for a large photograph (`LOSSLESS_PX`).
+        """
+        file_format = None
+        if not callable(self.source):
+            with self._opened() as picture:
+                file_format = picture.format or ""
+                whole = self._within(picture.size) == picture.size
+                as_stored = whole and decoding.as_stored(picture)
+            given = "JPEG" if file_format == "MPO" else file_format  # its first picture is a JPEG
+            if as_stored and (formats is None or given in formats):
+                return self.stored_bytes() or b"", given
+        picture, buffer = self.load(), io.BytesIO()
+        if file_format in _LOSSY and picture.width * picture.height > LOSSLESS_PX:
+            picture.save(buffer, "JPEG", quality=95, subsampling=0)
+            return buffer.getvalue(), "JPEG"
+        picture.save(buffer, "PNG")
         return buffer.getvalue(), "PNG"
 
+    def stored_bytes(self) -> bytes | None:
+        """The file as it is; None for a drawn picture."""
+        if callable(self.source):
+            return None
+        return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
+
+    def _within(self, size: tuple[int, int]) -> tuple[int, int]:
+        return size if self.max_px is None else size_within(*size, self.max_px)
+
     def _opened(self) -> PIL.Image.Image:
-        try:
-            picture = self._open()
-        except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
-            raise InputError(f"{self.where} cannot be read as a picture: {error}") from error
-        if picture.width * picture.height > MAX_PIXELS:
-            raise InputError(
-                f"{self.where} has {picture.width} x {picture.height} pixels, more than {MAX_PIXELS:,}"
-            )
+        if not callable(self.source):
+            return decoding.opened(self.source, self.where)
+        picture = self.source()
+        decoding.refuse(picture, self.where)
         return picture
 
     def __eq__(self, other: object) -> bool:
@@ -104,6 +136,16 @@ class Image:
         return hash(self.key)
 
 
-def _downscaled(picture: PIL.Image.Image, max_px: int) -> PIL.Image.Image:
-    size = size_within(picture.width, picture.height, max_px)
-    return picture if size == picture.size else picture.convert("RGB").resize(size)
+_SAID: set[int] = set()
+
+
+def _say_scale(white: int, where: str) -> None:
+    """Log each scale once in a process, at its first picture."""
+    if white not in _SAID:
+        _SAID.add(white)
+        _LOG.warning(
+            "%s has 16 bits a sample: 0 is shown black, %s white; `seethink check --decode` names every such "
+            "picture",
+            where,
+            f"{white:,}",
+        )

@@ -20,15 +20,17 @@ from seethink.types import Media
 def fingerprint(medium: Media) -> str:
     """The content hash of a medium, independent of where its file is and when it was written.
 
-    SHA-256 of the file, for a clip with its frame selection; for a drawn medium its key, which determines it.
+    SHA-256 of the file, with a clip's frame selection and a picture's limit of pixels; for a drawn medium its
+    key, which determines it.
     """
     if isinstance(medium, Video):
         with medium.path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
         frames = f"{medium.num_frames}:{medium.frame_interval}:{medium.max_px}"
         return f"{content}:{frames}:{medium.span_s}"
-    if isinstance(medium, Image) and medium.key != medium.where:
-        return hashlib.sha256(medium.encoded()[0]).hexdigest()
+    if isinstance(medium, Image) and (data := medium.stored_bytes()) is not None:
+        content = hashlib.sha256(data).hexdigest()
+        return content if medium.max_px is None else f"{content}<{medium.max_px}"
     return medium.key
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from seethink.media import Frames, Image
 from seethink.models import chat_template
+from seethink.models.control_tokens import ControlTokens
 from seethink.models.families import FAMILIES, Family, family_of, in_model_coordinates
 from seethink.types import Completion, CoordinateFrame, InputError, Media, Messages, assistant_prefill
 
@@ -23,7 +24,8 @@ class Prompt:
     of the assistant's turn that `ids` end with, if any. family: the model family that it is encoded for.
     frame: coordinates of boxes in the answer, which refer to the first picture. text, loaded: the input of
     the processor, for engines that have their own: the chat template's text with one placeholder for each
-    medium, and the decoded media in order."""
+    medium, and the decoded media in order. pad_token_id: fills rows of a batch; never a media token, which
+    would want a picture."""
 
     ids: list[int]
     kinds: list[int] = field(default_factory=list)
@@ -34,6 +36,7 @@ class Prompt:
     frame: CoordinateFrame | None = None
     text: str = ""
     loaded: tuple[Any, ...] = ()
+    pad_token_id: int = 0
 
     def __post_init__(self) -> None:
         self.kinds = self.kinds or [0] * len(self.ids)
@@ -79,6 +82,7 @@ class Encoder:
         self.image_token_id: int = config.image_token_id
         self.patch_px: int = getattr(getattr(config, "vision_config", None), "patch_size", 0)
         self.media_token_ids = sorted(_media_token_ids(config))
+        self.control_tokens = ControlTokens(processor, self.media_token_ids)
         self.eos_token_id = chat_template.end_of_turn(processor)
         self.clips = chat_template.has_video_placeholder(processor)
         self.decoded, self.processed = 0, 0
@@ -99,7 +103,9 @@ class Encoder:
         return [self._prompt(messages, loaded, processed) for messages in conversations]
 
     def response_ids(self, text: str) -> list[int]:
-        """Token ids of a whole assistant turn, end-of-turn token included."""
+        """Token ids of a whole assistant turn, end-of-turn token included. Raises InputError where the text
+        contains a control token."""
+        self.control_tokens.refuse([text], "response")
         return [*self.tokenizer(text, add_special_tokens=False).input_ids, self.eos_token_id]
 
     def unexpanded_ids(self, prompt: Prompt) -> list[int]:
@@ -123,22 +129,13 @@ class Encoder:
             text, "stop" if ended else "length", len(ids), tuple(ids), tuple(logps), prompt.frame
         )
 
-    def _refuse_control_tokens(self, messages: Messages) -> None:
-        """An end-of-turn token inside a question would end the turn; a placeholder would become a picture."""
-        parts = [part for message in messages for part in message["content"] if part["type"] == "text"]
-        for text in (part["text"] for part in parts):
-            for token in self.tokenizer.all_special_tokens:
-                if token in text:
-                    problem = f"the text contains {token!r}, a control token of the model"
-                    raise InputError(f"{problem}; reword it: {text[:200]!r}")
-
     def _prompt(
         self,
         messages: Messages,
         loaded: Mapping[str, Any],
         processed: dict[tuple[str, ...], _ProcessedMedia],
     ) -> Prompt:
-        self._refuse_control_tokens(messages)
+        self.control_tokens.refuse(texts_of(messages))
         prefill = assistant_prefill(messages)
         text = chat_template.render(self.processor, messages[:-1] if prefill else messages) + prefill
         keys = tuple(medium.key for medium in _media(messages))
@@ -148,7 +145,8 @@ class Encoder:
         else:
             ids, kinds, media = self._process(text, own, keys, processed)
         key, frame = f"{text}\n{list(keys)}", self._frame(own, media)
-        return Prompt(ids, kinds if media else [], media, key, prefill, self.family, frame, text, own)
+        kinds, pad_id = kinds if media else [], self.eos_token_id
+        return Prompt(ids, kinds, media, key, prefill, self.family, frame, text, own, pad_id)
 
     def _tokenizer_options(self, text: str) -> dict[str, Any]:
         """Where the chat template wrote the first special token, the tokenizer must not add it again."""
@@ -225,6 +223,11 @@ def _refuse_unsuitable(processor: Any, config: Any) -> None:
     for lack, true in lacks.items():
         if true:
             raise InputError(f"{config.model_type} cannot be used here: {lack}")
+
+
+def texts_of(messages: Messages) -> list[str]:
+    """The texts of a conversation, in order."""
+    return [part["text"] for m in messages for part in m["content"] if part["type"] == "text"]
 
 
 def _media(messages: Messages) -> list[Media]:

@@ -124,7 +124,7 @@ class PolicyModel(nn.Module):
         more = (0, -width % self.attention.MULTIPLE)
         blocks = branching.picture_blocks(pad(pack.kinds, more)) if self.family.blocks else None
         hidden = self.model.model(
-            input_ids=pad(pack.ids, more),
+            input_ids=pad(pack.ids, more, value=pack.groups[0].prompt.pad_token_id),
             position_ids=pad(self._positions(pack), more),
             attention_mask=pack.branch.new_ones(1, 1, 1, 1),
             packed=self.attention.layout(pad(pack.branch, more, value=-2), blocks),
@@ -134,7 +134,7 @@ class PolicyModel(nn.Module):
         return hidden.flatten(0, 1)[pack.predicted_from]  # gather, never shift
 
     def _positions(self, pack: Pack) -> Tensor:
-        """(3, B, L) for M-RoPE, (B, L) otherwise; a branch starts one after the prompt's highest position."""
+        """(3, B, L) for M-RoPE, (B, L) otherwise; a branch starts where text after the prompt would."""
         in_prompt = pack.branch == -1
         length = int(in_prompt.sum(1).max())
         ids, kinds, mask = (x[:, :length] for x in (pack.ids, pack.kinds, in_prompt))

@@ -25,16 +25,19 @@ class StageStarted(StageEvent):
 @dataclass(frozen=True)
 class StageProgress(StageEvent):
     """A step of a stage is done. row: its metrics, with `step` (from 1) and `steps`; the first row of a
-    resumed stage has a larger `step` than 1."""
+    resumed stage has a larger `step` than 1. While a training checks its rows: their numbers as `step` and
+    `steps`, and `detail`."""
 
     row: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class StageFinished(StageEvent):
-    """seconds: of all processes that worked on the stage, interrupted ones included."""
+    """seconds: of all processes that worked on the stage, interrupted ones included. notes: what a training
+    has to say at its end, such as rows that were left out."""
 
     seconds: float
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,10 @@ class StageFailed(StageEvent):
 
 @dataclass(frozen=True)
 class StageSkipped(StageEvent):
-    """The stage was finished by an earlier run. seconds: what it took then."""
+    """The stage was finished by an earlier run. seconds: what it took then. notes: as in `StageFinished`."""
 
     seconds: float
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

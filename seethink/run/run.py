@@ -40,8 +40,9 @@ from seethink.run.events import (
 )
 from seethink.run.stage import NO_EXAMPLES, Evaluation, Model, Stage, StageExamples
 from seethink.settings import override, parse, unknown
-from seethink.tasks import GoldTraces
+from seethink.tasks import GoldTraces, with_every_answer
 from seethink.train.methods import METHODS, OnStep
+from seethink.train.notes import training_notes
 from seethink.types import InputError, PreferencePair, Sampling, SFTExample, Task
 
 if TYPE_CHECKING:
@@ -161,8 +162,8 @@ class Run:
         return self.make(name, _write_bf16, model=model)
 
     def traces(self, task: Task) -> GoldTraces:
-        """The task's own steps and answers as supervised examples."""
-        return GoldTraces(task)
+        """The task's own steps and answers as supervised examples, those inside conversations included."""
+        return GoldTraces(with_every_answer(task))
 
     def train(self, name: str, method: str, model: Model, data: Any, config: Any) -> Model:
         """`model` after training by a method of `seethink.train.methods.METHODS`.
@@ -177,8 +178,9 @@ class Run:
         inputs = {"model": model, entry.data: identified}
         stage = self._stage(name, method, "checkpoint", config, inputs, StageExamples.of(entry.data, data))
 
-        def work(out: Path, on_step: OnStep) -> None:
+        def work(out: Path, on_step: OnStep) -> dict[str, Any]:
             entry.run(str(model.path), data, stage.config, out, self.out / "media", on_step)
+            return {"notes": training_notes(out)}
 
         self._execute(stage, work)
         return Model(key=stage.artefact_key, path=stage.folder / stage.product, base=model.base)
@@ -240,7 +242,8 @@ class Run:
             }
             attempts = {arm: result.path for arm, result in results.items()}
             metrics = {n: stage.folder / "metrics.jsonl" for n, stage in trained.items()}
-            self._emit(ReportReady(name, report, self.out, attempts, metrics, self.notes))
+            said = [f"{n}: {note}" for n, stage in trained.items() for note in stage.notes()]
+            self._emit(ReportReady(name, report, self.out, attempts, metrics, (*self.notes, *said)))
             return report
 
         if report := self._execute(stage, work):
@@ -284,7 +287,7 @@ class Run:
         status = stage.status()
         if status == "done":
             state = stage.state()
-            self._emit(StageSkipped(stage.name, state["seconds"]))
+            self._emit(StageSkipped(stage.name, state["seconds"], stage.notes()))
             return state["result"]
         if self.only and stage.name not in self.only:
             self._emit(StageLeftOut(stage.name))
@@ -297,7 +300,7 @@ class Run:
         except BaseException as error:
             self._emit(StageFailed(stage.name, error))
             raise
-        self._emit(StageFinished(stage.name, state["seconds"]))
+        self._emit(StageFinished(stage.name, state["seconds"], stage.notes()))
         return state["result"]
 
     def _assist(self, stage: Stage, work: StageWork) -> Any:

@@ -149,6 +149,10 @@ class Stage:
                 f"{file} is not JSON ({error}); move {self.folder} away and start again"
             ) from error
 
+    def notes(self) -> list[str]:
+        """What a finished training has to say (`train.notes`); empty for other stages."""
+        return (self.state().get("result") or {}).get("notes", []) if self.trains else []
+
     def status(self) -> Status:
         """What is left to do, from stage.json, the key and the product. Raises InputError as `state` does."""
         state = self.state()

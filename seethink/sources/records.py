@@ -5,20 +5,29 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from seethink.boxes import read_boxes
 from seethink.formats import ANSWER_ONLY, TAGS, THINK_ANSWER
-from seethink.media import Image, Video
-from seethink.sources.dialects import PREFERENCES, Dialect, ParsedRow, dialect_of
-from seethink.sources.row_reader import Row, read_rows
+from seethink.media import Image, PictureError, Video
+from seethink.sources import object_marks
+from seethink.sources.dialects import MEDIA, PREFERENCES, Dialect, dialect_of
+from seethink.sources.parsed_row import ParsedRow, listed
+from seethink.sources.row_reader import Row, RowError, read_rows
 from seethink.types import MEDIA_MARK, Example, InputError, Media
 
 DECODE_BELOW_BYTES = 2_000_000
 """Every picture's header is read; files smaller than this are decoded as well, to detect truncation early."""
+
+UNUSABLE = {
+    **dict.fromkeys(("audio", "audios"), "sound, which no model here can hear"),
+    "tools": "for calls of tools, which cannot be trained here",
+    **dict.fromkeys(("label", "kto_tag"), "a verdict on a single response (KTO), which no method here uses"),
+}
+"""Columns of known layouts that say what no method here can use."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +43,31 @@ class MediaSettings:
 
 
 def read(
-    path: Path, media_root: Path | None = None, video_options: Mapping[str, Any] | None = None
+    path: Path,
+    media_root: Path | None = None,
+    video_options: Mapping[str, Any] | None = None,
+    answered: bool = True,
 ) -> tuple[Example, ...]:
-    """All rows, in order, of a .jsonl, .json, .tsv or .parquet file, a folder with one such file, or a saved
-    dataset.
+    """All rows, in order, of a data file, a folder with one, a folder of parquet shards, or a saved dataset;
+    docs/data.md lists files and dialects.
 
     media_root: the folder that paths of media start from; the folder of the data by default. video_options:
-    as in `MediaSettings`. All rows and media are validated first; the first fault raises InputError with
-    file, row and fix. Pictures embedded in a parquet file or a saved dataset stay in memory, encoded.
+    as in `MediaSettings`. answered: refuse rows without an answer; otherwise a file without any answer, such
+    as the questions of an evaluation, is read. All rows and media are validated first; the first fault
+    raises InputError with file, row and fix. Pictures embedded in the data stay in memory, encoded.
     """
     rows, settings = open_rows(path, media_root, video_options)
     dialect = dialect_of(rows)
-    return validated(rows, (to_example(row, dialect, settings) for row in rows))
+    examples = validated(rows, (to_example(row, dialect, settings) for row in rows))
+    unanswered = [row for row, example in zip(rows, examples, strict=True) if example.answer is None]
+    if unanswered and (answered or len(unanswered) < len(rows)):
+        refuse_unanswered(unanswered[0], dialect)
+    return examples
+
+
+def refuse_unanswered(row: Row, dialect: Dialect) -> NoReturn:
+    """Raise RowError for a row without an answer."""
+    row.refuse(f"there is no answer; {dialect.answered_by}", kind="no answer")
 
 
 def open_rows(
@@ -84,19 +106,22 @@ def validated(rows: Iterable[Row], examples: Iterable[Example]) -> tuple[Example
 def to_example(row: Row, dialect: Dialect, settings: MediaSettings) -> Example:
     """The row as an Example. Columns that the dialect keeps, and `meta`, go into the example's meta.
 
-    The answer of a tagged solution is the content of `<answer>`, and its thought is a step. Raises
-    InputError.
+    The answer of a tagged solution is the content of `<answer>`, and its thought is a step; a missing answer
+    is None. Raises InputError.
     """
     check_columns(row, dialect)
     if dialect is PREFERENCES:
         row.refuse("is a pair of responses, for `seethink train dpo` only; give an answer instead")
     parsed = dialect.parse(row)
-    example = question_example(row, parsed, dialect, settings)
+    media = _media(row, parsed, settings)
+    parsed = object_marks.fill(row, parsed, media["image"])
+    example = question_example(row, parsed, dialect, media)
     get = row.values.get
     step_texts = _texts(row, "steps", get("steps") if parsed.steps is None else parsed.steps)
     steps = tuple(map(_thought, step_texts))
-    thought, answer = _split_solution(row, _answer_text(row, parsed.answer))
-    if any(tag in text for text in (*steps, *thought, answer) for tag in TAGS):
+    text = _answer_text(row, parsed.answer)
+    thought, answer = ((), None) if text is None else _split_solution(row, text)
+    if any(tag in text for text in (*steps, *thought, answer or "") for tag in TAGS):
         row.refuse(
             f"a step or the answer contains one of {' '.join(TAGS)}, which only the format writes; remove it",
             kind="tag leak",
@@ -105,40 +130,56 @@ def to_example(row: Row, dialect: Dialect, settings: MediaSettings) -> Example:
     return replace(example, answer=answer, choices=choices, steps=steps or thought)
 
 
-def question_example(row: Row, parsed: ParsedRow, dialect: Dialect, settings: MediaSettings) -> Example:
-    """The row's question with its media, without an answer."""
+def prompt_example(row: Row, parsed: ParsedRow, dialect: Dialect, settings: MediaSettings) -> Example:
+    """The row's turns up to the question, with their media, without an answer."""
+    return question_example(row, parsed, dialect, _media(row, parsed, settings))
+
+
+def question_example(
+    row: Row, parsed: ParsedRow, dialect: Dialect, media: Mapping[str, Sequence[Media]]
+) -> Example:
+    """The row's history and question with their media, without an answer."""
     question = parsed.question
     if not isinstance(question, str) or not question.strip():
         row.refuse("there is no question; give a text that is not empty", kind="no question")
-    media = _media(row, parsed, settings)
-    marks = MEDIA_MARK.findall(question)
+    texts = [*(turn.text for turn in parsed.history), question]
+    marks = [mark for text in texts for mark in MEDIA_MARK.findall(text)]
     if marks and any(marks.count(kind) != len(items) for kind, items in media.items()):
+        where = "conversation" if parsed.history else "question"
         marked = " ".join(f"<{mark}>" for mark in marks)
         has = f"{len(media['image'])} picture(s) and {len(media['video'])} clip(s)"
-        row.refuse(f"the question marks {marked}, but the row has {has}; mark all or none", kind="marks")
+        row.refuse(f"the {where} marks {marked}, but the row has {has}; mark all or none", kind="marks")
     remaining = {kind: iter(items) for kind, items in media.items()}
     ordered = [next(remaining[mark]) for mark in marks] or [*media["image"], *media["video"]]
     given = row.values.get(dialect.id)
-    name = f"{row.file.stem}-{row.number}" if given is None else str(given)
-    return Example(name, question, tuple(ordered), meta={**parsed.more, **_meta(row, dialect)})
+    name = f"{row.stem}-{row.number}" if given is None else str(given)
+    meta, where = {**parsed.more, **_meta(row, dialect)}, f"{row.file}, row {row.number}"
+    return Example(name, question, tuple(ordered), meta=meta, history=parsed.history, where=where)
 
 
 def check_columns(row: Row, dialect: Dialect) -> None:
-    """Raise RowError for a column that the dialect does not have; the message gives the closest name."""
-    for column in row.values:
-        if column in dialect.columns:
+    """Raise RowError for a column with a value that the dialect does not have; the message gives the closest
+    name."""
+    known = row.values.keys() if dialect.is_open else {*dialect.columns}
+    for column in (name for name in row.values if row.values[name] not in (None, [])):
+        if column in UNUSABLE:
+            row.refuse(f"the column {column!r} is {UNUSABLE[column]}; leave the row out", kind="layout")
+        if column in known:
             continue
         near = difflib.get_close_matches(column, dialect.columns, n=1)
-        known = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(dialect.columns)}."
+        hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(dialect.columns)}."
         row.refuse(
-            f"unknown column {column!r}; {known} Rename it, or move it into 'meta'", kind="unknown column"
+            f"unknown column {column!r}; {hint} Rename it, or move it into 'meta'", kind="unknown column"
         )
 
 
-def _answer_text(row: Row, answer: Any) -> str:
-    """The answer as text: a text, a number, or boxes. NaN is how tables store a missing answer."""
+def _answer_text(row: Row, answer: Any) -> str | None:
+    """The answer as text: a text, a number, boxes, or a list of one of these. None if there is none; NaN is
+    how tables store that."""
+    if isinstance(answer, list) and len(answer) == 1 and isinstance(answer[0], str | int | float):
+        (answer,) = answer
     if answer is None or (isinstance(answer, str) and not answer.strip()):
-        row.refuse("there is no answer; give the correct text or number", kind="no answer")
+        return None
     if isinstance(answer, list | dict) and answer and (read_boxes(text := _json(answer))):
         return text
     if isinstance(answer, bool) or not isinstance(answer, str | int | float):
@@ -147,7 +188,7 @@ def _answer_text(row: Row, answer: Any) -> str:
             kind="unreadable answer",
         )
     if isinstance(answer, float) and not math.isfinite(answer):
-        row.refuse(f"there is no answer, only {answer}; give the correct text or number", kind="no answer")
+        return None
     return str(answer).strip()
 
 
@@ -174,6 +215,7 @@ def _thought(text: str) -> str:
 
 def _texts(row: Row, column: str, value: Any) -> tuple[str, ...]:
     """A text or a list of texts as a tuple, without blank ones; empty for None."""
+    value = listed(value)
     texts = [value] if isinstance(value, str) else value or []
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         row.refuse(f"{column} must be a list of texts, not {value!r:.40}")
@@ -182,7 +224,9 @@ def _texts(row: Row, column: str, value: Any) -> tuple[str, ...]:
 
 def _meta(row: Row, dialect: Dialect) -> dict[str, Any]:
     """The columns that the dialect keeps, and `meta`: an object, or its JSON text as tables store it."""
-    kept = {column: row.values[column] for column in dialect.kept if row.values.get(column) is not None}
+    known = {dialect.id, *MEDIA, *dialect.own, "choices", "steps", "meta"}
+    names = [name for name in row.values if name not in known] if dialect.is_open else dialect.kept
+    kept = {name: row.values[name] for name in names if row.values.get(name) is not None}
     meta = row.values.get("meta")
     if meta is None:
         return kept
@@ -194,22 +238,63 @@ def _meta(row: Row, dialect: Dialect) -> dict[str, Any]:
     return kept | (meta if isinstance(meta, dict) else {"meta": meta})
 
 
+# Media ----------------------------------------------------------------------------------------------------
+
+
 def _media(row: Row, parsed: ParsedRow, settings: MediaSettings) -> dict[str, list[Media]]:
-    """The row's pictures and clips, each kind in order."""
-    images = parsed.images if isinstance(parsed.images, list) else [parsed.images]
-    pictures = images if parsed.images is not None else _items(row, "image", "images")
-    return {
-        "image": [_picture(row, item, settings) for item in pictures],
-        "video": [_clip(row, item, settings) for item in _items(row, "video", "videos")],
+    """The row's pictures and clips, each kind in order. Raises RowError for the first that is missing."""
+    media, missing = media_found(row, parsed, settings)
+    if missing:
+        raise missing[0]
+    return media
+
+
+def media_found(
+    row: Row, parsed: ParsedRow, settings: MediaSettings
+) -> tuple[dict[str, list[Media]], list[RowError]]:
+    """(the row's media that are there, by kind; one error for each that is missing)."""
+    makers = {"image": _picture, "video": _clip}
+    media: dict[str, list[Media]] = {kind: [] for kind in makers}
+    missing: list[RowError] = []
+    for kind, items in media_named(row, parsed).items():
+        for item in items:
+            try:
+                media[kind].append(makers[kind](row, item, settings))
+            except RowError as error:
+                if not error.file:
+                    raise
+                missing.append(error)
+    return media, missing
+
+
+def media_named(row: Row, parsed: ParsedRow) -> dict[str, list[Any]]:
+    """What the row gives for each of its pictures and clips, in order: those of columns fill the marks whose
+    parts have no medium of their own."""
+    columns = {
+        "image": _items(row, "image", "images") if parsed.images is None else _listed(parsed.images),
+        "video": _items(row, "video", "videos"),
     }
+    for kind, items in columns.items():
+        own = [medium for name, medium in parsed.media if name == kind]
+        if any(medium is not None for medium in own):
+            left = iter(items)
+            filled = [next(left, None) if medium is None else medium for medium in own]
+            columns[kind] = [medium for medium in (*filled, *left) if medium is not None]
+    return columns
 
 
 def _items(row: Row, one: str, many: str) -> list[Any]:
-    given = [column for column in (one, many) if row.values.get(column) is not None]
+    given = [column for column in (one, many) if row.values.get(column) not in (None, [])]
     if len(given) > 1:
         row.refuse(f"both {one!r} and {many!r} are given; keep one")
-    value = row.values[given[0]] if given else []
-    return value if isinstance(value, list) else [value]
+    return _listed(row.values[given[0]]) if given else []
+
+
+def _listed(value: Any) -> list[Any]:
+    """A medium or a list of media as a list, without nulls, which are how tables say that there is none."""
+    value = listed(value)
+    items = value if isinstance(value, list) else [value]
+    return [item for item in items if item is not None and item != _NO_PICTURE]
 
 
 def _picture(row: Row, value: Any, settings: MediaSettings) -> Media:
@@ -252,7 +337,8 @@ def _from_path(
     try:
         return make(settings.root / value)
     except (InputError, OSError) as error:
-        row.refuse(f"{error}; correct the path, or set --media-root", error, f"missing {kind}")
+        message = f"{error}; correct the path, or set --media-root"
+        row.refuse(message, error, f"missing {kind}", str(settings.root / value))
 
 
 def _open_medium(medium: Media, row: Row) -> None:
@@ -268,9 +354,12 @@ def _open_medium(medium: Media, row: Row) -> None:
                 medium.load()
     except InputError as error:
         word = _WORDS[medium.kind]
-        row.refuse(f"{error}; replace the {word} or remove the row", error, f"broken {word}")
+        kind = error.kind if isinstance(error, PictureError) else f"broken {word}"
+        row.refuse(f"{error}; replace the {word} or remove the row", error, kind)
 
 
+_NO_PICTURE = {"bytes": None, "path": None}
+"""A null of a column of pictures, as `datasets` stores it."""
 _CLIP_KEYS = ("count", "every_s", "max_px", "start_s", "end_s")
 _VIDEO_OPTIONS = {"count": "num_frames", "every_s": "frame_interval"}
 """Key of a clip in a row -> parameter of `media.Video`, where they differ."""

@@ -1,10 +1,14 @@
-"""Rows of a user's data file: JSONL, a JSON array, TSV, parquet, or a saved `datasets` folder."""
+"""Rows of a user's data file: JSONL, a JSON array, CSV, TSV, parquet, or a saved `datasets` folder."""
 
 from __future__ import annotations
 
 import csv
+import gzip
+import io
 import json
+import re
 import sys
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,33 +16,48 @@ from typing import Any, NoReturn
 
 from seethink.types import InputError
 
-SUFFIXES = (".jsonl", ".json", ".parquet", ".tsv")
+SUFFIXES = (".jsonl", ".json", ".parquet", ".tsv", ".csv")
+"""Suffixes of data files; those of texts may be followed by .gz."""
 SHARED_BELOW = 64
-"""A picture cell of a benchmark TSV up to this many characters is the index of the row that has the picture
+"""A picture cell of a benchmark table up to this many characters is the index of the row that has the picture
 (VLMEvalKit)."""
+SHARD = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.parquet")
+"""Name of a parquet shard, as `datasets` writes them to the hub."""
+EMPTY = ("", "nan", "NaN")
+"""Cells of a table that hold nothing."""
+DESCRIPTIONS = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
+"""JSON files that describe data."""
 
 
 class RowError(InputError):
-    """A fault of one row. kind: its name in `check.faults.FAULTS`."""
+    """A fault of one row. kind: its name in `check.faults.FAULTS`. file: the medium that is missing, if that
+    is the fault."""
 
-    def __init__(self, message: str, kind: str) -> None:
+    def __init__(self, message: str, kind: str, file: str = "") -> None:
         super().__init__(message)
-        self.kind = kind
+        self.kind, self.file = kind, file
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a file. number: counted from 1; in .jsonl, the line. values: by column. broken: the error
-    of a line that is not a row, for `read_rows_with_errors`."""
+    """One row of a file, or of a folder that holds one table. number: counted from 1; in .jsonl, the line.
+    values: by column. broken: the error of a line that is not a row, for `read_rows_with_errors`."""
 
     file: Path
     number: int
     values: Mapping[str, Any]
     broken: RowError | None = None
 
-    def refuse(self, fault: str, cause: Exception | None = None, kind: str = "layout") -> NoReturn:
+    @property
+    def stem(self) -> str:
+        """The name of the file without its suffix."""
+        return _plain(self.file).stem
+
+    def refuse(
+        self, fault: str, cause: Exception | None = None, kind: str = "layout", file: str = ""
+    ) -> NoReturn:
         """Raise RowError with file, row and `fault`."""
-        raise RowError(f"{self.file}, row {self.number}: {fault}", kind) from cause
+        raise RowError(f"{self.file}, row {self.number}: {fault}", kind, file) from cause
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -52,39 +71,100 @@ def read_rows(path: Path) -> Iterator[Row]:
 def read_rows_with_errors(path: Path) -> Iterator[Row]:
     """The same, but lines that are not rows are returned with `broken` set, so that all of them can be
     reported."""
+    if shards := _shards_at(path):
+        return _numbered(path, (row for shard in shards for row in _parquet_rows(shard)))
+    if (path / "dataset_dict.json").is_file():
+        path = _only_split(path, sorted(folder.parent.name for folder in path.glob("*/state.json")))
     if path.is_dir() and not (path / "state.json").is_file():
         path = _only_file_in(path)
     if path.is_dir():
         return _numbered(path, _saved_rows(path))
     if not path.is_file():
         raise InputError(f"there is no data at {path}")
-    if path.suffix not in SUFFIXES:
+    suffix = _plain(path).suffix
+    if suffix not in SUFFIXES:
         raise InputError(
             f"{path} has no known suffix; give a file of {', '.join(SUFFIXES)}, or a saved dataset"
         )
-    if path.suffix == ".jsonl":
+    if suffix == ".jsonl":
         return _json_lines(path)
-    reader = {".parquet": _parquet_rows, ".json": _json_array, ".tsv": _tsv_rows}[path.suffix]
+    reader = {".parquet": _parquet_rows, ".json": _json_array}.get(suffix, _table_rows)
     return _numbered(path, reader(path))
 
 
+def _plain(path: Path) -> Path:
+    return path.with_suffix("") if path.suffix == ".gz" and ".parquet" not in path.suffixes else path
+
+
 def _only_file_in(folder: Path) -> Path:
-    files = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES and file.is_file())
-    files = [file for file in files if file.stem == "data"] or files
+    files = [file for file in sorted(folder.iterdir()) if _plain(file).suffix in SUFFIXES and file.is_file()]
+    files = [file for file in files if file.name not in DESCRIPTIONS]
+    files = [file for file in files if _plain(file).stem == "data"] or files
     if len(files) != 1:
         names = ", ".join(file.name for file in files) or f"no {', '.join(SUFFIXES)} file"
         raise InputError(f"{folder} must contain one data file, but has {names}; give the path of the file")
     return files[0]
 
 
+# Folders --------------------------------------------------------------------------------------------------
+
+
+def _shards_at(path: Path) -> list[Path]:
+    """The parquet shards of a folder with one split, or of the split that `path` names in its folder:
+    `data/train` for `data/train-00000-of-00002.parquet`. Empty if there are none."""
+    if path.is_dir():
+        splits = _shards_in(path) or _shards_in(path / "data")
+        name = _only_split(path, sorted(splits)).name if splits else ""
+        return splits.get(name) or next(iter(splits.values()), [])
+    if path.exists():
+        return []
+    return (_shards_in(path.parent) or _shards_in(path.parent / "data")).get(path.name, [])
+
+
+def _shards_in(folder: Path) -> dict[str, list[Path]]:
+    """{split: its shards in order}. Raises InputError if one is missing."""
+    splits: dict[str, list[Path]] = {}
+    for match in filter(None, (SHARD.fullmatch(file.name) for file in sorted(folder.glob("*.parquet")))):
+        splits.setdefault(match["split"], []).append(folder / match[0])
+    for split, files in splits.items():
+        count = int(files[0].name.rpartition("-")[2].removesuffix(".parquet"))
+        names = [f"{split}-{number:05}-of-{count:05}.parquet" for number in range(count)]
+        if [file.name for file in files] != names:
+            raise InputError(f"{folder} has {len(files)} of the {count} shards of {split}; copy all of them")
+    return splits
+
+
+def _only_split(folder: Path, splits: list[str]) -> Path:
+    """The path of the only split. Raises InputError if there are several: one must be named."""
+    if len(splits) != 1:
+        names = ", ".join(splits) or "none"
+        raise InputError(f"{folder} has the splits {names}; name one of them, as in {folder / 'train'}")
+    return folder / splits[0]
+
+
+def _saved_rows(folder: Path) -> list[Any]:
+    """Rows of a folder written by `datasets.Dataset.save_to_disk`; pictures stay encoded."""
+    import datasets
+
+    table: Any = datasets.Dataset.load_from_disk(str(folder)).with_format("arrow")[:]
+    return table.to_pylist()
+
+
+# Files ----------------------------------------------------------------------------------------------------
+
+
 def _numbered(file: Path, values: Iterable[Any]) -> Iterator[Row]:
+    """None, an empty line of a table, is no row but counts as one."""
     for number, value in enumerate(values, 1):
-        yield _row(file, number, value)
+        if value is not None:
+            yield _row(file, number, value)
 
 
 def _row(file: Path, number: int, value: Any) -> Row:
     if isinstance(value, dict):
         return Row(file, number, value)
+    if isinstance(value, RowError):
+        return Row(file, number, {}, value)
     message = f"{file}, row {number}: must be an object of named columns, not {value!r:.40}"
     return Row(file, number, {}, RowError(message, "no row"))
 
@@ -111,9 +191,12 @@ def _json_array(path: Path) -> list[Any]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        content = path.read_bytes()
+        return (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} cannot be read: {error}; copy the file again") from error
 
 
 def _parsed(text: str, path: Path, first_line: int, fix: str) -> Any:
@@ -124,22 +207,46 @@ def _parsed(text: str, path: Path, first_line: int, fix: str) -> Any:
         raise InputError(
             f"{path}, line {line}, column {error.colno}: not JSON ({error.msg}); {fix}"
         ) from error
-    except RecursionError as error:
-        raise InputError(f"{path}, line {first_line}: JSON is nested too deeply; {fix}") from error
+    except (RecursionError, ValueError) as error:
+        raise InputError(f"{path}, line {first_line}: JSON cannot be read ({error}); {fix}") from error
 
 
-def _tsv_rows(path: Path) -> list[Any]:
-    """Rows by the column names of the first line, without empty cells."""
+def _table_rows(path: Path) -> list[Any]:
+    """Rows of a CSV or TSV by the column names of its first line, without empty cells; None for an empty
+    line. A CSV whose first line has semicolons and no comma is separated by semicolons."""
     csv.field_size_limit(sys.maxsize)  # a cell can be a whole picture
-    table = csv.DictReader(_text(path).splitlines(keepends=True), delimiter="\t")
-    rows = [{name: cell for name, cell in row.items() if cell not in (None, "")} for row in table]
+    text = _text(path)
+    head = text.partition("\n")[0]
+    separator = "\t" if _plain(path).suffix == ".tsv" else ";" if ";" in head and "," not in head else ","
+    table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    try:
+        names, *lines = [name.strip() for name in next(table, [])], *table
+    except csv.Error as error:
+        raise InputError(
+            f"{path}, line {table.line_num}: not a table ({error}); quote cells as a spreadsheet does"
+        ) from error
+    if twice := next((name for name in names if name and names.count(name) > 1), None):
+        raise InputError(f"{path} has the column {twice!r} twice; rename one of them")
+    # a column without a name is the row index of pandas
+    rows = [
+        {name: cell for name, cell in zip(names, line, strict=False) if name and cell not in EMPTY}
+        for line in lines
+    ]
     whole = {row.get("index"): row["image"] for row in rows if len(row.get("image", "")) > SHARED_BELOW}
     for row in rows:
-        if None in row:
-            row[f"beyond column {len(table.fieldnames or ())}"] = row.pop(None)
         if row.get("image") in whole:
             row["image"] = whole[row["image"]]
-    return rows
+    return [
+        _too_long(path, number, names, line) or row or None
+        for number, (row, line) in enumerate(zip(rows, lines, strict=True), 1)
+    ]
+
+
+def _too_long(path: Path, number: int, names: list[str], line: list[str]) -> RowError | None:
+    if not any(line[len(names) :]):
+        return None
+    cells = f"{path}, row {number}: has {len(line)} cells for {len(names)} columns"
+    return RowError(f"{cells}; quote the cells that contain a separator", "no row")
 
 
 def _parquet_rows(path: Path) -> list[Any]:
@@ -150,11 +257,3 @@ def _parquet_rows(path: Path) -> list[Any]:
         return pyarrow.parquet.read_table(path).to_pylist()
     except (pyarrow.ArrowInvalid, OSError) as error:
         raise InputError(f"{path} cannot be read as parquet: {error}") from error
-
-
-def _saved_rows(folder: Path) -> list[Any]:
-    """Rows of a folder written by `datasets.Dataset.save_to_disk`; pictures stay encoded."""
-    import datasets
-
-    table: Any = datasets.Dataset.load_from_disk(str(folder)).with_format("arrow")[:]
-    return table.to_pylist()

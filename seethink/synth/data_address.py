@@ -6,14 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seethink.sources import drawn, records
-from seethink.types import Example
+from seethink.types import Example, InputError
 
 
 def load_examples(address: str, world: str, media_root: Path | None = None) -> Sequence[Example]:
     """The examples of a file, of `drawn:WORLD:N`, or of `drawn:N`, which draws from `world`. Raises
-    InputError."""
+    InputError, also for a conversation: a chain works on one question."""
     if not address.startswith(drawn.PREFIX):
-        return records.read(Path(address), media_root)
+        examples = records.read(Path(address), media_root)
+        for example in examples:
+            if example.history:
+                raise InputError(
+                    f"{address}: example {example.id} has turns before its question, which a synthesis cannot"
+                    " use; leave it out, or ask it without them"
+                )
+        return examples
     name = address.removeprefix(drawn.PREFIX)
     if name.partition(":")[0].isdecimal():
         address = f"{drawn.PREFIX}{world}:{name}"

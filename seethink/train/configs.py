@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
 from seethink.settings import Config
@@ -27,8 +28,9 @@ class TrainingConfig(Config):
     lora_alpha: scale of the adapters; None means 2 * `lora_rank`. load_in_4bit: the frozen weights beside
     adapters are held in 4 bits (QLoRA, Dettmers et al. 2023). lr_scheduler_type: "constant" warms up too, as
     transformers' "constant_with_warmup". warmup_ratio: share of the steps. max_prompt_length: tokens, media
-    included. A longer prompt is an error that names its row, or is left out and counted with
-    filter_overlong_prompts. It is never truncated: half of a picture's tokens are another picture.
+    included. A longer prompt is an error that names its row, before the first step, or with
+    filter_overlong_prompts its row is left out and counted. It is never truncated: half of a picture's tokens
+    are another picture.
     max_tokens_per_batch: padded tokens of one forward pass. A larger group still goes through, alone. How a
     step is cut into passes changes no number, so there is no per-device batch size. bf16: autocast (weights
     and optimiser states stay fp32); None means on an accelerator, not on a CPU. save_steps: optimiser steps
@@ -94,26 +96,48 @@ class TrainingConfig(Config):
 
 
 @dataclass(frozen=True)
-class SFTConfig(Config):
-    """Supervised fine-tuning: negative log-likelihood of the reply alone, never of the prompt.
+class EpochConfig(Config):
+    """Settings of a method that goes through given rows: SFT, DPO.
 
-    train_batch_size: examples of one optimiser step, over all processes. max_steps, if given, wins over
-    num_train_epochs. shuffle: False keeps the order of the examples (a curriculum, or a stream that is random
-    already)."""
+    train_batch_size: rows of one optimiser step, over all processes. num_train_epochs: how often every row is
+    seen, exactly: epochs follow one another without a gap, and the last step takes what is left. A fraction
+    of an epoch is that share of the rows, rounded up. max_steps, if given, wins over num_train_epochs; every
+    step then takes a whole batch."""
 
-    training: TrainingConfig = TrainingConfig(learning_rate=2e-5, warmup_ratio=0.1)
+    training: TrainingConfig = TrainingConfig()
     train_batch_size: int = 16
     num_train_epochs: float = 1.0
     max_steps: int | None = None
-    shuffle: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require(train_batch_size="at least 1", num_train_epochs="above 0", max_steps="at least 1")
 
-    def steps_for(self, n_examples: int) -> int:
+    def rows_seen(self, n_rows: int) -> int:
+        """Rows that the whole training sees, repeated ones included, of a data set of `n_rows`."""
+        if self.max_steps:
+            return self.max_steps * self.train_batch_size
+        return math.ceil(n_rows * Fraction(str(self.num_train_epochs)))  # as a float, 100 * 0.07 is above 7
+
+    def steps_for(self, n_rows: int) -> int:
         """Optimiser steps of the whole training."""
-        return self.max_steps or math.ceil(n_examples * self.num_train_epochs / self.train_batch_size)
+        return math.ceil(self.rows_seen(n_rows) / self.train_batch_size)
+
+    def positions(self, step: int, n_rows: int) -> range:
+        """Positions of the rows of optimiser step `step` (from 0) among those that training sees."""
+        first = step * self.train_batch_size
+        return range(first, min(first + self.train_batch_size, self.rows_seen(n_rows)))
+
+
+@dataclass(frozen=True)
+class SFTConfig(EpochConfig):
+    """Supervised fine-tuning: negative log-likelihood of the reply alone, never of the prompt.
+
+    Batches and epochs as in `EpochConfig`. shuffle: False keeps the order of the examples (a curriculum, or a
+    stream that is random already)."""
+
+    training: TrainingConfig = TrainingConfig(learning_rate=2e-5, warmup_ratio=0.1)
+    shuffle: bool = True
 
 
 @dataclass(frozen=True)
@@ -128,7 +152,7 @@ class RolloutConfig(Config):
     replaced by other prompts (dynamic sampling, DAPO). rollout_backend: "local" is the trained model itself,
     "vllm" a copy in this process that may take the share vllm_gpu_memory_utilization of the accelerator's
     memory, "http://host:port/v1" a vLLM server. importance_sampling_cap: upper bound of the ratio that
-    corrects for the back-end's own probabilities (truncated importance sampling); 0 turns the correction off.
+    corrects for vLLM's own probabilities (truncated importance sampling); 0 turns the correction off.
     """
 
     prompts_per_step: int = 16
@@ -239,35 +263,21 @@ class GRPOConfig(Config):
 
 
 @dataclass(frozen=True)
-class DPOConfig(Config):
+class DPOConfig(EpochConfig):
     """Direct preference optimisation (arXiv 2305.18290) with the usual additions.
 
-    train_batch_size: pairs of one optimiser step, over all processes. max_steps, if given, wins over
-    num_train_epochs. beta: how far the policy may leave the reference. label_smoothing: the share of labels
-    taken for wrong. loss_type: "sigmoid" compares sums of log-probabilities; "sigmoid_norm" means over tokens
-    (as in TRL; Tulu 3, arXiv 2411.15124), so that length does not win. rpo_alpha: weight of the mean negative
-    log-likelihood of the better response (arXiv 2404.19733), which otherwise may fall."""
+    Batches and epochs as in `EpochConfig`, in pairs. beta: how far the policy may leave the reference.
+    label_smoothing: the share of labels taken for wrong. loss_type: "sigmoid" compares sums of
+    log-probabilities; "sigmoid_norm" means over tokens (as in TRL; Tulu 3, arXiv 2411.15124), so that length
+    does not win. rpo_alpha: weight of the mean negative log-likelihood of the better response (arXiv
+    2404.19733), which otherwise may fall."""
 
     training: TrainingConfig = TrainingConfig(learning_rate=5e-7, warmup_ratio=0.1)
-    train_batch_size: int = 16
-    num_train_epochs: float = 1.0
-    max_steps: int | None = None
     beta: float = 0.1
     label_smoothing: float = 0.0
     loss_type: Literal["sigmoid", "sigmoid_norm"] = "sigmoid"
     rpo_alpha: float = 0.0
 
-    def steps_for(self, n_pairs: int) -> int:
-        """Optimiser steps of the whole training."""
-        return self.max_steps or math.ceil(n_pairs * self.num_train_epochs / self.train_batch_size)
-
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require(
-            train_batch_size="at least 1",
-            num_train_epochs="above 0",
-            max_steps="at least 1",
-            beta="above 0",
-            label_smoothing="at least 0 and below 0.5",
-            rpo_alpha="at least 0",
-        )
+        self.require(beta="above 0", label_smoothing="at least 0 and below 0.5", rpo_alpha="at least 0")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import compress
 from pathlib import Path
 from statistics import fmean
 
@@ -19,7 +18,7 @@ from seethink.train import objectives, ranks
 from seethink.train.configs import DPOConfig
 from seethink.train.epochs import shuffled_index
 from seethink.train.methods import OnStep
-from seethink.train.prompt_length import within_prompt_length
+from seethink.train.preflight import check_pairs
 from seethink.train.reference import ReferenceModel
 from seethink.train.sharding import gather_weights
 from seethink.train.trainer import GroupTrainer
@@ -38,6 +37,7 @@ def dpo(
 
     Called again on the same `out` after a kill, it continues from its last checkpoint.
     """
+    pairs = check_pairs(model, pairs, config, out, on_step)
     policy, encoder = load_policy(model, config.training.load_in_4bit)
     method = DPOMethod(model, policy, encoder, pairs, config)
     return GroupTrainer(policy, method, config.training, config.steps_for(len(pairs)), out, on_step).fit()
@@ -59,22 +59,18 @@ class DPOMethod:
         self.encoder, self.pairs, self.config = encoder, pairs, config
         self.margins: list[Tensor] = []
         self.better_logps: list[Tensor] = []
-        self.overlong_prompts = 0
         self.policy, self.reference = policy, ReferenceModel(model, policy)
 
     def groups(self, step: int) -> list[Group]:
-        size = self.config.train_batch_size
-        chosen = [self._pair(i) for i in ranks.local_shard(range(step * size, (step + 1) * size))]
+        positions = self.config.positions(step, len(self.pairs))
+        chosen = [self._pair(i) for i in ranks.local_shard(positions)]
         prompts = self.encoder.prompts([pair.format.prompt(pair.example) for pair in chosen])
-        short = within_prompt_length(prompts, [pair.example.id for pair in chosen], self.config.training)
-        self.overlong_prompts = ranks.all_sum(short.count(False))
-        chosen, prompts = list(compress(chosen, short)), list(compress(prompts, short))
         with gather_weights(self.policy):
             prompts = vision_cache.with_features(self.policy.model, prompts)
-        left, groups = size - self.overlong_prompts, []
+        groups = []
         for pair, prompt in zip(chosen, prompts, strict=True):
             replies = (self.encoder.reply_ids(prompt, text) for text in (pair.better, pair.worse))
-            branches = [Branch(ids, weight=1 / left) for ids in replies]
+            branches = [Branch(ids, weight=1 / len(positions)) for ids in replies]
             groups.append(Group(prompt, branches, pair.example.id))
         return groups
 
@@ -106,7 +102,6 @@ class DPOMethod:
         known = {
             "rewards/margins": _mean([self.config.beta * margin for margin in margins]),
             "rewards/accuracies": _mean([margin > 0 for margin in margins]),
-            "overlong_prompts": self.overlong_prompts,
         }
         return known | ({"logps/chosen_mean": fmean(better)} if better else {})
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from itertools import compress
 from pathlib import Path
 
 import torch
@@ -21,7 +20,7 @@ from seethink.train.attempt_log import AttemptLog
 from seethink.train.configs import GRPOConfig
 from seethink.train.grpo_metrics import RolloutStatistics, UpdateStatistics, step_metrics
 from seethink.train.methods import OnStep
-from seethink.train.prompt_length import within_prompt_length
+from seethink.train.preflight import check_task
 from seethink.train.prompt_sampler import PromptSampler
 from seethink.train.reference import ReferenceModel
 from seethink.train.rollouts import Rollouts
@@ -42,6 +41,7 @@ def grpo(
 
     Every attempt is written to `out/attempts.jsonl`, its pictures under `media`. Called again on the same
     `out` after a kill, it continues from the last checkpoint."""
+    task = check_task(model, task, config, out, on_step)
     policy, encoder = load_policy(model, config.training.load_in_4bit)
     method = GRPOMethod(model, policy, encoder, task, config)
     method.log = AttemptLog(out / "attempts.jsonl", media or out / "media")
@@ -117,7 +117,9 @@ class GRPOMethod:
         known = torch.tensor([bool(b.sampled) for b in pack.branches], device=old.device)[pack.owner]
         self.update.sampler_difference.append((old - sampled).abs()[known])
         cap = self.config.rollout.importance_sampling_cap
-        return objectives.importance_weights(old, sampled, cap) if cap else torch.ones_like(old)
+        if not cap or self.config.rollout.rollout_backend == "local":  # there they differ by rounding
+            return torch.ones_like(old)
+        return objectives.importance_weights(old, sampled, cap)
 
     def _reference_logps(self, pack: Pack, lengths: Sequence[int]) -> Tensor:
         """(N,) log-probabilities under the reference model, computed once per rollout batch."""
@@ -130,7 +132,6 @@ class GRPOMethod:
     def metrics(self) -> dict[str, float | None]:
         known = step_metrics(self.statistics, self.update)
         if self.config.rollout.rollout_backend == "local":
-            del known["sampling/sampling_logp_difference/mean"]
             return known
         return known | {"request_retries": ranks.all_sum(self.rollouts.retries)}
 
@@ -168,10 +169,6 @@ class GRPOMethod:
         examples = [self.task.examples[i] for i in indices]
         messages = [self.task.format.prompt(example) for example in examples]
         prompts = self.encoder.prompts(messages)
-        short = within_prompt_length(prompts, [example.id for example in examples], self.config.training)
-        self.statistics.overlong_prompts += short.count(False)
-        examples, messages = list(compress(examples, short)), list(compress(messages, short))
-        prompts = list(compress(prompts, short))
         sampling = Sampling(
             n=self.config.rollout.num_generations,
             temperature=self.config.rollout.temperature,

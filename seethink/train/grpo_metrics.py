@@ -3,7 +3,7 @@ dashboards."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
 from typing import Any
@@ -20,13 +20,12 @@ class RolloutStatistics:
     """What happened while a rollout batch was sampled, in this process.
 
     rollouts: scored completions by prompt. unjudged: completions without a score. zero_std_groups: groups
-    whose rewards are all equal. overlong_prompts: left out for their length. resampled: prompts that replaced
-    groups without spread. passed_over: prompts that the sampler passed over for their pass rate."""
+    whose rewards are all equal, or that have none. resampled: prompts that replaced groups without spread.
+    passed_over: prompts that the sampler passed over for their pass rate."""
 
     rollouts: list[list[Rollout]] = field(default_factory=list)
     unjudged: int = 0
     zero_std_groups: int = 0
-    overlong_prompts: int = 0
     resampled: int = 0
     passed_over: int = 0
 
@@ -57,10 +56,12 @@ def step_metrics(statistics: RolloutStatistics, update: UpdateStatistics) -> dic
         "completions/mean_length": _mean([fact["n_tokens"] for fact in every]),
         "completions/clipped_ratio": _mean([fact["truncated"] for fact in every]),
         "completions/by_steps_ratio": _mean([fact["by_steps"] for fact in every]),
+        "completions/malformed_ratio": _mean([fact["malformed"] for fact in every]),
+        "frac_completions_identical": _share_of_groups(statistics, _identical, groups),
         "unjudged": ranks.all_sum(statistics.unjudged),
+        "frac_groups_unjudged": _share_of_groups(statistics, _unjudged, groups),
         "resampled_prompts": statistics.resampled,
         "passed_over_prompts": statistics.passed_over,
-        "overlong_prompts": ranks.all_sum(statistics.overlong_prompts),
         "clip_ratio": _mean_of_tokens(update.clipped),
         "kl": _mean_of_tokens(update.kl),
         "entropy": _mean_of_tokens(update.entropy),
@@ -77,7 +78,25 @@ def _facts(rollout: Rollout) -> dict[str, Any]:
         "n_tokens": response.n_tokens,
         "truncated": response.stop == "length",
         "by_steps": by_steps(response.text),
+        "malformed": response.fault is not None,
     }
+
+
+def _share_of_groups(
+    statistics: RolloutStatistics, holds: Callable[[Sequence[Rollout]], bool], groups: int
+) -> float:
+    """The share of all processes' groups, `groups` in number, for which `holds`."""
+    return ranks.all_sum(sum(holds(group) for group in statistics.rollouts)) / max(1, groups)
+
+
+def _identical(group: Sequence[Rollout]) -> bool:
+    """Whether all completions of a group are the same text."""
+    return len({rollout.response.text for rollout in group}) == 1
+
+
+def _unjudged(group: Sequence[Rollout]) -> bool:
+    """Whether no completion of a group could be judged."""
+    return all(rollout.score.value is None for rollout in group)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

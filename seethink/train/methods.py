@@ -12,7 +12,8 @@ from typing import Any, Literal
 from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig
 
 OnStep = Callable[[dict[str, Any]], None]
-"""Called with the metrics of every step, and with `step` (from 1) and `steps` among them."""
+"""Called with the metrics of every step, and with `step` (from 1) and `steps` among them. While the data are
+checked, which may take a while, with rows instead of steps, and `detail` saying what is counted."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,7 @@ def _run_sft(model: str, data: Any, config: SFTConfig, out: Path, media: Path, o
 
 
 def _count_sft(n: int, config: SFTConfig) -> dict[str, int]:
-    steps = config.steps_for(n)
-    return {"optimiser steps": steps, "examples seen": steps * config.train_batch_size}
+    return {"optimiser steps": config.steps_for(n), "examples seen": config.rows_seen(n)}
 
 
 def _run_dpo(model: str, data: Any, config: DPOConfig, out: Path, media: Path, on_step: OnStep) -> Path:
@@ -55,8 +55,7 @@ def _run_dpo(model: str, data: Any, config: DPOConfig, out: Path, media: Path, o
 
 
 def _count_dpo(n: int, config: DPOConfig) -> dict[str, int]:
-    steps = config.steps_for(n)
-    return {"optimiser steps": steps, "pairs seen": steps * config.train_batch_size}
+    return {"optimiser steps": config.steps_for(n), "pairs seen": config.rows_seen(n)}
 
 
 def _run_grpo(model: str, data: Any, config: GRPOConfig, out: Path, media: Path, on_step: OnStep) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import compress, groupby
+from itertools import groupby
 from pathlib import Path
 
 from torch import Tensor
@@ -16,7 +16,7 @@ from seethink.train import objectives, ranks
 from seethink.train.configs import SFTConfig
 from seethink.train.epochs import shuffled_index
 from seethink.train.methods import OnStep
-from seethink.train.prompt_length import within_prompt_length
+from seethink.train.preflight import check_examples
 from seethink.train.trainer import GroupTrainer
 from seethink.types import SFTExample
 
@@ -33,6 +33,7 @@ def sft(
 
     Called again on the same `out` after a kill, it continues from its last checkpoint.
     """
+    examples = check_examples(model, examples, config, out, on_step)
     policy, encoder = load_policy(model, config.training.load_in_4bit)
     method = SFTMethod(encoder, examples, config)
     return GroupTrainer(policy, method, config.training, config.steps_for(len(examples)), out, on_step).fit()
@@ -45,16 +46,13 @@ class SFTMethod:
 
     def __init__(self, encoder: Encoder, examples: Sequence[SFTExample], config: SFTConfig) -> None:
         self.encoder, self.examples, self.config = encoder, examples, config
-        self.num_tokens, self.overlong_prompts = 0, 0
+        self.num_tokens = 0
 
     def groups(self, step: int) -> list[Group]:
-        first = step * self.config.train_batch_size
-        indices = ranks.local_shard(range(first, first + self.config.train_batch_size))
-        chosen = [self._example(i) for i in indices]
+        positions = ranks.local_shard(self.config.positions(step, len(self.examples)))
+        chosen = [self._example(i) for i in positions]
         prompts = self.encoder.prompts([e.format.prompt(e.example) for e in chosen])
-        short = within_prompt_length(prompts, [e.example.id for e in chosen], self.config.training)
-        self.overlong_prompts = ranks.all_sum(short.count(False))
-        groups = share(list(compress(chosen, short)), list(compress(prompts, short)), self.encoder)
+        groups = share(chosen, prompts, self.encoder)
         branches = [branch for group in groups for branch in group.branches]
         lengths = [branch.n_trained for branch in branches]
         all_lengths = ranks.all_gather(lengths)
@@ -71,7 +69,7 @@ class SFTMethod:
         return objectives.nll(policy(pack))
 
     def metrics(self) -> dict[str, float | None]:
-        return {"num_tokens": self.num_tokens, "overlong_prompts": self.overlong_prompts}
+        return {"num_tokens": self.num_tokens}
 
     def _example(self, i: int) -> SFTExample:
         """The i-th example of the whole training, epochs one after another."""

@@ -47,7 +47,7 @@ def refuse_unknown(examples: Iterable[Example]) -> None:
     """Raise InputError for the first row with an unknown method."""
     for example in examples:
         if fault := unknown_method(example):
-            raise InputError(f"row {example.id}: {fault}; name one of them, or leave it out")
+            raise InputError(f"{example.label}: {fault}; name one of them, or leave it out")
 
 
 @dataclass(frozen=True)

@@ -116,9 +116,13 @@ class BaseJudge(ABC):
 
 
 def _message(example: Example, text: str) -> list[Message]:
+    """The question, after the turns before it if there are any, and `text`, as one message."""
+    shown = []
+    for role, turn in example.turns():
+        shown += [f"\n\n{role}: ", *turn] if example.history else turn
     parts = [
         {"type": "text", "text": part} if isinstance(part, str) else {"type": part.kind, part.kind: part}
-        for part in example.parts()
+        for part in shown
     ]
     return [{"role": "user", "content": [*parts, {"type": "text", "text": text}]}]
 

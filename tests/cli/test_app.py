@@ -4,7 +4,6 @@ import json
 import resource
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from PIL import Image
 
 from seethink import systems
 from seethink.cli.app import COMMANDS, load_command, main
-from seethink.train.methods import METHODS
 from seethink.types import Completion, InputError
 from tests import fakes
 from tests.sources.published.vision_layouts import truths
@@ -185,13 +183,6 @@ def test_sft_on_own_data_takes_rows_without_steps(capsys):
     assert Path("runs/train-sft/sft/checkpoint").is_dir()
 
 
-def test_settings_in_a_file_hold_the_same_fields_and_words_on_the_line_win(capsys):
-    Path("grpo.yaml").write_text("learning_rate: 1e-5\nmax_steps: 9\nbeta: 0.04\nseed: 4\n", encoding="utf-8")
-    well(capsys, "train", "grpo", *OWN, "--config", "grpo.yaml", "max_steps=2")
-    config = config_of("runs/train-grpo/grpo")
-    assert [config[name] for name in ("learning_rate", "max_steps", "beta", "seed")] == [1e-5, 2, 0.04, 4]
-
-
 def test_eval_prints_a_table_and_where_the_attempts_are(capsys):
     out = well(capsys, "eval", *OWN, "max_tokens=32")
     assert "my" in out and "50.0% (40.0% to 60.0%)" in out
@@ -205,18 +196,6 @@ def test_reward_weights_reach_the_verifier(capsys):
     stage = json.loads(Path("runs/train-grpo/grpo/stage.json").read_text(encoding="utf-8"))
     parts = stage["inputs"]["task"]["verifier"]["fields"]["parts"]
     assert [(name, weight) for name, _, weight in parts] == [("correct", 2.0), ("format", 0.0)]
-
-
-def test_a_training_method_in_the_table_is_a_command(capsys, monkeypatch):
-    def run(model, data, config, out, media, on_step):
-        on_step({"step": 1, "steps": 1, "loss": 0.5})
-        return fakes.model_folder(out / "checkpoint")
-
-    method = replace(METHODS["sft"], name="toy_method", run=run)
-    monkeypatch.setitem(METHODS, "toy_method", method)
-    out = well(capsys, "train", "toy_method", *OWN, "train_batch_size=2")
-    assert "checkpoint: runs/train-toy_method/toy_method/checkpoint" in out.splitlines()
-    assert config_of("runs/train-toy_method/toy_method")["train_batch_size"] == 2
 
 
 def test_another_mode_is_another_evaluation(capsys):

@@ -64,6 +64,20 @@ def test_a_bar_runs_while_its_stage_does(console, monkeypatch, end):
     assert calls == ["start", "stop"] * 2
 
 
+def test_a_row_with_another_number_of_steps_begins_a_new_count(console, output, monkeypatch):
+    clock = iter(6.0 * step for step in range(20))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with ProgressBar(console, "sft") as bar:
+        for row in (1_000, 2_000, 3_000):
+            bar({"step": row, "steps": 5_000, "detail": "rows checked"})
+        for step in (1, 2, 3):
+            bar({"step": step, "steps": 4, "loss": 0.5})
+    assert output.getvalue().splitlines() == [
+        "sft: 3000 of 5000, rows checked, 12 s left",
+        "sft: 3 of 4, loss 0.500, 6 s left",
+    ]
+
+
 def test_the_terminal_prints_a_line_for_each_event(console, output, tmp_path):
     listener = TerminalListener(console)
     for event in (

@@ -75,8 +75,9 @@ def test_what_generate_samples_is_what_the_forward_pass_says(name: str) -> None:
         logits[:, encoder.media_token_ids] = -torch.inf
         assert logits.argmax(-1).tolist() == list(answer.token_ids)
         for ids, logps in engine.own.decode(prompt, Sampling(n=3, temperature=0.7, max_tokens=8)):
-            wanted = (_ordinary(name, model, prompt, ids) / 0.7).log_softmax(-1)
-            wanted = wanted.gather(-1, torch.tensor(ids)[:, None])[:, 0]
+            wanted = _ordinary(name, model, prompt, ids) / 0.7
+            wanted[:, encoder.media_token_ids] = -torch.inf
+            wanted = wanted.log_softmax(-1).gather(-1, torch.tensor(ids)[:, None])[:, 0]
             torch.testing.assert_close(torch.tensor(logps), wanted.detach(), atol=1e-4, rtol=0)
     assert model.generation_config.repetition_penalty == 5.0
 

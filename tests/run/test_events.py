@@ -53,6 +53,18 @@ def test_every_stage_is_started_reported_step_by_step_and_finished(tmp_path):
     assert list(events[-1].report["results"]) == ["base", "sft", "grpo"]
 
 
+def test_what_a_training_has_to_say_is_told_now_and_later_and_stands_in_the_report(tmp_path, monkeypatch):
+    monkeypatch.setattr("seethink.run.run.training_notes", lambda out: [f"3 rows of {out.name} left out"])
+    for kind in (StageFinished, StageSkipped):
+        events = events_of(tmp_path)
+        notes = {event.stage: list(event.notes) for event in events if isinstance(event, kind)}
+        assert (notes["sft"], notes["grpo"]) == (["3 rows of sft left out"], ["3 rows of grpo left out"])
+        assert notes["eval/base"] == []
+        if kind is StageFinished:
+            (report,) = (event for event in events if isinstance(event, ReportReady))
+            assert report.notes == ("sft: 3 rows of sft left out", "grpo: 3 rows of grpo left out")
+
+
 def test_skipped_left_out_and_changed_stages_are_told_apart(tmp_path):
     events_of(tmp_path, only=["sft"])
     assert {type(event) for event in events_of(tmp_path, only=["sft"])} == {StageSkipped, StageLeftOut}

@@ -12,7 +12,7 @@ from seethink.media import Image
 from seethink.sources import dialects
 from seethink.sources.records import read
 from seethink.sources.row_reader import read_rows
-from seethink.types import InputError
+from seethink.types import InputError, Turn
 
 
 def png(colour=(200, 10, 10)):
@@ -88,10 +88,19 @@ def test_ms_swift_may_put_the_solution_beside_the_turns(folder):
     assert (second.answer, second.steps) == ("3", ("1 + 2",))
 
 
-def test_a_system_turn_is_kept_in_meta(folder):
-    row = {"messages": [turn("system", "Be brief."), turn("user", "1 + 2?"), turn("assistant", "3")]}
-    (example,) = read(written(folder, row))
-    assert (example.question, example.answer, example.meta) == ("1 + 2?", "3", {"system": "Be brief."})
+def test_a_system_turn_or_column_is_the_first_turn_of_the_history(folder):
+    said = [turn("system", "Be brief."), turn("user", "1 + 2?"), turn("assistant", "3")]
+    in_turns, in_column, both = read(
+        written(
+            folder,
+            {"messages": said},
+            {"messages": said[1:], "system": "Be brief."},
+            {"messages": said, "system": "Be long."},
+        )
+    )
+    for example in (in_turns, in_column, both):
+        assert (example.question, example.answer, example.meta) == ("1 + 2?", "3", {})
+        assert example.history == (Turn("system", "Be brief."),)
 
 
 def test_parts_of_a_turn_keep_the_place_of_each_picture(folder):
@@ -200,13 +209,16 @@ WRONG = {
     "plain": ({"question": 5}, "there is no question; give a text"),
     "hf columns": ({"solution": None}, "there is no answer; give the correct text or number"),
     "easyr1": ({"answer": ["3", "4"]}, "the answer must be a text or a number, not ['3', '4']; a box is"),
-    "conversations": ({"conversations": [{"from": "human", "value": "?"}]}, "add the gpt turn"),
-    "messages": ({"messages": [ASKED]}, "add the assistant turn to messages, or a column solution"),
-    "query": ({"history": [["a", "b"]]}, "there is a history; a row is one question and one answer"),
-    "trl": (
-        {"prompt": [turn("user", [{"type": "image", "image": "a.png"}])]},
-        "a part of prompt contains its image; list it in the column images instead",
+    "conversations": (
+        {"conversations": [{"from": "human", "value": "<image>?"}]},
+        "add the assistant's turn",
     ),
+    "messages": ({"messages": [ASKED]}, "add the assistant's turn to messages, or a column solution"),
+    "query": (
+        {"history": [["a", "b", "c"]]},
+        "history must be pairs [question, answer], not ['a', 'b', 'c']",
+    ),
+    "trl": ({"prompt": [ASKED, turn("assistant", "3")]}, "the prompt ends with the assistant's turn"),
     "eval": ({"image": "a.png"}, "both 'image_path' and another column of pictures are given; keep one"),
     "vrc": ({"choices": "2 or 3"}, "choices must be a list, or lines that start with A., B., ..."),
 }
@@ -215,23 +227,28 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_layout_is_refused_with_one_sentence(folder, name):
     changes, message = WRONG[name]
-    message = refused(
+    refusal = refused(
         written(folder, ROWS[name], {**ROWS[name], "id" if name != "vrc" else "idx": 9, **changes})
     )
-    assert message.startswith("my.json, row 2: ") and message in message
+    assert refusal.startswith("my.json, row 2: ") and message in refusal
 
 
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ([{"type": "audio"}], "a part of messages must be of type text, image or video"),
-        ([{"type": "text", "text": None}], "a part of messages must be of type text, image or video"),
-        (["How many?"], "a part of messages must be of type text, image or video"),
+        ([{"type": "audio"}], "a part of turn 1 of messages must be of type text, image or video"),
+        (
+            [{"type": "text", "text": None}],
+            "a part of turn 1 of messages must be of type text, image or video",
+        ),
+        (["How many?"], "a part of turn 1 of messages must be of type text, image or video"),
     ],
 )
 def test_unknown_parts_of_a_turn_are_refused(folder, parts, message):
-    message = refused(written(folder, {"messages": [turn("user", parts), turn("assistant", "3")]}))
-    assert message.startswith("my.json, row 1: ") and message in message
+    refusal = refused(written(folder, {"messages": [turn("user", parts), turn("assistant", "3")]}))
+    assert refusal.startswith(
+        "my.json, row 1: a part of turn 1 of messages must be of type text, image or video, not "
+    )
 
 
 def test_a_tsv_with_broken_base64_or_more_cells_than_columns_is_refused(folder):
@@ -239,7 +256,9 @@ def test_a_tsv_with_broken_base64_or_more_cells_than_columns_is_refused(folder):
     assert "row 1: image is not base64" in refused(tsv(folder, cells))
     picture = base64.b64encode(png()).decode()
     message = refused(tsv(folder, ("4", picture, *cells[2:], "and more")))
-    assert "row 1: unknown column 'beyond column 7'" in message
+    assert message == (
+        "bench.tsv, row 1: has 8 cells for 7 columns; quote the cells that contain a separator"
+    )
 
 
 def test_pairs_are_not_read_as_examples(folder):

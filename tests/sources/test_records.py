@@ -191,7 +191,7 @@ def test_equal_files_give_equal_examples(folder):
         ({"image": "a.png", "question": "?"}, "there is no answer; give the correct text or number"),
         ({**GOOD, "answer": None}, "there is no answer; give the correct text or number"),
         ({**GOOD, "answer": "  "}, "there is no answer; give the correct text or number"),
-        ({**GOOD, "answer": float("nan")}, "there is no answer, only nan"),
+        ({**GOOD, "answer": float("nan")}, "there is no answer; give the correct text or number"),
         ({**GOOD, "answer": True}, "the answer must be a text or a number, not True"),
         ({**GOOD, "answer": [1, 2]}, "the answer must be a text or a number, not [1, 2]"),
         ({**GOOD, "answer": "<answer>3</answer><answer>4</answer>"}, "<answer> occurs 2 times, not once"),
@@ -219,30 +219,38 @@ def test_equal_files_give_equal_examples(folder):
     ],
 )
 def test_a_bad_row_is_refused_with_file_row_and_fix(folder, row, message):
-    message = refused(lines(folder, GOOD, GOOD, row))
-    assert message.startswith("my.jsonl, row 3: ") and message in message
+    refusal = refused(lines(folder, GOOD, GOOD, row))
+    assert refusal.startswith("my.jsonl, row 3: ") and message in refusal
 
 
 @pytest.mark.parametrize(
     ("turns", "message"),
     [
-        ([{"from": "human", "value": "?"}], "there is no answer; add the gpt turn to conversations"),
-        ("How many?", "conversations must be [{from: human, value: ...}, {from: gpt, value: ...}]"),
-        ([], "conversations has no turns; it must be"),
+        (
+            [{"from": "human", "value": "?"}],
+            "there is no answer; add the assistant's turn (gpt) to conversations",
+        ),
+        ("How many?", "conversations must be messages, [{role: user, content: ...}, {role: assistant, ...}]"),
+        ([], "conversations has no turns; give at least a question"),
+        ([{"from": "gpt", "value": "3"}], "there is no question before the last answer; add the user's turn"),
         (
             [{"from": "gpt", "value": "3"}, {"from": "human", "value": "?"}],
-            "has the turns gpt, human; it must be",
+            "there is no answer; add the assistant's turn",
         ),
         (
-            [{"from": "human", "value": "?"}, {"from": "gpt", "value": "3"}] * 2,
-            "has the turns human, gpt, human, gpt",
+            [{"from": "human", "value": "?"}, {"from": "function_call", "value": "{}"}],
+            "turn 2 of conversations has the role 'function_call'; the roles are system, user",
+        ),
+        (
+            [{"from": "human", "value": " "}, {"from": "gpt", "value": "3"}] * 2,
+            "turn 1 (user) must be a text, not ' '",
         ),
         ([{"from": "human", "value": "?"}, {"from": "gpt"}], "there is no answer"),
     ],
 )
-def test_conversations_other_than_one_question_and_one_answer_are_refused(folder, turns, message):
-    message = refused(lines(folder, {"image": "a.png", "conversations": turns}))
-    assert message.startswith("my.jsonl, row 1: ") and message in message
+def test_conversations_without_a_question_and_an_answer_are_refused(folder, turns, message):
+    refusal = refused(lines(folder, {"image": "a.png", "conversations": turns}))
+    assert refusal.startswith("my.jsonl, row 1: ") and message in refusal
 
 
 def test_a_column_of_another_dialect_is_unknown(folder):
@@ -292,9 +300,9 @@ def test_files_that_hold_something_else_are_refused(folder):
     assert refused(path) == "my.json, row 1: must be an object of named columns, not 3"
     path.write_bytes(b'[{"question": "\xff"}]')
     assert refused(path) == "my.json is not UTF-8 text (byte 15); save it as UTF-8"
-    (folder / "my.csv").write_text("a,b", encoding="utf-8")
-    assert refused(folder / "my.csv").startswith(
-        "my.csv has no known suffix; give a file of .jsonl, .json, .parquet, .tsv"
+    (folder / "my.xlsx").write_text("a,b", encoding="utf-8")
+    assert refused(folder / "my.xlsx").startswith(
+        "my.xlsx has no known suffix; give a file of .jsonl, .json, .parquet, .tsv, .csv"
     )
     (folder / "my.parquet").write_bytes(b"PAR1 and so on")
     assert refused(folder / "my.parquet").startswith("my.parquet cannot be read as parquet: ")
@@ -302,7 +310,9 @@ def test_files_that_hold_something_else_are_refused(folder):
 
 
 def test_a_folder_of_none_or_several_data_files_is_refused(folder):
-    assert "must contain one data file, but has no .jsonl, .json, .parquet, .tsv file" in refused(folder)
+    assert "must contain one data file, but has no .jsonl, .json, .parquet, .tsv, .csv file" in refused(
+        folder
+    )
     lines(folder, GOOD, name="train.jsonl")
     lines(folder, GOOD, name="test.jsonl")
     assert "has test.jsonl, train.jsonl; give the path of the file" in refused(folder)

@@ -28,7 +28,7 @@ DIALECTS = {
     "rl": "conversations",
     "hf": "hf columns",
     "vrc": "vrc",
-    "tsv": "r1-onevision-bench",
+    "tsv": "vlmevalkit",
 }
 PARQUET = ("trl", "easyr1", "hf")
 HELD = (*PARQUET, "tsv")

@@ -16,6 +16,7 @@ from seethink.sources.handwritten import Pages
 from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig
 from seethink.train.dpo import dpo
 from seethink.train.grpo import grpo
+from seethink.train.notes import training_notes
 from seethink.train.sft import SFTMethod, sft
 from seethink.train.trainer import GroupTrainer
 from seethink.types import Example, InputError, PreferencePair, Response, Score, SFTExample, Task
@@ -137,10 +138,11 @@ def test_a_prompt_beyond_the_limit_is_an_error_that_names_the_row(tmp_path, kind
 @pytest.mark.parametrize("kind", ["sft", "dpo", "grpo"])
 def test_long_prompts_are_dropped_and_counted_when_asked(tmp_path, kind: str) -> None:
     base = tiny.saved(tmp_path / "base")
-    (row,) = _train(kind, base, tmp_path / "out", max_prompt_length=35, filter_overlong_prompts=True)
-    assert row["overlong_prompts"] == 3, "the pages; the question in text alone is short"
-    (row,) = _train(kind, base, tmp_path / "all", max_prompt_length=3_500)
-    assert row["overlong_prompts"] == 0
+    _train(kind, base, tmp_path / "out", max_prompt_length=35, filter_overlong_prompts=True)
+    (note, *_) = training_notes(tmp_path / "out")
+    assert note == "3 of 4 rows left out, their prompts longer than max_prompt_length=35", "the pages"
+    _train(kind, base, tmp_path / "all", max_prompt_length=3_500)
+    assert not [note for note in training_notes(tmp_path / "all") if "left out" in note]
 
 
 # Nothing to learn from --------------------------------------------------------------------------------

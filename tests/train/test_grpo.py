@@ -49,7 +49,8 @@ def sometimes(example: Example, response: Response) -> Score:
 
 
 def never(example: Example, response: Response) -> Score:
-    return Score(None, "cannot judge")
+    """Can judge the reference answers, without which the training would be refused, and no completion."""
+    return Score(1.0) if response.answer == example.answer else Score(None, "cannot judge")
 
 
 def has_e(example: Example, response: Response) -> Score:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from seethink.formats import ANSWER_ONLY, PREFILLED_THINK, THINK_ANSWER
 from seethink.models.packing import Group, pack_groups
 from seethink.models.policy import PolicyModel
 from seethink.sources.handwritten import Pages
+from seethink.train import ranks
 from seethink.train.configs import SFTConfig
 from seethink.train.sft import SFTMethod, sft, share
 from seethink.types import Example, SFTExample
@@ -114,10 +117,7 @@ def test_the_loss_is_the_mean_over_all_reply_tokens_of_a_step(tmp_path) -> None:
     branches = [branch for group in method.groups(0) for branch in group.branches]
     assert len({branch.weight for branch in branches}) == 1
     assert sum(branch.weight * branch.n_trained for branch in branches) == pytest.approx(1)
-    assert method.metrics() == {
-        "num_tokens": sum(branch.n_trained for branch in branches),
-        "overlong_prompts": 0,
-    }
+    assert method.metrics() == {"num_tokens": sum(branch.n_trained for branch in branches)}
 
 
 # What is taught when ----------------------------------------------------------------------------------
@@ -130,21 +130,45 @@ def _taught(config: SFTConfig, steps: int) -> list[str]:
 
 def test_every_epoch_teaches_each_lesson_once_in_an_order_that_the_seed_decides() -> None:
     ids = [page.id for page in PAGES]
-    assert _taught(SFTConfig.of(train_batch_size=3, shuffle=False), 4) == ids * 2
-    taught = _taught(SFTConfig.of(train_batch_size=4), 3)
+    twice = SFTConfig.of(train_batch_size=4, num_train_epochs=2)
+    assert _taught(twice.replace(shuffle=False), 3) == ids * 2
+    taught = _taught(twice, 3)
     assert sorted(taught[:6]) == sorted(taught[6:]) == sorted(ids)
     assert taught[:6] != taught[6:]
-    assert (
-        taught
-        == _taught(SFTConfig.of(train_batch_size=4), 3)
-        != _taught(SFTConfig.of(train_batch_size=4, seed=1), 3)
-    )
+    assert taught == _taught(twice, 3) != _taught(twice.replace(seed=1), 3)
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3.5, 0.5, 0.07])
+@pytest.mark.parametrize("batch", [1, 4, 16])
+@pytest.mark.parametrize("processes", [1, 3])
+def test_every_row_is_seen_as_often_as_the_epochs_say(epochs, batch, processes, monkeypatch) -> None:
+    """Six rows with a batch of 16 are six examples; the last step takes what is left, over all processes."""
+    config = SFTConfig.of(train_batch_size=batch, num_train_epochs=epochs)
+    texts = [Example(f"text{i}", f"What is 2 + {i}?", answer=str(2 + i)) for i in range(6)]
+    method = SFTMethod(tiny.encoder(tiny.qwen2_vl()), [*map(_lesson, texts)], config)
+    monkeypatch.setattr(ranks, "world_size", lambda: processes)
+    monkeypatch.setattr(ranks, "all_gather", list)
+    seen: list[str] = []
+    for step in range(config.steps_for(6)):
+        before = len(seen)
+        for rank in range(processes):
+            monkeypatch.setattr(ranks, "rank", lambda rank=rank: rank)
+            seen += [group.name for group in method.groups(step)]
+        assert 0 < len(seen) - before <= batch
+    whole, rest = divmod(config.rows_seen(6), 6)
+    assert len(seen) == config.rows_seen(6) == math.ceil(Fraction(str(epochs)) * 6)
+    assert all(sorted(seen[6 * k : 6 * (k + 1)]) == [e.id for e in texts] for k in range(whole))
+    assert len(set(seen[6 * whole :])) == rest
 
 
 def test_steps_follow_from_epochs_unless_given() -> None:
     assert SFTConfig.of(train_batch_size=16).steps_for(100) == 7
     assert SFTConfig.of(train_batch_size=10, num_train_epochs=2.5).steps_for(100) == 25
+    assert SFTConfig.of(train_batch_size=7, num_train_epochs=0.07).steps_for(100) == 1, (
+        "seven rows: as floats, 100 * 0.07 is above 7"
+    )
     assert SFTConfig.of(max_steps=3).steps_for(100) == 3
+    assert SFTConfig.of(max_steps=3).rows_seen(100) == 48, "whole batches"
 
 
 # Training ---------------------------------------------------------------------------------------------

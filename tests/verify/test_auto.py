@@ -45,9 +45,9 @@ def test_auto_judges_as_the_named_one_does():
 
 def test_an_unknown_method_is_refused_with_its_row():
     refuse_unknown([row(), row("mcq")])
-    with pytest.raises(InputError, match="row one: accu_reward_method 'mcqq' is none of default, mcq"):
+    with pytest.raises(InputError, match="example one: accu_reward_method 'mcqq' is none of default, mcq"):
         refuse_unknown([row("mcqq")])
-    with pytest.raises(InputError, match="row one"):
+    with pytest.raises(InputError, match="example one"):
         refuse_unknown([row(["mcq"])])
 
 

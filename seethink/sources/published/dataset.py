@@ -131,7 +131,8 @@ class PublishedExamples(LazySequence[Example]):
             raise
         except ValueError as error:  # the marks of the question do not match the media
             row.refuse(f"{error}; copy the row as published", error)
-        return replace(example, id=f"{self.data.name}-{self.split}-{i + 1}")
+        where = f"{self.source}, row {i + 1} of {self.split}"
+        return replace(example, id=f"{self.data.name}-{self.split}-{i + 1}", where=where)
 
     @property
     def _expected(self) -> int | None:

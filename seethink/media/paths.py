@@ -1,0 +1,24 @@
+"""Paths and texts of the user's, safe to test and short enough for a message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+SHOWN_CHARACTERS = 300
+"""A longer text is shortened in messages: a picture in base64 stands where a path was expected."""
+
+
+def shown(value: object) -> str:
+    """`value` for a message: whole up to `SHOWN_CHARACTERS`, else its beginning, end and length."""
+    text = str(value)
+    if len(text) <= SHOWN_CHARACTERS:
+        return text
+    return f"{text[:120]}...{text[-40:]} ({len(text):,} characters)"
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether there is a file; False also for what cannot be a path, such as a text of 5,000 characters."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False

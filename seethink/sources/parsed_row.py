@@ -1,0 +1,165 @@
+"""The content of a row, independent of its dialect, and how lists and conversations are read from columns."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from seethink.sources.row_reader import Row
+from seethink.types import MEDIA_MARK, Turn
+
+ROLES = {
+    **dict.fromkeys(("system", "developer"), "system"),
+    **dict.fromkeys(("user", "human"), "user"),
+    **dict.fromkeys(("assistant", "gpt", "bot"), "assistant"),
+}
+"""Role of a turn as data sets name it -> its role in a chat template."""
+PART_KINDS = {"image": "image", "image_url": "image", "video": "video", "video_url": "video"}
+"""Type of a content part -> kind of its medium."""
+_LEARNED = ("weight", "loss", "loss_weight")
+"""Names of a turn's weight in the loss: OpenAI, ms-swift, LLaMA-Factory."""
+
+
+@dataclass(frozen=True)
+class ParsedRow:
+    """The content of a row. answer: as in the file, None if there is none. images: set by dialects with a
+    picture column of their own. media: (kind, medium) of every mark in reading order, where messages contain
+    media themselves; None for one that is in a column. more: further entries of the example's meta."""
+
+    question: Any
+    answer: Any
+    steps: Any = None
+    choices: Any = None
+    images: Any = None
+    history: tuple[Turn, ...] = ()
+    media: tuple[tuple[str, Any], ...] = ()
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Conversation:
+    """Turns as they are added, (role, content, learned), and the media of their parts: as in `ParsedRow`."""
+
+    row: Row
+    turns: list[tuple[str, Any, bool]] = field(default_factory=list)
+    media: list[tuple[str, Any]] = field(default_factory=list)
+
+    def add(self, role: str, content: Any, column: str, learned: bool = True) -> None:
+        """Add a turn. content: a text, a number, or a list of parts, each a text or a medium."""
+        if isinstance(content, list):
+            content = "".join(self._part(part, column) for part in content)
+        elif isinstance(content, str):
+            self._count_marks(content)
+        self.turns.append((role, content, learned))
+
+    def add_messages(self, column: str, value: Any = None) -> None:
+        """Add the messages of a column: `{role, content}`, `{from, value}`, or `{human, assistant}`, which is
+        two turns. value: of the column, if it is not the whole column."""
+        messages = listed(self.row.values.get(column) if value is None else value)
+        messages = [messages] if isinstance(messages, dict) else messages
+        if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+            shape = f"{column} must be messages, [{{role: user, content: ...}}, {{role: assistant, ...}}]"
+            self.row.refuse(f"{shape}, not {messages!r:.40}")
+        if not messages:
+            self.row.refuse(f"{column} has no turns; give at least a question")
+        for number, message in enumerate(messages, 1):
+            self._add_message(message, f"turn {number} of {column}")
+
+    def _add_message(self, message: Mapping[str, Any], place: str) -> None:
+        role = _given(message, "role", "from")
+        if role is None and (pair := [name for name in message if name in ROLES]):
+            for name in pair:
+                self.add(ROLES[name], message[name], place)
+            return
+        if not isinstance(role, str) or role not in ROLES or message.get("tool_calls"):
+            known = "system, user (human) and assistant (gpt); tool calls cannot be read"
+            self.row.refuse(f"{place} has the role {role!r:.40}; the roles are {known}")
+        learned = all(message.get(name) not in (0, False) or message.get(name) is None for name in _LEARNED)
+        self.add(ROLES[role], _given(message, "content", "value"), place, learned)
+
+    def add_history(self) -> None:
+        """Add the columns `system`, unless a system turn stands first, and `history`: messages, or pairs of
+        a question and an answer."""
+        self.add_system()
+        history = listed(self.row.values.get("history"))
+        if isinstance(history, list) and all(isinstance(pair, list | tuple) for pair in history):
+            for pair in history:
+                if len(pair) != 2:
+                    self.row.refuse(f"history must be pairs [question, answer], not {pair!r:.40}")
+                self.add("user", pair[0], "history")
+                self.add("assistant", pair[1], "history")
+        elif history:
+            self.add_messages("history", history)
+
+    def add_system(self) -> None:
+        """Put the column `system` first, if it is given and no system turn is there."""
+        system = self.row.values.get("system")
+        if system and not (self.turns and self.turns[0][0] == "system"):
+            self.turns.insert(0, ("system", system, True))
+
+    def parsed(self, answer: Any = None, **more: Any) -> ParsedRow:
+        """The row: the last turn of the user is the question, and the assistant's turn behind it the answer,
+        unless another one is given. A turn whose weight is 0 is no answer."""
+        turns = list(self.turns)
+        if turns[-1][0] == "assistant":
+            _, said, learned = turns.pop()
+            if answer is None and not learned:
+                self.row.refuse("the last turn has the weight 0, so nothing is learned; remove the turn")
+            answer = said if answer is None else answer
+        if not turns or turns[-1][0] != "user":
+            self.row.refuse(
+                "there is no question before the last answer; add the user's turn", kind="no question"
+            )
+        *before, (_, question, _) = turns
+        for number, (role, text, _) in enumerate(before, 1):
+            if not isinstance(text, str) or not text.strip():
+                self.row.refuse(f"turn {number} ({role}) must be a text, not {text!r:.40}")
+        history = tuple(Turn(*turn) for turn in before)  # type: ignore[arg-type]
+        return ParsedRow(question, answer, history=history, media=tuple(self.media), **more)
+
+    @property
+    def said(self) -> Any:
+        """The content of the last turn, if it is the assistant's, else None."""
+        return self.turns[-1][1] if self.turns and self.turns[-1][0] == "assistant" else None
+
+    def _part(self, part: Any, column: str) -> str:
+        """The text of a part of a turn; for a medium, its mark."""
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind in PART_KINDS:
+            given = _given(part, kind, PART_KINDS[kind], "url", "path", "base64", "value")
+            self.media.append(
+                (PART_KINDS[kind], given.get("url", given) if isinstance(given, dict) else given)
+            )
+            return f"<{PART_KINDS[kind]}>"
+        text = _given(part, "text", "value") if kind == "text" else None
+        if not isinstance(text, str):
+            self.row.refuse(f"a part of {column} must be of type text, image or video, not {part!r:.60}")
+        self._count_marks(text)
+        return text
+
+    def _count_marks(self, text: str) -> None:
+        self.media += [(kind, None) for kind in MEDIA_MARK.findall(text)]
+
+
+def _given(values: Mapping[str, Any], *names: str) -> Any:
+    """The first of these values that is not None."""
+    return next((values[name] for name in names if values.get(name) is not None), None)
+
+
+def listed(value: Any) -> Any:
+    """The list that a text is, as JSON or as Python source, the ways in which tables hold lists; any other
+    value unchanged."""
+    if not isinstance(value, str) or not value.lstrip().startswith("["):
+        return value
+    found = (_evaluated(json.loads, value), _evaluated(ast.literal_eval, value.strip()))
+    return next((one for one in found if isinstance(one, list)), value)
+
+
+def _evaluated(read: Callable[[str], Any], text: str) -> Any:
+    try:
+        return read(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None

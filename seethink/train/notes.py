@@ -1,0 +1,85 @@
+"""What a finished training has to say beside its curves: rows that were left out, and that nothing was
+learned. No torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+ROWS_FILE = "rows.json"
+"""In a training's folder: how many rows its data have, and how many were left out or cannot be judged."""
+
+
+def training_notes(out: Path) -> list[str]:
+    """Sentences about the training in `out`, without a full stop, from its `rows.json` and `metrics.jsonl`;
+    empty where there is nothing to say."""
+    rows, metrics = out / ROWS_FILE, out / "metrics.jsonl"
+    notes: list[str] = []
+    if rows.exists():
+        notes += _of_rows(json.loads(rows.read_text(encoding="utf-8")))
+    if metrics.exists():
+        with metrics.open(encoding="utf-8") as lines:
+            notes += _of_rewards([json.loads(line) for line in lines])
+    return notes
+
+
+def _of_rows(facts: Mapping[str, Any]) -> Iterator[str]:
+    if dropped := facts.get("overlong_prompts"):
+        limit = f"prompts longer than max_prompt_length={facts['max_prompt_length']}"
+        yield f"{dropped:,} of {facts['rows']:,} rows left out, their {limit}"
+    if unjudged := facts.get("unjudged_rows"):
+        (first,) = facts["first_unjudged"]
+        looked_at = (
+            f"{facts['probed_rows']:,} rows{' looked at' if facts['probed_rows'] < facts['rows'] else ''}"
+        )
+        yield f"{unjudged:,} of {looked_at} cannot be judged by the verifier, the first is {first}"
+
+
+def _of_rewards(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Where no group of any step had two different rewards: that it was so, and the facts that explain it."""
+    rows = [row for row in rows if "frac_reward_zero_std" in row]
+    if not rows or any(row["frac_reward_zero_std"] < 1 for row in rows):
+        return
+    steps = f"{len(rows):,} {'step' if len(rows) == 1 else 'steps'}"
+    reward = _mean(rows, "reward")
+    right = _mean(rows, "rewards/correct/mean")
+    facts = [
+        f"mean reward {'unknown' if reward is None else f'{reward:.2f}'}",
+        *([] if right is None else [f"{right:.0%} right"]),
+        f"{_mean(rows, 'completions/malformed_ratio') or 0:.0%} of the completions break the format",
+        f"{_mean(rows, 'completions/clipped_ratio') or 0:.0%} are cut off at max_completion_length",
+        f"{_mean(rows, 'frac_groups_unjudged') or 0:.0%} of the groups could not be judged",
+        f"in {_mean(rows, 'frac_completions_identical') or 0:.0%} of them all completions are the same text",
+    ]
+    yield (
+        f"no group had two different rewards in {steps}, so the rewards taught nothing: {_why(rows)} "
+        f"({', '.join(facts)})"
+    )
+
+
+def _why(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The likeliest reason."""
+
+    def share(name: str) -> float:
+        return _mean(rows, name) or 0.0
+
+    if share("frac_groups_unjudged") > 0.5:
+        return "the verifier cannot judge the completions; choose another, or give a judge"
+    if share("frac_completions_identical") > 0.5:
+        return "the model gives the same completion each time; raise temperature"
+    right = _mean(rows, "rewards/correct/mean")
+    if (_mean(rows, "reward") if right is None else right) == 1:
+        return "every completion is right, the questions are too easy for this model"
+    if share("completions/clipped_ratio") > 0.5:
+        return "completions are cut off before they answer; raise max_completion_length"
+    if share("completions/malformed_ratio") > 0.5:
+        return "the answer's form is not met; train by sft first, or choose a format that the model knows"
+    return "the questions are too hard for this model, or the verifier does not read its answers"
+
+
+def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    known = [row[name] for row in rows if row.get(name) is not None]
+    return fmean(known) if known else None

@@ -1,0 +1,91 @@
+"""What a training says at its end: nothing where all is well, else why nothing was learned."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from seethink import verify
+from seethink.formats import ANSWER_ONLY
+from seethink.train.configs import GRPOConfig
+from seethink.train.grpo import grpo
+from seethink.train.notes import training_notes
+from seethink.types import Example, Response, Score, Task
+from tests import tiny
+
+FLAT = {
+    "frac_reward_zero_std": 1.0,
+    "reward": 0.0,
+    "completions/malformed_ratio": 0.0,
+    "completions/clipped_ratio": 0.0,
+    "frac_groups_unjudged": 0.0,
+    "frac_completions_identical": 0.0,
+}
+
+
+def _notes(folder: Path, *rows: dict) -> list[str]:
+    text = "".join(json.dumps({"step": step, **row}) + "\n" for step, row in enumerate(rows, 1))
+    (folder / "metrics.jsonl").write_text(text, encoding="utf-8")
+    return training_notes(folder)
+
+
+@pytest.mark.parametrize(
+    ("facts", "why", "fact"),
+    [
+        ({"reward": 1.0}, "too easy", "mean reward 1.00"),
+        ({"reward": 0.5, "rewards/correct/mean": 1.0}, "too easy", "100% right"),
+        ({}, "too hard", "mean reward 0.00"),
+        (
+            {"completions/malformed_ratio": 0.9},
+            "the answer's form is not met",
+            "90% of the completions break",
+        ),
+        ({"completions/clipped_ratio": 0.8}, "raise max_completion_length", "80% are cut off"),
+        (
+            {"reward": None, "frac_groups_unjudged": 1.0},
+            "cannot judge the completions",
+            "mean reward unknown",
+        ),
+        ({"reward": 1.0, "frac_completions_identical": 1.0}, "raise temperature", "in 100% of them"),
+    ],
+)
+def test_a_training_without_any_spread_says_so_and_why(tmp_path, facts, why, fact) -> None:
+    (note,) = _notes(tmp_path, FLAT | facts, FLAT | facts)
+    assert note.startswith("no group had two different rewards in 2 steps, so the rewards taught nothing: ")
+    assert why in note and fact in note
+
+
+def test_one_group_with_spread_is_enough_to_say_nothing(tmp_path) -> None:
+    assert _notes(tmp_path, FLAT, FLAT | {"frac_reward_zero_std": 0.75}, FLAT) == []
+
+
+def test_a_training_without_rewards_says_nothing(tmp_path) -> None:
+    assert _notes(tmp_path, {"loss": 1.0}) == []
+    assert training_notes(tmp_path / "nothing") == []
+
+
+def level(example: Example, response: Response) -> Score:
+    return Score(1.0)
+
+
+def only_references(example: Example, response: Response) -> Score:
+    return Score(1.0) if response.answer == example.answer else Score(None, "no reference")
+
+
+@pytest.mark.parametrize(
+    ("verifier", "words"),
+    [
+        (level, "too easy for this model (mean reward 1.00, 100% right, "),
+        (verify.same_number, "(mean reward 0.00, 0% right, 100% of the completions break the format"),
+        (only_references, "100% of the groups could not be judged"),
+    ],
+)
+def test_the_facts_are_those_of_the_training(tmp_path, verifier, words) -> None:
+    examples = [Example(f"e{i}", f"What is 7{i} + 5?", answer=f"7{i + 5}") for i in range(2)]
+    task = Task("sums", examples, ANSWER_ONLY, verify.weighted(correct=(verifier, 1.0)))
+    config = GRPOConfig.of(prompts_per_step=2, num_generations=3, max_steps=2, max_completion_length=4)
+    grpo(tiny.saved(tmp_path / "base"), task, config, tmp_path / "out")
+    (note,) = training_notes(tmp_path / "out")
+    assert note.startswith("no group had two different rewards in 2 steps") and words in note
