@@ -6,7 +6,7 @@ Each prompt, pictures included, is prefilled once; its completions branch off th
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from seethink.engines.kv_cache import preallocate
 from seethink.engines.own_generate import OwnGenerate
 from seethink.engines.sampling import random_streams, sample
 from seethink.models import head, vision_cache
-from seethink.models.batching import cross_mask, join_media, positions
+from seethink.models.batching import batches, cross_mask, join_media, positions
 from seethink.models.encoder import Encoder, Prompt
 from seethink.models.loading import pretrained
 from seethink.types import Completion, Messages, NotFinite, Sampling
@@ -71,26 +71,12 @@ class LocalEngine:
             rows = ((prompt, self.own.decode(prompt, sampling)) for prompt in prompts)
             return [[self.encoder.completion(prompt, *own) for own in some] for prompt, some in rows]
         completions: list[list[Completion]] = [[] for _ in prompts]
-        for batch in self._batches(prompts, sampling):
+        for batch in batches(prompts, sampling.n, sampling.max_tokens, self.max_tokens_per_batch):
             rows = self._decode([prompts[i] for i in batch], sampling)
             for place, i in enumerate(batch):
                 own = rows[place * sampling.n : (place + 1) * sampling.n]
                 completions[i] = [self.encoder.completion(prompts[i], *sampled) for sampled in own]
         return completions
-
-    def _batches(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[list[int]]:
-        """Indices of prompts whose media can be concatenated, longest first, up to `max_tokens_per_batch`."""
-        alike = [prompt.family.alike(prompt.media) for prompt in prompts]
-        batch: list[int] = []
-        for i in sorted(range(len(prompts)), key=lambda i: (repr(alike[i]), -len(prompts[i].ids))):
-            longest = len(prompts[batch[0] if batch else i].ids) + sampling.max_tokens
-            full = (len(batch) + 1) * sampling.n * longest > self.max_tokens_per_batch
-            if batch and (full or alike[i] != alike[batch[0]]):
-                yield batch
-                batch = []
-            batch.append(i)
-        if batch:
-            yield batch
 
     @torch.inference_mode()
     def _decode(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[tuple[list[int], list[float]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -83,3 +83,18 @@ def text_follows_highest(model: Any, prompt: Prompt) -> bool:
     places = torch.cat([found.flatten(0, -2).amax(0), first[0]])
     follows = places == pad(places.cummax(0).values[:-1] + 1, (1, 0))
     return bool(follows[pad(kinds[0] == 0, (0, 1), value=True)].all())
+
+
+def batches(prompts: Sequence[Prompt], n: int, max_tokens: int, limit: int) -> Iterator[list[int]]:
+    """Indices of prompts whose media can be concatenated, longest first, in batches of at most `limit` tokens
+    if each prompt gets `n` rows and each row `max_tokens` more."""
+    alike = [prompt.family.alike(prompt.media) for prompt in prompts]
+    batch: list[int] = []
+    for i in sorted(range(len(prompts)), key=lambda i: (repr(alike[i]), -len(prompts[i].ids))):
+        longest = len(prompts[batch[0] if batch else i].ids) + max_tokens
+        if batch and ((len(batch) + 1) * n * longest > limit or alike[i] != alike[batch[0]]):
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
