@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from seethink.engines.sampling import random_streams, sample
-from seethink.models import unpacked_rows
+from seethink.models import unpacked_rows, verification
 from seethink.models.encoder import Encoder, Prompt
 from seethink.models.packing import Branch, Group, pack_groups
 from seethink.types import InputError, NotFinite, Sampling
@@ -103,12 +103,12 @@ class OwnGenerate:
 
     def _check(self, prompt: Prompt, ids: list[int], plain: Tensor) -> None:
         """Compare the begin of a completion with a forward pass over the whole row."""
-        probed = ids[: unpacked_rows.PROBED]
+        probed = ids[: verification.PROBED]
         (pack,) = pack_groups([Group(prompt, [Branch(probed)])], 1)
         pack = pack.to(plain.device)
         wanted = _logps(unpacked_rows.logits(self.model, pack), pack.targets)
         apart = float((wanted - plain[: len(probed)]).abs().max())
-        if not apart < unpacked_rows.TOLERANCE:
+        if not apart <= verification.tolerance(self.model):
             raise InputError(
                 f"{type(self.model).__name__} samples tokens with log-probabilities that are {apart:.2g} off "
                 f"those of its own forward pass, so it cannot generate here; use another engine, such as vLLM"
