@@ -18,7 +18,7 @@ from seethink.models.families import FAMILIES, Family, family_of
 from seethink.models.packing import Branch, Group, pack_groups
 from seethink.models.parts import Parts
 from seethink.models.policy import PolicyModel
-from seethink.models.verification import LogProbMismatch, LogProbCheck
+from seethink.models.verification import LogProbCheck, LogProbMismatch
 from seethink.sources.handwritten import Pages
 from seethink.types import Example, Sampling
 from tests import vlms
