@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TypeVar
 
-from seethink.media import Video
+from seethink.media import Image, Video
 from seethink.models.encoder import Encoder
 from seethink.models.packing import Branch, Group
 from seethink.models.verification import PROBED, kind_of_media
@@ -62,11 +62,12 @@ def _tokens(example: Example) -> float:
 
 def _pixels(medium: Media) -> int:
     """From the header; 0 for what would have to be drawn."""
-    if callable(getattr(medium, "source", None)) or not hasattr(medium, "size"):
+    if isinstance(medium, Image) and not callable(medium.source):
+        width, height = medium.size()
+        return width * height
+    if not isinstance(medium, Video):
         return 0
     width, height = medium.size()
-    if not isinstance(medium, Video):
-        return width * height
     interval = medium.frame_interval
     n = medium.num_frames if interval is None else max(1, int(medium.duration_s() / interval))
     return n * min(width * height, medium.max_px)
