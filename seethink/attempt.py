@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from seethink.boxes import read_boxes, read_points
-from seethink.formats import read_any
+from seethink.formats import lists_several, read_any
 from seethink.models.families import boxes_to_pixels, points_to_pixels
 from seethink.types import (
     Completion,
@@ -53,7 +53,7 @@ def judge_all(
         for example, responses in zip(examples, parsed, strict=True):
             for response in responses:
                 if response.stop != "unanswered":
-                    yield from ((example, response), (example, _parse_leniently(response)))
+                    yield from ((example, response), (example, _parse_leniently(example, response)))
 
     prefetch(task.verifier, pairs())
     return [
@@ -101,12 +101,12 @@ def headline(task: Task, score: Score) -> Score:
 
 def lenient(task: Task, rollout: Rollout) -> tuple[Response, Score]:
     """The rollout's text read by the lenient reader, and the headline score of the answer found."""
-    response = _parse_leniently(rollout.response)
+    response = _parse_leniently(rollout.example, rollout.response)
     return response, headline(task, _verify(task, rollout.example, response))
 
 
-def _parse_leniently(strict: Response) -> Response:
-    response = _in_original_pixels(read_any(strict.text), strict.frame)
+def _parse_leniently(example: Example, strict: Response) -> Response:
+    response = _in_original_pixels(read_any(strict.text, lists_several(example.answer)), strict.frame)
     return replace(response, stop=strict.stop, n_tokens=strict.n_tokens)
 
 

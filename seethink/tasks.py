@@ -163,7 +163,7 @@ def _earlier_answers(example: Example) -> Iterator[Example]:
     for i, turn in enumerate(example.history):
         if turn.role != "assistant" or not turn.learned or i == 0 or example.history[i - 1].role != "user":
             continue
-        steps, answer = _split_thought(turn.text, f"turn {i + 1} of example {example.id}")
+        steps, answer = _split_thought(turn.text, f"turn {i + 1} of {example.label}")
         shown = sum(len(MEDIA_MARK.findall(text)) for text in texts[:i])
         yield replace(
             example,

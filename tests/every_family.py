@@ -17,6 +17,7 @@ from seethink.models import unpacked_rows
 from seethink.models.encoder import Encoder, Prompt, refuse_unsuitable
 from seethink.models.packing import Branch, Group, pack_groups
 from seethink.models.policy import PolicyModel
+from seethink.models.verification import LogProbCheck
 from seethink.types import Completion, InputError, Sampling
 from tests import own_vlms, shrunk, vlms
 from tests.models.test_families import _examples
@@ -144,8 +145,7 @@ def training_differences(model: Any, prompt: Prompt) -> Measured:
     """Of responses to one prompt. Gradients are compared where the prompt is short."""
     branches = [Branch(ids, weight=0.1 * (k + 1)) for k, ids in enumerate(REPLIES)]
     group, policy = Group(prompt, branches), PolicyModel(model)
-    if not policy.family.shared:
-        unpacked_rows.verify(model, group)
+    LogProbCheck(policy, [], None).check(group)
     pack = pack_groups([group], 1)[0]
 
     def rows() -> Tensor:

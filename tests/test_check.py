@@ -346,10 +346,9 @@ def test_check_exits_with_1_and_names_every_row_as_json(folder, capsys):
 
 def test_check_exits_with_0_on_clean_data_and_2_where_it_cannot_run(folder, capsys):
     path = lines(folder / "my.jsonl", *CLEAN)
-    assert call(capsys, "check", path)[:2] == (
-        0,
-        f"{path}: 7 rows (plain), 6 pictures and clips\nno row is at fault\n",
-    )
+    compared = "answers are compared by letters alone 3, same_math 2, same_number 1, same_choice 1"
+    told = f"{path}: 7 rows (plain), 6 pictures and clips\n{compared}\nno row is at fault\n"
+    assert call(capsys, "check", path)[:2] == (0, told)
     code, _, err = call(capsys, "check", folder / "gone.jsonl")
     assert code == 2 and "there is no data at" in err
     code, _, err = call(capsys, "check", path, "--verifier", "magic")

@@ -143,6 +143,9 @@ def test_times_reach_the_model_that_tells_them(clip: Path) -> None:
     _, encoder = vlms.build("qwen2_5_vl")
     (prompt,) = encoder.prompts([ANSWER_ONLY.prompt(Example("c", "What?", (Video(clip, num_frames=4),)))])
     assert float(prompt.media["second_per_grid_ts"][0]) == pytest.approx(2 * SECONDS / 4)
+    part = Video(clip, num_frames=4, span_s=(1.0, 3.0))
+    (prompt,) = encoder.prompts([ANSWER_ONLY.prompt(Example("c", "What?", (part,)))])
+    assert float(prompt.media["second_per_grid_ts"][0]) == pytest.approx(2 * 2 / 4), "of the part alone"
     _, encoder = vlms.build("llava")
     (prompt,) = encoder.prompts([ANSWER_ONLY.prompt(Example("c", "What?", (Video(clip, num_frames=4),)))])
     text = encoder.tokenizer.decode(prompt.ids)

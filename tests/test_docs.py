@@ -82,17 +82,30 @@ def test_pages_are_about_this_project_and_no_machine() -> None:
         assert not re.search(r"/(home|root|work|tmp)/", _text(page)), page.name
 
 
-def test_the_data_page_names_every_dialect_and_every_fault_with_its_mend() -> None:
-    from seethink.check import FAULTS, SUSPICIONS
+def _tables(page: str) -> list[dict[str, str]]:
+    """{first cell: second cell} of each table of a page, without its head."""
+    parts = re.split(r"\n\n(?=\|)", (ROOT / "docs" / page).read_text(encoding="utf-8"))[1:]
+    rows = [re.findall(r"^\| ([^|]+) \| ([^|]+) \|", part.split("\n\n")[0], re.MULTILINE) for part in parts]
+    return [dict(table[1:]) for table in rows]
+
+
+def test_the_data_page_names_every_dialect_that_is_read_or_written() -> None:
     from seethink.sources.dialects import DIALECTS
     from seethink.sources.row_writers import ROW_WRITERS
 
-    parts = re.split(r"\n\n(?=\|)", (ROOT / "docs" / "data.md").read_text(encoding="utf-8"))[1:]
-    tables = [re.findall(r"^\| ([^|]+) \| ([^|]+) \|", part.split("\n\n")[0], re.MULTILINE) for part in parts]
-    dialects, written, faults, suspicions = (dict(table[1:]) for table in tables)
+    dialects, written = _tables("data.md")
     assert [*dialects] == [dialect.name for dialect in DIALECTS]
     assert [*written] == [*ROW_WRITERS]
-    assert (faults, suspicions) == (FAULTS, SUSPICIONS)
+
+
+def test_one_sentence_says_of_every_kind_of_fault_how_to_mend_it() -> None:
+    from seethink.check import FAULTS, SUSPICIONS
+
+    faults, suspicions = _tables("faults.md")
+    assert ([*faults], [*suspicions]) == ([*FAULTS], [*SUSPICIONS])
+    for kind, sentence in (faults | suspicions).items():
+        assert re.fullmatch(r"[A-Z].{20,}: \S.+\.", sentence), f"{kind}: {sentence}"
+        assert len(re.findall(r"[.!?](?:\s|$)", sentence)) == 1, f"{kind}: {sentence}"
 
 
 def test_the_settings_that_the_training_page_names_exist() -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.package_source import MODULES, PACKAGE, ROOT, SOURCES, imports, module
 
 ROWS = (
-    ("boxes", "sequences"),
+    ("boxes", "markup", "sequences"),
     ("types",),
     ("media", "identity", "settings", "lock"),
     ("formats", "verify"),

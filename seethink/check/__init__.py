@@ -47,8 +47,8 @@ class Preflight:
 @dataclass(frozen=True)
 class CheckReport:
     """The result of a check. pictures: different pictures and clips that the rows name; missing: those of
-    them that are not there. faults: in the order of rows. tokens: statistics of the prompts, if a model was
-    given."""
+    them that are not there. faults: in the order of rows. golds: number of answers by the verifier that pays
+    for them in other spellings, "" for none. tokens: statistics of the prompts, if a model was given."""
 
     data: str
     dialect: str
@@ -56,6 +56,7 @@ class CheckReport:
     pictures: int
     missing: int
     faults: tuple[Fault, ...]
+    golds: Mapping[str, int] = field(default_factory=dict)
     tokens: Mapping[str, Any] | None = None
 
     @property
@@ -75,7 +76,14 @@ class CheckReport:
             name: [asdict(fault) for fault in self.faults if fault.suspected is suspected]
             for name, suspected in (("faults", False), ("suspected", True))
         }
-        return {**data, "clean": self.clean, "counts": self.counts, **faults, "tokens": self.tokens}
+        return {
+            **data,
+            "clean": self.clean,
+            "counts": self.counts,
+            **faults,
+            "golds": {**self.golds},
+            "tokens": self.tokens,
+        }
 
 
 def check(job: Preflight) -> CheckReport:
@@ -99,9 +107,11 @@ def check(job: Preflight) -> CheckReport:
         tokens, prompt_faults = measure_prompts(prompts, job.model, job.max_prompt_length)
         faults += prompt_faults
     faults.sort(key=lambda fault: fault.row)
+    golds = dict(Counter(one.gold for one in checked if one.gold is not None).most_common())
     missing = len({path for one in checked for path in one.missing})
+    named = len(media) + missing
     return CheckReport(
-        str(job.data), settings.dialect.name, len(rows), len(media) + missing, missing, tuple(faults), tokens
+        str(job.data), settings.dialect.name, len(rows), named, missing, tuple(faults), golds, tokens
     )
 
 

@@ -44,6 +44,7 @@ FAULTS = {
     "missing clip": "correct the path, or set --media-root",
     "broken picture": "replace the file",
     "broken clip": "replace the file",
+    "still clip": "replace the file, choose other frames, or give one of them as a picture",
     "unreadable picture": "convert it as its message says",
     "several frames": "give an animation as a clip, or save the frame or page that is meant",
     "huge picture": "shrink it",
@@ -82,6 +83,7 @@ SUSPICIONS = {
     "answer named in question": "check whether the question gives the answer away",
     "lone letter": "if it names an option, give choices",
     "boxes from 0 to 1000": "if so, multiply by width/1000 and height/1000: boxes are in pixels",
+    "one spelling": "if it is a number or a formula, write it as one, or choose another verifier",
     "response breaks the format": "rewrite it, or choose another format",
 }
 """Kind of suspicion -> fix. A suspicion may be intended and does not make a row faulty."""

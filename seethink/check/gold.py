@@ -1,13 +1,22 @@
-"""Check of reference answers: each one, written and parsed in the format, must score 1.0 by its verifier."""
+"""Check of reference answers: each one, written and parsed in the format, must score 1.0 by its verifier, and
+may be earned in other spellings."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from seethink import verify
 from seethink.attempt import judge, sft_example
-from seethink.types import Completion, Example, Format, InputError, Task, Verifier
+from seethink.types import Completion, Example, Format, InputError, Response, Task, Verifier
 from seethink.verify.auto import unknown_method, verifier_name
+from seethink.verify.combine import members, uses_judge
+
+LETTER_BY_LETTER = (verify.same_text, verify.any_of_texts, verify.text_ratio)
+"""Verifiers that compare texts, whatever they mean."""
+OTHER_ANSWER = Response("?", answer="?")
+"""An answer that no gold is."""
+_VALUE = re.compile("[0-9√π½°]")
 
 
 def gold_faults(
@@ -16,11 +25,9 @@ def gold_faults(
     """(kind, message) of each fault of the reference answer. verifier, label: as in `check.Preflight`."""
     if fault := unknown_method(example):
         yield "unknown method", fault
-    if verifier in (None, "auto"):
-        verifier = verifier_name(example)
-    if verifier is None:
+    if (function := _of_row(example, verifier)) is None:
         return
-    function = verify.by_name(verifier) if isinstance(verifier, str) else verifier
+    verifier = verifier_name(example) if verifier in (None, "auto") else verifier
     given = verifier if isinstance(verifier, str) else getattr(verifier, "__name__", repr(verifier))
     name = label or given
     task = Task("check", (), form, function)
@@ -34,3 +41,27 @@ def gold_faults(
         yield "gold not judged", f"{name}: {score.why}"
     elif score.value < 1:
         yield "gold not paid", f"{name} gives {score.value:g}: {score.why}"
+    elif uses_judge(function):
+        return
+    elif (other := function(example, OTHER_ANSWER)).value is None:
+        yield "gold not judged", f"{name}: {other.why}"
+    elif _VALUE.search(str(example.answer)) and not gold_reader(example, verifier):
+        yield "one spelling", f"no verifier of {name} reads the answer {example.answer!r:.60} as a value"
+
+
+def gold_reader(example: Example, verifier: Verifier | str | None) -> str:
+    """The name of the first verifier that pays for the gold in another spelling ("1/2" for "0.5"); empty if
+    only its letters are paid. verifier: as in `gold_faults`."""
+    if (function := _of_row(example, verifier)) is None or uses_judge(function):
+        return ""
+    for member in members(function):
+        if member not in LETTER_BY_LETTER and member(example, OTHER_ANSWER).value is not None:
+            named = (name for name, known in verify.VERIFIERS.items() if known is member)
+            return next(named, getattr(member, "__name__", type(member).__name__))
+    return ""
+
+
+def _of_row(example: Example, verifier: Verifier | str | None) -> Verifier | None:
+    """The verifier, or the row's own; None if a model judges."""
+    name = verifier_name(example) if verifier in (None, "auto") else verifier
+    return verify.by_name(name) if isinstance(name, str) else name

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import PIL.Image
+import PIL.ImageChops
 
 from seethink.check.faults import Size
 from seethink.media import MAX_PIXELS, Frames, Image, PictureError, Video
@@ -18,6 +19,9 @@ MIN_SIDE = 28
 """Minimum side in pixels; common processors enlarge or reject smaller pictures."""
 MAX_RATIO = 200
 """Maximum ratio of the longer side to the shorter; common processors reject more."""
+
+STILL_LEVELS = 8
+"""Maximum difference, of 255, between pixels of frames that count as equal; compression changes them."""
 
 
 @dataclass(frozen=True)
@@ -61,17 +65,28 @@ def _inspect_picture(picture: Image, decode: bool) -> MediaInfo:
 def _inspect_clip(clip: Video, decode: bool) -> MediaInfo:
     where = str(clip.path)
     try:
-        clip.duration_s()
         size = clip.size()
         if size[0] * size[1] > MAX_PIXELS:
             message = f"{where} has frames of {size[0]} x {size[1]} pixels, more than {MAX_PIXELS:,}"
             return MediaInfo(clip.key, where, faults=(("huge picture", message),))
+        clip.duration_s()
         frames = clip.load() if decode else None
     except InputError as error:
         return MediaInfo(clip.key, where, faults=(("broken clip", str(error)),))
-    pixels = _digest(frames.pictures) if isinstance(frames, Frames) else ""
-    n_bytes = Path(where).stat().st_size
-    return MediaInfo(clip.key, where, size, n_bytes, pixels, tuple(_size_faults(where, size)))
+    faults, pixels = _size_faults(where, size), ""
+    if frames is not None:
+        pixels = _digest(frames.pictures)
+        faults += _still_faults(where, frames)
+    return MediaInfo(clip.key, where, size, Path(where).stat().st_size, pixels, tuple(faults))
+
+
+def _still_faults(where: str, frames: Frames) -> list[tuple[str, str]]:
+    """Several frames that show the same, up to what compression changes."""
+    first, *others = frames.pictures
+    differences = (max(PIL.ImageChops.difference(first, other).tobytes()) for other in others)
+    if not others or any(most > STILL_LEVELS for most in differences):
+        return []
+    return [("still clip", f"the {len(frames.pictures)} frames chosen of {where} are all equal")]
 
 
 def _size_faults(where: str, size: Size) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
 from seethink.check.faults import BOX_CHECKS, QUESTION_CHECKS, TEXT_CHECKS, Fault, boxes_of
-from seethink.check.gold import gold_faults
+from seethink.check.gold import gold_faults, gold_reader
 from seethink.check.media_info import MediaInfo, inspect_medium
 from seethink.sources import preferences
 from seethink.sources.dialects import PREFERENCES, Dialect
@@ -41,7 +41,8 @@ class CheckedRow:
 
     digest: of question and media; empty if the row could not be read. answer: normalised. media: keys.
     missing: paths of media that are not there. farthest: (largest coordinate of its boxes, longest side of
-    their picture), if it has boxes.
+    their picture), if it has boxes. gold: the verifier that pays for the answer in other spellings ("" for
+    none); None without an answer.
     """
 
     row: int
@@ -52,6 +53,7 @@ class CheckedRow:
     media: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     farthest: tuple[float, int] | None = None
+    gold: str | None = None
 
 
 @dataclass
@@ -88,6 +90,7 @@ class RowChecker:
             " ".join(str(example.answer).casefold().split()),
             tuple(one.key for one in media),
             farthest=_farthest(example, media),
+            gold=None if example.answer is None else gold_reader(example, self.settings.verifier),
         )
 
     def _unreadable(self, row: Row, error: RowError) -> CheckedRow:
@@ -98,7 +101,7 @@ class RowChecker:
         faults = [Fault(one.kind, row.number, name, _bare(row, one), one.file) for one in errors]
         media = self._inspected(found)
         faults += [Fault(kind, row.number, name, message) for one in media for kind, message in one.faults]
-        paths = tuple(one.file for one in missing)
+        paths = tuple(one.file or str(one) for one in missing)
         return CheckedRow(
             row.number, name, tuple(faults), media=tuple(one.key for one in media), missing=paths
         )

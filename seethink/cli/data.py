@@ -19,7 +19,10 @@ from seethink.cli.tables import say
 if TYPE_CHECKING:
     from seethink.check import CheckReport
 
-DIALECTS = "ours, llama-factory, ms-swift, trl, easyr1, llava, rl, hf, dpo, vrc or tsv."
+DIALECTS = (
+    "ours, csv, llama-factory, alpaca, ms-swift, ms-swift-objects, query, openai, trl, trl-sft, "
+    "trl-messages, trl-dpo, easyr1, llava, rl, hf, dpo, vrc, tsv or llava-questions."
+)
 ROWS_PER_FAULT = 5
 """Rows of each kind of fault that are listed at the terminal; --json lists all."""
 FILES_PER_FAULT = 10
@@ -107,6 +110,8 @@ def _show(console: Console, report: CheckReport) -> None:
         found = {kind: faults for kind, faults in kinds.items() if faults[0].suspected is suspected}
         if found:
             console.print(_table(title, found))
+    if compared := [f"{name or 'letters alone'} {n:,}" for name, n in report.golds.items()]:
+        say(console, f"answers are compared by {', '.join(compared)}")
     if report.tokens:
         _show_tokens(console, report.tokens)
     rows = len({fault.row for fault in report.faults if not fault.suspected})

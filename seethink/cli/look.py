@@ -30,14 +30,15 @@ def ask(
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 512,
 ) -> None:
     """Ask a model about one or more pictures."""
-    from seethink.media import Image
+    from seethink.media import given, is_file
 
     *pictures, question = words
-    if not pictures or Path(question).is_file():
+    if not pictures or is_file(question):
         raise InputError("give the pictures first and the question last: seethink ask page.png 'How many?'")
-    example = Example("ask", question, tuple(Image.file(picture) for picture in pictures))
-    for picture in example.media:
-        picture.load()
+    opened = [given.picture(word, Path(), f"picture {i}") for i, word in enumerate(pictures, 1)]
+    example = Example("ask", question, tuple(given.clip_of(picture, {}) or picture for picture in opened))
+    for medium in example.media:
+        medium.load()
     task = Task("ask", [example], formats.by_name(format, prompt_mode), _unjudged)
 
     from seethink.attempt import attempt

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from seethink.formats.base_format import PROMPT_MODES, BaseFormat, PromptMode
+from seethink.formats.endings import lists_several
 from seethink.formats.lenient import STEPWISE_WORDS, by_steps, read_any
 from seethink.formats.lines import BareFormat, BoxedFormat, LineFormat
 from seethink.formats.numbered_steps import JsonFormat, StepFormat
@@ -135,5 +136,6 @@ __all__ = [
     "TagFormat",
     "by_name",
     "by_steps",
+    "lists_several",
     "read_any",
 ]

@@ -5,7 +5,16 @@ from __future__ import annotations
 import json
 import re
 
+from seethink.formats.endings import (
+    chain_end,
+    first_letter,
+    last_answer_line,
+    last_phrase,
+    last_quantity,
+    last_value,
+)
 from seethink.formats.lines import boxed
+from seethink.markup import without_outer_marks
 from seethink.types import Response
 
 _FINALS = ("answer", "output", "CONCLUSION")
@@ -15,34 +24,29 @@ _THINKS = re.compile(r"</?think>")
 _JSON = re.compile(
     r'"FINAL ANSWER"\s*,\s*"content"\s*:\s*("(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*")', re.IGNORECASE
 )
-_PHRASE = re.compile(
-    r"\b(?:answer|sum|total|count|number|difference|result|option|choice)(?:\*\*)?\s*(?:is\s*:?|:|=)(?:\*\*)?"
-    r"\s*(.+?)(?=[.;](?:\s|$)|\n|$)"
-    r"|\bthere\s+(?:is|are)\s+(-?\d+)",
-    re.IGNORECASE,
-)
-_LETTER = re.compile(r"\(?([A-J])(?:[.:)](?=\s|$)|\s*\n|\s*$)")
-_OPTIONS = re.compile(r"(?<!\w)\(?([A-J])[.:)](?=\s|$)|^\(?([A-J])\)?[ \t]*$", re.MULTILINE)
 _LONE_WORDS = 4
 STEPWISE_WORDS = 6
 """A text with fewer words before its answer answers directly. "I think the answer is" has five."""
 
 
-def read_any(text: str) -> Response:
+def read_any(text: str, several: bool = False) -> Response:
     """The final answer in any form, by precedence: the last closed answer tag, else the last open one; the
-    final answer of JSON steps; the last `\\boxed{}`; the last explicit phrase ("the answer is ..."); a lone
-    leading option letter, if no second option is named in the same way; a text of at most four words.
+    final answer of JSON steps; the last `\\boxed{}`, or all of them as a list if the question has `several`
+    answers, unless a line "Answer: ..." follows; the last explicit phrase (`formats.endings`); an option
+    letter that begins the text, if no second option is named in the same way; the value with which the last
+    sentence ends; a text of at most four words.
 
-    Answers inside a thought do not count: tags in it are ignored, and without an answer tag only the text
-    after the last thought is searched. `thought` is all text before the answer, tags removed; None if no
-    answer was found.
+    Nothing is cut off that says which answer is meant: an option's letter keeps the text after it. Answers
+    inside a thought do not count: tags in it are ignored, and without an answer tag only the text after the
+    last thought is searched. `thought` is all text before the answer, tags removed; None if no answer was
+    found.
     """
     if (tagged := _tagged(text)) is not None:
         return _read(text, *tagged)
     rest = text.rpartition("</think>")[2]
     start = len(text) - len(rest)
     outside = rest.partition("<think>")[0]
-    if (marked := _marked(outside)) is not None:
+    if (marked := _marked(outside, several)) is not None:
         return _read(text, start + marked[0], marked[1])
     if outside.strip() and len(outside.split()) <= _LONE_WORDS and "<" not in rest:
         return _read(text, start, outside)
@@ -66,24 +70,19 @@ def _tagged(text: str) -> tuple[int, str] | None:
     return at, _THINKS.split(content)[0]
 
 
-def _marked(outside: str) -> tuple[int, str] | None:
+def _marked(outside: str, several: bool) -> tuple[int, str] | None:
     """The position and the text of an answer without a tag."""
     if found := list(_JSON.finditer(outside)):
         return found[-1].start(), json.loads(found[-1][1], strict=False)
-    if boxes := boxed(outside):
-        return boxes[-1][0], boxes[-1][2]
-    if found := list(_PHRASE.finditer(outside)):
-        return found[-1].start(), found[-1][1] or found[-1][2]
-    letter = _LETTER.match(outside.lstrip())
-    if letter and {a or b for a, b in _OPTIONS.findall(outside)} == {letter[1]}:
-        return len(outside) - len(outside.lstrip()), letter[1]
-    return None
+    if (boxes := boxed(outside)) and last_answer_line(outside) <= boxes[-1][0]:
+        contents = dict.fromkeys(content.strip() for _, _, content in boxes)
+        return (boxes[0][0], ", ".join(contents)) if several else (boxes[-1][0], boxes[-1][2])
+    return last_phrase(outside) or first_letter(outside) or last_value(outside) or last_quantity(outside)
 
 
 def _read(text: str, start: int, answer_text: str) -> Response:
     thought = " ".join(_ANY_TAG.sub(" ", text[:start]).split())
-    bare = answer_text.strip().removeprefix("**").removesuffix("**")
-    answer = re.sub(r"^\$|\$$", "", bare.strip()).strip().rstrip(".")
+    answer = chain_end(without_outer_marks(without_outer_marks(answer_text).rstrip(".\u3002")))
     return Response(
         text=text, thought=thought or None, answer=answer or None, fault=None if answer else "empty answer"
     )

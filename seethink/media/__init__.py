@@ -2,6 +2,7 @@
 
 from seethink.media.clip import DrawnVideo, Frames, Video, write_clip
 from seethink.media.image import MAX_PIXELS, Image, PictureError
+from seethink.media.paths import is_file, shown
 from seethink.media.preview import fingerprint, save_preview
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "PictureError",
     "Video",
     "fingerprint",
+    "is_file",
     "save_preview",
+    "shown",
     "write_clip",
 ]

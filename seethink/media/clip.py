@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import floor, inf
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 import PIL.Image
 
+from seethink.media.frame_picture import Display
+from seethink.media.frame_reader import FrameReader
 from seethink.media.resize import size_within
 from seethink.types import InputError
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Frames:
     """Decoded frames of a clip of `length_s` seconds: RGB pictures of equal size, with their times in
-    seconds."""
+    seconds. part_s: the length of the part from which they are taken; None is the whole."""
 
     pictures: tuple[PIL.Image.Image, ...]
     times_s: tuple[float, ...]
     length_s: float
+    part_s: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +53,10 @@ class Video:
 
     num_frames: how many evenly spaced frames. frame_interval: seconds between frames; overrides `num_frames`.
     max_px: larger frames are downscaled while decoding. span_s: (start, end) of the part to use, in seconds.
-    Frames are decoded one by one by seeking, so memory does not grow with the length of the clip.
+    Times count from the first frame shown. Of each equal part of the clip, the frame shown at its middle is
+    taken, the one that decoding from start to end finds; where there are fewer, they are repeated. Frames are
+    upright, have square pixels (width or height is enlarged if the file's are not) and are white where they
+    are transparent. Memory does not grow with the length of the clip.
     """
 
     path: Path
@@ -65,12 +70,13 @@ class Video:
         if not Path(self.path).is_file():
             raise InputError(f"there is no clip at {self.path}")
         interval = self.frame_interval
-        if self.num_frames < 1 or (interval is not None and interval <= 0) or self.max_px < 1:
+        sizes = (self.num_frames, self.max_px, 1 if interval is None else interval)
+        if not all(0 < size < inf for size in sizes) or min(sizes[:2]) < 1 or self.num_frames % 1:
             raise InputError(
                 f"invalid frame selection of {self.path}: num_frames={self.num_frames}, "
-                f"frame_interval={interval}, max_px={self.max_px}; all must be positive"
+                f"frame_interval={interval}, max_px={self.max_px}; all must be positive, num_frames whole"
             )
-        if self.span_s and not 0 <= self.span_s[0] < self.span_s[1]:
+        if self.span_s and not 0 <= self.span_s[0] < self.span_s[1] < inf:
             raise InputError(
                 f"invalid part of {self.path}, from second {self.span_s[0]} to {self.span_s[1]}; "
                 "the end must come after the start"
@@ -97,73 +103,53 @@ class Video:
     def load(self) -> Frames:
         """The selected frames. Raises InputError, which names the file and the second where decoding
         failed."""
-        return self._opened(self._decode)
+        with FrameReader(self.path) as reader:
+            display = Display.of(reader.first(), reader.stream.sample_aspect_ratio)
+            size, length_s = size_within(*display.size, self.max_px), reader.length_s()
+            found = reader.frames_at(self._wanted_s(length_s), lambda frame: display.picture(frame, size))
+        times_s = tuple(round(float(time_s), 3) for time_s, _ in found)
+        start_s, end_s = self._part_s(length_s)
+        pictures = tuple(picture for _, picture in found)
+        return Frames(pictures, times_s, float(length_s), float(end_s - start_s))
 
     def duration_s(self) -> float:
-        """The duration in seconds, read from the header. Raises InputError, which names the file."""
-        return self._opened(_length_s)
+        """The duration in seconds that the header gives, or that of the packets if it gives none. Raises
+        InputError, which names the file."""
+        with FrameReader(self.path) as reader:
+            header_s = reader.header_length_s()
+            if header_s is None:
+                reader.first()
+                header_s = reader.length_s()
+            return float(header_s)
 
     def size(self) -> tuple[int, int]:
-        """(width, height) of the frames in pixels, from the header. Raises InputError, which names the
-        file."""
-        return self._opened(lambda clip, stream: (stream.width, stream.height))
+        """(width, height) of the frames in pixels as shown, upright and with square pixels.
 
-    def _opened(self, use: Callable[[Any, Any], T]) -> T:
-        import av
-        from av.error import FFmpegError
+        The first frame is decoded, unless the header gives more than `MAX_PIXELS`. Raises InputError, which
+        names the file.
+        """
+        with FrameReader(self.path) as reader:
+            if reader.huge:
+                return reader.stream.width, reader.stream.height
+            return Display.of(reader.first(), reader.stream.sample_aspect_ratio).size
 
-        try:
-            with av.open(str(self.path)) as clip:
-                if not clip.streams.video:
-                    raise InputError(f"{self.path} holds no video stream")
-                stream = clip.streams.video[0]
-                stream.thread_type = "AUTO"
-                return use(clip, stream)
-        except FFmpegError as error:
-            raise InputError(f"{self.path} cannot be read as a clip: {error}") from error
+    def _wanted_s(self, length_s: Fraction) -> list[Fraction]:
+        """The middles of equal parts of the clip."""
+        start_s, end_s = self._part_s(length_s)
+        span_s, n = end_s - start_s, int(self.num_frames)
+        if self.frame_interval is not None:
+            n = max(1, floor(span_s / Fraction(self.frame_interval).limit_denominator(1_000_000)))
+        return [start_s + (2 * i + 1) * span_s / (2 * n) for i in range(n)]
 
-    def _decode(self, clip: Any, stream: Any) -> Frames:
-        length_s = _length_s(clip, stream)
-        start_s, end_s = self.span_s or (0.0, length_s)
-        if start_s >= length_s:
+    def _part_s(self, length_s: Fraction) -> tuple[Fraction, Fraction]:
+        """(start, end) of the part of the clip from which frames are taken."""
+        start_s, end_s = (Fraction(second) for second in self.span_s or (0, length_s))
+        if start_s and start_s >= length_s:
             raise InputError(
-                f"{self.path} ends at {length_s:.1f} s, before the part from {start_s:.1f}; lower start_s"
+                f"{self.path} ends at {float(length_s):.1f} s, before the part from {float(start_s):.1f}; "
+                "lower start_s"
             )
-        span_s = min(end_s, length_s) - start_s
-        n = self.num_frames if self.frame_interval is None else max(1, int(span_s / self.frame_interval))
-        wanted = [start_s + (i + 0.5) * span_s / n for i in range(n)]
-        pictures, times = [], []
-        for time_s in wanted:
-            frame = self._frame_at(clip, stream, time_s)
-            size = size_within(frame.width, frame.height, self.max_px)
-            pictures.append(frame.to_image(width=size[0], height=size[1]))
-            times.append(round(float(frame.time), 3))
-        return Frames(tuple(pictures), tuple(times), length_s)
-
-    def _frame_at(self, clip: Any, stream: Any, time_s: float) -> Any:
-        """The last frame with a time of at most `time_s`."""
-        from av.error import FFmpegError
-
-        found = None
-        try:
-            clip.seek(int(time_s / stream.time_base), stream=stream)
-            for frame in clip.decode(stream):
-                if found is not None and frame.time > time_s:
-                    break
-                found = frame
-        except FFmpegError as error:
-            raise InputError(f"{self.path} cannot be decoded near second {time_s:.1f}: {error}") from error
-        if found is None:
-            raise InputError(f"{self.path} has no frame near second {time_s:.1f}; the file is truncated")
-        return found
-
-
-def _length_s(clip: Any, stream: Any) -> float:
-    if stream.duration:
-        return float(stream.duration * stream.time_base)
-    if clip.duration:
-        return clip.duration / 1_000_000
-    raise InputError(f"{clip.name} has no duration in its header; remux it")
+        return start_s, min(end_s, length_s)
 
 
 def write_clip(frames: Frames, path: Path) -> None:

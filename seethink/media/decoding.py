@@ -134,17 +134,22 @@ def frame_count(picture: PIL.Image.Image) -> int:
     return pages
 
 
+def announced_animation(path: Path) -> str | None:
+    """The format of a file whose first bytes announce several frames, such as "GIF"; None for others."""
+    head = _head(path)
+    announced = {
+        "GIF": head.startswith(b"GIF8"),
+        "WEBP": head[8:16] == b"WEBPVP8X" and len(head) > 20 and bool(head[20] & 2),
+        "PNG": head.startswith(b"\x89PNG") and b"acTL" in head,
+        "AVIF": head[4:12] == b"ftypavis",
+    }
+    return next((name for name, found in announced.items() if found), None)
+
+
 def is_animation(path: Path) -> bool:
     """Whether a picture file has several frames. Only its first bytes are read, unless they announce frames.
     Raises PictureError if it cannot be read then."""
-    head = _head(path)
-    announced = (
-        head.startswith(b"GIF8")
-        or (head[8:16] == b"WEBPVP8X" and head[20:21] and head[20] & 2)
-        or (head.startswith(b"\x89PNG") and b"acTL" in head)
-        or head[4:12] == b"ftypavis"
-    )
-    if not announced:
+    if announced_animation(path) is None:
         return False
     with opened(path, str(path), animated=True) as picture:
         return frame_count(picture) > 1

@@ -14,7 +14,7 @@ import PIL.Image
 
 from seethink.media import decoding
 from seethink.media.decoding import MAX_PIXELS, PictureError
-from seethink.media.paths import is_file, shown
+from seethink.media.paths import MissingMedium, is_file
 from seethink.media.resize import size_within
 from seethink.types import InputError
 
@@ -50,7 +50,7 @@ class Image:
         """
         path = Path(path)
         if not is_file(path):
-            raise InputError(f"there is no picture at {shown(path)}")
+            raise MissingMedium("picture", path)
         stat = path.stat()
         return cls(f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}", str(path), path)
 

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from seethink.types import InputError
+
+
+class MissingMedium(InputError):
+    """There is no file at the path of a picture or clip, of kind `word`."""
+
+    def __init__(self, word: str, path: Path) -> None:
+        self.path = shown(path)
+        super().__init__(f"there is no {word} at {self.path}")
+
+
 SHOWN_CHARACTERS = 300
 """A longer text is shortened in messages: a picture in base64 stands where a path was expected."""
 

@@ -253,9 +253,10 @@ def _frame_by_frame(messages: Messages, loaded: dict[str, Any]) -> Messages:
 
 def _metadata(frames: Frames) -> dict[str, Any]:
     """Video metadata for processors. They count in source frames, here of one millisecond, so that every
-    chosen frame keeps its time."""
+    chosen frame keeps its time, of those of the part used, so that the rate of the chosen is theirs."""
+    part_s = frames.length_s if frames.part_s is None else frames.part_s
     return {
-        "total_num_frames": round(1000 * frames.length_s),
+        "total_num_frames": max(1, round(1000 * part_s)),
         "fps": 1000,
         "duration": frames.length_s,
         "frames_indices": [round(1000 * time_s) for time_s in frames.times_s],

@@ -11,7 +11,7 @@ from seethink.models.families import Family
 
 def logits(model: Any, family: Family, hidden: Tensor) -> Tensor:
     """(..., H) hidden states -> (..., V) logits as the model's own forward makes them, which
-    `PolicyModel.verify` checks."""
+    `verification.py` checks."""
     out = model.lm_head(hidden)
     cap = model.config.get_text_config().final_logit_softcapping if family.capped else None
     return out if cap is None else cap * (out / cap).tanh()

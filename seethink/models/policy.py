@@ -21,7 +21,7 @@ from seethink.models import head, unpacked_rows, vision_cache
 from seethink.models.attention import branching, flex
 from seethink.models.batching import positions
 from seethink.models.families import Family, family_of
-from seethink.models.packing import Branch, Group, Pack, pack_groups
+from seethink.models.packing import Pack
 from seethink.models.parts import Parts
 
 _LOG = logging.getLogger(__name__)
@@ -34,14 +34,6 @@ ROWS_PER_CHUNK = 2048
 """Trained tokens whose logits exist at one time: memory is this times the vocabulary, never (B, L, V)."""
 ENTROPY_ROWS = 256
 """Rows of a chunk whose probabilities exist at one time."""
-PROBED = 16
-"""Tokens of each of two branches that `PolicyModel.verify` compares."""
-TOLERANCE = 1e-2
-"""Log-probabilities further apart than this are not rounding: broken sharing is off by tenths and more."""
-
-
-class SharedPrefixMismatch(RuntimeError):
-    """A model whose shared rows are not equal to its full rows; training it would learn nonsense."""
 
 
 class PolicyModel(nn.Module):
@@ -80,20 +72,6 @@ class PolicyModel(nn.Module):
     def head_calls(self, pack: Pack) -> int:
         """How many times the output layer is called for a pack."""
         return -(-len(pack.targets) // ROWS_PER_CHUNK)
-
-    @torch.no_grad()
-    def verify(self, group: Group) -> None:
-        """Raise SharedPrefixMismatch if a small part of `group` has other log-probabilities in a shared row
-        than in full rows."""
-        branches = [Branch(branch.ids[:PROBED]) for branch in group.branches[:2]]
-        pack = pack_groups([Group(group.prompt, branches, group.name)], 1)[0].to(self.model.device)
-        shared, full = (self._logps(pack, share)[0] for share in (True, False))
-        apart = float((shared - full).abs().max())
-        if not apart < TOLERANCE:
-            raise SharedPrefixMismatch(
-                f"{type(self.model).__name__} gives the responses to {group.name} log-probabilities that are "
-                f"{apart:.2g} off when they share a row; it must not be trained with shared prompts"
-            )
 
     def _logps(
         self, pack: Pack, share: bool, temperature: float = 1.0, with_entropy: bool = False

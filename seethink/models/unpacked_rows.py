@@ -19,11 +19,6 @@ from seethink.models.encoder import Prompt
 from seethink.models.packing import Branch, Group, Pack
 from seethink.types import InputError
 
-PROBED = 16
-"""Tokens of a response in which `verify` looks for what comes after them."""
-TOLERANCE = 1e-2
-"""Log-probabilities further apart than this are not rounding."""
-
 
 def inputs(model: Any, prompt: Prompt, rows: int, device: torch.device) -> dict[str, Any]:
     """Arguments of the model's forward, or of its `generate`, for `rows` equal rows of a prompt."""
@@ -52,10 +47,10 @@ def _of_group(model: Any, group: Group, device: torch.device) -> Iterator[Tensor
     """(trained tokens, V) of each branch."""
     for branch in group.branches:
         trained = torch.tensor(branch.trained or [True] * len(branch.ids)).nonzero()[:, 0]
-        yield _row(model, group.prompt, branch, len(group.prompt.ids) - 1 + trained.to(device))
+        yield row(model, group.prompt, branch, len(group.prompt.ids) - 1 + trained.to(device))
 
 
-def _row(model: Any, prompt: Prompt, branch: Branch, places: Tensor) -> Tensor:
+def row(model: Any, prompt: Prompt, branch: Branch, places: Tensor) -> Tensor:
     """(len(places), V) logits at those places of the row.
 
     Raises InputError where the model cannot compute the row at all."""
@@ -83,19 +78,3 @@ def _continued(model: Any, row: dict[str, Any], branch: Branch) -> dict[str, Any
             last = value[:, -1:].repeat(1, len(branch.ids), *[1] * (value.dim() - 2))
             extended[name] = torch.cat([row[name], last], 1)
     return extended | {"input_ids": torch.cat([row["input_ids"], response], 1)}
-
-
-@torch.no_grad()
-def verify(model: Any, group: Group) -> None:
-    """Raise InputError if the model computes log-probabilities of a response from what comes after."""
-    prompt, branch = group.prompt, Branch(group.branches[0].ids[:PROBED])
-    half = Branch(branch.ids[: len(branch.ids) // 2])
-    places = len(prompt.ids) - 1 + torch.arange(len(half.ids), device=model.device)
-    long, short = (_row(model, prompt, part, places).log_softmax(-1) for part in (branch, half))
-    picked = torch.tensor(half.ids, device=model.device)[:, None]
-    apart = (long - short).gather(-1, picked).abs()
-    if len(half.ids) and not float(apart.max()) < TOLERANCE:
-        raise InputError(
-            f"{type(model).__name__} lets a response see what comes after it ({float(apart.max()):.2g} in "
-            f"log-probability), so it cannot be trained here"
-        )

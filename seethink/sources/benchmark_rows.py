@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import re
-from pathlib import Path
 from typing import Any
 
 from seethink.sources.parsed_row import ParsedRow, listed
@@ -13,7 +11,6 @@ from seethink.sources.row_reader import Row
 LETTERS = "ABCDEFGHIJ"
 _LETTER = re.compile(r"\(?([A-J])[).:]?")
 _OPTION = re.compile(r"\(?[A-J][).:]\s*(.*)")
-_NUMBERED = re.compile(r"<image ?(\d+)>")
 
 
 def cv_bench(row: Row) -> ParsedRow:
@@ -36,15 +33,13 @@ def truth(row: Row) -> ParsedRow:
 
 def llava_questions(row: Row) -> ParsedRow:
     """A question of an evaluation, without a reference answer."""
-    if "question_id" not in row.values:
-        row.refuse("a text alone is no question; give question and answer", kind="no question")
     return ParsedRow(row.values.get("text"), None)
 
 
 def vlmevalkit(row: Row) -> ParsedRow:
     """Pictures are base64, one or a list, or paths in `image_path`. Options in the columns A, B, ... are put
     below the question, which may begin with a hint, as VLMEvalKit's prompts do; a question that lists them
-    itself is left as it is. `<image 1>` marks the place of the first picture."""
+    itself is left as it is."""
     get = row.values.get
     images = listed(get("image") if get("image") is not None else get("image_path"))
     question, lettered = get("question"), [get(letter) for letter in LETTERS]
@@ -56,40 +51,13 @@ def vlmevalkit(row: Row) -> ParsedRow:
             question = f"Hint: {get('hint')}\n{question}"
         if options and options_block(options) not in question:
             question = f"{question}\n{options_block(options)}"
-        question, images = _numbered(row, question, images)
     choices = options or _options(row)
-    if isinstance(get("image"), str) and images is not None:
-        images = [_decoded(row, image) for image in (images if isinstance(images, list) else [images])]
     return ParsedRow(question, _letter(get("answer")), listed(get("steps")), choices, images)
-
-
-def _decoded(row: Row, picture: Any) -> Any:
-    """The bytes of a picture in base64; a path is left as it is."""
-    if not isinstance(picture, str):
-        row.refuse(f"image must be base64, not {picture!r:.40}; encode it again", kind="broken picture")
-    if Path(picture[-20:]).suffix:
-        return picture
-    try:
-        return base64.b64decode(picture.rpartition(",")[2], validate=True)
-    except ValueError as error:
-        row.refuse(f"image is not base64 ({error}); encode the picture again", error, kind="broken picture")
 
 
 def options_block(options: list[str] | tuple[str, ...]) -> str:
     """The options as lines, `A. four`."""
     return "\n".join(f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
-
-
-def _numbered(row: Row, question: str, images: Any) -> tuple[str, Any]:
-    """Marks with numbers, as MMMU has them, become marks in reading order; a picture is repeated for each of
-    its marks."""
-    numbers = [int(number) for number in _NUMBERED.findall(question)]
-    given = images if isinstance(images, list) else [] if images is None else [images]
-    if not numbers:
-        return question, images
-    if not {*numbers} <= {*range(1, len(given) + 1)}:
-        row.refuse(f"the question marks <image {max(numbers)}>, but the row has {len(given)}", kind="marks")
-    return _NUMBERED.sub("<image>", question), [given[number - 1] for number in numbers]
 
 
 def _letter(answer: Any) -> Any:

@@ -21,7 +21,8 @@ from seethink.sources.row_reader import Row
 class Dialect:
     """One layout of rows. own: its columns, beyond those that every dialect may have. parse: reads a row.
     kept: columns that are copied to meta; is_open: all further columns are. id: the column of a row's id.
-    answered_by: how a row gets an answer, for messages."""
+    needs: columns one of which a row must have to be recognised; any of its own if empty. answered_by: how a
+    row gets an answer, for messages."""
 
     name: str
     own: tuple[str, ...]
@@ -29,6 +30,7 @@ class Dialect:
     kept: tuple[str, ...] = ()
     id: str = "id"
     is_open: bool = False
+    needs: tuple[str, ...] = ()
     answered_by: str = "give the correct text or number"
 
     @property
@@ -42,10 +44,12 @@ MEDIA = ("image", "images", "video", "videos")
 
 def dialect_of(rows: Iterable[Row]) -> Dialect:
     """The dialect with the most of these rows' columns; the plain one if none has any."""
-    shapes = Counter(tuple(row.values) for row in rows)
+    shapes = Counter(frozenset(row.values) for row in rows)
     matches = {
         dialect.name: sum(
-            n * len({*shape} & {dialect.id, *dialect.own, *dialect.kept}) for shape, n in shapes.items()
+            n * len(shape & {dialect.id, *dialect.own, *dialect.kept})
+            for shape, n in shapes.items()
+            if not dialect.needs or shape & {*dialect.needs}
         )
         for dialect in DIALECTS
     }
@@ -175,6 +179,7 @@ VLMEVALKIT = Dialect(
     kept=("level", "category", "l2-category", "split"),
     id="index",
     is_open=True,
+    needs=("index", "A"),
 )
 VRC = Dialect("vrc", ("question", "final_answer"), benchmark_rows.vrc, id="idx")
 LLAVA_QUESTIONS = Dialect(
@@ -183,6 +188,7 @@ LLAVA_QUESTIONS = Dialect(
     benchmark_rows.llava_questions,
     kept=("category",),
     id="question_id",
+    needs=("question_id",),
     answered_by="LLaVA's question.jsonl is answered by `seethink eval`, and training cannot use it",
 )
 PREFERENCES = Dialect(
@@ -190,6 +196,7 @@ PREFERENCES = Dialect(
     (*pair_rows.PROMPT, *pair_rows.CHOSEN, *pair_rows.REJECTED),
     pair_rows.pair,
     kept=("answer",),
+    needs=(*pair_rows.CHOSEN, *pair_rows.REJECTED),
 )
 DIALECTS = (
     *(PLAIN, HF_COLUMNS, EASYR1, CONVERSATIONS, MESSAGES, QUERY, ALPACA, TRL),

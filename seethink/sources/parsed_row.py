@@ -27,7 +27,7 @@ _LEARNED = ("weight", "loss", "loss_weight")
 class ParsedRow:
     """The content of a row. answer: as in the file, None if there is none. images: set by dialects with a
     picture column of their own. media: (kind, medium) of every mark in reading order, where messages contain
-    media themselves; None for one that is in a column. more: further entries of the example's meta."""
+    media themselves; None for one that is in a column."""
 
     question: Any
     answer: Any
@@ -36,7 +36,6 @@ class ParsedRow:
     images: Any = None
     history: tuple[Turn, ...] = ()
     media: tuple[tuple[str, Any], ...] = ()
-    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -100,7 +99,7 @@ class Conversation:
         if system and not (self.turns and self.turns[0][0] == "system"):
             self.turns.insert(0, ("system", system, True))
 
-    def parsed(self, answer: Any = None, **more: Any) -> ParsedRow:
+    def parsed(self, answer: Any = None, steps: Any = None) -> ParsedRow:
         """The row: the last turn of the user is the question, and the assistant's turn behind it the answer,
         unless another one is given. A turn whose weight is 0 is no answer."""
         turns = list(self.turns)
@@ -118,7 +117,7 @@ class Conversation:
             if not isinstance(text, str) or not text.strip():
                 self.row.refuse(f"turn {number} ({role}) must be a text, not {text!r:.40}")
         history = tuple(Turn(*turn) for turn in before)  # type: ignore[arg-type]
-        return ParsedRow(question, answer, history=history, media=tuple(self.media), **more)
+        return ParsedRow(question, answer, steps, history=history, media=tuple(self.media))
 
     @property
     def said(self) -> Any:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from seethink.boxes import read_boxes
 from seethink.formats import ANSWER_ONLY, TAGS, THINK_ANSWER
-from seethink.media import Image, PictureError, Video
-from seethink.sources import object_marks
+from seethink.media import Image, PictureError, Video, given
+from seethink.media.paths import MissingMedium, is_file, shown
+from seethink.sources import marks
 from seethink.sources.dialects import MEDIA, PREFERENCES, Dialect, dialect_of
 from seethink.sources.parsed_row import ParsedRow, listed
 from seethink.sources.row_reader import Row, RowError, read_rows
@@ -24,6 +26,7 @@ DECODE_BELOW_BYTES = 2_000_000
 
 UNUSABLE = {
     **dict.fromkeys(("audio", "audios"), "sound, which no model here can hear"),
+    "text": "raw text, which no method here learns",
     "tools": "for calls of tools, which cannot be trained here",
     **dict.fromkeys(("label", "kto_tag"), "a verdict on a single response (KTO), which no method here uses"),
 }
@@ -114,7 +117,7 @@ def to_example(row: Row, dialect: Dialect, settings: MediaSettings) -> Example:
         row.refuse("is a pair of responses, for `seethink train dpo` only; give an answer instead")
     parsed = dialect.parse(row)
     media = _media(row, parsed, settings)
-    parsed = object_marks.fill(row, parsed, media["image"])
+    parsed = marks.fill_objects(row, parsed, media["image"])
     example = question_example(row, parsed, dialect, media)
     get = row.values.get
     step_texts = _texts(row, "steps", get("steps") if parsed.steps is None else parsed.steps)
@@ -142,19 +145,24 @@ def question_example(
     question = parsed.question
     if not isinstance(question, str) or not question.strip():
         row.refuse("there is no question; give a text that is not empty", kind="no question")
-    texts = [*(turn.text for turn in parsed.history), question]
-    marks = [mark for text in texts for mark in MEDIA_MARK.findall(text)]
-    if marks and any(marks.count(kind) != len(items) for kind, items in media.items()):
+    parsed, pictures = marks.unnumbered(parsed, media["image"])
+    media = {**media, "image": pictures}
+    texts = [*(turn.text for turn in parsed.history), parsed.question]
+    found = [mark for text in texts for mark in MEDIA_MARK.findall(text)]
+    if found and any(found.count(kind) != len(items) for kind, items in media.items()):
         where = "conversation" if parsed.history else "question"
-        marked = " ".join(f"<{mark}>" for mark in marks)
+        marked = " ".join(f"<{mark}>" for mark in found)
         has = f"{len(media['image'])} picture(s) and {len(media['video'])} clip(s)"
         row.refuse(f"the {where} marks {marked}, but the row has {has}; mark all or none", kind="marks")
     remaining = {kind: iter(items) for kind, items in media.items()}
-    ordered = [next(remaining[mark]) for mark in marks] or [*media["image"], *media["video"]]
-    given = row.values.get(dialect.id)
-    name = f"{row.stem}-{row.number}" if given is None else str(given)
-    meta, where = {**parsed.more, **_meta(row, dialect)}, f"{row.file}, row {row.number}"
-    return Example(name, question, tuple(ordered), meta=meta, history=parsed.history, where=where)
+    ordered = [next(remaining[mark]) for mark in found] or [*media["image"], *media["video"]]
+    kinds = iter([medium.kind for medium in ordered])  # an animation is marked as a picture and is a clip
+    *before, question = (MEDIA_MARK.sub(lambda mark: f"<{next(kinds)}>", text) for text in texts)
+    history = tuple(turn._replace(text=text) for turn, text in zip(parsed.history, before, strict=True))
+    name = row.values.get(dialect.id)
+    name = f"{row.stem}-{row.number}" if name is None else str(name)
+    meta, where = _meta(row, dialect), f"{row.file}, row {row.number}"
+    return Example(name, question, tuple(ordered), meta=meta, history=history, where=where)
 
 
 def check_columns(row: Row, dialect: Dialect) -> None:
@@ -162,7 +170,7 @@ def check_columns(row: Row, dialect: Dialect) -> None:
     name."""
     known = row.values.keys() if dialect.is_open else {*dialect.columns}
     for column in (name for name in row.values if row.values[name] not in (None, [])):
-        if column in UNUSABLE:
+        if column in UNUSABLE and column not in dialect.columns:
             row.refuse(f"the column {column!r} is {UNUSABLE[column]}; leave the row out", kind="layout")
         if column in known:
             continue
@@ -259,9 +267,9 @@ def media_found(
     for kind, items in media_named(row, parsed).items():
         for item in items:
             try:
-                media[kind].append(makers[kind](row, item, settings))
+                media[kind].append(makers[kind](row, _portable(item, settings.root), settings))
             except RowError as error:
-                if not error.file:
+                if not error.kind.startswith("missing"):
                     raise
                 missing.append(error)
     return media, missing
@@ -297,48 +305,53 @@ def _listed(value: Any) -> list[Any]:
     return [item for item in items if item is not None and item != _NO_PICTURE]
 
 
+def _portable(value: Any, root: Path) -> Any:
+    """A path written with the separators of Windows, with those of this system if there is such a file."""
+    if isinstance(value, dict) and isinstance(value.get("path"), str):
+        return {**value, "path": _portable(value["path"], root)}
+    if not isinstance(value, str) or "\\" not in value or is_file(root / value):
+        return value
+    path = value.replace("\\", "/")
+    return path if is_file(root / path) else value
+
+
 def _picture(row: Row, value: Any, settings: MediaSettings) -> Media:
-    """A picture from a path, encoded bytes, or the `{bytes, path}` of `datasets`."""
-    if isinstance(value, dict):
-        value = value.get("bytes") or value.get("path")
-    if isinstance(value, bytes):
-        return Image.data(value, f"the picture of {row.file}, row {row.number}")
-    return _from_path(row, value, settings, "picture", Image.file)
+    """A picture as `media.given.picture` reads it; an animated one is a clip."""
+    with _refused(row, "picture", value):
+        picture = given.picture(value, settings.root, f"the picture of {row.file}, row {row.number}")
+        return given.clip_of(picture, settings.video_options) or picture
 
 
 def _clip(row: Row, value: Any, settings: MediaSettings) -> Media:
     """A clip from a path, or from `{path, count, every_s, max_px, start_s, end_s}`, which selects frames as
     `media.Video` does."""
-    given = dict(value) if isinstance(value, dict) else {"path": value}
-    path = given.pop("path", None)
-    if unknown := given.keys() - {*_CLIP_KEYS}:
+    selection = dict(value) if isinstance(value, dict) else {"path": value}
+    path = selection.pop("path", None)
+    if unknown := selection.keys() - {*_CLIP_KEYS}:
         row.refuse(f"a clip has path, {', '.join(_CLIP_KEYS)}, not {', '.join(sorted(unknown))}")
-    if not all(isinstance(number, int | float) for number in given.values()):
-        row.refuse(f"{', '.join(_CLIP_KEYS)} of a clip are numbers, not {given}")
-    ends = [given.pop(name, None) for name in ("start_s", "end_s")]
-    options = {_VIDEO_OPTIONS.get(name, name): number for name, number in given.items()}
+    if not all(isinstance(number, int | float) for number in selection.values()):
+        row.refuse(f"{', '.join(_CLIP_KEYS)} of a clip are numbers, not {selection}")
+    ends = [selection.pop(name, None) for name in ("start_s", "end_s")]
+    options = {_VIDEO_OPTIONS.get(name, name): number for name, number in selection.items()}
     if ends != [None, None]:
         if None in ends:
             row.refuse("a part of a clip has both start_s and end_s, in seconds; give the other one as well")
         options["span_s"] = tuple(ends)
-    return _from_path(
-        row, path, settings, "clip", lambda file: Video(file, **{**settings.video_options, **options})
-    )
+    with _refused(row, "clip", path):
+        return given.clip(path, settings.root, {**settings.video_options, **options})
 
 
-def _from_path(
-    row: Row, value: Any, settings: MediaSettings, kind: str, make: Callable[[Path], Media]
-) -> Media:
-    if not isinstance(value, str) or not value:
-        row.refuse(
-            f"a {kind} must be the path of a file, not {value!r:.40}; leave the column out if there is none",
-            kind=f"missing {kind}",
-        )
+@contextmanager
+def _refused(row: Row, word: str, value: Any) -> Iterator[None]:
+    """What raises InputError inside refuses the row."""
     try:
-        return make(settings.root / value)
-    except (InputError, OSError) as error:
+        yield
+    except MissingMedium as error:
         message = f"{error}; correct the path, or set --media-root"
-        row.refuse(message, error, f"missing {kind}", str(settings.root / value))
+        row.refuse(message, error, f"missing {word}", error.path)
+    except (InputError, OSError) as error:
+        kind = error.kind if isinstance(error, PictureError) else f"missing {word}"
+        row.refuse(f"{error}", error, kind, shown(value) if isinstance(value, str) else "")
 
 
 def _open_medium(medium: Media, row: Row) -> None:

@@ -32,7 +32,8 @@ def write(examples: Iterable[Example], folder: Path, dialect: str = "ours", copy
     part.mkdir(parents=True)
     try:
         store = MediaStore(part, copy)
-        writer.save((writer.row(_answered(example), store) for example in examples), part)
+        rows = (writer.row(_answered(one) if writer.answered else one, store) for one in examples)
+        writer.save(rows, part)
         os.replace(part, folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -40,5 +41,5 @@ def write(examples: Iterable[Example], folder: Path, dialect: str = "ours", copy
 
 def _answered(example: Example) -> Example:
     if example.answer is None:
-        raise InputError(f"example {example.id} has no answer; give it one or leave it out")
+        raise InputError(f"{example.label} has no answer; give it one or leave it out")
     return example

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import PIL.Image
@@ -39,4 +40,4 @@ def _frames(clip: Video | DrawnVideo, count: int) -> Frames:
     """The frames of a clip, decoded once for all its images."""
     if isinstance(clip, DrawnVideo):
         return clip.load()
-    return Video(clip.path, count, None, clip.max_px, span_s=clip.span_s).load()
+    return replace(clip, num_frames=count, frame_interval=None).load()

@@ -19,7 +19,7 @@ from typing import Any
 
 from seethink.boxes import read_boxes
 from seethink.media import Image
-from seethink.sources import row_writers, writing
+from seethink.sources import row_parts, row_writers, writing
 from seethink.sources.media_store import MediaStore
 from seethink.sources.parquet import BOOLEAN, IMAGES, INTEGER, TEXT, ParquetWriter
 from seethink.synth.chain import Chain
@@ -157,7 +157,7 @@ class _PartWriter:
 
     def add(self, row: Example, draft: Draft) -> None:
         columns = row_writers.filled(self.writer.row(row, self.store))
-        self.lines.write(row_writers.as_json(columns, row.id) + "\n")
+        self.lines.write(row_parts.as_json(columns, row.id) + "\n")
         self.table.add(_columns(row, draft, self.store))
 
 
@@ -171,14 +171,14 @@ def _columns(row: Example, draft: Draft, store: MediaStore) -> dict[str, Any]:
         "id": row.id,
         "images": [store.embedded(medium) for medium in row.media if isinstance(medium, Image)],
         "videos": [store.path(medium) for medium in row.media if medium.kind == "video"],
-        "question": row_writers.marked(row),
+        "question": row_parts.question_of(row),
         "choices": list(row.choices),
         "answer": row.answer,
         "answer_type": answer_type(row),
         "trace": list(row.steps),
         "think": "\n\n".join(row.steps) or None,
         "samples": [asdict(path) | {"trace": list(path.steps)} for path in draft.paths],
-        "meta": row_writers.as_json(meta, row.id) if meta else None,
+        "meta": row_parts.as_json(meta, row.id) if meta else None,
     }
 
 

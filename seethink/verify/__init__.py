@@ -20,7 +20,7 @@ from seethink.verify.shape import (
 from seethink.verify.symbolic import same_math
 from seethink.verify.text import any_of_texts, same_number, same_text, text_ratio
 
-same_answer = first_of(same_number, same_text)
+same_answer = first_of(same_number, same_math, same_text)
 
 VERIFIERS: dict[str, Verifier] = {
     "same_number": same_number,

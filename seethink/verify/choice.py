@@ -3,110 +3,280 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
+from seethink.markup import plain, seen_as_ascii
 from seethink.types import Example, Response, Score
-from seethink.verify.text import bare, shown, unjudged, verdict
+from seethink.verify.options import Options
+from seethink.verify.text import shown, unjudged, unreadable, verdict
 
-LETTERS = "ABCDEFGHIJ"
+MOST_CHARACTERS = 4_000
+"""A longer text is no choice."""
 
-_WRAPPED = re.compile(r"\\(?:boxed|text|mathrm|textbf)\{([^{}]*)\}")
-_LEAD = re.compile(
-    r"(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:the|my)\s+)?(?:(?:correct|right|best|final)\s+)?"
-    r"(?:answer|option|choice)\b\s*(?:is\b)?\s*[:=]?\s*",
-    re.IGNORECASE,
-)
-_TAIL = re.compile(
-    r"(?<!\s)\s+is\s+(?:correct|right|(?:the\s+)?(?:(?:correct|right|best|final)\s+)?(?:answer|option|choice))"
-    r"[\s.!]*$",
-    re.IGNORECASE,
-)
-_LONE = re.compile(r"[\s\"'`*_(\[{$]*(?P<letter>[A-Ja-j])[\s\"'`*_)\]}$.,;:!]*")
-_WITH_TEXT = re.compile(
-    r"[\"'`*_]*(?:[(\[]\s*(?P<closed>[A-Ja-j])\s*[)\]][*_]*\s*[.:,\u2013\u2014-]?|"
-    r"(?P<open>[A-Ja-j])(?:[*_]*[.):,][*_]*|\s+[\u2013\u2014-]|\s*\n))\s*(?P<text>\S.*)",
-    re.DOTALL,
-)
-_OTHER = re.compile(
-    r"(?<![A-Za-z])[A-HJ](?![A-Za-z'])(?!\s+[a-z])|(?<![A-Za-z'])[a-hj](?=[\s)]*(?:[,.;:/&]|$))"
-    r"|\b(?:not|or|nor|either|neither|maybe)\b"
-)
-"""In the text after a letter, when the options' texts are unknown: another letter, or doubt."""
-_ARTICLE = re.compile(r"(?:an?|the)\s+")
+_NEARLY, _LIKE = 0.85, 0.5
+"""Similarity of a text and the option that it is taken for, alone and beside that option's letter."""
+_SENTENCE_WORDS = 5
+
+Chosen = frozenset[int]
+"""Indices of options: one where an option is chosen, several where the text may be either, none otherwise."""
+
+NONE: Chosen = frozenset()
 
 
 def same_choice(example: Example, response: Response) -> Score:
     """1 if the answer names the gold's option and no other, else 0.
 
-    Formula: equality of options. An option is named by its letter (A to J in either case: `B`, `(B)`, `B.`,
-    "option B", "the answer is B", `\\boxed{B}`), by its text, or by both when they agree; the whole answer
-    must be that, so the article in "a dog" is never option A. An answer that names two options, or a letter
-    that is another option's text, is ambiguous and earns 0, with the reason. Range: {0, 1}; None if the
-    gold is no option or could be two. Source: the letter rewards of VLM-R1, R1-Onevision and Open-R1-Video
-    and CV-Bench's evaluation, without their defects.
+    Formula: equality of options. An option is named by its letter (A to J, or as many as there are options,
+    in either case: `B`, `(B)`, `B.`, "option B", "the answer is B", `\\boxed{\\text{B}}`, `**B**`, 答案是B),
+    by its text, or by both; the whole answer must be that, and may explain it ("B, because ..."). The article
+    in "a dog" is never option A. A letter beside a text names what both name: if that is nothing, the answer
+    may be either, which earns 0, with the reason. So do a second option, and a letter in doubt or denied.
+    Signs, case and accents of texts are compared before they are folded. Where options are letters
+    themselves, a lone letter may be a place or a text, unless the example's meta says `answer_is_letter`:
+    then it is a place. A gold of several options ("A, C") needs exactly these. Range: {0, 1}; unread if the
+    answer mentions no option; None if the gold is no option or could be two. Source: the letter rewards of
+    VLM-R1, R1-Onevision and Open-R1-Video and CV-Bench's evaluation, without their defects.
     """
     if missing := unjudged(example, response):
         return missing
-    options = _option_texts(example.choices)
-    gold, answer = _named(str(example.answer), options), _named(str(response.answer), options)
+    options = Options.of(example)
+    gold, answer = chosen(str(example.answer), options), chosen(str(response.answer), options)
     if len(gold) != 1:
-        return Score(None, f"the gold {shown(example.answer)} is not one of the options")
-    if not answer:
-        return Score(0.0, f"read {shown(response.answer)}, which is no option")
+        several = _listed(str(example.answer), options)
+        if len(several) < 2 or several != sorted(several):
+            return Score(None, f"the gold {shown(example.answer)} is not one of the options")
+        return verdict(set(several) == set(_listed(str(response.answer), options)), example, response)
     if len(answer) > 1:
-        names = " and ".join(_letter(option) for option in sorted(answer))
+        names = " and ".join(map(_letter, sorted(answer)))
         return Score(0.0, f"read {shown(response.answer)}, which may be {names}")
-    return verdict(answer == gold, example, response)
+    if answer:
+        return verdict(answer == gold, example, response)
+    if _mentions_an_option(str(response.answer)):
+        return Score(0.0, f"read {shown(response.answer)}, which is no option")
+    return unreadable(response, "which is no option")
 
 
-def _named(text: str, options: list[str]) -> set[int]:
-    """Indices of the options that the whole text may name; without option texts, by letter only."""
-    core = text
-    for _ in range(2):  # \boxed{\text{B}}
-        core = _WRAPPED.sub(r"\1", core)
-    core = _TAIL.sub("", core.strip())
-    for _ in range(2):  # "the answer is option B"
-        core = _LEAD.sub("", core, count=1) if _LEAD.match(core) else core
-    named = _by_text(text, options) or _by_text(core, options)
+def chosen(text: str, options: Options) -> Chosen:
+    """The options that the whole text may name; without the options' texts, by letter only."""
+    if len(text) > MOST_CHARACTERS:
+        return NONE
+    core, doubts_small = _without_leads(text)
+    named = options.called(text) or options.called(core)
     if match := _LONE.fullmatch(core):
-        return named | _lettered(match["letter"], options)
-    if match := _WITH_TEXT.fullmatch(core):
-        by_letter, by_text = (
-            _lettered(match["closed"] or match["open"], options),
-            _by_text(match["text"], options),
-        )
-        if by_text if options else not _OTHER.search(match["text"]):
-            return named | by_letter | by_text
-    return named
+        if doubts_small and match["letter"].islower():
+            return named
+        at = options.at(match["letter"])
+        return at if options.by_place and at else named | at
+    if named:
+        return named
+    if (match := _LETTERED.match(core)) and (found := _with_text(match, core, options)):
+        return found
+    if match := _LETTER_LAST.fullmatch(core):  # "a dog (B)"
+        by_text = options.called(match["text"])
+        return by_text and (by_text & options.at(match["letter"]) or by_text | options.at(match["letter"]))
+    if match := _CONCLUDES.search(core):
+        found = chosen(core[match.end() :], options)
+        return found if found and _leads_to(core[: match.start()], found, options) else NONE
+    told = _TAIL.sub("", core)
+    return options.called(told) if told != core else options.called(_BECAUSE.split(core, maxsplit=1)[0])
 
 
-def _lettered(letter: str, options: list[str]) -> set[int]:
-    i = LETTERS.index(letter.upper())
-    return {i} if not options or i < len(options) else set()
+def _leads_to(said: str, found: Chosen, options: Options) -> bool:
+    """Whether a text before a conclusion names and doubts nothing that is not concluded."""
+    letters = {match[0] for match in _OPTION_LETTER.finditer(said)}
+    return not _DOUBT.search(said) and options.inside(said).union(*map(options.at, letters)) <= found
 
 
-def _by_text(text: str, options: list[str]) -> set[int]:
-    for same in (bare, _plain):
-        normalised = same(text)
-        if normalised and (found := {i for i, option in enumerate(options) if same(option) == normalised}):
-            return found
-    return set()
+def _with_text(match: re.Match[str], core: str, options: Options) -> Chosen:
+    """What a letter and the text after it name."""
+    letter, rest = match["closed"] or match["open"], core[match.end() :]
+    if not (at := options.at(letter)):
+        return NONE
+    if right := _RIGHT.match(rest):
+        return at if _explains(rest[right.end() :], letter, reasoned=False) else NONE
+    if reason := _REASON.match(rest):
+        return at if _explains(rest[reason.end() :], letter, reasoned=True) else NONE
+    separator = _SEPARATOR.match(rest)
+    if not match["closed"] and not separator:  # "B dog", but not "A dog"
+        return at if not (letter in "AaIi" and rest[:1].isspace()) and options.called(rest) == at else NONE
+    said = rest[separator.end() :] if separator else rest
+    if by_text := options.called(said) or options.like(said, least=_NEARLY):
+        return by_text & at or by_text | at
+    by_text, more = options.beginning(said)
+    if not by_text:
+        return at if _explains(said, letter) and _may_be(said, at, options) else NONE
+    if not by_text & at:
+        return by_text | at
+    second = _AND.match(more) and options.inside(more) - at
+    return at if not second and _explains(more, letter) else NONE
 
 
-def _plain(text: str) -> str:
-    return _ARTICLE.sub("", bare(text).strip("$"), count=1)
+def _explains(said: str, letter: str, reasoned: bool = False) -> bool:
+    """Whether the text after a letter leaves it chosen: no second option, no doubt, no other answer."""
+    if _other_letters(said, letter) or _concludes_otherwise(letter.upper()).search(said):
+        return False
+    return reasoned or not _DOUBT.search(said)
 
 
-def _option_texts(choices: tuple[str, ...]) -> list[str]:
-    """The options' texts, without their letters if each begins with its own ("A. cat")."""
-    led = [_WITH_TEXT.fullmatch(choice.strip()) for choice in choices]
-    letters = [(match["closed"] or match["open"]).upper() if match else "" for match in led]
-    if "".join(letters) == LETTERS[: len(choices)]:
-        return [match["text"] for match in led if match]
-    return list(choices)
+def _may_be(said: str, at: Chosen, options: Options) -> bool:
+    """Whether a text that is no option's may be another wording or an explanation of the letter's option: it
+    is most like that option, or long, and does not contain the text of other options alone."""
+    inside = options.inside(said)
+    if not options.texts or inside:
+        return not inside or bool(inside & at)
+    return len(said.split()) >= _SENTENCE_WORDS or options.like(said, least=_LIKE) == at
+
+
+def _other_letters(said: str, letter: str) -> bool:
+    """Whether the text names an option with another letter."""
+    found = {match[0].upper() for match in _OPTION_LETTER.finditer(seen_as_ascii(said))}
+    return bool(found - {letter.upper()})
+
+
+def _mentions_an_option(text: str) -> bool:
+    """Whether the text weighs or denies options. Another verifier shall not find an answer in it."""
+    text = plain(seen_as_ascii(text[:MOST_CHARACTERS]))
+    return bool(_OPTION_LETTER.search(text) or _DOUBT.search(text))
+
+
+def _without_leads(text: str) -> tuple[str, bool]:
+    """The text without markup and the words that lead to an answer ("so the answer is"); whether the last of
+    them may lead to an article ("it is a")."""
+    core, small = plain(seen_as_ascii(text)).strip(), False
+    for _ in range(_MOST_LEADS):
+        found = [(lead, match) for lead in _LEADS if (match := lead.match(core))]
+        if not found:
+            break
+        lead, match = found[0]
+        core, small = core[match.end() :].strip(), lead is _IT_IS
+    return core, small
+
+
+def _listed(text: str, options: Options) -> list[int]:
+    """The options that a list of letters names, in its order ("A, C", "A and C", "AC"); empty if the text is
+    anything else, or without options."""
+    core = _BRACKETS.sub(" ", _without_leads(text)[0]).strip(" .,;")
+    if not options.texts or len(text) > MOST_CHARACTERS or not _LIST.fullmatch(core):
+        return []
+    letters = re.findall(r"[A-Z]", core)
+    places = [place for letter in letters for place in options.at(letter)]
+    return places if len(set(places)) == len(letters) else []
 
 
 def _letter(option: int) -> str:
-    return LETTERS[option] if option < len(LETTERS) else f"option {option + 1}"
+    return chr(ord("A") + option) if option < 26 else f"option {option + 1}"
+
+
+# Words around an option -----------------------------------------------------------------------------------
+
+_MOST_LEADS = 5
+_BEST = (
+    r"(?:(?:most|only|single|correct|right|best|final|likely|appropriate|suitable|accurate|plausible|closest|"
+    r"true|proper|chosen|selected)\s+){0,3}"
+)
+_THING = r"(?:answer|option|choice|selection|letter|solution|response|conclusion|result|one)(?:s|\(s\))?\b"
+_IS = r"(?:is|are|was|be|would\s+be|should\s+be|must\s+be|will\s+be|has\s+to\s+be)\b"
+_SURELY = r"(?:(?:most\s+likely|likely|therefore|thus|clearly|definitely|simply|indeed|that)\b\s*)?"
+
+_IT_IS = re.compile(
+    rf"(?:(?:it|that|this|which)(?:'s\b|\s+{_IS})|(?:should|must|would|has\s+to)\s+be\b)\s*:?\s*",
+    re.IGNORECASE,
+)
+_LEADS = (
+    re.compile(
+        r"(?:so|thus|hence|therefore|then|finally|overall|in\s+(?:conclusion|summary)|conclusion|sure|okay|ok)\b"
+        r"[\s,:!.]+",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"(?:based|according|looking|judging|given|considering|from|after|in|as)\b"
+        r"(?:(?!\b(?:not|or|[B-HJ])\b)[^,.:;\n]){1,120},\s*",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        rf"(?:(?:the|my|our|your|this)\s+)?{_BEST}{_THING}(?:\s+{_THING})?"
+        r"(?:\s+(?:to|for|of|here|in|from|among|that)\b[^.:;=\n]{0,80}?(?=:|\s(?:is|are|would|should|must)\b))?"
+        rf"\s*(?:{_IS}\s*)?{_SURELY}[:=]*\s*",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"(?:(?:I|we)(?:'d|'ll|'m)?\s+(?:(?:would|will|therefore|thus|am|can|must|should|have|confidently|to|"
+        r"going)\s+){0,4})?(?:choose|chose|chosen|pick|select(?:ed)?|go(?:ing)?\s+with|opt\s+for)\b"
+        r"[\s:]*",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"(?:I|we)(?:'d|\s+would)?\s+(?:think|believe|conclude|say)\b\s*(?:that\b)?[\s:]*", re.IGNORECASE
+    ),
+    _IT_IS,
+    re.compile(
+        r"(?:所以|因此|因而|故而|综上(?:所述)?|由此可[知见得]|由图可知|可知|那么|于是|最终|总之|故(?=答案|正确))[\s,:]*"
+    ),
+    re.compile(
+        r"\[?(?:本题|该题|此题|这道?题|题目)?的?(?:(?:正确|最终|最佳|最合适|最后|标准|唯一)的?)?"
+        r"(?:答案|选项|选择|结果|答(?=\s*[:\]]))\]?\s*(?:应该?|应当|就)?\s*(?:是|为|选(?!项|择))?\s*[:,]?\s*"
+    ),
+    re.compile(r"(?:我们?|应该?|应当|故|则|本题|该题|此题|因此|所以|只能|会|将)*选择?(?:是|为|项)?\s*:?\s*"),
+    re.compile(r"(?:应该?|应当|就|故)?[是为]\s*:?\s*"),
+)
+
+_LONE = re.compile(
+    r"[\s\"'*_(\[{<$.:#-]*(?P<letter>[A-Za-z])[\s\"'*_)\]}>$.,;:!\u2713\u2714\u2705]*(?:选?项)?[\s.]*"
+)
+_LETTERED = re.compile(
+    r"[\s\"'*_$]*(?:[(\[{<]\s*(?P<closed>[A-Za-z])\s*[)\]}>]|(?P<open>[A-Za-z])(?![A-Za-z0-9']))"
+)
+_SEPARATOR = re.compile(r"[\"'*_$\] ]*(?:[.):,;]+|\u2014|[\u2013-](?=\s)|\x1f|\n|(?=[(\[]))\s*")
+_AND = re.compile(r"\W*(?:and\b|or\b|[&/+,]|[和或与及])", re.IGNORECASE)
+_LETTER_LAST = re.compile(
+    r"(?P<text>[^()\[\]]{1,300})[(\[]\s*(?:(?:option|choice|answer|选项)\s*)?(?P<letter>[A-Z])\s*[)\]][\s.\"'*]*",
+    re.IGNORECASE,
+)
+_CONCLUDES = re.compile(
+    r"[,.;:\n]\s*(?:so|thus|hence|therefore|which\s+means(?:\s+that)?)?,?\s*(?:the|my)\s+"
+    r"(?:(?:correct|right|best|final)\s+)?(?:answer|option|choice)\s+(?:is|must\s+be|should\s+be)\b"
+    r"|[,.;:\n]\s*(?:所以|因此|故)?(?:正确)?答案(?:是|为|:)|[,.;:\n]\s*(?:所以|因此|故)应?选",
+    re.IGNORECASE,
+)
+_TAIL = re.compile(
+    rf"(?<!\s)\s+is\s+(?:correct|right|(?:the\s+)?{_BEST}{_THING})[\s.!]*$",
+    re.IGNORECASE,
+)
+_RIGHT = re.compile(
+    rf"[\"'*_\s]*(?:(?:option|answer)\s+)?{_IS}\s+(?:(?:therefore|thus|clearly|the|my|our|indeed)\s+){{0,2}}"
+    rf"(?:{_BEST}{_THING}|most\s+likely|correct\b|right\b|best\b|true\b)"
+    r"|\s*(?:选?项)?(?:[是为]?(?:正确|对|最佳|最合适)的?|[是为])(?:答案|选项|选择)?(?=[\s.,;]|$)",
+    re.IGNORECASE,
+)
+_REASON = re.compile(
+    r"[\"'*_\s,.;:)(\u2013\u2014-]*(?:(?:because|since|as|due\s+to|for|given|reason(?:ing)?|explanation|"
+    r"justification|which|so)\b|因为|由于|理由|原因|解析|解释|说明|依据)",
+    re.IGNORECASE,
+)
+_BECAUSE = re.compile(r"\s*[,.;]?\s+(?:because|since)\b|[,.;]?\s*(?:因为|由于)", re.IGNORECASE)
+_OPTION_LETTER = re.compile(
+    r"(?<![A-Za-z0-9'_^{\\])(?:[B-HJ](?![A-Za-z'_^])(?!\s*=)|[AI](?![A-Za-z'_^])(?!\s*=)(?!\s+[a-z])"
+    r"|(?<![/\-])[a-hj](?=[\s)]*(?:[,;:/&.](?![A-Za-z])|$)))"
+)
+"""A letter that may be an option: no article, no pronoun, no part of a word."""
+_DOUBT = re.compile(
+    r"\b(?:not|or|nor|either|neither|maybe|perhaps|possibly|unsure|wrong|incorrect|unless|except|instead|rather|"
+    r"however|wait|but)\b|\?|不对|不是|不选|不正确|错误|错的|或|吗|除了|除外|并非",
+    re.IGNORECASE,
+)
+_BRACKETS = re.compile(r"[()\[\]\"'*_{}\x1f]+")
+_LIST = re.compile(
+    r"(?:(?:all|both)\s+(?:of\s+)?)?(?:[A-Z]{2,26}|[A-Z](?:\s*(?:[,;&/+]|\band\b|[和与及])?\s*(?:and\s+)?[A-Z](?![A-Za-z]))+)"
+)
+
+
+@lru_cache(maxsize=64)
+def _concludes_otherwise(letter: str) -> re.Pattern[str]:
+    """Another answer than this letter, after words that lead to one."""
+    return re.compile(
+        rf"(?:\b(?:answer|option|choice)s?\s*(?:is|are|:|=)+|答案[是为:]+|应?选)(?![\s\"'*_(\[:]*{letter}\b)",
+        re.IGNORECASE,
+    )
 
 
 _YES_NO = re.compile(
@@ -125,8 +295,8 @@ def yes_no(example: Example, response: Response) -> Score:
     Formula: equality of the word with which a text begins, which must be `yes` or `no` as a whole word
     ("know" and "not" hold none) and be followed by the end, punctuation or a clause ("yes it is"). A
     contradiction is ambiguous and earns 0: a "yes" after no, or a "no" after yes that determines no noun
-    ("yes, there is no dog" is a yes). Range: {0, 1}; None if the gold is neither. Source: VLM-R1's yes_no
-    reward, which takes the first such letters anywhere.
+    ("yes, there is no dog" is a yes). Range: {0, 1}; unread if the answer begins with neither; None if the
+    gold is neither. Source: VLM-R1's yes_no reward, which takes the first such letters anywhere.
     """
     if missing := unjudged(example, response):
         return missing
@@ -134,12 +304,12 @@ def yes_no(example: Example, response: Response) -> Score:
     if gold is None:
         return Score(None, f"the gold {shown(example.answer)} is neither yes nor no")
     if answer is None:
-        return Score(0.0, f"read {shown(response.answer)}, which is neither yes nor no")
+        return unreadable(response, "which is neither yes nor no")
     return verdict(gold == answer, example, response)
 
 
 def _yes_or_no(text: str) -> str | None:
-    match = _YES_NO.match(text.strip())
+    match = _YES_NO.match(plain(seen_as_ascii(text)).strip())
     if not match:
         return None
     word = match["word"].lower()

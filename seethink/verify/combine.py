@@ -6,7 +6,7 @@ A combinator forwards `prefetch` to its members, so that a judge among them gets
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -152,6 +152,21 @@ class OnlyIf:
         """A judge behind the gate gets the pairs that pass it."""
         prefetch(self.gate, pairs)
         prefetch(self.verifier, (pair for pair in pairs if scored(self.gate, *pair).value == 1.0))
+
+
+def members(verifier: Verifier) -> Iterator[Verifier]:
+    """The verifiers that read the answer, in the order in which they are asked; no metrics, no gates."""
+    if isinstance(verifier, Weighted):
+        inner = [part for _, part, weight in verifier.parts if weight]
+    elif isinstance(verifier, FirstOf):
+        inner = [*verifier.verifiers]
+    elif isinstance(verifier, OnlyIf):
+        inner = [verifier.verifier]
+    else:
+        yield verifier
+        return
+    for member in inner:
+        yield from members(member)
 
 
 def weighted(**parts: tuple[Verifier, float]) -> Weighted:

@@ -30,18 +30,18 @@ class MathProcess:
         self.limit_s = limit_s
         self.forget()
 
-    def compare(self, gold: str, answer: str, believing: bool = False) -> str:
+    def compare(self, gold: str, answer: str, believing: bool = False, decimals: int = 6) -> str:
         """ "equal", "different", "answer unreadable", or the reason why it cannot be judged.
 
         believing: any mathematics in the texts counts, and gold and answer change places, as in published
-        code.
+        code. decimals: to which values are rounded.
         """
         with self._lock:
             if self._child is None or self._child.poll() is not None:
                 self._end()
                 self._child = self._start()
             try:
-                outcome = _request(self._child, [gold, answer, believing])
+                outcome = _request(self._child, [gold, answer, believing, decimals])
             except BaseException:
                 self._child.kill()  # a late outcome must not be read as the next one's
                 self._end()
@@ -79,7 +79,7 @@ class MathProcess:
         return child.returncode
 
 
-def _request(child: subprocess.Popen[bytes], comparison: list[str | bool]) -> str | None:
+def _request(child: subprocess.Popen[bytes], comparison: list[str | bool | int]) -> str | None:
     """The child's outcome; None if the child ended."""
     assert child.stdin and child.stdout
     child.stdin.write(json.dumps(comparison).encode() + b"\n")
@@ -88,7 +88,7 @@ def _request(child: subprocess.Popen[bytes], comparison: list[str | bool]) -> st
     return json.loads(reply) if reply else None
 
 
-def _outcome(gold: str, answer: str, believing: bool) -> str:
+def _outcome(gold: str, answer: str, believing: bool, decimals: int) -> str:
     from math_verify import LatexExtractionConfig, parse, verify
 
     if believing:
@@ -103,7 +103,8 @@ def _outcome(gold: str, answer: str, believing: bool) -> str:
         return "the gold cannot be read as mathematics"
     if not (answers := read(answer)):
         return "answer unreadable"
-    return "equal" if verify(golds, answers, timeout_seconds=None) else "different"
+    same = verify(golds, answers, float_rounding=decimals, timeout_seconds=None)
+    return "equal" if same else "different"
 
 
 def _serve(limit_s: int) -> None:

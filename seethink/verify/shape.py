@@ -27,13 +27,12 @@ def well_formed(example: Example, response: Response) -> Score:
 
 @dataclass(frozen=True)
 class LengthCosine:
-    """Cosine length reward: short right answers earn most, long wrong ones least.
+    """Cosine length reward: of right answers the short earn more, of wrong ones the long.
 
-    Formula: with share = min(1, tokens / most_tokens), c = (1 + cos(pi share)) / 2: published r = 0.5 + 0.5 c
-    where `correct` gives at least 0.7, else -0.5 + 0.5 c; the score is (r + 0.5) / 1.5. Range: [0, 1], right
-    above 2/3, wrong below 1/3; None if `correct` is None, or if tokens were not counted. Source: VLM-R1's
-    length reward after Yeo et al. 2025 (arXiv 2502.03373), with real correctness and the clamp that its code
-    lacks.
+    Formula: with c = (1 + cos(pi min(1, tokens / most_tokens))) / 2, which falls from 1 to 0: published
+    r = 0.5 + 0.5 c where `correct` gives at least 0.7, else -0.5 - 0.5 c; the score is (r + 1) / 2. Range:
+    [0, 1], right from 3/4 up, wrong up to 1/4; None if `correct` is None, or if tokens were not counted.
+    Source: Yeo et al. 2025 (arXiv 2502.03373), with the limits of open-r1 and TRL.
     """
 
     correct: Verifier
@@ -47,14 +46,14 @@ class LengthCosine:
         if (tokens := _tokens(response)) is None:
             return Score(None, "tokens were not counted")
         right = judged.value >= self.enough
-        reward = half_cosine(tokens / self.most_tokens) + (0.5 if right else -0.5)
-        value = min(1.0, max(0.0, (reward + 0.5) / 1.5))
+        bonus = 0.25 * half_cosine(tokens / self.most_tokens)
+        value = 0.75 + bonus if right else 0.25 - bonus
         return Score(value, f"{'right' if right else 'wrong'} in {tokens} tokens")
 
 
 def half_cosine(share: float) -> float:
-    """0.5 at share 0, falling along a cosine to 0 at share 1 and above."""
-    return 0.25 * (1 + math.cos(math.pi * min(1.0, share)))
+    """1 at share 0, falling along a cosine to 0 at share 1 and above."""
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
 
 
 @dataclass(frozen=True)

@@ -5,48 +5,132 @@ from __future__ import annotations
 import atexit
 import os
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from seethink.types import Example, Response, Score
+from seethink.verify import units
 from seethink.verify.math_process import MathProcess
-from seethink.verify.text import shown, unjudged, unreadable, verdict
+from seethink.verify.spelling import boxes, formula, spans
+from seethink.verify.text import clear_verdict, same_text, shown, unreadable, verdict
 
 _PROCESS = MathProcess(limit_s=5)
 atexit.register(_PROCESS.close)
 os.register_at_fork(after_in_child=_PROCESS.forget)
 
-_MATH_MARKS = re.compile(r"\\?\$|\\[()\[\]]")
-_SPACE = r"(?:\s|~|\\[ ,;:!]|\\q?quad\b|\\text\{\s*\}|\{\})"
-_SIDE_BY_SIDE = re.compile(rf"[0-9]{_SPACE}+[0-9]")
-_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*\\?%")
-_PROSE = re.compile(r"(?!(?:sin|cos|tan|cot|log|exp|sqrt|min|max|gcd|lcm|det)\b)[A-Za-z]{3,}")
-
+MAX_CHARACTERS = 500
+"""A longer text is not one expression."""
+MAX_SIDES = 12
+"""A longer chain of equations is not read."""
+_SIDE_BY_SIDE = re.compile(r"[0-9] [0-9]")
+_EQUALS = re.compile(r"(?<![<>!:=\\])(?:=|\\approx(?![A-Za-z]))(?![=>])")
 _DIGITS_LEFT = re.compile(r"[^=]*[0-9][^=]*(?<![<>!])=")
 _CHAIN = re.compile(r"=[^=,;A-Za-z\\]*=")
+_COMMAND = re.compile(r"\\(?:begin|end)\s*\{[a-z]+\*?\}|\\[A-Za-z]+")
+_FUNCTION = re.compile(r"\b(?:sin|cos|tan|cot|log|ln|exp|min|max|gcd|lcm|det|and|or)\b", re.IGNORECASE)
+_PROSE = re.compile(
+    r"^[A-Za-z]{3,}|[A-Za-z]*[a-z][A-Za-z]{3,}|[^\W\d_a-zA-Z]"
+    r"|\b(?:am|an|as|at|be|by|if|is|it|no|of|on|pm|so|to)\b"
+)
+_LABEL = re.compile(r"(?:\\angle|\bangle|[A-Za-z]_?)\s*\{?[0-9]+\}?")
+_DENIAL = re.compile(r"\b(?:not|never|no|neither|or|maybe|perhaps)\b|n't\b", re.IGNORECASE)
+_DENIED = re.compile(r"[0-9<>,;|]|\\(?:ne|neq|not)\b|\b(?:not|or|nor|and|isn|never)\b", re.IGNORECASE)
+_CONSTANT = re.compile(r"\\(?:frac|sqrt|pi|times|cdot|div|pm|sin|cos|tan)(?![A-Za-z])")
+_DECIMAL_COMMA = re.compile(r"-?(?![1-9][0-9]{0,2},[0-9]{3}$)[0-9]+,[0-9]+")
+_NOT_A_VALUE = re.compile(
+    r"[0-9]+(?:\s*-\s*[0-9]+)+|[^=]*(?<![\\A-Za-z])[A-Za-z]+[0-9][^=]*"
+    r"|[^=]*[0-9](?:st|nd|rd|th)\b[^=]*|[^=]*[0-9]\.[0-9]+\.[0-9][^=]*"
+)
+"""A range or a date, a code such as A4 or CO2, an ordinal, a version."""
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A side of an equation, or the whole expression: its LaTeX without the unit."""
+
+    text: str
+    unit: str
+
+    @property
+    def is_constant(self) -> bool:
+        rest = _CONSTANT.sub("", self.text)
+        return bool(re.search(r"[0-9]|\\pi", self.text)) and not re.search(r"[^\W\d_]|\\[A-Za-z]", rest)
+
+    @property
+    def is_name(self) -> bool:
+        return bool(re.search("[A-Za-z]", self.text)) and not _DENIED.search(_LABEL.sub("x", self.text))
+
+    @property
+    def is_mathematics(self) -> bool:
+        plain = _FUNCTION.sub(" ", _COMMAND.sub(" ", self.text))
+        if _PROSE.search(plain) or _NOT_A_VALUE.fullmatch(self.text):
+            return False
+        return bool(re.search(r"[0-9\\+*/^=|<>]", self.text) or re.fullmatch("[A-Za-z]", self.text))
+
+
+def _read(text: str) -> list[_Side]:
+    """The sides of a chain of equations that ends in a value (`AB = 2r = 12 cm`), else the whole text alone.
+
+    Not a chain: several equations, or one whose last side has unknowns (`y = 2x`), or which leaves the first
+    side unsolved (`2x = 5`).
+    """
+    plain = formula(text) if len(text) <= MAX_CHARACTERS else ""
+    if not _side(plain).is_mathematics and not _DENIAL.search(text) and (found := boxes(text) or spans(text)):
+        plain = formula(", ".join(found)[:MAX_CHARACTERS])
+    sides = [_side(side.strip()) for side in _EQUALS.split(plain)]
+    first, inner = sides[0], sides[1:-1]
+    solved = first.is_name or first.is_constant or any(side.is_constant for side in inner)
+    if 1 < len(sides) <= MAX_SIDES and sides[-1].is_constant and solved and not any(map(_is_list, inner)):
+        return sides
+    return [_side(plain)]
+
+
+def _is_list(side: _Side) -> bool:
+    return bool(re.search(r"[,;<>]|\b(?:and|or|not)\b", side.text))
+
+
+def _side(text: str) -> _Side:
+    before, unit = units.split(text)
+    whole = _Side(before, unit)
+    return whole if whole.is_constant or (len(unit) > 1 and units.is_known(unit)) else _Side(text, "")
 
 
 def same_math(example: Example, response: Response) -> Score:
     """1 if math-verify finds the extracted answer equal to the gold, else 0.
 
-    Formula: `verify(parse(gold), parse(answer))`, gold first, each read whole as one expression. Equal to
-    six decimals is equal, units are dropped, a percent is a hundredth (math-verify also accepts 5 for `5%`),
-    unevaluated expressions count by their value. Two things that math-verify accepts earn 0 unless the gold
-    has them too: adjacent numbers ("1 2", which it adds) and equations between numbers ("4 = 5", "x = 4 = 5",
-    of which it reads the right-hand side). Range: {0, 1}; None if the gold is not mathematics, or if the
-    comparison fails or takes too long. Source: math-verify 0.9, https://github.com/huggingface/Math-Verify,
-    as used by R1-V and open-r1-multimodal (which give it the whole completion, and the answer first).
+    Formula: `verify(parse(gold), parse(answer))`, gold first, each read whole as one expression after
+    `spelling.formula`. Equal to six decimals is equal, a percent is a hundredth, unevaluated expressions
+    count by their value. A unit may be missing on either side; two units are converted, and must measure the
+    same. A chain of equations counts by its last side if the numbers in it are equal ("x = 6/2 = 3"; rounded
+    as the last one is), and `4 = 5` or `x = 4 = 5` earn 0 (unless the gold has them too), as do adjacent
+    numbers ("1 2", which math-verify adds). Range: {0, 1}; None if the gold is not mathematics, or if the
+    comparison fails or takes too long; unread if the answer is no mathematics. Source: math-verify 0.9,
+    https://github.com/huggingface/Math-Verify, as used by R1-V and open-r1-multimodal (which give it the
+    whole completion, and the answer first).
     """
-    if missing := unjudged(example, response):
-        return missing
-    gold, answer = _expression(str(example.answer)), _expression(str(response.answer))
-    if _PROSE.match(gold):
+    if clear := clear_verdict(example, response):
+        return clear
+    gold, sides = _read(str(example.answer))[-1], _read(str(response.answer))
+    answer = sides[-1]
+    if not gold.is_mathematics or _SIDE_BY_SIDE.search(gold.text):
         return Score(None, f"the gold {shown(example.answer)} is not mathematics")
-    if _SIDE_BY_SIDE.search(answer) and not _SIDE_BY_SIDE.search(gold):
-        return Score(0.0, f"read {shown(response.answer)}, which is more than one number")
-    if (_DIGITS_LEFT.match(answer) and "=" not in gold) or (
-        _CHAIN.search(answer) and not _CHAIN.search(gold)
-    ):
-        return Score(0.0, f"read {shown(response.answer)}, an equation, the gold is {shown(example.answer)}")
-    outcome = _PROCESS.compare(gold, answer)
+    if re.fullmatch("[A-J]", gold.text):  # may be an option, which "A = B" does not name
+        same = answer.text.strip("()") == gold.text
+        return verdict(True, example, response) if same else unreadable(response, "which is another text")
+    if not answer.is_mathematics:
+        return unreadable(response, "which is not mathematics")
+    gold, answer = _with_point(gold, answer), _with_point(answer, gold)
+    if fault := _fault(gold.text, answer.text):
+        return Score(0.0, f"read {shown(response.answer)}, {fault}, the gold is {shown(example.answer)}")
+    others = [side for side in sides[:-1] if side.is_constant]
+    outcome = _first((_compare(side, answer, _decimals(answer)) for side in others), but="equal")
+    if outcome == "different":
+        return Score(0.0, f"read {shown(response.answer)}, whose sides are not equal")
+    if outcome == "equal":  # the gold may be a side that was not yet rounded
+        outcome = _first((_compare(gold, side) for side in (answer, *others)), but="different")
+    has_letter = re.search("[A-Za-z]", str(example.answer))
+    if outcome == "different" and has_letter and same_text(example, response).value:
+        return unreadable(response, "which is the gold as a text only")  # "3 PM" and "3 pm"
     if outcome in ("equal", "different"):
         return verdict(outcome == "equal", example, response)
     if outcome == "answer unreadable":
@@ -54,12 +138,45 @@ def same_math(example: Example, response: Response) -> Score:
     return Score(None, f"{outcome}: gold {shown(example.answer)}, answer {shown(response.answer)}")
 
 
+def _first(outcomes: Iterable[str], but: str) -> str:
+    """The first outcome that is another one than `but`; `but` if there is none."""
+    return next((outcome for outcome in outcomes if outcome != but), but)
+
+
+def _with_point(side: _Side, other: _Side) -> _Side:
+    """The side with a decimal comma as a point where the other has one; `1,234` is a thousand and more."""
+    is_decimal = re.fullmatch(r"-?[0-9]*\.[0-9]+", other.text) and _DECIMAL_COMMA.fullmatch(side.text)
+    return replace(side, text=side.text.replace(",", ".")) if is_decimal else side
+
+
+def _fault(gold: str, answer: str) -> str:
+    if _SIDE_BY_SIDE.search(answer):
+        return "which is more than one number"
+    equation = _DIGITS_LEFT.match(answer) and "=" not in gold
+    return "an equation" if equation or (_CHAIN.search(answer) and not _CHAIN.search(gold)) else ""
+
+
+def _compare(gold: _Side, answer: _Side, decimals: int = 6) -> str:
+    """The outcome of math-verify, with the answer in the gold's unit."""
+    ratio = units.ratio(answer.unit, gold.unit)
+    if ratio is None:
+        return "different"
+    factor = rf"\frac{{{ratio.numerator}}}{{{ratio.denominator}}}\cdot " if ratio != 1 else ""
+    converted = f"{factor}({answer.text})" if factor else answer.text
+    return _PROCESS.compare(_latex(gold.text), _latex(converted), decimals=decimals)
+
+
+def _latex(text: str) -> str:
+    return text.replace("°", r"^\circ ")
+
+
+def _decimals(side: _Side) -> int:
+    """The decimals to which a side was rounded; six where it was not."""
+    found = re.fullmatch(r"-?[0-9]*\.([0-9]+)", side.text)
+    return min(6, len(found[1])) if found else 6
+
+
 def believed(gold: str, text: str) -> bool:
     """Whether math-verify finds the gold anywhere in a text, called as published code calls it: arguments
     swapped, and a failure counts as unequal."""
     return _PROCESS.compare(gold, text, believing=True) == "equal"
-
-
-def _expression(text: str) -> str:
-    bare = _MATH_MARKS.sub("", text).strip().rstrip(".").rstrip()
-    return _PERCENT.sub(r"\\frac{\1}{100}", bare.replace("°", r"^\circ"))

@@ -10,29 +10,24 @@ from fractions import Fraction
 from rapidfuzz.distance import Levenshtein
 
 from seethink.types import Example, Response, Score
+from seethink.verify import units
+from seethink.verify.spelling import unwrapped
 
 MAX_CHARACTERS = 64
 """A longer text is not one number."""
 
+MAX_WRAPPED = 40
+"""A text is not more than so many times longer in marks than without."""
+
 _NUMBER = re.compile(
-    r"[$€£]?"
-    r"(?P<value>[-+\u2212]?(?:[0-9]+/[0-9]+|(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+))"
-    r"(?:\s*(?P<percent>%|percent\b)"
-    r"|\s*(?P<measure>°|(?:[mck]?m|k?g|m?s|min|h|m?l|px)(?:[²³]|\^?[23])?(?![A-Za-z]))"
-    r"|\s+(?P<word>[A-Za-z]{2,}))?"
-    r"\s*\$?\s*\.?",
+    r"(?P<sign>[-+\u2212]?)\s*"
+    r"(?:\\frac\s*(?:\{\s*(?P<above>[0-9]+)\s*\}|(?P<above1>[0-9]))"
+    r"\s*(?:\{\s*(?P<below>[0-9]+)\s*\}|(?P<below1>[0-9]))"
+    r"|(?P<value>[0-9]+/[0-9]+"
+    r"|(?:[1-9][0-9]{0,2}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+)|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+))"
+    r"\s*(?P<percent>%|(?:percent|per cent|pct)\b)?",
     re.IGNORECASE,
 )
-_NOT_UNITS = {
-    *("half", "third", "quarter", "dozen", "score", "hundred", "thousand", "million", "billion", "trillion"),
-    *("pi", "and", "or", "to"),
-}
-"""Words that change the number before them, or begin another one."""
-_SYMBOLS = {
-    **{"meter": "m", "metre": "m", "kilometer": "km", "kilometre": "km", "pixel": "px", "degree": "°"},
-    **{"centimeter": "cm", "centimetre": "cm", "millimeter": "mm", "millimetre": "mm", "hour": "h"},
-    **{"gram": "g", "kilogram": "kg", "second": "s", "sec": "s", "minute": "min", "liter": "l", "litre": "l"},
-}
 
 
 @dataclass(frozen=True)
@@ -46,24 +41,21 @@ class Quantity:
 def read_quantity(text: str) -> Quantity | None:
     """The text as one number, or None if it is anything else or more than that.
 
-    Integers, decimals, `1,234`, `3/4`, `50%` (a half); ASCII digits, no exponents, no number words. A
-    currency sign may precede it; a unit word, `$` and a full stop may follow.
+    Integers, decimals, `1,234`, `1 234`, `3/4`, `\\frac{3}{4}`, `50%` (a half), in the marks that
+    `spelling.unwrapped` drops; ASCII digits, no exponents, no mixed numbers, no number words. A unit may
+    follow, as `units.split` finds it.
     """
-    text = text.strip()
-    match = _NUMBER.fullmatch(text) if len(text) <= MAX_CHARACTERS else None
-    if not match or re.search(r"/0+$", match["value"]):
+    if len(text) > 4 * MAX_CHARACTERS or len(plain := unwrapped(text)) > MAX_CHARACTERS:
         return None
-    if (match["word"] or "").lower().removesuffix("s") in _NOT_UNITS:
+    number, unit = units.split(plain)
+    if not (match := _NUMBER.fullmatch(number)):
         return None
-    value = Fraction(match["value"].replace(",", "").replace("\u2212", "-"))
-    unit = match["measure"] or match["word"] or ""
-    return Quantity(value / 100 if match["percent"] else value, unit.lower())
-
-
-def _one_unit(unit: str) -> str:
-    unit = unit.replace("²", "2").replace("³", "3").replace("^", "")
-    singular = unit.removesuffix("s") if len(unit) > 2 else unit
-    return _SYMBOLS.get(singular, singular)
+    above, below = match["above"] or match["above1"], match["below"] or match["below1"]
+    written = re.sub("[, ]", "", match["value"]) if match["value"] else f"{above}/{below}"
+    if re.search(r"/0+$", written):
+        return None
+    value = Fraction(written) * (-1 if match["sign"] in ("-", "\u2212") else 1)
+    return Quantity(value / 100 if match["percent"] else value, unit)
 
 
 def same_number(example: Example, response: Response) -> Score:
@@ -71,19 +63,30 @@ def same_number(example: Example, response: Response) -> Score:
 
     Formula: equality of exact fractions, without rounding (`0.5`, `1/2` and `50%` are equal, `0.33` and `1/3`
     are not). A unit may be missing on either side; if both have one, it must be the same (`m`, `meter` and
-    `metres` are, `m` and `km` are not; nothing is converted). Two numbers earn 0.
-    Range: {0, 1}; None if the gold is not one number. Source: R1-V's counting evaluation, which takes the
-    integer between the answer tags, extended to fractions and units.
+    `metres` are, `m` and `km` are not: `same_math` converts). Two numbers earn 0; what is not one number is
+    unread. Range: {0, 1}; None if the gold is not one number. Source: R1-V's counting evaluation, which takes
+    the integer between the answer tags, extended to fractions and units.
     """
-    if missing := unjudged(example, response):
-        return missing
+    if clear := clear_verdict(example, response):
+        return clear
     gold, answer = read_quantity(str(example.answer)), read_quantity(str(response.answer))
     if gold is None:
         return Score(None, f"the gold {shown(example.answer)} is not one number")
     if answer is None:
         return unreadable(response, "which is not one number")
-    same_unit = not gold.unit or not answer.unit or _one_unit(gold.unit) == _one_unit(answer.unit)
-    return verdict(gold.value == answer.value and same_unit, example, response)
+    ratio = units.ratio(answer.unit, gold.unit)
+    if ratio not in (None, 1):
+        return unreadable(
+            response, f"whose unit would have to be converted to that of {shown(example.answer)}"
+        )
+    if gold.value != answer.value and _differ_by_rounding(gold.value, answer.value):
+        return unreadable(response, f"which rounds {shown(example.answer)}, or is rounded by it")
+    return verdict(ratio is not None and gold.value == answer.value, example, response)
+
+
+def _differ_by_rounding(a: Fraction, b: Fraction) -> bool:
+    """Whether they are equal to six decimals, and one of them has no last decimal, as 1/3."""
+    return abs(a - b) < Fraction(1, 10**6) and any(10**MAX_CHARACTERS % x.denominator for x in (a, b))
 
 
 _OPENING = "\"'`*_([{\u2018\u201c"
@@ -94,15 +97,19 @@ def same_text(example: Example, response: Response) -> Score:
     """1 if answer and gold are the same text, else 0.
 
     Formula: equality after case folding, with whitespace collapsed, and quotes, brackets and closing
-    punctuation stripped from the ends. Signs and inner punctuation count. Range: {0, 1}; None if nothing is
-    left of the gold. Source: the exact-match fallback of R1-V and open-r1-multimodal.
+    punctuation stripped from the ends, or after dropping the marks of LaTeX and markdown that
+    `spelling.unwrapped` drops. Signs and inner punctuation count. Range: {0, 1}; None if nothing is left of
+    the gold. Source: the exact-match fallback of R1-V and open-r1-multimodal.
     """
-    if missing := unjudged(example, response):
-        return missing
-    gold = bare(str(example.answer))
-    if not gold:
+    if clear := clear_verdict(example, response):
+        return clear
+    gold, answer = str(example.answer), str(response.answer)
+    if not bare(gold):
         return Score(None, f"the gold {shown(example.answer)} holds no text")
-    return verdict(gold == bare(str(response.answer)), example, response)
+    same = bare(gold) == bare(answer)
+    if not same and len(answer) <= MAX_WRAPPED * (1 + len(gold)):
+        same = bare(unwrapped(gold)) == bare(unwrapped(answer)) != ""
+    return verdict(same, example, response)
 
 
 LEAST_RATIO = 0.5
@@ -117,8 +124,8 @@ def text_ratio(example: Example, response: Response) -> Score:
     Range: {0} and [0.5, 1]; None if nothing is left of the gold. Source: ANLS (Biten et al., ICCV 2019), as
     scored by DocVQA and TextVQA.
     """
-    if missing := unjudged(example, response):
-        return missing
+    if clear := clear_verdict(example, response):
+        return clear
     gold, answer = bare(str(example.answer)), bare(str(response.answer))
     if not gold:
         return Score(None, f"the gold {shown(example.answer)} holds no text")
@@ -161,6 +168,14 @@ def unjudged(example: Example, response: Response) -> Score | None:
     if example.answer is None:
         return Score(None, "the example has no gold answer")
     return Score(0.0, "no answer could be read") if response.answer is None else None
+
+
+def clear_verdict(example: Example, response: Response) -> Score | None:
+    """`unjudged`, and 1 for an answer that is the gold letter by letter; None if it takes a comparison."""
+    if missing := unjudged(example, response):
+        return missing
+    gold = str(example.answer).split()
+    return verdict(True, example, response) if gold and gold == str(response.answer).split() else None
 
 
 def unreadable(response: Response, what: str) -> Score:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from seethink.train.methods import METHODS
 from tests import fakes
-from tests.cli.test_app import OWN, TRAIN, config_of, well, world
+from tests.cli.test_app import OWN, TRAIN, call, config_of, well, world, write
 
 __all__ = ["world"]
 
@@ -36,3 +37,32 @@ def test_a_training_method_in_the_table_is_a_command(capsys, monkeypatch):
     out = well(capsys, "train", "toy_method", *OWN, "train_batch_size=2")
     assert "checkpoint: runs/train-toy_method/toy_method/checkpoint" in out.splitlines()
     assert config_of("runs/train-toy_method/toy_method")["train_batch_size"] == 2
+
+
+def test_questions_without_answers_are_evaluated_but_not_trained_on(capsys):
+    rows = [{"question_id": i, "image": "page.png", "text": f"What is {i}?"} for i in range(2)]
+    write("question.jsonl", *rows)
+    out = well(capsys, "eval", "--model", "base", "--data", "question.jsonl")
+    assert "all attempts: runs/eval/eval/attempts.jsonl" in out
+    for method in ("sft", "grpo"):
+        code, _, err = call(capsys, "train", method, "--model", "base", "--data", "question.jsonl")
+        assert code == 2 and "question.jsonl, row 1: there is no answer; LLaVA's question.jsonl" in err
+    code, _, err = call(capsys, "train", "dpo", "--model", "base", "--data", "question.jsonl")
+    assert code == 2 and "row 1: is no pair of responses" in err
+
+
+def test_a_conversation_is_one_question_of_grpo_and_one_example_for_each_answer_of_sft(capsys, monkeypatch):
+    said = [{"role": role, "content": text} for role, text in (("user", "1?"), ("assistant", "2"))]
+    write("talks.jsonl", {"messages": [*said, *said]}, {"messages": said})
+    seen = []
+
+    def run(model, data, config, out, media, on_step):
+        seen.append([one.example for one in data] if isinstance(data, Sequence) else data.examples)
+        return fakes.model_folder(out / "checkpoint")
+
+    for method in ("sft", "grpo"):
+        monkeypatch.setitem(METHODS, method, replace(METHODS[method], run=run))
+        well(capsys, "train", method, "--model", "base", "--data", "talks.jsonl", "max_steps=1")
+    learned, asked = seen
+    assert [len(example.history) for example in learned] == [0, 2, 0]
+    assert [len(example.history) for example in asked] == [2, 0]

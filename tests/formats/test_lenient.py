@@ -2,7 +2,7 @@
 
 import pytest
 
-from seethink.formats import by_steps, read_any
+from seethink.formats import by_steps, lists_several, read_any
 
 
 @pytest.mark.parametrize(
@@ -42,9 +42,56 @@ from seethink.formats import by_steps, read_any
         ("**Answer:** 5", "5"),
         ("**Final Answer**: **5**", "5"),
         ("The correct option is B.", "B"),
-        ("B. because the cat sleeps on it", "B"),
-        ("(B) because the cat sleeps on it", "B"),
-        ("B\nThe cat sleeps on the mat there.", "B"),
+        ("B. because the cat sleeps on it", "B. because the cat sleeps on it"),
+        ("(B) because the cat sleeps on it", "(B) because the cat sleeps on it"),
+        ("B\nThe cat sleeps on the mat there.", "B\nThe cat sleeps on the mat there"),
+        ("B, because the cat sleeps on it", "B, because the cat sleeps on it"),
+        ("**B.** a cat that sleeps on a mat", "**B.** a cat that sleeps on a mat"),
+        ("The answer is B. a cat", "B. a cat"),
+        ("The correct answer is: **B. a cat**.", "B. a cat"),
+        ("H. Machine A: $24; Machine B: $22", "H. Machine A: $24; Machine B: $22"),
+        ("Final Answer: The final answer is $12,000,023$. I hope it is correct.", "12,000,023"),
+        ("Answer $ 9 $", "9"),
+        ("We get\nAnswer $ 9 $", "9"),
+        ("$$9$$", "9"),
+        ("So 9 of them are red:\n$$9$$", "9"),
+        ("#### 42", "42"),
+        ("6 * 7 = 42\n#### 42", "42"),
+        ("the measure of angle 1 is 120.0.", "120.0"),
+        ("Angle 2 is 60.0. Therefore, the measure of angle 1 is 120.0.", "120.0"),
+        ("Therefore, the degree of angle C is 60°.", "60°"),
+        ("So we get x = 3 + 4 = 7 cm", "7 cm"),
+        ("The answer is x = 3 + 4 = 7 cm.", "7 cm"),
+        ("Therefore, x = 5.", "5"),
+        ("**Final Answer**: 5", "5"),
+        ("### Final Answer\n5", "5"),
+        ("## Final Answer\n\n\\(5\\)", "5"),
+        ("**Final Answer**\n5", "5"),
+        ("So the answer is: **5**.", "5"),
+        ("Answer is 5%", "5%"),
+        ("The answer is 3 a.m. on Monday.", "3 a.m. on Monday"),
+        ("The answer is Dr. Smith. He is tall.", "Dr. Smith"),
+        ("The answer is the U.S. Army.", "the U.S. Army"),
+        ("The answer is 3.5. That is all.", "3.5"),
+        ("The answer to the question is red.", "red"),
+        ("答案：12", "12"),
+        ("答：12米", "12米"),
+        ("答案是12。因为有12个。", "12"),
+        ("所以答案为 12", "12"),
+        ("左边有5个，右边有7个，所以选B。", "B"),
+        ("故选：B", "B"),
+        ("\\[ \\text{Answer: D} \\]", "D"),
+        ("So it is\n\n\\[\n\\text{Answer: D}\n\\]", "D"),
+        ("Therefore, 'Answer: D', as shown.", "D"),
+        ("The answer is:\n\\[\n5\n\\]", "5"),
+        ("It is the larger one.\n\nG", "G"),
+        ("It is the larger one.\n\n**G. the cube**", "G. the cube"),
+        ("The value is 5.\n\\(V = \\boxed{4}\\)\n\nAnswer: H", "H"),
+        ("I see a tail. So (B) is the correct answer.", "So (B) is the correct answer"),
+        ("I would choose (B).", "(B)"),
+        ("The longer side matches option (E): 5 cm.", "(E): 5 cm"),
+        ("The number of red cubes is 3 and there are 5 cubes.", "5 cubes"),
+        ("So 9 of them are red:\n\\[\n9\n\\]", "9"),
         ("B. a cat. But the answer is C.", "C"),
         ("odd by 3", "odd by 3"),
     ],
@@ -77,6 +124,51 @@ def test_without_a_final_answer_there_is_none(text):
     assert response.fault == "no final answer in any form"
 
 
+@pytest.mark.parametrize(
+    ("text", "last", "all_of_them"),
+    [
+        ("\\boxed{3} and \\boxed{5}", "5", "3, 5"),
+        ("x is \\boxed{3}. Likewise, y is \\boxed{5}, as x is \\boxed{3}.", "3", "3, 5"),
+        ("It is \\boxed{5}.", "5", "5"),
+        ("\\boxed{3}, \\boxed{5}\nAnswer: 8", "8", "8"),
+    ],
+)
+def test_several_boxes_are_all_read_where_several_answers_are_asked_for(text, last, all_of_them):
+    assert read_any(text).answer == last
+    assert read_any(text, several=True).answer == all_of_them
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "x = 4 = 5",
+        "x = 4",
+        "a = 1, b = 2",
+        "A = 1 and B = 2",
+        "I. A = 3; B = 4",
+        "B. X = 1 m, Y = 2 m",
+        "2 = 2 = 3",
+    ],
+)
+def test_equations_that_are_no_chain_are_left_whole(answer):
+    assert read_any(f"<answer>{answer}</answer>").answer == answer
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The answer is not B.",
+        "不选B",
+        "所以不应选B",
+        "答案不是B",
+        "It is not option B.",
+        "Neither A nor B is correct.",
+    ],
+)
+def test_a_denied_letter_is_not_read_alone(text):
+    assert read_any(text).answer not in ("B", "B.", "(B)")
+
+
 def test_an_empty_answer_tag_is_an_empty_answer():
     assert (read_any("<answer></answer>").answer, read_any("<answer></answer>").fault) == (
         None,
@@ -99,3 +191,30 @@ def test_an_empty_answer_tag_is_an_empty_answer():
 )
 def test_a_text_answers_by_steps_if_it_says_enough_before_its_answer(text, stepwise):
     assert by_steps(text) is stepwise
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "2, 3",
+        "2,3",
+        "A, C",
+        "x = 1 or x = 2",
+        "\\{2, 3\\}",
+        "{2, 3}",
+        "1 and 2",
+        "$1$, $2$",
+        "2；3",
+        "f(1, 2), 3",
+    ],
+)
+def test_a_reference_answer_may_list_several_values(answer):
+    assert lists_several(answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [None, "", "5", "12,000", "12,000,023", "(3, 5)", "[0, 1]", '["sofa", "couch"]', "f(1, 2)", "a cat", ","],
+)
+def test_a_pair_an_interval_and_a_large_number_are_one_value(answer):
+    assert not lists_several(answer)

@@ -17,7 +17,8 @@ from seethink.models.encoder import Encoder, Prompt, count_media_tokens
 from seethink.models.families import FAMILIES, Family, family_of
 from seethink.models.packing import Branch, Group, pack_groups
 from seethink.models.parts import Parts
-from seethink.models.policy import PolicyModel, SharedPrefixMismatch
+from seethink.models.policy import PolicyModel
+from seethink.models.verification import LogProbCheck, LogProbMismatch
 from seethink.sources.handwritten import Pages
 from seethink.types import Example, Sampling
 from tests import vlms
@@ -143,11 +144,11 @@ def test_a_model_whose_shared_rows_differ_is_refused() -> None:
     model, encoder = vlms.build("gemma3")
     groups = _groups(encoder)
     scorer = PolicyModel(model)
-    scorer.verify(groups[0])
+    LogProbCheck(scorer, encoder.media_token_ids, None).check(groups[0])
     (gemma,) = (family for family in FAMILIES if family.name == "gemma3")
     scorer.family = replace(gemma, blocks=False)
-    with pytest.raises(SharedPrefixMismatch, match="Gemma3ForConditionalGeneration"):
-        scorer.verify(groups[0])
+    with pytest.raises(LogProbMismatch, match="Gemma3ForConditionalGeneration"):
+        LogProbCheck(scorer, encoder.media_token_ids, None).check(groups[0])
 
 
 def test_the_thinking_format_fits_every_processor() -> None:
@@ -188,7 +189,7 @@ def test_features_of_a_frozen_tower_stand_for_its_pixels(name: str) -> None:
     scorer, greedy = PolicyModel(model), Sampling(temperature=0.0, max_tokens=8)
     for mine, wanted in zip(pack_groups(seen, 10_000), pack_groups(groups, 10_000), strict=True):
         torch.testing.assert_close(scorer(mine), scorer(wanted), atol=1e-5, rtol=0)
-        scorer.verify(mine.groups[0])
+        LogProbCheck(scorer, encoder.media_token_ids, None).check(mine.groups[0])
     engine = LocalEngine(model, encoder)
     answers = [
         engine.complete(conversations, greedy)

@@ -11,11 +11,11 @@ from transformers import GenerationMixin
 
 from seethink.engines.local import LocalEngine
 from seethink.formats import ANSWER_ONLY
-from seethink.models import unpacked_rows
 from seethink.models.encoder import Encoder, Prompt
 from seethink.models.packing import Branch, Group, pack_groups
 from seethink.models.parts import Parts
 from seethink.models.policy import PolicyModel
+from seethink.models.verification import LogProbCheck
 from seethink.train.adapters import prepare
 from seethink.train.configs import TrainingConfig
 from seethink.types import InputError, Sampling
@@ -180,11 +180,12 @@ def test_a_model_that_cannot_generate_or_compute_a_row_is_refused_in_a_sentence(
 def test_a_response_that_sees_what_follows_is_refused(monkeypatch: Any) -> None:
     model, encoder = own_vlms.build("paligemma")
     group = Group(_prompts("paligemma", encoder)[0], [Branch(REPLY)])
-    unpacked_rows.verify(model, group)
+    check = LogProbCheck(PolicyModel(model), encoder.media_token_ids, None)
+    check.check(group)
     like_the_prompt = GenerationMixin._update_model_kwargs_for_generation
     monkeypatch.setattr(type(model), "_update_model_kwargs_for_generation", like_the_prompt)
     with pytest.raises(InputError, match="lets a response see what comes after it"):
-        unpacked_rows.verify(model, group)
+        check.check(group)
 
 
 @pytest.mark.parametrize(

@@ -252,9 +252,10 @@ def test_unknown_parts_of_a_turn_are_refused(folder, parts, message):
 
 
 def test_a_tsv_with_broken_base64_or_more_cells_than_columns_is_refused(folder):
-    cells = ("4", "no picture", "How many?", "", "B", "High School", "Math")
-    assert "row 1: image is not base64" in refused(tsv(folder, cells))
     picture = base64.b64encode(png()).decode()
+    cells = ("4", picture[:-9] + "!" * 9, "How many?", "", "B", "High School", "Math")
+    assert "row 1 is not base64" in refused(tsv(folder, cells))
+    assert "row 1: there is no picture at" in refused(tsv(folder, ("4", "no picture", *cells[2:])))
     message = refused(tsv(folder, ("4", picture, *cells[2:], "and more")))
     assert message == (
         "bench.tsv, row 1: has 8 cells for 7 columns; quote the cells that contain a separator"

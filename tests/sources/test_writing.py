@@ -7,7 +7,7 @@ import pytest
 
 from seethink.formats import THINK_ANSWER
 from seethink.media import Image, Video
-from seethink.sources import row_writers
+from seethink.sources import row_layouts, row_writers
 from seethink.sources.dialects import dialect_of
 from seethink.sources.preferences import read_pairs
 from seethink.sources.records import read
@@ -20,9 +20,16 @@ from tests.sources.test_dialects import ROWS, png, written
 
 DIALECTS = {
     "ours": "plain",
+    "csv": "plain",
     "llama-factory": "messages",
+    "alpaca": "alpaca",
     "ms-swift": "messages",
+    "ms-swift-objects": "messages",
+    "query": "query",
+    "openai": "messages",
     "trl": "trl",
+    "trl-sft": "trl",
+    "trl-messages": "messages",
     "easyr1": "easyr1",
     "llava": "conversations",
     "rl": "conversations",
@@ -30,8 +37,10 @@ DIALECTS = {
     "vrc": "vrc",
     "tsv": "vlmevalkit",
 }
-PARQUET = ("trl", "easyr1", "hf")
-HELD = (*PARQUET, "tsv")
+PARQUET = ("trl", "trl-sft", "trl-messages", "easyr1", "hf")
+EMBEDDED = ("tsv", "openai")
+"""Those that hold copies of pictures in the file even by reference."""
+HELD = (*PARQUET, *EMBEDDED)
 """Those that hold pictures in the file, and no clips."""
 
 
@@ -58,12 +67,12 @@ def shown(example):
     """Everything of an example, its pictures by their bytes, its meta included."""
     pictures = [medium.encoded() for medium in example.media]
     rest = (example.id, example.question, example.answer, example.choices, example.steps, example.meta)
-    return (*rest, pictures)
+    return (*rest, example.history, pictures)
 
 
 def same(dialect, again, before):
-    """Equal examples; a TSV always embeds its pictures and is compared by them."""
-    if dialect == "tsv":
+    """Equal examples; where pictures are always embedded, they are compared by their bytes."""
+    if dialect in EMBEDDED:
         return [shown(example) for example in again] == [shown(example) for example in before]
     return tuple(again) == tuple(before)
 
@@ -200,7 +209,7 @@ def test_a_failed_export_leaves_nothing(folder, examples, monkeypatch):
             raise OSError("no space left on device")
         return whole(example, shelf)
 
-    whole = row_writers._ours
+    whole = row_layouts.ours
     monkeypatch.setitem(ROW_WRITERS, "ours", row_writers.RowWriter(breaks_off, ROW_WRITERS["ours"].save))
     before = sorted(folder.iterdir())
     with pytest.raises(OSError, match="no space left"):
@@ -217,7 +226,7 @@ def test_a_folder_that_is_there_is_not_written_over(folder, examples):
 
 
 def test_what_cannot_be_written_is_named(folder):
-    with pytest.raises(InputError, match="unknown dialect 'verl'; the dialects are ours, llama-factory"):
+    with pytest.raises(InputError, match="unknown dialect 'verl'; the dialects are ours, csv, llama-factory"):
         write([Example("one", "?", (), "3")], folder / "out", "verl")
     with pytest.raises(InputError, match="example one has no answer"):
         write([Example("one", "?")], folder / "out")

@@ -28,7 +28,8 @@ def paid(name: str, gold: str, text: str, n_tokens: int = 0) -> float | None:
 def mended(name: str, gold: str, text: str, choices: tuple[str, ...] = ()) -> float | None:
     """By the verifier of the same name without the defect, answer read by the format."""
     example = Example(id="1", question="?", answer=gold, choices=choices)
-    return VERIFIERS[name.partition("@")[0]](example, THINK_ANSWER.parse(text)).value
+    counterpart = name.partition("@")[0].replace("geoqa_eval", "same_math")
+    return VERIFIERS[counterpart](example, THINK_ANSWER.parse(text)).value
 
 
 def tagged(answer: str, thought: str = "x") -> str:
@@ -47,6 +48,16 @@ DEFECTS = [
         1.0,
         "the whole completion is parsed",
     ),
+    (
+        "geoqa_eval@r1v",
+        "5",
+        "<think>4 is wrong</think> maybe $5$ or so",
+        1.0,
+        "the whole completion is parsed",
+    ),
+    ("geoqa_eval@r1v", "red", tagged("red"), 0.0, "no text is compared"),
+    ("geoqa_eval@r1v", "10√{2}", tagged("10", "is it 10."), 1.0, "a root as a character is not read"),
+    ("geoqa_eval@r1v", "√{5}", tagged("√5"), 0.0, "nor is it in the answer"),
     ("same_math@r1_v", "red", tagged("\nred\n"), 0.0, "an answer of several lines has no tag"),
     ("same_math@open_r1_multimodal", "5", tagged("4", thought="$5$") + " $5$", 1.0, "beside the answer"),
     ("well_formed@open_r1_multimodal", "", tagged("5", thought="a\nb"), 0.0, "a thought of two lines"),
@@ -198,5 +209,6 @@ def test_the_identity_of_a_published_reward_covers_the_shared_code_it_uses(monke
 
 @pytest.mark.parametrize("system", systems.rewards())
 def test_every_published_form_has_a_form_without_its_defects(system):
+    """The evaluation's is `same_math`, which is the name of R1-V's reward."""
     names = {name.removesuffix("_box").removesuffix("_list") for name in systems.rewards()[system]}
-    assert names <= VERIFIERS.keys()
+    assert names - {"geoqa_eval"} <= VERIFIERS.keys()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from seethink import formats, verify
-from seethink.attempt import judge
+from seethink.attempt import judge, lenient
 from seethink.types import Completion, Example, Task
 
 
@@ -24,12 +24,15 @@ HACKS, HONEST = rows("hacks.jsonl"), rows("honest.jsonl")
 
 
 def value(row: dict[str, Any]) -> float:
-    """The score of the row's text, or of its `answer` in the tags of think_answer, by its verifier."""
+    """The score of the row's text, or of its `answer` in the tags of think_answer, by its verifier; with
+    `read` "any", of what the lenient reader finds in the text."""
     text = row["text"] if "text" in row else f"<think>I look.</think><answer>{row['answer']}</answer>"
     form = formats.by_name(row.get("format", "think_answer"))
     task = Task("rows", [], form, verify.by_name(row["verifier"]))
-    example = Example(id="row", question="?", answer=row["gold"], choices=tuple(row.get("choices", ())))
-    score = judge(task, example, Completion(text, n_tokens=row.get("n_tokens", 0))).score
+    choices, meta = tuple(row.get("choices", ())), row.get("meta", {})
+    example = Example(id="row", question="?", answer=row["gold"], choices=choices, meta=meta)
+    rollout = judge(task, example, Completion(text, n_tokens=row.get("n_tokens", 0)))
+    score = lenient(task, rollout)[1] if row.get("read") == "any" else rollout.score
     assert score.value is not None, score.why
     return score.value
 
@@ -48,9 +51,9 @@ def test_an_honest_answer_is_paid(row):
     assert value(row) >= row.get("at_least", 1.0)
 
 
-def test_there_are_three_hundred_of_each_and_none_twice():
+def test_there_are_six_hundred_of_each_and_none_twice():
     for listed, paid in ((HACKS, False), (HONEST, True)):
-        assert len(listed) >= 300
+        assert len(listed) > 600
         assert {row["paid"] for row in listed} == {paid}
         assert len({json.dumps({**row, "why": ""}, sort_keys=True) for row in listed}) == len(listed)
 

@@ -22,20 +22,22 @@ def reply(answer: str, tokens: int) -> Response:
 
 
 @given(LENGTHS, LENGTHS)
-def test_a_right_answer_earns_more_than_any_wrong_one_and_shorter_is_better(a, b):
+def test_a_right_answer_earns_more_than_any_wrong_one_and_is_better_short_and_a_wrong_one_long(a, b):
     paid = LengthCosine(same_number)
     right, wrong = (paid(EXAMPLE, reply(answer, a)).value for answer in "54")
     assert right is not None and wrong is not None
-    assert right >= 2 / 3 - 1e-9 > 1 / 3 + 1e-9 >= wrong
-    short, long = (paid(EXAMPLE, reply("5", n)).value for n in sorted((a, b)))
-    assert short is not None and long is not None and short >= long - 1e-9
+    assert right >= 3 / 4 and wrong <= 1 / 4
+    right_short, right_long = (paid(EXAMPLE, reply("5", n)).value for n in sorted((a, b)))
+    wrong_short, wrong_long = (paid(EXAMPLE, reply("4", n)).value for n in sorted((a, b)))
+    assert right_short >= right_long and wrong_short <= wrong_long
 
 
-def test_the_cosine_goes_from_one_to_a_half_as_published_and_stays_there():
+def test_the_cosine_has_the_direction_of_open_r1_and_stays_at_its_limit():
+    """Its defaults: right 1 to 0.5, wrong -1 to -0.5, here (r + 1) / 2."""
     paid = LengthCosine(same_number, most_tokens=1000)
-    values = [paid(EXAMPLE, reply("5", n)).value for n in (1, 500, 1000, 2000)]
-    assert values == pytest.approx([1.0, 1.25 / 1.5, 1 / 1.5, 1 / 1.5], abs=1e-5)
-    assert paid(EXAMPLE, reply("4", 2000)).value == pytest.approx(0.0)
+    for answer, published in (("5", [1.0, 0.75, 0.5, 0.5]), ("4", [-1.0, -0.75, -0.5, -0.5])):
+        values = [paid(EXAMPLE, reply(answer, n)).value for n in (1, 500, 1000, 2000)]
+        assert values == pytest.approx([(r + 1) / 2 for r in published], abs=1e-5)
     assert paid(replace(EXAMPLE, answer="?"), reply("5", 10)).value is None
 
 

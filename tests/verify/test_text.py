@@ -1,11 +1,11 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seethink.types import Example, Response
-from seethink.verify import any_of_texts, same_number, same_text, text_ratio
+from seethink.verify import any_of_texts, by_name, same_number, same_text, text_ratio
 from seethink.verify.text import Quantity, read_quantity
 
 
@@ -20,7 +20,6 @@ def judged(verifier, gold, answer):
         (" 5 ", 5),
         ("5.", 5),
         ("$5$", 5),
-        ("$5", 5),
         ("+5", 5),
         ("-5", -5),
         ("\u22125", -5),
@@ -39,7 +38,16 @@ def test_a_number_is_read_exactly(text, value):
 
 @pytest.mark.parametrize(
     ("text", "unit"),
-    [("5 cm", "cm"), ("5cm", "cm"), ("5 digits", "digits"), ("45°", "°"), ("5 m²", "m²"), ("5 KM.", "km")],
+    [
+        ("$5", "$"),
+        ("5 €", "€"),
+        ("5 cm", "cm"),
+        ("5cm", "cm"),
+        ("5 digits", "digits"),
+        ("45°", "°"),
+        ("5 m²", "m²"),
+        ("5 KM.", "km"),
+    ],
 )
 def test_a_unit_is_read_beside_its_number(text, unit):
     read = read_quantity(text)
@@ -113,8 +121,26 @@ def test_signs_and_inner_marks_are_part_of_the_text(gold, answer):
     assert judged(same_text, gold, answer).value == 0.0
 
 
-def test_a_gold_of_punctuation_alone_cannot_be_judged():
-    assert judged(same_text, "?!", "?!").value is None
+def test_a_gold_of_punctuation_alone_is_earned_letter_by_letter_or_not_judged():
+    assert judged(same_text, "?!", "?!").value == 1.0
+    assert judged(same_text, "?!", "!?").value is None
+
+
+EQUALITIES = ("same_number", "same_text", "same_math", "same_answer", "auto")
+
+
+@pytest.mark.parametrize("name", EQUALITIES)
+@example("12:00")
+@example("1,2,3")
+@example("x = 4 = 5")
+@given(st.text(min_size=1).filter(str.strip))
+def test_an_answer_equal_to_the_gold_earns_1(name, text):
+    assert judged(by_name(name), text, text).value == judged(by_name(name), text, f" {text}\n").value == 1.0
+
+
+def test_nothing_equals_a_blank_gold():
+    for name in EQUALITIES:
+        assert judged(by_name(name), " ", " ").value is None
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ from seethink.formats import ANSWER_ONLY, THINK_ANSWER
 from seethink.sources.published.dataset import MediaFiles
 from seethink.sources.row_reader import Row
 from seethink.types import MEDIA_MARK, Example
+from seethink.verify.options import LETTER_GOLD
 
-LETTERS = "ABCDEFGHIJ"
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def columns(row: Row, *names: str) -> list[Any]:
@@ -94,9 +95,15 @@ def options_in(question: str) -> tuple[str, ...]:
     return tuple(option.strip(" \n,;(") for option in options)
 
 
+def letter_gold(options: Sequence[str]) -> dict[str, Any]:
+    """Meta that says that the gold is the letter of an option's place, for options of which one is a letter
+    itself; empty for others."""
+    return {LETTER_GOLD: True} if any(re.fullmatch(r"\W*[A-Za-z]\W*", option) for option in options) else {}
+
+
 def bare_letter(answer: str) -> str:
     """The letter of `(A)`, `A.` or `A`; any other text stripped."""
-    match = re.fullmatch(r"\(?([A-J])[).:]?", answer.strip())
+    match = re.fullmatch(r"\(?([A-Z])[).:]?", answer.strip())
     return match[1] if match else answer.strip()
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from seethink import verify
-from seethink.media import Image, Video
+from seethink.media import Image, Video, given
+from seethink.media.paths import MissingMedium
 from seethink.sequences import LazySequence
 from seethink.sources.row_reader import Row, read_rows
 from seethink.types import Example, InputError, Verifier
@@ -39,14 +40,13 @@ class MediaFiles:
     view: MediaView = MediaView()
 
     def picture(self, row: Row, value: Any) -> Image:
-        """A picture from a path, encoded bytes, or the `{bytes, path}` of tables on the hub. Raises
-        RowError."""
-        if isinstance(value, dict):
-            value = value.get("bytes") or value.get("path")
-        if isinstance(value, bytes):
-            picture = Image.data(value, f"the picture of {row.file}, row {row.number}")
-        else:
-            picture = Image.file(self._path(row, value, "picture"))
+        """A picture as `media.given.picture` reads it. Raises RowError."""
+        try:
+            picture = given.picture(value, self.folder, f"the picture of {row.file}, row {row.number}")
+        except MissingMedium as error:
+            row.refuse(f"{error}; unpack the pictures into {self.folder}", error)
+        except InputError as error:
+            row.refuse(f"{error}; the layout differs from the published one", error)
         limit = self.view.max_image_px
         return picture if limit is None else picture.fit(limit)
 

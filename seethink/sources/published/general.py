@@ -9,6 +9,7 @@ from seethink.sources.published.columns import (
     columns,
     decoded,
     index,
+    letter_gold,
     lettered,
     meta,
     options_in,
@@ -52,16 +53,17 @@ def _cv_bench(row: Row, files: MediaFiles) -> Example:
         text(row, "prompt"),
         (files.picture(row, image),),
         bare_letter(text(row, "answer")),
-        texts(row, "choices"),
-        meta=meta(row, "task", "type", "source"),
+        options := texts(row, "choices"),
+        meta=meta(row, "task", "type", "source") | letter_gold(options),
     )
 
 
 def _ai2d(row: Row, files: MediaFiles) -> Example:
     (image,) = columns(row, "image")
     options = texts(row, "options")
-    question = lettered(text(row, "question"), options)
-    return Example("", question, (files.picture(row, image),), index(row, "answer", options), options)
+    question, picture = lettered(text(row, "question"), options), files.picture(row, image)
+    gold = index(row, "answer", options)
+    return Example("", question, (picture,), gold, options, meta=letter_gold(options))
 
 
 def _scienceqa(row: Row, files: MediaFiles) -> Example:
@@ -77,7 +79,7 @@ def _scienceqa(row: Row, files: MediaFiles) -> Example:
         index(row, "answer", options),
         options,
         (steps.strip(),) if steps else (),
-        meta=meta(row, "subject", "topic", "category", "grade", "lecture"),
+        meta=meta(row, "subject", "topic", "category", "grade", "lecture") | letter_gold(options),
     )
 
 
@@ -85,7 +87,7 @@ def _mmstar(row: Row, files: MediaFiles) -> Example:
     (image,) = columns(row, "image")
     question = text(row, "question")
     options = options_in(question.rpartition("Options:")[2] or question)
-    kept = meta(row, "category", "l2_category")
+    kept = meta(row, "category", "l2_category") | letter_gold(options)
     return Example("", question, (files.picture(row, image),), text(row, "answer"), options, meta=kept)
 
 
@@ -104,7 +106,9 @@ def _mmmu(row: Row, files: MediaFiles) -> Example:
         tuple(files.picture(row, image) for image in columns(row, *names)),
         None if answer == "?" else golds[0],
         options,
-        meta=meta(row, "id", "subfield", "topic_difficulty", "question_type") | {"golds": golds},
+        meta=meta(row, "id", "subfield", "topic_difficulty", "question_type")
+        | {"golds": golds}
+        | letter_gold(options),
     )
 
 
@@ -127,10 +131,9 @@ def _onevision_bench(row: Row, files: MediaFiles) -> Example:
     """The question contains hint and options; the picture is base64."""
     picture = files.picture(row, decoded(row, "image"))
     question = text(row, "question")
-    kept = meta(row, "level", "category")
-    return Example(
-        "", question, (picture,), bare_letter(text(row, "answer")), options_in(question), meta=kept
-    )
+    options = options_in(question)
+    kept = meta(row, "level", "category") | letter_gold(options)
+    return Example("", question, (picture,), bare_letter(text(row, "answer")), options, meta=kept)
 
 
 def _gui(row: Row, files: MediaFiles) -> Example:

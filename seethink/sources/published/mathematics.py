@@ -7,6 +7,7 @@ import re
 from seethink.sources.published.columns import (
     bare_letter,
     columns,
+    letter_gold,
     lettered,
     meta,
     options_in,
@@ -33,7 +34,8 @@ def _geo170k_qa(row: Row, files: MediaFiles) -> Example:
     if not mark:
         row.refuse("the answer must end in 'Answer:' and a letter; copy the row as published")
     picture, options = files.picture(row, f"images/{image}"), options_in(question)
-    return Example("", unmarked(question), (picture,), bare_letter(letter), options, (thought.strip(),))
+    steps, kept = (thought.strip(),), letter_gold(options)
+    return Example("", unmarked(question), (picture,), bare_letter(letter), options, steps, kept)
 
 
 def _geo170k_caption(row: Row, files: MediaFiles) -> Example:
@@ -70,7 +72,7 @@ def _mathvision(row: Row, files: MediaFiles) -> Example:
         (files.picture(row, image),),
         text(row, "answer"),
         options,
-        meta=meta(row, "level", "subject"),
+        meta=meta(row, "level", "subject") | letter_gold(options),
     )
 
 
@@ -78,8 +80,8 @@ def _mathverse(row: Row, files: MediaFiles) -> Example:
     """One problem in several versions, which move information from the text into the picture."""
     image, version = columns(row, "image", "problem_version")
     question = text(row, "question")
-    kept = {"version": version} | meta(row, "problem_index", "question_type")
     picture, options = files.picture(row, image), options_in(question)
+    kept = {"version": version} | meta(row, "problem_index", "question_type") | letter_gold(options)
     return Example("", question, (picture,), bare_letter(text(row, "answer")), options, meta=kept)
 
 

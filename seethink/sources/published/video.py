@@ -9,6 +9,7 @@ from seethink.sources.published.columns import (
     bare_letter,
     columns,
     index,
+    letter_gold,
     lettered,
     meta,
     options_in,
@@ -65,7 +66,7 @@ def _longvideobench(row: Row, files: MediaFiles) -> Example:
         (files.clip(row, f"videos/{path}"),),
         index(row, "correct_choice", options) if "correct_choice" in row.values else None,
         options,
-        meta=meta(row, "id", "duration_group", "question_category", "topic_category"),
+        meta=meta(row, "id", "duration_group", "question_category", "topic_category") | letter_gold(options),
     )
 
 
@@ -90,6 +91,7 @@ def _videomme(row: Row, files: MediaFiles) -> Example:
     question = lettered(text(row, "question"), options)
     clip = files.clip(row, f"data/{text(row, 'videoID')}.mp4")
     kept = meta(row, "question_id", "duration", "domain", "sub_category", "task_type")
+    kept |= letter_gold(options)
     return Example("", question, (clip,), bare_letter(text(row, "answer")), options, meta=kept)
 
 

@@ -1,8 +1,9 @@
-"""ms-swift's grounding rows: `<ref-object>` and `<bbox>` in the messages stand for entries of `objects`.
+"""Marks that name what they stand for: `<image 2>` a picture by its number, ms-swift's `<ref-object>` and
+`<bbox>` entries of `objects`.
 
 Source: ms-swift, "Custom dataset", section Grounding: `objects` has `ref`, `bbox` (two or four numbers each),
 `bbox_type` ("real": pixels; "norm1": from 0 to 1) and `image_id` (the picture of each box, the first unless
-given).
+given). MMMU numbers its pictures.
 """
 
 from __future__ import annotations
@@ -13,17 +14,40 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from seethink.media import Image
+from seethink.media import Image, Video
 from seethink.sources.parsed_row import ParsedRow
 from seethink.sources.row_reader import Row
-from seethink.types import InputError, Media
+from seethink.types import MEDIA_MARK, InputError, Media, Turn
 
 _MARK = re.compile("<(ref-object|bbox)>")
-BOX = "<bbox>"
 CORNERS = re.compile(r"\[-?\d+(?:\.\d+)?(?:, -?\d+(?:\.\d+)?){3}\]")
+"""A box as `fill_objects` writes it."""
+_NUMBERED = re.compile(r"<image[ _-]?(\d+)>")
 
 
-def fill(row: Row, parsed: ParsedRow, pictures: Sequence[Media]) -> ParsedRow:
+def unnumbered(parsed: ParsedRow, pictures: Sequence[Media]) -> tuple[ParsedRow, list[Media]]:
+    """(the row with `<image>` for `<image 2>`, its pictures in the order of their marks, once for each mark).
+
+    Unchanged unless the numbers are those of the pictures, each at least once: in MathVision, `<image2>` is a
+    part of the only picture."""
+    texts = [*(turn.text for turn in parsed.history), parsed.question]
+    whole = "\n".join(text for text in texts if isinstance(text, str))
+    numbers = [int(number) for number in _NUMBERED.findall(whole)]
+    if MEDIA_MARK.search(whole) or {*numbers} != {*range(1, len(pictures) + 1)}:
+        return parsed, list(pictures)
+    *before, question = (_NUMBERED.sub("<image>", text) if isinstance(text, str) else text for text in texts)
+    history = _with_texts(parsed, before)
+    return replace(parsed, history=history, question=question), [pictures[n - 1] for n in numbers]
+
+
+def _with_texts(parsed: ParsedRow, texts: Sequence[str]) -> tuple[Turn, ...]:
+    return tuple(turn._replace(text=text) for turn, text in zip(parsed.history, texts, strict=True))
+
+
+# Objects --------------------------------------------------------------------------------------------------
+
+
+def fill_objects(row: Row, parsed: ParsedRow, pictures: Sequence[Media]) -> ParsedRow:
     """The row with every mark of an object replaced: by its name, or by its box in pixels of the original
     picture. Raises RowError where marks and objects disagree."""
     objects = row.values.get("objects")
@@ -47,8 +71,7 @@ def fill(row: Row, parsed: ParsedRow, pictures: Sequence[Media]) -> ParsedRow:
     *before, question, answer = (
         _MARK.sub(lambda mark: next(left[mark[1]]), text) if isinstance(text, str) else text for text in texts
     )
-    history = tuple(turn._replace(text=text) for turn, text in zip(parsed.history, before, strict=True))
-    return replace(parsed, history=history, question=question, answer=answer)
+    return replace(parsed, history=_with_texts(parsed, before), question=question, answer=answer)
 
 
 def _boxes(row: Row, objects: Mapping[str, Any], pictures: Sequence[Media]) -> list[list[float]]:
@@ -78,7 +101,7 @@ def _is_box(box: Any) -> bool:
 
 
 def _size(row: Row, picture: Media) -> tuple[int, int]:
-    assert isinstance(picture, Image)
+    assert isinstance(picture, Image | Video)
     try:
         return picture.size()
     except InputError as error:

@@ -1,0 +1,267 @@
+"""How free text ends with an answer: phrases, option letters, values, chains of equations.
+
+Texts are searched with full-width characters read as ASCII; answers are returned as they are written.
+"""
+
+from __future__ import annotations
+
+import re
+
+from seethink.markup import BOUNDARY, plain, seen_as_ascii, without_outer_marks
+
+Ending = tuple[int, str]
+"""The position and the text of an answer."""
+
+MOST_LINE = 2_000
+"""Characters of a line after a phrase that are read."""
+_MOST_BEFORE = 300
+_LAST_PHRASES = 8
+"""So many of the last phrases are tried: one without a text after it announces nothing."""
+
+_IS = r"(?:is|are|was|be|would\s+be|should\s+be|must\s+be|will\s+be)\b"
+_MARKS = r"(?:\*\*|__|`|\")?"
+_GAP = r"(?:[ \t]+(?:to|for|of|here|in|from|among)\b[^.:;=\n]{0,80}?)?"
+_LINKS = rf"{_MARKS}\s*(?:\b{_IS}(?:\s+(?:equal\s+to|most\s+likely|therefore|thus))?\s*:?|:|=){_MARKS}"
+_STRONG = re.compile(
+    "(?:"
+    + "|".join(
+        (
+            rf"(?<!to )\b(?:answer|option|choice)s?(?:[ \t]+(?:choice|option))?{_GAP}{_LINKS}",
+            r"\bI(?:'d|'ll)?\s+(?:(?:would|will|therefore|thus|must|can)\s+){0,3}"
+            r"(?:choose|pick|select|go\s+with|opt\s+for)\b:?",
+            r"(?<!not )\b(?:is|correspond(?:s|ing)?\s+to|match(?:es|ing)?|align(?:s|ed)?\s+with)\s+"
+            r"(?:the\s+)?(?:option|choice)(?=[\s\\$*(\[:]{1,8}(?:text\{)?(?-i:[A-Z])\b)",
+            r"^[ \t>#*_]*(?:final[ \t]+)?answer[ \t*_]*(?=[$\\(\d-]|(?-i:[A-J])\b)",
+            r"^[ \t]*(?:#+[ \t]*[*_]*|[*_]{2})(?:\d+\.[ \t]*)?(?:final[ \t]+)?(?:answer|答案)[ \t*_]*\n",
+            r"^####(?=[ \t]*(?:[-$(\\]*\d|\\|(?-i:[A-J])\b|yes\b|no\b|true\b|false\b)[^\n]*\s*\Z)",
+            r"(?<![不非])(?:答案|正确选项|最终结果)\s*\]?\s*(?:应该?|应当)?\s*[是为选]?\s*[:=]?(?!\s*[不非])",
+            r"(?:^[ \t]*|(?<=[.,;]))答\s*:",
+            r"(?:^|(?<=[故应可则们我会该题此以能,.:;\s]))(?<!不[应可会能该])(?<!不应该)选择?(?:选项|项)?(?:是|为)?\s*:?"
+            r"(?=[\s\\$*(\[]{0,8}(?:text\{)?(?-i:[A-J])(?![A-Za-z]))",
+        )
+    )
+    + r")\s*",
+    re.IGNORECASE | re.MULTILINE,
+)
+_WEAK = re.compile(
+    rf"(?:\b(?:sum|total|count|number|difference|result)s?{_GAP}{_LINKS}\s*)|\bthere\s+(?:is|are)\s+(?=-?\d)",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"-?\d+(?:[.,]\d+)*")
+_RIGHT_LETTER = re.compile(
+    r"(?:[(\[][A-Z][)\]]|\b[A-Z])[*_]{0,2}\s+(?:is|would\s+be|must\s+be|should\s+be)\s+"
+    r"(?:(?:therefore|clearly|the|my)\s+)*(?:(?:most|only)\s+)?(?:correct|right|best|answer|appropriate|suitable)\b"
+)
+
+
+_ANSWER_LINE = re.compile(r"^[ \t>*_#]*(?:final[ \t]+)?answer[ \t*_]*:", re.IGNORECASE | re.MULTILINE)
+
+
+def last_answer_line(text: str) -> int:
+    """Where the last line begins that begins with "Answer:"; -1 if there is none."""
+    return max((line.start() for line in _ANSWER_LINE.finditer(seen_as_ascii(text))), default=-1)
+
+
+def last_phrase(text: str) -> Ending | None:
+    """The last answer after a phrase that announces one ("the answer is", "Answer:", `#### 42`, 答案是), in a
+    sentence that says which letter is right ("B is correct"), or in a last line that is an option."""
+    seen = seen_as_ascii(text)
+    found = [_option_in_the_last_line(text)]
+    for phrase in list(_STRONG.finditer(seen))[-_LAST_PHRASES:]:
+        found.append((phrase.start(), _after(text, seen, phrase)))
+    for letter in list(_RIGHT_LETTER.finditer(seen))[-1:]:
+        found.append(_sentence_around(text, seen, letter.start()))
+    return max((ending for ending in found if ending and ending[1]), default=None)
+
+
+def last_quantity(text: str) -> Ending | None:
+    """The last answer after a phrase that may announce one ("the sum is", "the number of cubes is", "there
+    are 5")."""
+    seen = seen_as_ascii(text)
+    found = []
+    for phrase in list(_WEAK.finditer(seen))[-_LAST_PHRASES:]:
+        number = _NUMBER.match(seen, phrase.end()) if phrase[0][:5].lower() == "there" else None
+        found.append((phrase.start(), number[0] if number else _after(text, seen, phrase)))
+    return max((ending for ending in found if ending[1]), default=None)
+
+
+def _after(text: str, seen: str, phrase: re.Match[str]) -> str:
+    """The answer after a phrase: the rest of its sentence; the rest of its line if it begins with an option's
+    letter; a formula on lines of its own, whole."""
+    start = phrase.end()
+    line = seen[start : start + MOST_LINE].split("\n", 1)[0]
+    closing = _DISPLAY.get(line.strip())
+    if closing and (stop := seen.find(closing, start + len(line), start + MOST_LINE)) >= 0:
+        return text[start + len(line) : stop].strip()
+    if "\n" not in phrase[0]:
+        before = seen[max(0, start - _MOST_BEFORE) : start].rpartition("\n")[2]
+        line = line.partition("**")[0] if before.count("**") % 2 else line
+        line = line[: _closes(line, _open_mark(before))]
+    end = len(line) if _LETTER_START.match(plain(line[:_HEAD])) else _sentence_end(line)
+    return text[start : start + end].strip()
+
+
+_DISPLAY = {"\\[": "\\]", "$$": "$$", "```": "```", "```text": "```"}
+_HEAD = 60
+_LETTER_START = re.compile(
+    rf"[\s\"'*_$]*(?:[(\[]\s*[A-Z]\s*[)\]]|[A-Z][ \t]*(?:[.):,]|{BOUNDARY}|$))", re.MULTILINE
+)
+_CLOSING = {"(": ")", "[": "]", "{": "}", "'": "'", '"': '"', "`": "`"}
+
+
+def _open_mark(line: str) -> str | None:
+    """The innermost bracket or quote that is open at the end of the beginning of a line."""
+    opened: list[str] = []
+    for at, mark in enumerate(line):
+        if opened and mark == _CLOSING[opened[-1]]:
+            opened.pop()
+        elif mark in "([{" or (mark in "'\"`" and (at == 0 or line[at - 1] in " \t(")):
+            opened.append(mark)
+    return opened[-1] if opened else None
+
+
+def _closes(line: str, mark: str | None) -> int:
+    """Where a mark that was open before the line is closed in it; the line's length if nowhere."""
+    depth = 0
+    for at, character in enumerate(line if mark else ""):
+        if character == _CLOSING[mark or ""] and depth == 0:
+            return at
+        depth += (character == mark) - (character == _CLOSING[mark or ""])
+    return len(line)
+
+
+# Sentences ------------------------------------------------------------------------------------------------
+
+_STOP = re.compile(r"[.;!](?=\s|\Z)|[.;](?=[\u2e80-\uffef])")
+_ABBREVIATED = re.compile(
+    r"(?:\b(?:Dr|Mr|Mrs|Ms|St|Mt|No|vs|Prof|Fig|approx|ca|cf)|\b[A-Z]\.[A-Z]|\w [A-Z])\Z"
+)
+_MAY_END = re.compile(r"(?:\b[a-z]\.[a-z]|\b(?:etc|Inc|Co|Ltd|Jr|Sr|ft|in|sq|oz|lb))\Z")
+_BREAK = re.compile(r"\n|[.;?!]\s+")
+
+
+def _sentence_end(line: str) -> int:
+    """Where the first sentence of a line ends, without its full stop. Abbreviations end none."""
+    for stop in _STOP.finditer(line):
+        before, after = line[max(0, stop.start() - 8) : stop.start()], line[stop.end() :].lstrip()
+        if stop[0] == "." and after and _ABBREVIATED.search(before):
+            continue
+        if stop[0] == "." and after[:1].islower() and _MAY_END.search(before):
+            continue
+        return stop.start()
+    return len(line)
+
+
+def _sentence_around(text: str, seen: str, at: int) -> Ending:
+    """The sentence with this position."""
+    start = max((stop.end() for stop in _BREAK.finditer(seen, max(0, at - _MOST_BEFORE), at)), default=0)
+    start = start if at - start <= _MOST_BEFORE else at
+    line = seen[at : at + MOST_LINE].split("\n", 1)[0]
+    return start, text[start : at + _sentence_end(line)].strip()
+
+
+# Letters --------------------------------------------------------------------------------------------------
+
+_FIRST_LETTER = re.compile(
+    rf"\s*[(\[]?([A-Z])(?:[)\]]*[.:)\]](?=\s|$)|{BOUNDARY}|[ \t]*\n|\s*$|(?<![AI])(?:, | [\u2013-] |\u2014))"
+)
+_OPTIONS = re.compile(
+    r"(?<!\w)(?:\([A-Z]\)|[A-Z][.)])(?=\s+\S)|^\(?[A-Z](?:[.:)](?=\s|$)|\)?[ \t]*$)", re.MULTILINE
+)
+_LINE_LETTER = re.compile(rf"[\s\"'*-]*(?:[(\[]\s*[A-Z]\s*[)\]]|[A-Z])(?:[\s\"'*.:)]*$|[.)]\s|\s*{BOUNDARY})")
+
+
+def first_letter(text: str) -> Ending | None:
+    """An option's letter with which the text begins, and the paragraph after it, if no second option is named
+    in the same way."""
+    begins = text.lstrip()
+    letter = _FIRST_LETTER.match(plain(seen_as_ascii(begins[:_HEAD])))
+    if letter and {named.strip("(.:) \t") for named in _OPTIONS.findall(seen_as_ascii(begins))} <= {
+        letter[1]
+    }:
+        return len(text) - len(begins), begins.partition("\n\n")[0]
+    return None
+
+
+def _option_in_the_last_line(text: str) -> Ending | None:
+    """The last line if it begins with an option's letter and is not the end of a list of options."""
+    *before, last = ["", "", *(line for line in text[-MOST_LINE:].split("\n") if line.strip())]
+    if not last or not before[-1] or not _LINE_LETTER.match(plain(seen_as_ascii(last[:_HEAD]))):
+        return None
+    if _LINE_LETTER.match(plain(seen_as_ascii(before[-1][:_HEAD]))):
+        return None
+    return text.rfind(last), last
+
+
+# Values ---------------------------------------------------------------------------------------------------
+
+_MOST_VALUE = 40
+_VALUE = re.compile(
+    r"(?=[^A-Za-z]*(?:\\[A-Za-z]+[^A-Za-z]*)*[0-9\u03c0])"
+    r"[^A-Za-z=\u2e80-\uffef]*(?:\\[A-Za-z]+[^A-Za-z=\u2e80-\uffef]*)*"
+    r"(?:[A-Za-z\u2e80-\u9fff]{1,12}(?:[\^/]?[A-Za-z0-9\u00b2\u00b3]{1,6})?)?[\s.)}\]$*]*"
+)
+_OPERATOR = re.compile(
+    r"\S\s*[+*\u00d7\u00f7]\s*\S|\S\s+[-\u2212]\s+\S|\\(?:times|cdot|div)\b|[0-9)]\s*[-\u2212]\s*[0-9(]"
+)
+_COMPUTED = re.compile(rf"{_OPERATOR.pattern}|[A-Za-z/\u03c0\u221a\u00b0]")
+"""In a term of a chain of equations that is not a plain number."""
+_SEVERAL = re.compile(r"[,;](?!\d{3})|\band\b|\A\W*[A-Z][.):]")
+_SAYS = re.compile(
+    r"(?:\b(?:is|are|was|equals?|be|measures|costs|get)\b|=|是|为|得|等于)\s*"
+    r"(?:(?:equal\s+to|about|approximately|exactly|therefore)\s+)?",
+    re.IGNORECASE,
+)
+
+
+def last_value(text: str) -> Ending | None:
+    """The value with which the last sentence ends, after a verb or an equals sign ("the angle is 120.0."), or
+    that stands in a formula on its own line."""
+    lines = [line for line in text[-MOST_LINE:].split("\n") if line.strip(" \t\r*`")]
+    last = lines[-1] if lines else ""
+    in_display = last.strip() in ("\\]", "$$") and len(lines) > 1
+    last = lines[-2] if in_display else last
+    if (
+        (formula := without_outer_marks(last))
+        and (in_display or formula != last.strip())
+        and _is_value(formula)
+    ):
+        return text.rfind(last), formula
+    seen = seen_as_ascii(last)
+    begins = max((stop.end() for stop in _BREAK.finditer(seen) if stop.end() < len(seen.rstrip())), default=0)
+    says = list(_SAYS.finditer(seen, begins))
+    if not says or not _is_value(seen[says[-1].end() :]):
+        return None
+    if "=" in says[-1][0] and not all(map(_COMPUTED.search, seen[begins : says[-1].start()].split("="))):
+        return None
+    return text.rfind(last) + says[-1].end(), last[says[-1].end() :].strip()
+
+
+def chain_end(answer: str) -> str:
+    """The value at the end of a chain of equations ("x = 3 + 4 = 7 cm"); any other answer as it is. Two
+    different numbers that are called equal ("x = 4 = 5") are no chain, and neither are several equations."""
+    if answer.count("=") < 2 or len(answer) > _MOST_BEFORE or _SEVERAL.search(answer):
+        return answer
+    *terms, value = (term.strip() for term in answer.split("="))
+    return value if all(map(_COMPUTED.search, terms)) and _is_value(value) else answer
+
+
+def _is_value(said: str) -> bool:
+    said = said.strip()
+    return len(said) <= _MOST_VALUE and bool(_VALUE.fullmatch(said)) and not _OPERATOR.search(said)
+
+
+_COMMA = re.compile(r"\s*(?:[,;\u3001\uff0c\uff1b](?!\s*\d{3}(?!\d))|\b(?:and|or)\b|[和或])\s*")
+
+
+def lists_several(answer: str | None) -> bool:
+    """Whether a reference answer lists several values ("2, 3", "x = 1 or x = 2", "\\{2, 3\\}"). A pair, an
+    interval and a JSON list in brackets are one value, and so is 12,000."""
+    listed = re.sub(r"^\\?\{|\\?\}$", "", without_outer_marks(answer or ""))
+    depth, parts, start = 0, [], 0
+    for at, mark in enumerate(listed):
+        depth += (mark in "([{") - (mark in ")]}")
+        if depth == 0 and at >= start and (comma := _COMMA.match(listed, at)):
+            parts.append(listed[start:at])
+            start = comma.end()
+    return len([part for part in (*parts, listed[start:]) if part.strip()]) > 1

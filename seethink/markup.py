@@ -1,0 +1,66 @@
+"""LaTeX, markdown, HTML's emphasis and full-width characters around an answer."""
+
+from __future__ import annotations
+
+import re
+
+BOUNDARY = "\x1f"
+"""What `plain` leaves where markup ended or began. Python and `re` take it for white space."""
+
+_SEEN_AS_ASCII = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | str.maketrans(
+    "\u3000\u00a0\u3002\u3001\u3010\u3011\u300c\u300d\u2018\u2019\u201c\u201d\u2212",
+    "  .,[][]''\"\"-",
+)
+_STYLE = (
+    r"\\(?:boxed|fbox|framebox|mbox|underline|emph|bm|boldsymbol|displaystyle"
+    r"|text(?:bf|it|rm|sf|tt|normal)?|math(?:bf|rm|it|sf|tt|bb|cal|normal)?)"
+)
+_BRACES = re.compile(rf"{_STYLE}\s*\{{|\\[^A-Za-z]|[{{}}]")
+_SPACING = re.compile(r"\\(?:[,;:! ]|q?quad\b|[()\[\]]|displaystyle\b|bf\b|rm\b|left\b|right\b)|~")
+_MARKDOWN = re.compile(
+    r"\*\*|__|`+|^[ \t]*(?:#{1,6}|>)[ \t]+|</?(?:b|strong|i|em|u|code|mark)>", re.MULTILINE | re.IGNORECASE
+)
+_DOLLARS = re.compile(r"\$\$?([^$]*)\$\$?")
+_ESCAPED = re.compile(r"\\([%$#&_{}])")
+
+_PAIRS = (("**", "**"), ("__", "__"), ("`", "`"), ("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"))
+
+
+def seen_as_ascii(text: str) -> str:
+    """The text with full-width letters, digits and punctuation, typographic quotes and the minus sign
+    replaced by the ASCII characters that they are read as. Its length does not change."""
+    return text.translate(_SEEN_AS_ASCII)
+
+
+def plain(text: str) -> str:
+    """The text without LaTeX's fonts, boxes, delimiters and spacing, and without the emphasis and headings of
+    markdown and HTML; each leaves a `BOUNDARY`. Mathematics proper (`\\frac`, `^`) stays."""
+    pieces: list[str] = []
+    is_style: list[bool] = []
+    end = 0
+    for brace in _BRACES.finditer(text):
+        pieces.append(text[end : brace.start()])
+        end = brace.end()
+        if brace[0] == "}":
+            pieces.append(BOUNDARY if is_style and is_style.pop() else "}")
+        elif brace[0].endswith("{") and brace[0] != "\\{":
+            is_style.append(brace[0] != "{")
+            pieces.append(BOUNDARY if is_style[-1] else "{")
+        else:
+            pieces.append(brace[0])
+    unstyled = "".join((*pieces, text[end:]))
+    unstyled = _SPACING.sub(BOUNDARY, _MARKDOWN.sub(BOUNDARY, unstyled))
+    return _ESCAPED.sub(r"\1", _DOLLARS.sub(rf"{BOUNDARY}\1{BOUNDARY}", unstyled))
+
+
+def without_outer_marks(text: str) -> str:
+    """The text without emphasis, code marks and mathematical delimiters that surround all of it."""
+    text, before = text.strip(), None
+    while text != before:
+        before = text
+        for start, end in _PAIRS:
+            inner = text[len(start) : len(text) - len(end)]
+            if text.startswith(start) and text.endswith(end) and inner.strip() and start not in inner:
+                text = inner.strip()
+                break
+    return text

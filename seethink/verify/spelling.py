@@ -1,0 +1,154 @@
+"""One spelling for what people, models and data sets write in many: marks around an answer, and formulas.
+
+Every pass is linear in the length of the text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_DOLLAR = re.compile(r"(?<!\\)\$")
+_DELIMITER = re.compile(r"(?<!\\)\\[()\[\]]|\\displaystyle\b|\\(?:left|right)\b")
+_BLANK = re.compile(r"\\q?quad\b|(?<!\\)\\[ ,;:>!]|~|\{\s*\}")
+_GROUP = re.compile(
+    r"\\(?:boxed|fbox|mbox|text|textbf|textit|textrm|textnormal|mathbf|mathit|mathrm|mathsf|mathnormal|bm"
+    r"|boldsymbol|underline)\s*\{|\\[{}]|[{}]"
+)
+_NEXT_BOX = re.compile(r"\}[\s$]*(?=\\boxed\b)")
+_DEGREE = re.compile(r"\^\s*(?:\{\s*)?(?:\\circ\b|\\degree\b|°|o(?![A-Za-z]))(?:\s*\})?|\\degree\b|[º˚]")
+_QUOTES = {'"': '"', "'": "'", "\u2018": "\u2019", "\u201c": "\u201d", "_": "_"}
+_CLOSING = " .,;:*`\u3002\uff0c\uff1b\uff1a"
+
+
+def unwrapped(text: str) -> str:
+    """A short text without marks that only say how it is set.
+
+    Dropped: delimiters of mathematics, `\\boxed{}`, `\\text{}` and fonts, LaTeX's blanks, markdown's stars,
+    quotes around the whole, and a closing full stop. `^\\circ` becomes °, `\\%` %, `\\dfrac` `\\frac`, and
+    `{,}` a comma. Things that stood apart stay apart: `$1$$2$` is `1 2`.
+    """
+    if len(_DOLLAR.findall(text)) % 2 == 0:
+        text = _DOLLAR.sub(" ", text)
+    text = _NEXT_BOX.sub("}, ", text)
+    text = _DELIMITER.sub(" ", text.replace("{,}", ",").replace(",\\!", ","))
+    text = _BLANK.sub(" ", _without_groups(text))
+    text = _DEGREE.sub("°", text.replace("\\$", "$").replace("\\%", "%"))
+    text = re.sub(r"\\[dtc]frac\b", r"\\frac", text)
+    text = " ".join(text.split()).rstrip(_CLOSING).lstrip(" *`")
+    if len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
+        text = text[1:-1].rstrip(_CLOSING).strip()
+    return text
+
+
+def _without_groups(text: str) -> str:
+    """The text without commands of boxes and fonts, and without their own braces."""
+    kept, at, dropped = [], 0, []
+    for mark in _GROUP.finditer(text):
+        kept.append(text[at : mark.start()])
+        at = mark.end()
+        if mark[0].startswith("\\") and mark[0][1] in "{}":
+            kept.append(mark[0])
+        elif mark[0] == "}":
+            kept.append("" if dropped and dropped.pop() else "}")
+        else:
+            dropped.append(mark[0] != "{")
+            kept.append(" " if mark[0].startswith("\\boxed") else mark[0] if mark[0] == "{" else "")
+    return "".join([*kept, text[at:]])
+
+
+def boxes(text: str) -> list[str]:
+    """The contents of all closed `\\boxed{}`, in order; of nested ones, the outer."""
+    found: list[str] = []
+    starts: list[int] = []  # of the open groups; 0 for a group that is no box
+    depth = 0
+    for mark in _GROUP.finditer(text):
+        if mark[0] == "}" and starts:
+            start = starts.pop()
+            depth -= start > 0
+            if start and not depth:
+                found.append(text[start : mark.start()])
+        elif mark[0] not in ("}", "\\}", "\\{"):
+            starts.append(mark.end() if mark[0].startswith("\\boxed") else 0)
+            depth += starts[-1] > 0
+    return found
+
+
+_SPAN = re.compile(
+    r"\$\$?([^$]+)\$\$?|\\\(((?:[^\\]|\\(?![()\[\]]))+)\\\)|\\\[((?:[^\\]|\\(?![()\[\]]))+)\\\]"
+)
+
+
+def spans(text: str) -> list[str]:
+    """The formulas of a sentence, between the delimiters of mathematics; none if numbers stand elsewhere."""
+    outside = _SPAN.sub(" ", text)
+    return [] if re.search("[0-9]", outside) else [a or b or c for a, b, c in _SPAN.findall(text)]
+
+
+# Formulas -------------------------------------------------------------------------------------------------
+
+_GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi o pi rho _ sigma tau upsilon"
+)
+_SIGNS = {
+    **{chr(0x3B1 + i): f"\\{name} " for i, name in enumerate(_GREEK.split()) if len(name) > 1},
+    **{"φ": "\\phi ", "ω": "\\omega ", "Δ": "\\Delta ", "△": "\\triangle ", "∠": "\\angle ", "∞": "\\infty "},
+    **{"×": "\\times ", "✕": "\\times ", "÷": "\\div ", "±": "\\pm ", "≈": "\\approx ", "≒": "\\approx "},
+    **dict.fromkeys("·∙⋅•", "\\cdot "),
+    **{"−": "-", "﹣": "-", "∗": "*", "⁄": "/", "∕": "/", "∶": ":", "、": ",", "。": ".", "‘": "'", "’": "'"},
+    **{"≤": "\\le ", "≥": "\\ge ", "≠": "\\ne ", "⩽": "\\le ", "⩾": "\\ge "},
+    **{"∪": "\\cup ", "∩": "\\cap ", "∈": "\\in ", "∅": "\\emptyset ", "ℝ": "\\mathbb{R}"},
+    **{"∛": "\\sqrt[3]", "根号": "√", "\u200b": "", "\ufeff": ""},
+    **{chr(0xFF01 + i): chr(0x21 + i) for i in range(94)},
+}
+_SIGN = re.compile("|".join(map(re.escape, _SIGNS)))
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ₀₁₂₃₄₅₆₇₈₉", "0123456789+-n0123456789")
+_REWRITES = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+", lambda m: f"^{{{m[0].translate(_RAISED)}}}"),
+        (r"[₀-₉]+", lambda m: f"_{{{m[0].translate(_RAISED)}}}"),
+        (r"[¼-¾⅐-⅞↉]", lambda m: _vulgar(m)),
+        (r"^\s*[–—]\s*(?=[0-9])", "-"),
+        (r"(?<![\\A-Za-z])pi(?![A-Za-z])", r"\\pi "),
+        (r"(?:√|(?<![A-Za-z\\])\\?sqrt)\s*(?:([0-9]+(?:\.[0-9]+)?)|([A-Za-z])(?![A-Za-z]))", r"\\sqrt{\1\2}"),
+        (r"(?:√|(?<![A-Za-z\\])\\?sqrt)\s*\(([^()]*)\)", r"\\sqrt{\1}"),
+        (r"√|(?<![A-Za-z\\])sqrt(?=\s*[{(\\])", r"\\sqrt"),
+        (r"\*\*", "^"),
+        (r"\*", r"\\cdot "),
+        (r"\^\s*(-?[0-9]{2,}|-[0-9])", r"^{\1}"),
+        (r"\^\s*\(([^()]*)\)", r"^{(\1)}"),
+        (r"(?<![0-9])([0-9]{1,3}(?: [0-9]{3})+)(?![0-9])", lambda m: m[0].replace(" ", "")),
+        (r"(?<=[0-9])\s*[xX]\s*(?=10\^)", r"\\times "),
+        (r"([0-9.])[eE]([-+]?[0-9]{1,3})(?![0-9A-Za-z.])", r"\1\\times 10^{\2}"),
+        (r"\\frac\s*([0-9])(?=\s*[0-9{])", r"\\frac{\1}"),
+        (r"(\\frac\s*\{[^{}]*\})\s*([0-9])", r"\1{\2}"),
+        (r"(?<![0-9.^{/}])([0-9]{1,9}) ([0-9]{1,9})/([0-9]{1,9})(?![0-9.])", lambda m: _mixed(m)),
+        (
+            r"(?<![0-9.^{/}])([0-9]{1,9})\s*\\frac\s*\{([0-9]{1,9})\}\s*\{([0-9]{1,9})\}",
+            lambda m: _mixed(m),
+        ),
+        (r"([0-9]+(?:\.[0-9]+)?)\s*(?:%|percent(?:age)?\b|per cent\b|pct\b)", r"\\frac{\1}{100}"),
+    )
+)
+
+
+def _vulgar(match: re.Match[str]) -> str:
+    above, below = unicodedata.normalize("NFKC", match[0]).split("⁄")
+    return rf" \frac{{{above}}}{{{below}}}"
+
+
+def _mixed(match: re.Match[str]) -> str:
+    """`2 1/2` and `2\\frac{1}{2}` as a sum; a factor before an improper fraction stays one."""
+    whole, above, below = match.groups()
+    return rf"({whole}+\frac{{{above}}}{{{below}}})" if int(above) < int(below) else match[0]
+
+
+def formula(text: str) -> str:
+    """A short text as LaTeX: `unwrapped`, with signs as commands (√ π × ½ ²), full-width characters and plain
+    `sqrt( )` and `pi` included; mixed numbers as sums, exponents of ten as powers, percents as hundredths."""
+    text = _SIGN.sub(lambda sign: _SIGNS[sign[0]], text)
+    text = unwrapped(text)
+    for pattern, replacement in _REWRITES:
+        text = pattern.sub(replacement, text)
+    return " ".join(text.split())
