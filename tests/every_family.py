@@ -32,7 +32,7 @@ SHORT = 500
 
 
 @dataclass
-class Measured:
+class Differences:
     """Largest differences from ordinary calls: of log-probabilities, of gradients (relative to the largest of
     each tensor), and of the log-probabilities that rollouts report."""
 
@@ -40,7 +40,7 @@ class Measured:
     gradients: float = 0.0
     rollouts: float = 0.0
 
-    def add(self, other: Measured) -> None:
+    def add(self, other: Differences) -> None:
         for name, value in vars(other).items():
             setattr(self, name, max(getattr(self, name), value))
 
@@ -53,7 +53,7 @@ class FamilyRow:
     name: str
     how: str = "refused"
     samples: bool = False
-    measured: dict[str, Measured] = field(default_factory=dict)
+    measured: dict[str, Differences] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -88,7 +88,7 @@ def measure(name: str) -> FamilyRow:
         return row
     prompts, row.refused = _prompts(name, model, encoder)
     for case, some in prompts.items():
-        found = row.measured[case] = Measured()
+        found = row.measured[case] = Differences()
         try:
             for prompt in some:
                 found.add(training_differences(model, prompt))
@@ -141,7 +141,7 @@ def _prompts(
     return prompts, refused
 
 
-def training_differences(model: Any, prompt: Prompt) -> Measured:
+def training_differences(model: Any, prompt: Prompt) -> Differences:
     """Of responses to one prompt. Gradients are compared where the prompt is short."""
     branches = [Branch(ids, weight=0.1 * (k + 1)) for k, ids in enumerate(REPLIES)]
     group, policy = Group(prompt, branches), PolicyModel(model)
@@ -153,7 +153,7 @@ def training_differences(model: Any, prompt: Prompt) -> Measured:
 
     if len(prompt.ids) > SHORT:
         with torch.no_grad():
-            return Measured(float((policy(pack) - rows()).abs().max()))
+            return Differences(float((policy(pack) - rows()).abs().max()))
     found, got = _backward(model, lambda: policy(pack), pack.weights)
     wanted, expected = _backward(model, rows, pack.weights)
     assert got.keys() == expected.keys()
@@ -162,31 +162,31 @@ def training_differences(model: Any, prompt: Prompt) -> Measured:
         float((got[name] - gradient).abs().max() / (gradient.abs().max() + 1e-3 * largest))
         for name, gradient in expected.items()
     ]
-    return Measured(float((found - wanted).abs().max()), max(apart))
+    return Differences(float((found - wanted).abs().max()), max(apart))
 
 
-def sampling_differences(model: Any, encoder: Any, prompt: Prompt) -> Measured:
+def sampling_differences(model: Any, encoder: Any, prompt: Prompt) -> Differences:
     """Of completions of one prompt."""
     apart, sampling = 0.0, Sampling(n=2, temperature=0.9, max_tokens=6)
     for answer in LocalEngine(model, encoder).complete([prompt], sampling)[0]:
         with torch.no_grad():
             logps = ordinary(model, prompt, list(answer.token_ids), 0.9, encoder.media_token_ids)
         apart = max(apart, float((torch.tensor(answer.logps) - logps).abs().max()))
-    return Measured(rollouts=apart)
+    return Differences(rollouts=apart)
 
 
-def _together(model: Any, encoder: Any, prompts: list[Prompt]) -> Measured:
+def _together(model: Any, encoder: Any, prompts: list[Prompt]) -> Differences:
     """Of prompts of several lengths in one batch, of responses and of completions."""
-    found, policy = Measured(), PolicyModel(model)
+    found, policy = Differences(), PolicyModel(model)
     groups = [Group(prompt, [Branch(ids) for ids in REPLIES]) for prompt in prompts]
     answers = LocalEngine(model, encoder).complete(prompts, Sampling(temperature=0.9, max_tokens=6))
     with torch.no_grad():
         for pack in pack_groups(groups, 10_000):
             rows = [ordinary(model, group.prompt, ids) for group in pack.groups for ids in REPLIES]
-            found.add(Measured(float((policy(pack) - torch.cat(rows)).abs().max())))
+            found.add(Differences(float((policy(pack) - torch.cat(rows)).abs().max())))
         for prompt, (answer,) in zip(prompts, answers, strict=True):
             logps = ordinary(model, prompt, list(answer.token_ids), 0.9, encoder.media_token_ids)
-            found.add(Measured(rollouts=float((torch.tensor(answer.logps) - logps).abs().max())))
+            found.add(Differences(rollouts=float((torch.tensor(answer.logps) - logps).abs().max())))
     return found
 
 
@@ -223,7 +223,7 @@ def as_line(row: FamilyRow) -> str:
     """The row as a line of the table."""
     tried = row.how in ("shared", "full rows")
     cases = ", ".join(case for case in CASES if tried and case in row.measured)
-    worst = Measured()
+    worst = Differences()
     for found in row.measured.values():
         worst.add(found)
     figures = [f"{value:.0e}" if tried else "" for value in vars(worst).values()]
