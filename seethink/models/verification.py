@@ -58,7 +58,8 @@ class LogProbCheck:
 
     def due(self, groups: Iterable[Group]) -> list[Group]:
         """The longest group of each kind that has not been checked, or at less than half its length."""
-        longest = {_kind(group): group for group in sorted(groups, key=_row_length)}
+        answered = [group for group in groups if any(branch.ids for branch in group.branches)]
+        longest = {_kind(group): group for group in sorted(answered, key=_row_length)}
         return [g for kind, g in longest.items() if _row_length(g) > 2 * self.checked.get(kind, 0)]
 
     @torch.no_grad()
