@@ -27,18 +27,6 @@ def qwen3_5() -> tuple[Any, Any]:
     return hf.Qwen3_5ForConditionalGeneration(config), processor
 
 
-def glm46v() -> tuple[Any, Any]:
-    like, processor = vlms.glm4v()
-    config = like.config.to_dict() | {"model_type": "glm46v"}
-    size = {"shortest_edge": 1568, "longest_edge": 100_000}
-    return hf.Glm46VForConditionalGeneration(hf.Glm46VConfig.from_dict(config)), hf.Glm46VProcessor(
-        image_processor=hf.Glm46VImageProcessor(size=size),
-        tokenizer=processor.tokenizer,
-        video_processor=hf.Glm46VVideoProcessor(size=size),
-        chat_template=processor.chat_template,
-    )
-
-
 def gemma4() -> tuple[Any, Any]:
     names = {f"{name}_token": f"<|{name}|>" for name in ("image", "boi", "eoi", "audio", "boa", "eoa")}
     words = vlms.tokenizer(**names, video_token="<|video|>")
@@ -83,8 +71,12 @@ def paligemma() -> tuple[Any, Any]:
 
 
 BUILDERS: Mapping[str, Callable[[], tuple[Any, Any]]] = {
-    build.__name__: build for build in (qwen3_5, glm46v, gemma4, paligemma)
+    build.__name__: build for build in (qwen3_5, gemma4, paligemma)
 }
+
+
+CLIPS = ("qwen3_5", "gemma4")
+"""Families with clips of their own."""
 
 
 def build(name: str) -> tuple[Any, Encoder]:

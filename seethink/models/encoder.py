@@ -77,7 +77,7 @@ class Encoder:
     def __init__(self, processor: Any, config: Any) -> None:
         self.processor = processor
         self.family = family_of(config)
-        _refuse_unsuitable(processor, config)
+        refuse_unsuitable(processor, config)
         self.tokenizer = processor.tokenizer
         self.image_token_id: int = config.image_token_id
         self.patch_px: int = getattr(getattr(config, "vision_config", None), "patch_size", 0)
@@ -210,14 +210,15 @@ class Encoder:
         return ids, kinds, known.media
 
 
-def _refuse_unsuitable(processor: Any, config: Any) -> None:
+def refuse_unsuitable(processor: Any, config: Any) -> None:
     """Raise InputError for a model that does not take conversations with pictures as rows of tokens."""
     lacks = {
         "it writes with a decoder of its own, apart from the prompt": getattr(
             config, "is_encoder_decoder", False
         ),
         "its processor has no tokenizer": not hasattr(processor, "tokenizer"),
-        "its config names no token that stands for a picture": not hasattr(config, "image_token_id"),
+        "its config names no token that stands for a picture": getattr(config, "image_token_id", None)
+        is None,
         "its processor has no chat template": not getattr(processor, "chat_template", None),
     }
     for lack, true in lacks.items():

@@ -29,16 +29,12 @@ def inputs(model: Any, prompt: Prompt, rows: int, device: torch.device) -> dict[
         "input_ids": ids,
         "attention_mask": torch.ones_like(ids),
         **vision_cache.inputs({name: value.to(device) for name, value in media.items()}),
-        **dict.fromkeys(_names_of_kinds(model), kinds),
+        **{name: kinds for name in ("mm_token_type_ids", "token_type_ids") if name in parameters(model)},
     }
 
 
-def _names_of_kinds(model: Any) -> list[str]:
-    known = {**_parameters(model), **_parameters(getattr(model, "model", model))}
-    return [name for name in ("mm_token_type_ids", "token_type_ids") if name in known]
-
-
-def _parameters(model: Any) -> Any:
+def parameters(model: Any) -> Any:
+    """The parameters of the model's forward."""
     return inspect.signature(model.forward).parameters
 
 
@@ -60,7 +56,7 @@ def row(model: Any, prompt: Prompt, branch: Branch, places: Tensor) -> Tensor:
     Raises InputError where the model cannot compute the row at all."""
     try:
         row = _continued(model, inputs(model, prompt, 1, places.device), branch)
-        keep = {"logits_to_keep": places} if "logits_to_keep" in _parameters(model) else {}
+        keep = {"logits_to_keep": places} if "logits_to_keep" in parameters(model) else {}
         out = model(**row, use_cache=False, **keep).logits[0]
     except torch.OutOfMemoryError:
         raise

@@ -83,8 +83,8 @@ def test_what_generate_samples_is_what_the_forward_pass_says(name: str) -> None:
 
 
 def test_completions_have_streams_of_their_own_and_end_at_the_end_of_the_turn() -> None:
-    model, encoder = own_vlms.build("glm46v")
-    one, two, text = _prompts("glm46v", encoder)
+    model, encoder = own_vlms.build("qwen3_5")
+    one, two, text = _prompts("qwen3_5", encoder)
     sampling = Sampling(n=4, temperature=3.0, max_tokens=24, seed=5)
     engine = LocalEngine(model, encoder)
     together = engine.complete([one, two, text], sampling)
@@ -126,12 +126,12 @@ def test_a_frozen_part_does_not_move(name: str, part: str) -> None:
 
 
 def test_a_model_that_names_no_tower_has_no_parts_to_freeze() -> None:
-    model, _ = own_vlms.build("glm46v")
+    model, _ = own_vlms.build("qwen3_5")
     model.model.tower = model.model.__dict__["_modules"].pop("visual")
     policy = PolicyModel(model)
-    assert policy.parts.of("model.tower.merger.proj.weight") is None
+    assert policy.parts.of("model.tower.merger.linear_fc1.weight") is None
     for settings in (dict(vision_learning_rate=0.0), dict(lora_rank=4), dict(language_learning_rate=1e-3)):
-        with pytest.raises(InputError, match="Glm46VForConditionalGeneration names no vision tower"):
+        with pytest.raises(InputError, match="Qwen3_5ForConditionalGeneration names no vision tower"):
             prepare(policy, TrainingConfig(**settings))
     prepare(policy, TrainingConfig())
 
@@ -140,7 +140,7 @@ def test_a_model_that_names_no_tower_has_no_parts_to_freeze() -> None:
 
 
 def test_a_model_whose_generate_is_not_its_forward_pass_is_refused(monkeypatch: Any) -> None:
-    model, encoder = own_vlms.build("glm46v")
+    model, encoder = own_vlms.build("qwen3_5")
     own = type(model).prepare_inputs_for_generation
 
     def wrong(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -149,22 +149,22 @@ def test_a_model_whose_generate_is_not_its_forward_pass_is_refused(monkeypatch: 
 
     monkeypatch.setattr(type(model), "prepare_inputs_for_generation", wrong)
     with pytest.raises(
-        InputError, match=r"Glm46VForConditionalGeneration samples tokens with log-prob.* off"
+        InputError, match=r"Qwen3_5ForConditionalGeneration samples tokens with log-prob.* off"
     ):
-        LocalEngine(model, encoder).complete(_prompts("glm46v", encoder)[:1], Sampling(max_tokens=8))
+        LocalEngine(model, encoder).complete(_prompts("qwen3_5", encoder)[:1], Sampling(max_tokens=8))
 
 
 def test_the_longest_prompt_of_each_kind_is_compared() -> None:
-    model, encoder = own_vlms.build("glm46v")
-    one, two, text = _prompts("glm46v", encoder)
+    model, encoder = own_vlms.build("qwen3_5")
+    one, two, text = _prompts("qwen3_5", encoder)
     engine = LocalEngine(model, encoder)
     engine.complete([text.head(20), text, one, text.head(20), two], Sampling(max_tokens=4))
     assert sorted(engine.own.checked.values()) == [len(text.ids), len(one.ids), len(two.ids)]
 
 
 def test_a_model_that_cannot_generate_or_compute_a_row_is_refused_in_a_sentence(monkeypatch: Any) -> None:
-    model, encoder = own_vlms.build("glm46v")
-    prompt = _prompts("glm46v", encoder)[0]
+    model, encoder = own_vlms.build("qwen3_5")
+    prompt = _prompts("qwen3_5", encoder)[0]
 
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise AttributeError("no such tensor")
