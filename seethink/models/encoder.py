@@ -219,7 +219,7 @@ def refuse_unsuitable(processor: Any, config: Any) -> None:
         "its processor has no tokenizer": not hasattr(processor, "tokenizer"),
         "its config names no token that stands for a picture": getattr(config, "image_token_id", None)
         is None,
-        "its processor has no chat template": not getattr(processor, "chat_template", None),
+        "its processor has no chat template; save one with it": not getattr(processor, "chat_template", None),
     }
     for lack, true in lacks.items():
         if true:

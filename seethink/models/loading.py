@@ -33,10 +33,13 @@ def pretrained(name: str, quantization_config: Any = None) -> tuple[Any, Any]:
     unset_hf_deepspeed_config()
     disable_progress_bar()
     path = resolve(name)
+    family = family_of(AutoConfig.from_pretrained(path))
+    # others attend as transformers chooses: PaliGemma 2 caps its scores, which sdpa cannot
+    attention = "sdpa" if family.shared else None
     model = AutoModelForImageTextToText.from_pretrained(
-        path, dtype=torch.float32, attn_implementation="sdpa", quantization_config=quantization_config
+        path, dtype=torch.float32, attn_implementation=attention, quantization_config=quantization_config
     )
-    if family_of(model.config).segments:
+    if family.segments:
         model.set_attn_implementation({"vision_config": segments.NAME})
     return model, AutoProcessor.from_pretrained(path)
 
