@@ -33,7 +33,7 @@ HEAVY = {"torch", "torchvision", "transformers", "accelerate", "peft", "deepspee
 MAY_BE_HEAVY = {
     "models",
     "train",
-    *(f"engines.{m}" for m in ("local", "sampling", "kv_cache", "vllm", "vllm_server")),
+    *(f"engines.{m}" for m in ("local", "own_generate", "sampling", "kv_cache", "vllm", "vllm_server")),
 }
 LIGHT = {"train.configs", "train.methods", "models.names"}
 """Exceptions to MAY_BE_HEAVY: what the command line reads before any training starts."""

@@ -125,6 +125,18 @@ def glm4v() -> tuple[Any, Any]:
     return hf.Glm4vForConditionalGeneration(config), processor
 
 
+def glm46v() -> tuple[Any, Any]:
+    like, processor = glm4v()
+    config = like.config.to_dict() | {"model_type": "glm46v"}
+    size = {"shortest_edge": 1568, "longest_edge": 100_000}
+    return hf.Glm46VForConditionalGeneration(hf.Glm46VConfig.from_dict(config)), hf.Glm46VProcessor(
+        image_processor=hf.Glm46VImageProcessor(size=size),
+        tokenizer=processor.tokenizer,
+        video_processor=hf.Glm46VVideoProcessor(size=size),
+        chat_template=processor.chat_template,
+    )
+
+
 def _words_with_image(*more: str) -> tuple[Any, int]:
     words = tokenizer(image_token="<image>", **{f"{name}_token": f"<{name}>" for name in more})
     return words, words.convert_tokens_to_ids("<image>")
@@ -318,6 +330,7 @@ BUILDERS: Mapping[str, Callable[[], tuple[Any, Any]]] = {
             qwen3_vl,
             qwen3_vl_moe,
             glm4v,
+            glm46v,
             llava,
             llava_next,
             llava_onevision,
@@ -339,6 +352,7 @@ CLIPS = (
     "qwen3_vl",
     "qwen3_vl_moe",
     "glm4v",
+    "glm46v",
     "llava_onevision",
     "internvl",
     "smolvlm",
@@ -349,11 +363,20 @@ CLIPS = (
 def build(name: str) -> tuple[Any, Encoder]:
     """A lively model of the family, the same every time, and its encoder."""
     torch.manual_seed(0)
-    model, processor = BUILDERS[name]()
+    return lively(*BUILDERS[name]())
+
+
+def lively(model: Any, processor: Any) -> tuple[Any, Encoder]:
+    """The model with weights redrawn, and its encoder."""
+    return redrawn(model).eval(), Encoder(processor, model.config)
+
+
+def redrawn(model: Any) -> Any:
+    """The model with weights of unit gain, the same every time."""
     generator = torch.Generator().manual_seed(1)
     for parameter in model.parameters():
         if parameter.dim() > 1:
             torch.nn.init.normal_(parameter, std=parameter[0].numel() ** -0.5, generator=generator)
         elif not parameter.any():
             torch.nn.init.normal_(parameter, std=0.1, generator=generator)
-    return model.eval(), Encoder(processor, model.config)
+    return model

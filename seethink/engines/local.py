@@ -6,7 +6,7 @@ Each prompt, pictures included, is prefilled once; its completions branch off th
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from seethink.engines.kv_cache import preallocate
+from seethink.engines.own_generate import OwnGenerate
 from seethink.engines.sampling import random_streams, sample
-from seethink.models import vision_cache
-from seethink.models.batching import cross_mask, join_media, positions
+from seethink.models import head, vision_cache
+from seethink.models.batching import batches, cross_mask, join_media, positions
 from seethink.models.encoder import Encoder, Prompt
 from seethink.models.loading import pretrained
 from seethink.types import Completion, Messages, NotFinite, Sampling
@@ -41,6 +42,7 @@ class LocalEngine:
 
     def __init__(self, model: Any, encoder: Encoder, max_tokens_per_batch: int = BATCH_TOKENS) -> None:
         self.model, self.encoder, self.max_tokens_per_batch = model, encoder, max_tokens_per_batch
+        self.own = OwnGenerate(model, encoder, max_tokens_per_batch)
 
     @classmethod
     def load(cls, name: str) -> LocalEngine:
@@ -65,31 +67,20 @@ class LocalEngine:
 
     def complete(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
         """`sampling.n` completions of each prompt, in order."""
+        if not self.encoder.family.shared:
+            rows = ((prompt, self.own.decode(prompt, sampling)) for prompt in prompts)
+            return [[self.encoder.completion(prompt, *own) for own in some] for prompt, some in rows]
         completions: list[list[Completion]] = [[] for _ in prompts]
-        for batch in self._batches(prompts, sampling):
+        for batch in batches(prompts, sampling.n, sampling.max_tokens, self.max_tokens_per_batch):
             rows = self._decode([prompts[i] for i in batch], sampling)
             for place, i in enumerate(batch):
                 own = rows[place * sampling.n : (place + 1) * sampling.n]
-                completions[i] = [self.encoder.completion(prompts[i], ids) for ids in own]
+                completions[i] = [self.encoder.completion(prompts[i], *sampled) for sampled in own]
         return completions
 
-    def _batches(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[list[int]]:
-        """Indices of prompts whose media can be concatenated, longest first, up to `max_tokens_per_batch`."""
-        alike = [prompt.family.alike(prompt.media) for prompt in prompts]
-        batch: list[int] = []
-        for i in sorted(range(len(prompts)), key=lambda i: (repr(alike[i]), -len(prompts[i].ids))):
-            longest = len(prompts[batch[0] if batch else i].ids) + sampling.max_tokens
-            full = (len(batch) + 1) * sampling.n * longest > self.max_tokens_per_batch
-            if batch and (full or alike[i] != alike[batch[0]]):
-                yield batch
-                batch = []
-            batch.append(i)
-        if batch:
-            yield batch
-
     @torch.inference_mode()
-    def _decode(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[int]]:
-        """Token ids of B * n completions, the n of each prompt next to each other."""
+    def _decode(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[tuple[list[int], list[float]]]:
+        """Token ids and log-probabilities of B * n completions, the n of each prompt next to each other."""
         self.model.eval()
         logits, cache, mask, position, cross = self._prefill(prompts)
         cache.batch_repeat_interleave(sampling.n)
@@ -98,14 +89,15 @@ class LocalEngine:
         logits, mask, position = (x.repeat_interleave(sampling.n, 0) for x in (logits, mask, position))
         uniforms = random_streams(prompts, sampling).to(logits.device)  # (B * n, max_tokens)
         written = torch.full(uniforms.shape, self.encoder.eos_token_id, device=logits.device)
+        logps = torch.zeros(uniforms.shape, device=logits.device)
         rows = torch.arange(len(written), device=logits.device)  # rows of `written` that are in the cache
         unfinished = torch.ones(len(rows), dtype=torch.bool, device=logits.device)
         for t in range(sampling.max_tokens):
             if (nan := logits.isnan().any(-1)).any():
                 prompt = prompts[int(rows[nan][0]) // sampling.n]
                 raise NotFinite(f"the model's logits are not numbers, after {prompt.key[-200:]!r}")
-            token = sample(logits, uniforms[rows, t], sampling, forbidden=self.encoder.media_token_ids)
-            written[rows[unfinished], t] = token[unfinished]
+            token, logp = sample(logits, uniforms[rows, t], sampling, forbidden=self.encoder.media_token_ids)
+            written[rows[unfinished], t], logps[rows[unfinished], t] = token[unfinished], logp[unfinished]
             unfinished = unfinished & (token != self.encoder.eos_token_id)
             if not unfinished.any() or t + 1 == sampling.max_tokens:
                 break
@@ -126,9 +118,12 @@ class LocalEngine:
                 position_ids=step[None].expand(3, -1, -1) if self.encoder.family.mrope else step,
                 **cross,
             ).last_hidden_state
-            logits = self.model.lm_head(hidden[:, -1])
+            logits = head.logits(self.model, self.encoder.family, hidden[:, -1])
         eos = self.encoder.eos_token_id
-        return [ids[: ids.index(eos) + 1] if eos in ids else ids for ids in written.tolist()]
+        ends = [ids.index(eos) + 1 if eos in ids else len(ids) for ids in written.tolist()]
+        return [
+            (ids[:n], own[:n]) for ids, own, n in zip(written.tolist(), logps.tolist(), ends, strict=True)
+        ]
 
     def _prefill(self, prompts: Sequence[Prompt]) -> tuple[Tensor, Any, Tensor, Tensor, dict[str, Tensor]]:
         """Compute left-padded prompts: last logits (B, V), cache, attention mask (B, P), position of the
@@ -154,4 +149,5 @@ class LocalEngine:
             **cross,
             **({"token_type_ids": kinds} if family.blocks else {}),
         )
-        return self.model.lm_head(out.last_hidden_state[:, -1]), out.past_key_values, mask, first, cross
+        logits = head.logits(self.model, family, out.last_hidden_state[:, -1])
+        return logits, out.past_key_values, mask, first, cross

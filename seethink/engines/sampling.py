@@ -13,22 +13,28 @@ from seethink.models.encoder import Prompt
 from seethink.types import Sampling
 
 
-def sample(logits: Tensor, uniforms: Tensor, sampling: Sampling, forbidden: Sequence[int] = ()) -> Tensor:
-    """(B,) token ids from (B, V) logits: the argmax at temperature 0, else by inverse transform of (B,)
-    uniform numbers in [0, 1). forbidden: ids never sampled, such as media placeholders, which would have no
-    picture."""
+def sample(
+    logits: Tensor, uniforms: Tensor, sampling: Sampling, forbidden: Sequence[int] = ()
+) -> tuple[Tensor, Tensor]:
+    """(B,) token ids from (B, V) logits, and (B,) their log-probabilities under the distribution that they
+    are drawn from: the argmax at temperature 0, of the softmax without a temperature, else by inverse
+    transform of (B,) uniform numbers in [0, 1). forbidden: ids never sampled, such as media placeholders,
+    which would have no picture; some models have placeholders that their output layer does not."""
     logits = logits.float().clone()
-    logits[:, list(forbidden)] = -torch.inf
+    logits[:, [token for token in forbidden if token < logits.shape[-1]]] = -torch.inf
     if sampling.temperature == 0:
-        return logits.argmax(-1)
+        highest, token = logits.max(-1)
+        return token, highest - logits.logsumexp(-1)
     logits = logits / sampling.temperature
     if sampling.top_k:
         logits = TopKLogitsWarper(sampling.top_k)(None, logits)  # type: ignore[arg-type]
     if sampling.top_p < 1:
         logits = TopPLogitsWarper(sampling.top_p)(None, logits)  # type: ignore[arg-type]
-    mass = logits.double().softmax(-1).cumsum(-1)
+    probabilities = logits.double().softmax(-1)
+    mass = probabilities.cumsum(-1)
     token = torch.searchsorted(mass, (uniforms.double() * mass[:, -1])[:, None], right=True)[:, 0]
-    return token.clamp(max=logits.shape[-1] - 1)
+    token = token.clamp(max=logits.shape[-1] - 1)
+    return token, probabilities.gather(-1, token[:, None])[:, 0].log().float()
 
 
 def random_streams(prompts: Sequence[Prompt], sampling: Sampling) -> Tensor:

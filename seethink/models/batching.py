@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -58,12 +58,43 @@ def positions(
     model: Any, family: Family, ids: Tensor, kinds: Tensor, seen: Tensor, media: dict[str, Tensor]
 ) -> tuple[Tensor, Tensor]:
     """Position ids of (B, P) prompts, (3, B, P) for M-RoPE, else (B, P); and (B, 1) the first position of an
-    answer. seen (B, P): attention mask."""
+    answer. seen (B, P): attention mask.
+
+    The first position is that of one more text token, by the model's own function. It is not the highest
+    position plus one: text after a clip begins after the larger side of a frame, and the clip's times may run
+    further."""
+    after = seen.shape[1] - seen.flip(-1).long().argmax(-1, keepdim=True)  # (B, 1): behind the last token
+    ids, kinds, seen = pad(ids, (0, 1)), pad(kinds, (0, 1)), pad(seen.long(), (0, 1)).scatter(1, after, 1)
     found = (seen.cumsum(-1) - 1).clamp(min=0)
     if family.mrope:
         grids = {name: media[name] for name in ROPE if name in media}
-        found, _ = model.model.get_rope_index(
-            ids, mm_token_type_ids=kinds, attention_mask=seen.long(), **grids
-        )
-    highest = found if found.dim() == 2 else found.amax(0)
-    return found, highest.masked_fill(seen == 0, -1).amax(1, keepdim=True) + 1
+        found, _ = model.model.get_rope_index(ids, mm_token_type_ids=kinds, attention_mask=seen, **grids)
+    first = found.gather(-1, after.expand(*found.shape[:-1], 1))
+    return found[..., :-1], first if found.dim() == 2 else first[0]
+
+
+def text_follows_highest(model: Any, prompt: Prompt) -> bool:
+    """Whether all text of a prompt, and the answer, stands right after the highest position before it, as
+    vLLM and transformers' cached decoding place it. Not so under M-RoPE after a clip of more times than a
+    frame is wide and high."""
+    ids, kinds = torch.tensor([prompt.ids]), torch.tensor([prompt.kinds])
+    media = {name: value.cpu() for name, value in prompt.media.items() if name in ROPE}
+    found, first = positions(model, prompt.family, ids, kinds, torch.ones_like(ids), media)
+    places = torch.cat([found.flatten(0, -2).amax(0), first[0]])
+    follows = places == pad(places.cummax(0).values[:-1] + 1, (1, 0))
+    return bool(follows[pad(kinds[0] == 0, (0, 1), value=True)].all())
+
+
+def batches(prompts: Sequence[Prompt], n: int, max_tokens: int, limit: int) -> Iterator[list[int]]:
+    """Indices of prompts whose media can be concatenated, longest first, in batches of at most `limit` tokens
+    if each prompt gets `n` rows and each row `max_tokens` more."""
+    alike = [prompt.family.alike(prompt.media) for prompt in prompts]
+    batch: list[int] = []
+    for i in sorted(range(len(prompts)), key=lambda i: (repr(alike[i]), -len(prompts[i].ids))):
+        longest = len(prompts[batch[0] if batch else i].ids) + max_tokens
+        if batch and ((len(batch) + 1) * n * longest > limit or alike[i] != alike[batch[0]]):
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch

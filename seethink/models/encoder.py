@@ -3,6 +3,7 @@ clips."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,7 +24,8 @@ class Prompt:
     of the assistant's turn that `ids` end with, if any. family: the model family that it is encoded for.
     frame: coordinates of boxes in the answer, which refer to the first picture. text, loaded: the input of
     the processor, for engines that have their own: the chat template's text with one placeholder for each
-    medium, and the decoded media in order."""
+    medium, and the decoded media in order. pad_token_id: fills rows of a batch; never a media token, which
+    would want a picture."""
 
     ids: list[int]
     kinds: list[int] = field(default_factory=list)
@@ -34,6 +36,7 @@ class Prompt:
     frame: CoordinateFrame | None = None
     text: str = ""
     loaded: tuple[Any, ...] = ()
+    pad_token_id: int = 0
 
     def __post_init__(self) -> None:
         self.kinds = self.kinds or [0] * len(self.ids)
@@ -73,8 +76,9 @@ class Encoder:
 
     def __init__(self, processor: Any, config: Any) -> None:
         self.processor = processor
-        self.tokenizer = processor.tokenizer
         self.family = family_of(config)
+        refuse_unsuitable(processor, config)
+        self.tokenizer = processor.tokenizer
         self.image_token_id: int = config.image_token_id
         self.patch_px: int = getattr(getattr(config, "vision_config", None), "patch_size", 0)
         self.media_token_ids = sorted(_media_token_ids(config))
@@ -141,7 +145,8 @@ class Encoder:
         else:
             ids, kinds, media = self._process(text, own, keys, processed)
         key, frame = f"{text}\n{list(keys)}", self._frame(own, media)
-        return Prompt(ids, kinds if media else [], media, key, prefill, self.family, frame, text, own)
+        kinds, pad_id = kinds if media else [], self.eos_token_id
+        return Prompt(ids, kinds, media, key, prefill, self.family, frame, text, own, pad_id)
 
     def _tokenizer_options(self, text: str) -> dict[str, Any]:
         """Where the chat template wrote the first special token, the tokenizer must not add it again."""
@@ -180,7 +185,12 @@ class Encoder:
         if media and self.family.shared and not self.family.cross:
             options["return_text_replacement_offsets"] = True
         self.processed += 1
-        out = dict(self.processor(text=[text], return_tensors="pt", **options))
+        try:
+            out = dict(self.processor(text=[text], return_tensors="pt", **options))
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            name, why = type(self.processor).__name__, str(error).strip()[:300]
+            raise InputError(f"{name} refuses the question ({why}): {text[-200:]!r}") from error
+        out.pop("labels", None)  # PaliGemma's, of the prompt alone
         ids = out.pop("input_ids")[0].tolist()
         out.pop("attention_mask", None)
         found = [out.pop(name, None) for name in ("mm_token_type_ids", "token_type_ids")]
@@ -198,6 +208,22 @@ class Encoder:
         ids = self.tokenizer(expanded, **self._tokenizer_options(text)).input_ids
         kinds = self.processor.create_mm_token_type_ids([ids])[0] if known.has_kinds else []
         return ids, kinds, known.media
+
+
+def refuse_unsuitable(processor: Any, config: Any) -> None:
+    """Raise InputError for a model that does not take conversations with pictures as rows of tokens."""
+    lacks = {
+        "it writes with a decoder of its own, apart from the prompt": getattr(
+            config, "is_encoder_decoder", False
+        ),
+        "its processor has no tokenizer": not hasattr(processor, "tokenizer"),
+        "its config names no token that stands for a picture": getattr(config, "image_token_id", None)
+        is None,
+        "its processor has no chat template; save one with it": not getattr(processor, "chat_template", None),
+    }
+    for lack, true in lacks.items():
+        if true:
+            raise InputError(f"{config.model_type} cannot be used here: {lack}")
 
 
 def texts_of(messages: Messages) -> list[str]:
@@ -240,8 +266,7 @@ def _metadata(frames: Frames) -> dict[str, Any]:
 
 def _media_token_ids(config: Any) -> set[int]:
     """Tokens that a response must not contain: media placeholders, and the markers around them."""
-    names = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
-    more = ("image_start_token_id", "image_end_token_id", "video_start_token_id", "video_end_token_id")
-    marks = ("boi_token_id", "eoi_token_id", "boi_token_index", "eoi_token_index", "video_token_index")
-    found = (getattr(config, name, None) for name in (*names, *more, *marks))
-    return {token for token in found if token is not None}
+    media = re.compile(r"(image|video|audio|vision|visual|bo[aiv]|eo[aiv])\w*_token_(id|ids|index)$")
+    named = {"image_token_id": config.image_token_id, **vars(config)}  # some spell it image_token_index
+    found = [value for name, value in named.items() if media.match(name) and value is not None]
+    return {token for value in found for token in (value if isinstance(value, list | tuple) else [value])}

@@ -7,42 +7,36 @@ A family is found by the `model_type` of a checkpoint's config. No torch is impo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from seethink.boxes import Box, Point, scale_written
 from seethink.types import CoordinateFrame, FrameKind
-
-LLAVA_PARTS = {
-    "vision": ("model.vision_tower.",),
-    "projector": ("model.multi_modal_projector.", "model.image_newline"),
-    "language": ("model.language_model.", "lm_head."),
-}
 
 
 @dataclass(frozen=True)
 class Family:
     """How one model family takes pictures. The defaults describe LLaVA and most families after it.
 
-    parts: {part: prefixes of its parameters' names}; the longest prefix wins. mrope: positions are (time,
-    height, width) triples from the model's `get_rope_index`. media_axis: axis along which the media of
-    several prompts are concatenated. blocks: the tokens of one picture also attend backwards to each other.
-    cross: pictures are attended to by cross-attention, through a mask with a row for each token. segments:
-    the vision tower takes all pictures as one row of patches (`attention/segments.py`). shared: branches can
-    share a row (`policy.py`); other families take full rows, which is equal and slower. boxes: coordinates in
-    which it names places, as its authors say (sources in docs/formats.md); pixels of the original picture
-    where they say nothing. least_image_tokens: of one picture; transformers' Mistral 3 drops an axis of a
-    picture of one token."""
+    mrope: positions are (time, height, width) triples from the model's `get_rope_index`. media_axis: axis
+    along which the media of several prompts are concatenated. blocks: the tokens of one picture also attend
+    backwards to each other. cross: pictures are attended to by cross-attention, through a mask with a row for
+    each token. segments: the vision tower takes all pictures as one row of patches (`attention/segments.py`).
+    shared: branches can share a row (`policy.py`); other families take full rows and sample by their own
+    `generate`, which is equal and slower. capped: logits have the cap of the text config (`head.py`). boxes:
+    coordinates in which it names places, as its authors say (sources in docs/formats.md); pixels of the
+    original picture where they say nothing. least_image_tokens: of one picture; transformers' Mistral 3 drops
+    an axis of a picture of one token."""
 
     name: str
     model_types: tuple[str, ...]
-    parts: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: LLAVA_PARTS)
     mrope: bool = False
     media_axis: int = 0
     blocks: bool = False
     cross: bool = False
     segments: bool = False
     shared: bool = True
+    capped: bool = False
     boxes: FrameKind = "original"
     least_image_tokens: int = 1
 
@@ -55,36 +49,22 @@ class Family:
         pictures = media["pixel_values"].shape[1] if self.cross and media else None
         return (*sorted(media), pictures)
 
-    def part_of(self, parameter: str) -> str | None:
-        """The part that a parameter belongs to; None if no part names it."""
-        matches = [(len(p), part) for part, ps in self.parts.items() for p in ps if parameter.startswith(p)]
-        return max(matches)[1] if matches else None
-
-
-_QWEN_PARTS = {
-    "vision": ("model.visual.",),
-    "projector": ("model.visual.merger.", "model.visual.deepstack_merger_list."),
-    "language": ("model.language_model.", "lm_head."),
-}
-_IDEFICS_PARTS = {
-    "vision": ("model.vision_model.",),
-    "projector": ("model.connector.",),
-    "language": ("model.text_model.", "lm_head."),
-}
-_MLLAMA_PARTS = {**LLAVA_PARTS, "vision": ("model.vision_model.",)}
 
 FAMILIES = (
-    Family("qwen2-vl", ("qwen2_vl",), _QWEN_PARTS, mrope=True, segments=True, boxes="thousandths"),
-    Family("qwen2.5-vl", ("qwen2_5_vl",), _QWEN_PARTS, mrope=True, segments=True, boxes="resized"),
-    Family("qwen3-vl", ("qwen3_vl", "qwen3_vl_moe"), _QWEN_PARTS, mrope=True, boxes="thousandths"),
-    Family("glm-4v", ("glm4v",), _QWEN_PARTS, mrope=True, boxes="thousandths"),
+    Family("qwen2-vl", ("qwen2_vl",), mrope=True, segments=True, boxes="thousandths"),
+    Family("qwen2.5-vl", ("qwen2_5_vl",), mrope=True, segments=True, boxes="resized"),
+    Family("qwen3-vl", ("qwen3_vl", "qwen3_vl_moe"), mrope=True, boxes="thousandths"),
+    Family("glm-4v", ("glm4v", "glm4v_moe", "glm46v", "glmga"), mrope=True, boxes="thousandths"),
     Family("llava", ("llava", "llava_next", "llava_onevision"), boxes="unit"),
     Family("internvl", ("internvl",), boxes="thousandths"),
     Family("mistral3", ("mistral3",), least_image_tokens=2),
+    Family("cohere-vision", ("aya_vision", "cohere2_vision")),
+    Family("ovis2", ("ovis2",)),
+    Family("kimi", ("kimi_k25",)),
     Family("aria", ("aria",)),
-    Family("idefics", ("idefics3", "smolvlm"), _IDEFICS_PARTS, media_axis=1),
+    Family("idefics", ("idefics3", "smolvlm"), media_axis=1),
     Family("gemma3", ("gemma3",), blocks=True),
-    Family("mllama", ("mllama",), _MLLAMA_PARTS, cross=True),
+    Family("mllama", ("mllama",), cross=True),
 )
 
 

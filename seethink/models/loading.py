@@ -16,6 +16,7 @@ from seethink.models.attention import segments
 from seethink.models.encoder import Encoder
 from seethink.models.families import family_of
 from seethink.models.names import resolve
+from seethink.models.parts import Parts
 from seethink.models.policy import PolicyModel
 from seethink.types import InputError
 
@@ -32,10 +33,13 @@ def pretrained(name: str, quantization_config: Any = None) -> tuple[Any, Any]:
     unset_hf_deepspeed_config()
     disable_progress_bar()
     path = resolve(name)
+    family = family_of(AutoConfig.from_pretrained(path))
+    # others attend as transformers chooses: PaliGemma 2 caps its scores, which sdpa cannot
+    attention = "sdpa" if family.shared else None
     model = AutoModelForImageTextToText.from_pretrained(
-        path, dtype=torch.float32, attn_implementation="sdpa", quantization_config=quantization_config
+        path, dtype=torch.float32, attn_implementation=attention, quantization_config=quantization_config
     )
-    if family_of(model.config).segments:
+    if family.segments:
         model.set_attn_implementation({"vision_config": segments.NAME})
     return model, AutoProcessor.from_pretrained(path)
 
@@ -65,14 +69,18 @@ def _quantization_config(name: str) -> BitsAndBytesConfig:
         raise InputError(
             "load_in_4bit=true needs bitsandbytes; pip install 'seethink[quant]', or leave it out"
         )
-    parts = family_of(AutoConfig.from_pretrained(resolve(name))).parts
-    skipped = [prefix.rstrip(".") for part, names in parts.items() if part != "language" for prefix in names]
+    config = AutoConfig.from_pretrained(resolve(name))
+    with torch.device("meta"):
+        model = AutoModelForImageTextToText.from_config(config)
+    parts = Parts(model)
+    linear = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
+    kept = [name for name in linear if parts.of(f"{name}.") in ("vision", "projector")]
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16 if torch.cuda.is_available() else torch.float32,
-        llm_int8_skip_modules=[*skipped, "lm_head"],
+        llm_int8_skip_modules=[*kept, "lm_head"],
     )
 
 

@@ -19,7 +19,7 @@ class Branch:
     ids: token ids. trained: which of them have a loss (default all). weight: of each trained token in the
     loss of the whole step, so that how the step is cut into packs changes nothing. advantage: of the
     completion. copied: a text to imitate, beside sampled completions. sampled: log-probabilities that the
-    engine sampled with; empty where the trained model itself sampled. old, reference: (trained tokens,)
+    engine sampled with; empty where nothing was sampled. old, reference: (trained tokens,)
     log-probabilities under the policy that sampled and under the reference model."""
 
     ids: Sequence[int]
@@ -115,7 +115,8 @@ def pack_groups(groups: Sequence[Group], max_tokens_per_batch: int) -> list[Pack
 
 def _pack(groups: list[Group]) -> Pack:
     width = max(group.length for group in groups)
-    ids, kinds, branch, step = (torch.full((len(groups), width), fill) for fill in (0, 0, -2, 0))
+    fills = (groups[0].prompt.pad_token_id, 0, -2, 0)
+    ids, kinds, branch, step = (torch.full((len(groups), width), fill) for fill in fills)
     predicted_from: list[int] = []
     targets: list[int] = []
     owner: list[int] = []

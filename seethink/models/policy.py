@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.utils.checkpoint import checkpoint
 
-from seethink.models import unpacked_rows, vision_cache
+from seethink.models import head, unpacked_rows, vision_cache
 from seethink.models.attention import branching, flex
 from seethink.models.batching import positions
 from seethink.models.families import Family, family_of
-from seethink.models.packing import Branch, Group, Pack, pack_groups
+from seethink.models.packing import Pack
+from seethink.models.parts import Parts
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,14 +34,6 @@ ROWS_PER_CHUNK = 2048
 """Trained tokens whose logits exist at one time: memory is this times the vocabulary, never (B, L, V)."""
 ENTROPY_ROWS = 256
 """Rows of a chunk whose probabilities exist at one time."""
-PROBED = 16
-"""Tokens of each of two branches that `PolicyModel.verify` compares."""
-TOLERANCE = 1e-2
-"""Log-probabilities further apart than this are not rounding: broken sharing is off by tenths and more."""
-
-
-class SharedPrefixMismatch(RuntimeError):
-    """A model whose shared rows are not equal to its full rows; training it would learn nonsense."""
 
 
 class PolicyModel(nn.Module):
@@ -58,6 +51,7 @@ class PolicyModel(nn.Module):
         self.model = model
         self.config = model.config
         self.family: Family = family_of(model.config)
+        self.parts = Parts(model)
         kinds = {type(module).__name__ for module in model.modules()}
         self._no_split_modules = sorted(kinds & set(model._no_split_modules or ()))
         self.attention = flex if attention == "flex" else branching
@@ -72,47 +66,31 @@ class PolicyModel(nn.Module):
     def forward(self, pack: Pack, temperature: float = 1.0, with_entropy: bool = False) -> Any:
         """(N,) log-probabilities of the trained tokens, fp32, under softmax(logits / temperature);
         with_entropy: also (N,) entropies of the distributions that they come from, without gradient."""
-        hidden = self._shared(pack) if self.family.shared else unpacked_rows.hidden_states(self.model, pack)
-        logps, entropy = self._logps(hidden, pack.targets, temperature, with_entropy)
+        logps, entropy = self._logps(pack, self.family.shared, temperature, with_entropy)
         return (logps, entropy) if with_entropy else logps
 
     def head_calls(self, pack: Pack) -> int:
         """How many times the output layer is called for a pack."""
         return -(-len(pack.targets) // ROWS_PER_CHUNK)
 
-    @torch.no_grad()
-    def verify(self, group: Group) -> None:
-        """Raise SharedPrefixMismatch if a small part of `group` has other log-probabilities in a shared row
-        than in full rows."""
-        branches = [Branch(branch.ids[:PROBED]) for branch in group.branches[:2]]
-        pack = pack_groups([Group(group.prompt, branches, group.name)], 1)[0].to(self.model.device)
-        shared, full = (
-            self._logps(hidden, pack.targets)[0]
-            for hidden in (self._shared(pack), unpacked_rows.hidden_states(self.model, pack))
-        )
-        apart = float((shared - full).abs().max())
-        if not apart < TOLERANCE:
-            raise SharedPrefixMismatch(
-                f"{type(self.model).__name__} gives the responses to {group.name} log-probabilities that are "
-                f"{apart:.2g} off when they share a row; it must not be trained with shared prompts"
-            )
-
     def _logps(
-        self, hidden: Tensor, targets: Tensor, temperature: float = 1.0, with_entropy: bool = False
+        self, pack: Pack, share: bool, temperature: float = 1.0, with_entropy: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """Chunk by chunk. Logits are computed again in the backward pass, except the last chunk's, with which
-        it begins."""
-        chunks = list(zip(hidden.split(ROWS_PER_CHUNK), targets.split(ROWS_PER_CHUNK), strict=True))
-        again = partial(checkpoint, self._chunk, use_reentrant=False, preserve_rng_state=False)
-        done = [again(*chunk, temperature, with_entropy) for chunk in chunks[:-1]]
-        done.append(self._chunk(*chunks[-1], temperature, with_entropy))
+        """Chunk by chunk. Logits of shared rows are computed again in the backward pass, except the last
+        chunk's, with which it begins; those of full rows are the model's own, and all kept."""
+        rows = self._shared(pack) if share else unpacked_rows.logits(self.model, pack)
+        chunks = list(zip(rows.split(ROWS_PER_CHUNK), pack.targets.split(ROWS_PER_CHUNK), strict=True))
+        chunk = partial(self._chunk, share, temperature, with_entropy)
+        again = partial(checkpoint, chunk, use_reentrant=False, preserve_rng_state=False)
+        done = [*(again(*some) for some in chunks[:-1]), chunk(*chunks[-1])]
         logps, entropy = (torch.cat(parts) for parts in zip(*done, strict=True))
         return logps, entropy
 
     def _chunk(
-        self, hidden: Tensor, targets: Tensor, temperature: float, with_entropy: bool
+        self, share: bool, temperature: float, with_entropy: bool, rows: Tensor, targets: Tensor
     ) -> tuple[Tensor, Tensor]:
-        logits = self.model.lm_head(hidden).float() / temperature
+        """rows: hidden states if `share`, else logits."""
+        logits = (head.logits(self.model, self.family, rows) if share else rows).float() / temperature
         total = logits.logsumexp(-1)
         logps = logits.gather(-1, targets[:, None])[:, 0] - total
         return logps, _entropy(logits.detach(), total.detach()) if with_entropy else logps.detach()
@@ -124,7 +102,7 @@ class PolicyModel(nn.Module):
         more = (0, -width % self.attention.MULTIPLE)
         blocks = branching.picture_blocks(pad(pack.kinds, more)) if self.family.blocks else None
         hidden = self.model.model(
-            input_ids=pad(pack.ids, more),
+            input_ids=pad(pack.ids, more, value=pack.groups[0].prompt.pad_token_id),
             position_ids=pad(self._positions(pack), more),
             attention_mask=pack.branch.new_ones(1, 1, 1, 1),
             packed=self.attention.layout(pad(pack.branch, more, value=-2), blocks),
@@ -134,7 +112,7 @@ class PolicyModel(nn.Module):
         return hidden.flatten(0, 1)[pack.predicted_from]  # gather, never shift
 
     def _positions(self, pack: Pack) -> Tensor:
-        """(3, B, L) for M-RoPE, (B, L) otherwise; a branch starts one after the prompt's highest position."""
+        """(3, B, L) for M-RoPE, (B, L) otherwise; a branch starts where text after the prompt would."""
         in_prompt = pack.branch == -1
         length = int(in_prompt.sum(1).max())
         ids, kinds, mask = (x[:, :length] for x in (pack.ids, pack.kinds, in_prompt))

@@ -17,18 +17,21 @@ from torch import Tensor
 
 from seethink.models.batching import FEATURES, ROPE
 from seethink.models.encoder import Prompt
+from seethink.models.parts import Parts
 
 _PIXELS = {"image": "pixel_values", "video": "pixel_values_videos"}
 
 
 def can_cache(model: Any, prompts: Sequence[Prompt]) -> bool:
     """Whether features of these prompts can be reused: vision tower and projector are frozen, and the model
-    accepts features."""
-    if not prompts or "mm_encoder_outputs" not in inspect.signature(model.model.forward).parameters:
+    accepts features. Families that cannot share rows are given pixels."""
+    if not prompts or not prompts[0].family.shared:
         return False
-    family = prompts[0].family
-    parts = (family.part_of(name) for name, weight in model.named_parameters() if weight.requires_grad)
-    return not {"vision", "projector", None} & set(parts)
+    if "mm_encoder_outputs" not in inspect.signature(model.model.forward).parameters:
+        return False
+    parts = Parts(model)
+    trained = {parts.of(name) for name, weight in model.named_parameters() if weight.requires_grad}
+    return not {"vision", "projector", None} & trained
 
 
 def with_features(model: Any, prompts: Sequence[Prompt]) -> list[Prompt]:

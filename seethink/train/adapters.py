@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seethink.models.policy import PolicyModel
 from seethink.train.configs import TrainingConfig
-from seethink.types import NotFinite
+from seethink.types import InputError, NotFinite
 
 ADAPTER = ".lora_"
 
@@ -23,9 +23,15 @@ def mixed_precision(config: TrainingConfig) -> bool:
 def prepare(policy: PolicyModel, config: TrainingConfig) -> None:
     """Add adapters and freeze parts as `config` says; what is frozen already stays frozen.
 
-    Raises ValueError where nothing would be trained.
+    Raises ValueError where nothing would be trained, and InputError where a part is named that the model
+    does not tell from others.
     """
-    model, family = policy.model, policy.family
+    model, parts = policy.model, policy.parts
+    if not parts.known and (config.lora_rank or config.names_a_part):
+        raise InputError(
+            f"{type(model).__name__} names no vision tower and language model, so its parts cannot be told "
+            f"apart; leave out lora_rank and the learning rates of parts"
+        )
     frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
     if config.lora_rank and not _adapters(model):
         from peft import LoraConfig
@@ -36,7 +42,7 @@ def prepare(policy: PolicyModel, config: TrainingConfig) -> None:
             torch.manual_seed(config.seed)
             model.add_adapter(adapters)
     for name, parameter in model.named_parameters():
-        part = family.part_of(name)
+        part = parts.of(name)
         base = bool(config.lora_rank) and part == "language" and ADAPTER not in name
         parameter.requires_grad_(name not in frozen and not base and config.rate(part) > 0)
     if not any(parameter.requires_grad for parameter in model.parameters()):
@@ -49,7 +55,7 @@ def _linear(policy: PolicyModel) -> list[str]:
         name
         for name, module in policy.model.named_modules()
         if isinstance(module, torch.nn.Linear)
-        and policy.family.part_of(f"{name}.") == "language"
+        and policy.parts.of(f"{name}.") == "language"
         and not name.startswith("lm_head")
     ]
 

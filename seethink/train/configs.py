@@ -82,6 +82,11 @@ class TrainingConfig(Config):
             "language": self.language_learning_rate,
         }
 
+    @property
+    def names_a_part(self) -> bool:
+        """Whether parts of the model are trained otherwise than `learning_rate` says."""
+        return any(own is not None for own in self._part_rates.values())
+
     def rate(self, part: str | None) -> float:
         """Learning rate of a part's weights; adapters have that of the language model. 0: frozen."""
         own = self._part_rates.get(part or "")
@@ -147,7 +152,7 @@ class RolloutConfig(Config):
     replaced by other prompts (dynamic sampling, DAPO). rollout_backend: "local" is the trained model itself,
     "vllm" a copy in this process that may take the share vllm_gpu_memory_utilization of the accelerator's
     memory, "http://host:port/v1" a vLLM server. importance_sampling_cap: upper bound of the ratio that
-    corrects for the back-end's own probabilities (truncated importance sampling); 0 turns the correction off.
+    corrects for vLLM's own probabilities (truncated importance sampling); 0 turns the correction off.
     """
 
     prompts_per_step: int = 16

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from seethink.models import vision_cache
-from seethink.models.encoder import Encoder
+from seethink.models.encoder import Encoder, Prompt
 from seethink.models.loading import load_policy
 from seethink.models.packing import Branch, Group, Pack
 from seethink.models.policy import LogProbs, PolicyModel
@@ -19,6 +19,7 @@ from seethink.train.configs import DPOConfig
 from seethink.train.epochs import shuffled_index
 from seethink.train.methods import OnStep
 from seethink.train.preflight import check_pairs
+from seethink.train.probes import longest_of_each_kind
 from seethink.train.reference import ReferenceModel
 from seethink.train.sharding import gather_weights
 from seethink.train.trainer import GroupTrainer
@@ -47,6 +48,7 @@ class DPOMethod:
     """DPO for the trainer. The reference is the model that training began with; it sees the pictures."""
 
     journals: Sequence[str] = ()
+    temperature = None
 
     def __init__(
         self,
@@ -67,12 +69,19 @@ class DPOMethod:
         prompts = self.encoder.prompts([pair.format.prompt(pair.example) for pair in chosen])
         with gather_weights(self.policy):
             prompts = vision_cache.with_features(self.policy.model, prompts)
-        groups = []
-        for pair, prompt in zip(chosen, prompts, strict=True):
-            replies = (self.encoder.reply_ids(prompt, text) for text in (pair.better, pair.worse))
-            branches = [Branch(ids, weight=1 / len(positions)) for ids in replies]
-            groups.append(Group(prompt, branches, pair.example.id))
+        groups = [self._group(*both) for both in zip(chosen, prompts, strict=True)]
+        for branch in (branch for group in groups for branch in group.branches):
+            branch.weight = 1 / len(positions)
         return groups
+
+    def probes(self) -> list[Group]:
+        chosen = longest_of_each_kind(self.pairs)
+        prompts = self.encoder.prompts([pair.format.prompt(pair.example) for pair in chosen])
+        return [self._group(*both) for both in zip(chosen, prompts, strict=True)]
+
+    def _group(self, pair: PreferencePair, prompt: Prompt) -> Group:
+        replies = (self.encoder.reply_ids(prompt, text) for text in (pair.better, pair.worse))
+        return Group(prompt, [Branch(ids) for ids in replies], pair.example.id)
 
     def begin_update(self) -> None:
         self.margins, self.better_logps = [], []

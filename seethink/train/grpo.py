@@ -21,6 +21,7 @@ from seethink.train.configs import GRPOConfig
 from seethink.train.grpo_metrics import RolloutStatistics, UpdateStatistics, step_metrics
 from seethink.train.methods import OnStep
 from seethink.train.preflight import check_task
+from seethink.train.probes import rollout_probes
 from seethink.train.prompt_sampler import PromptSampler
 from seethink.train.reference import ReferenceModel
 from seethink.train.rollouts import Rollouts
@@ -63,6 +64,7 @@ class GRPOMethod:
     ) -> None:
         self.policy, self.encoder, self.task, self.config = policy, encoder, task, config
         self.rollouts = Rollouts(model, policy.model, encoder, config)
+        self.temperature = config.rollout.temperature if config.rollout.rollout_backend == "local" else None
         self.reference = ReferenceModel(model, policy)
         self.sampler = PromptSampler(task.examples, config)
         self.batch: list[Group] = []
@@ -75,6 +77,9 @@ class GRPOMethod:
         if iteration == 0:
             self.batch = self._roll_out(batch, step)
         return self.batch
+
+    def probes(self) -> list[Group]:
+        return rollout_probes(self.task, self.encoder, self.rollouts, self.config)
 
     def begin_update(self) -> None:
         self.update = UpdateStatistics()
@@ -117,7 +122,9 @@ class GRPOMethod:
         known = torch.tensor([bool(b.sampled) for b in pack.branches], device=old.device)[pack.owner]
         self.update.sampler_difference.append((old - sampled).abs()[known])
         cap = self.config.rollout.importance_sampling_cap
-        return objectives.importance_weights(old, sampled, cap) if cap else torch.ones_like(old)
+        if not cap or self.config.rollout.rollout_backend == "local":  # there they differ by rounding
+            return torch.ones_like(old)
+        return objectives.importance_weights(old, sampled, cap)
 
     def _reference_logps(self, pack: Pack, lengths: Sequence[int]) -> Tensor:
         """(N,) log-probabilities under the reference model, computed once per rollout batch."""
@@ -130,7 +137,6 @@ class GRPOMethod:
     def metrics(self) -> dict[str, float | None]:
         known = step_metrics(self.statistics, self.update)
         if self.config.rollout.rollout_backend == "local":
-            del known["sampling/sampling_logp_difference/mean"]
             return known
         return known | {"request_retries": ranks.all_sum(self.rollouts.retries)}
 

@@ -126,7 +126,7 @@ class ResumableTrainer(Trainer):
             by_settings: dict[tuple[float, float], list[Tensor]] = {}
             for name, parameter in self.policy.named_parameters():
                 if parameter.requires_grad:
-                    rate = self.config.rate(self.policy.family.part_of(name.removeprefix("model.")))
+                    rate = self.config.rate(self.policy.parts.of(name.removeprefix("model.")))
                     decay = self.config.weight_decay if name in decaying else 0.0
                     by_settings.setdefault((rate, decay), []).append(parameter)
             groups = [

@@ -11,11 +11,12 @@ from seethink.engines.base import RolloutBackend
 from seethink.engines.local import LocalEngine
 from seethink.engines.vllm import VllmEngine, require_vllm
 from seethink.engines.vllm_server import VllmServerEngine
+from seethink.models.batching import text_follows_highest
 from seethink.models.encoder import Encoder, Prompt
 from seethink.train import ranks
 from seethink.train.adapters import merged_weights, mixed_precision
 from seethink.train.configs import GRPOConfig
-from seethink.types import Completion, Sampling
+from seethink.types import Completion, InputError, Sampling
 
 
 class Rollouts:
@@ -47,9 +48,23 @@ class Rollouts:
         return self.backend.retries if self.backend else 0
 
     def complete(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
-        """`sampling.n` completions of each prompt, in order. Call `sync_weights` first."""
+        """`sampling.n` completions of each prompt, in order. Call `sync_weights` first.
+
+        Raises InputError for a clip that vLLM places otherwise than the trained model."""
         assert self.backend is not None, "call sync_weights first"
+        if not isinstance(self.backend, LocalEngine):
+            for prompt in prompts:
+                self._refuse_other_positions(prompt)
         return self.backend.complete(prompts, sampling)
+
+    def _refuse_other_positions(self, prompt: Prompt) -> None:
+        """vLLM continues after a clip from the highest position, transformers from the frame's larger side:
+        completions would be those of another model."""
+        if "video_grid_thw" in prompt.media and not text_follows_highest(self.model, prompt):
+            raise InputError(
+                "vLLM would place the text after a long clip at other positions than the trained model; use "
+                f"fewer frames, or set rollout_backend=local; the prompt ends with {prompt.text[-200:]!r}"
+            )
 
     def sync_weights(self, step: int) -> None:
         """From now on complete with the weights of optimiser step `step`. Every process must call it."""

@@ -17,6 +17,7 @@ from seethink.train.configs import SFTConfig
 from seethink.train.epochs import shuffled_index
 from seethink.train.methods import OnStep
 from seethink.train.preflight import check_examples
+from seethink.train.probes import longest_of_each_kind
 from seethink.train.trainer import GroupTrainer
 from seethink.types import SFTExample
 
@@ -43,6 +44,7 @@ class SFTMethod:
     """SFT for the trainer. Consecutive examples about the same pictures share them."""
 
     journals: Sequence[str] = ()
+    temperature = None
 
     def __init__(self, encoder: Encoder, examples: Sequence[SFTExample], config: SFTConfig) -> None:
         self.encoder, self.examples, self.config = encoder, examples, config
@@ -61,6 +63,11 @@ class SFTMethod:
             branch.weight = weight
         self.num_tokens = sum(all_lengths)
         return groups
+
+    def probes(self) -> list[Group]:
+        chosen = longest_of_each_kind(self.examples)
+        prompts = self.encoder.prompts([e.format.prompt(e.example) for e in chosen])
+        return share(chosen, prompts, self.encoder)
 
     def begin_update(self) -> None:
         """No statistics are gathered from packs."""

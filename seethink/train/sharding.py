@@ -111,7 +111,7 @@ def _kind(pack: Pack, policy: PolicyModel) -> str:
     itself."""
     prompt = pack.groups[0].prompt
     rows = 1 if policy.family.shared else len(pack.branches)
-    alone = hasattr(policy.model.lm_head.weight, "ds_id")
+    alone = policy.family.shared and hasattr(policy.model.lm_head.weight, "ds_id")
     heads = policy.head_calls(pack) if alone else 1
     return repr((prompt.family.alike(prompt.media), rows, heads))
 

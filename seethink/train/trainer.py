@@ -18,6 +18,7 @@ from torch import Tensor
 from seethink.models.encoder import Encoder
 from seethink.models.packing import Group, Pack, halves, pack_groups, refuse_media
 from seethink.models.policy import LogProbs, PolicyModel
+from seethink.models.verification import LogProbCheck
 from seethink.train import ranks, sharding
 from seethink.train.configs import TrainingConfig
 from seethink.train.methods import OnStep
@@ -30,11 +31,17 @@ _LOG = logging.getLogger(__name__)
 class Method(Protocol):
     """What a training method does in a step; the trainer does the rest.
 
-    journals: files in the training's folder with a row for each step.
+    journals: files in the training's folder with a row for each step. temperature: at which the trained model
+    itself samples; None where it does not.
     """
 
     encoder: Encoder
     journals: Sequence[str]
+    temperature: float | None
+
+    def probes(self) -> list[Group]:
+        """Groups to check before the first step: the longest example of each kind of media in the data."""
+        ...
 
     def groups(self, step: int) -> list[Group]:
         """The groups of optimiser step `step` (from 0), branch weights set; may be empty."""
@@ -66,12 +73,14 @@ class GroupTrainer(ResumableTrainer):
         on_step: OnStep = lambda row: None,
     ) -> None:
         self.method = method
-        self.verified = not policy.family.shared
+        self.logp_check = LogProbCheck(policy, method.encoder.media_token_ids, method.temperature)
+        self.probed = False
         self.oom_retries = 0
         super().__init__(policy, config, steps, out, method.encoder.processor, method.journals, on_step)
 
     def training_step(self, model: Any, inputs: dict[str, int], num_items_in_batch: Any = None) -> Tensor:
         """The loss of a step over all processes; its gradient is left in the model."""
+        self._verify_data()
         started, encoder = time.monotonic(), self.method.encoder
         decoded, processed = encoder.decoded, encoder.processed
         groups = self.method.groups(inputs["step"])
@@ -95,15 +104,23 @@ class GroupTrainer(ResumableTrainer):
         }
         return torch.tensor(loss, device=self.args.device)
 
+    def _verify_data(self) -> None:
+        """Before the first step, check an example of each kind that the data have."""
+        if not self.probed:
+            self.policy.eval()
+            with sharding.gather_weights(self.policy):
+                probes = self.method.probes()
+            self._verify(probes)
+            self.probed = True
+
     def _verify(self, groups: list[Group]) -> None:
-        """Before the first update: shared rows must give this model's log-probabilities of full rows."""
-        if self.verified or not any(ranks.all_gather([bool(groups)])):
-            return
-        self.policy.eval()
-        with sharding.gather_weights(self.policy):
-            if groups:
-                self.policy.verify(min(groups, key=lambda group: (not group.prompt.media, group.length)))
-        self.verified = True
+        """Check a group of each kind, and of each greater length, before anything is learned from it."""
+        due = self.logp_check.due(groups)
+        if any(ranks.all_gather([bool(due)])):
+            self.policy.eval()
+            with sharding.gather_weights(self.policy):
+                for group in due:
+                    self.logp_check.check(group)
 
     def _accumulate(self, groups: list[Group], step: int) -> Tensor:
         """The step's loss in this process. Out of memory, it starts over once, with packs of half the

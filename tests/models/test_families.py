@@ -16,7 +16,9 @@ from seethink.models import vision_cache
 from seethink.models.encoder import Encoder, Prompt, count_media_tokens
 from seethink.models.families import FAMILIES, Family, family_of
 from seethink.models.packing import Branch, Group, pack_groups
-from seethink.models.policy import PolicyModel, SharedPrefixMismatch
+from seethink.models.parts import Parts
+from seethink.models.policy import PolicyModel
+from seethink.models.verification import LogProbCheck, LogProbMismatch
 from seethink.sources.handwritten import Pages
 from seethink.types import Example, Sampling
 from tests import vlms
@@ -94,7 +96,7 @@ def test_shared_rows_equal_ordinary_rows_in_every_family(name: str) -> None:
             torch.testing.assert_close(b, a.detach(), atol=1e-5, rtol=0)
     gradients = _gradients(model)
     assert gradients.keys() == wanted.keys()
-    parts = {scorer.family.part_of(n) for n, gradient in wanted.items() if gradient.abs().max() > 0}
+    parts = {scorer.parts.of(n) for n, gradient in wanted.items() if gradient.abs().max() > 0}
     assert parts >= {"vision", "projector", "language"}, "the picture takes part"
     largest = max(float(g.abs().max()) for g in wanted.values())
     for n, gradient in wanted.items():
@@ -118,10 +120,13 @@ def test_each_greedy_token_is_the_likeliest_after_the_ordinary_row_before_it(nam
 
 
 @pytest.mark.parametrize("name", vlms.BUILDERS)
-def test_every_parameter_belongs_to_a_part(name: str) -> None:
+def test_a_text_alone_reaches_no_part_but_the_language_model(name: str) -> None:
     model, encoder = vlms.build(name)
-    for parameter, _ in model.named_parameters():
-        assert encoder.family.part_of(parameter) in ("vision", "projector", "language"), parameter
+    policy, text = PolicyModel(model), _groups(encoder)[2]
+    policy(pack_groups([text], 10_000)[0]).sum().backward()
+    reached = {n for n, gradient in _gradients(model).items() if gradient.any()}
+    assert reached and {policy.parts.of(n) for n in reached} == {"language"}
+    assert {policy.parts.of(n) for n, _ in model.named_parameters()} == {"vision", "projector", "language"}
 
 
 def test_a_family_without_an_entry_takes_full_rows() -> None:
@@ -139,11 +144,11 @@ def test_a_model_whose_shared_rows_differ_is_refused() -> None:
     model, encoder = vlms.build("gemma3")
     groups = _groups(encoder)
     scorer = PolicyModel(model)
-    scorer.verify(groups[0])
+    LogProbCheck(scorer, encoder.media_token_ids, None).check(groups[0])
     (gemma,) = (family for family in FAMILIES if family.name == "gemma3")
     scorer.family = replace(gemma, blocks=False)
-    with pytest.raises(SharedPrefixMismatch, match="Gemma3ForConditionalGeneration"):
-        scorer.verify(groups[0])
+    with pytest.raises(LogProbMismatch, match="Gemma3ForConditionalGeneration"):
+        LogProbCheck(scorer, encoder.media_token_ids, None).check(groups[0])
 
 
 def test_the_thinking_format_fits_every_processor() -> None:
@@ -177,14 +182,14 @@ def test_features_of_a_frozen_tower_stand_for_its_pixels(name: str) -> None:
     prompts = [group.prompt for group in groups]
     assert not vision_cache.can_cache(model, prompts), "the tower learns"
     for parameter, weight in model.named_parameters():
-        weight.requires_grad_(encoder.family.part_of(parameter) == "language")
+        weight.requires_grad_(Parts(model).of(parameter) == "language")
     assert vision_cache.can_cache(model, prompts)
     seen = [replace(group, prompt=vision_cache.encode(model, group.prompt)) for group in groups]
     assert all(not name.startswith("pixel") for group in seen for name in group.prompt.media)
     scorer, greedy = PolicyModel(model), Sampling(temperature=0.0, max_tokens=8)
     for mine, wanted in zip(pack_groups(seen, 10_000), pack_groups(groups, 10_000), strict=True):
         torch.testing.assert_close(scorer(mine), scorer(wanted), atol=1e-5, rtol=0)
-        scorer.verify(mine.groups[0])
+        LogProbCheck(scorer, encoder.media_token_ids, None).check(mine.groups[0])
     engine = LocalEngine(model, encoder)
     answers = [
         engine.complete(conversations, greedy)

@@ -12,7 +12,7 @@ from seethink.formats import THINK_ANSWER
 from seethink.models import policy
 from seethink.models.packing import Branch, Group, pack_groups, refuse_media
 from seethink.models.policy import PolicyModel
-from tests import tiny
+from tests import tiny, vlms
 from tests.models.test_families import _examples
 
 LENGTHS = ((9, 5, 12, 7), (6, 11, 4), (3, 8))
@@ -128,6 +128,29 @@ def test_logits_in_chunks_have_the_same_numbers_and_gradients(monkeypatch) -> No
         torch.testing.assert_close(torch.cat(found[name]), torch.cat(rows), atol=1e-6, rtol=0)
     for name, gradient in wanted.items():
         torch.testing.assert_close(gradients[name], gradient, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("attention", ["branching", "flex"])
+def test_rows_are_padded_with_no_media_token_even_where_that_is_the_first_id(attention: str) -> None:
+    """LLaVA's own test configuration calls its picture 0, which is also what tensors are filled with."""
+    model, encoder = vlms.build("llava")
+    picture, model.config.image_token_id = encoder.image_token_id, 0
+    groups = _groups(encoder)[:2]
+    for group in groups:
+        ids = [0 if token == picture else token for token in group.prompt.ids]
+        group.prompt = replace(group.prompt, ids=ids)
+    with torch.no_grad():
+        wanted = [row for group in groups for row in _full_rows(model, [group])]
+        scorer = PolicyModel(model, attention)
+        (pack,) = pack_groups(groups, 10_000)
+        found = dict(zip([group.name for group in pack.groups], _by_group(pack, scorer(pack)), strict=True))
+    mine = torch.cat([found[group.name] for group in groups])
+    torch.testing.assert_close(mine, torch.cat(wanted), atol=1e-5, rtol=0)
+
+
+def _by_group(pack, logps: torch.Tensor) -> list[torch.Tensor]:
+    """(N,) values of a pack cut into those of each group."""
+    return list(logps.split([sum(b.n_trained for b in group.branches) for group in pack.groups]))
 
 
 def test_media_tokens_in_a_branch_are_refused() -> None:

@@ -15,9 +15,9 @@ from seethink.engines.local import LocalEngine
 from seethink.formats import ANSWER_ONLY
 from seethink.models import loading
 from seethink.models.encoder import Encoder
-from seethink.models.families import family_of
 from seethink.models.loading import load_policy
 from seethink.models.packing import Branch, Group, Pack, pack_groups
+from seethink.models.parts import Parts
 from seethink.models.policy import PolicyModel
 from seethink.sources.handwritten import Pages
 from seethink.train.adapters import ADAPTER, merge, merged_weights, prepare
@@ -60,7 +60,7 @@ def _trained(folder: Path, config: SFTConfig) -> tuple[dict[str, Tensor], dict[s
 @pytest.mark.parametrize("frozen", ["vision", "projector", "language"])
 def test_a_frozen_part_stands_still_and_the_others_move(tmp_path, frozen: str) -> None:
     before, after = _trained(tmp_path, QUICK.replace(**{f"{frozen}_learning_rate": 0.0}))
-    part_of = family_of(tiny.qwen2_vl().config).part_of
+    part_of = Parts(tiny.qwen2_vl()).of
     parts = {part_of(name) for name in _moved(before, after)}
     assert parts == {"vision", "projector", "language"} - {frozen}
 
@@ -71,7 +71,7 @@ def test_a_part_moves_at_its_own_rate(tmp_path) -> None:
     method = SFTMethod(tiny.encoder(model), LESSONS, config)
     trainer = GroupTrainer(PolicyModel(model), method, config.training, 1, tmp_path)
     groups = trainer.create_optimizer().param_groups
-    part_of = trainer.policy.family.part_of
+    part_of = trainer.policy.parts.of
     rates = {id(p): group["lr"] for group in groups for p in group["params"]}
     assert len(rates) == sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
     for name, parameter in model.named_parameters():
@@ -92,7 +92,7 @@ def test_freezing_everything_is_refused() -> None:
 def test_adapters_train_the_layers_of_the_language_model_alone_and_are_merged(tmp_path) -> None:
     before, after = _trained(tmp_path, QUICK.replace(lora_rank=4))
     moved = _moved(before, after)
-    part_of = family_of(tiny.qwen2_vl().config).part_of
+    part_of = Parts(tiny.qwen2_vl()).of
     assert moved and {part_of(name) for name in moved} == {"language"}
     assert not any(word in name for name in moved for word in ("lm_head", "embed", "norm"))
 
@@ -168,7 +168,7 @@ def test_a_training_in_four_bits_learns_and_leaves_an_ordinary_model(tmp_path) -
     model = AutoModelForImageTextToText.from_pretrained(checkpoint)
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
     before = _stored(base)
-    still = [name for name in before if family_of(model.config).part_of(name) != "language"]
+    still = [name for name in before if Parts(model).of(name) != "language"]
     assert still and all(torch.equal(before[name], _stored(checkpoint)[name]) for name in still)
 
 
@@ -262,4 +262,4 @@ def test_one_step_moves_all_that_has_a_gradient_and_nothing_frozen_in_every_fami
     trainer.train()
     moved = _moved(before, _weights(model))
     assert moved == reached
-    assert {encoder.family.part_of(n) for n in moved} == {"vision", "language"}
+    assert {Parts(model).of(n) for n in moved} == {"vision", "language"}

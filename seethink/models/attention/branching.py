@@ -149,7 +149,7 @@ def attend(  # noqa: PLR0913  (transformers' own signature)
     values; they are cast."""
     if packed is None or (attention_mask is not None and attention_mask.numel() > 1):
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **rest)
-    shape, repeats = query.transpose(1, 2).shape, query.shape[1] // key.shape[1]
+    shape, repeats = (*query.transpose(1, 2).shape[:3], value.shape[-1]), query.shape[1] // key.shape[1]
     query, key, value = (x.to(value.dtype).transpose(1, 2).flatten(0, 1) for x in (query, key, value))
     q, *shared = (_at(x, packed.tokens) for x in (query, key, value))
     masks = packed.masks_for(sliding_window, repeats, query.dtype)
@@ -160,7 +160,7 @@ def attend(  # noqa: PLR0913  (transformers' own signature)
             for prompt, x in zip(shared, (key, value), strict=True)
         )
         parts.append(_sdpa(_at(query, batch.tokens), k, v, scaling, mask)[batch.real])
-    out = torch.zeros_like(query).index_copy(0, packed.computed, torch.cat(parts))
+    out = query.new_zeros(len(query), *shape[2:]).index_copy(0, packed.computed, torch.cat(parts))
     return out.view(shape), None
 
 
@@ -179,7 +179,8 @@ def _sdpa(query: Tensor, key: Tensor, value: Tensor, scaling: float | None, mask
         out = scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling, enable_gqa=True)
     else:
         stacked = q.unflatten(1, (k.shape[1], -1)).flatten(2, 3)  # (n, fewer heads, repeats * C, size)
-        out = scaled_dot_product_attention(stacked, k, v, attn_mask=mask, scale=scaling).reshape(q.shape)
+        out = scaled_dot_product_attention(stacked, k, v, attn_mask=mask, scale=scaling)
+        out = out.reshape(*q.shape[:-1], v.shape[-1])
     return out.transpose(1, 2)
 
 
