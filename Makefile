@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 VLLM := .venv-vllm
 RUN ?= runs/r1v-tiny
 
-.PHONY: demo test test-vllm check bench docs clean
+.PHONY: demo test test-vllm check bench gpu-check docs clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "SeeThink needs Python 3.11 or newer; say make PYTHON=..."'
@@ -47,6 +47,9 @@ bench: $(VENV)/ready
 	$(BIN)/python -m bench.synth chains
 	$(BIN)/python -m bench.synth_training --chain r1_onevision
 	$(BIN)/python -m bench.synth_training --chain insight_v --learning-rate 3e-4
+
+gpu-check: $(VENV)/ready
+	$(BIN)/python -m bench.gpu_check
 
 docs: $(VENV)/ready
 	$(BIN)/python -m pytest tests/test_docs.py

@@ -67,6 +67,17 @@ SEEDS = (
         "None",
         "red cube",
     ),
+    *(
+        r"\[ \text{Answer: (B)} \]",
+        "**B.** a dog, because it barks",
+        "所以正确答案是（B）。",
+        "故选：B",
+        "### Final Answer\n\nB. a dog",
+        "So the measure of angle 1 is 120.0.",
+        "x = 3 + 4 = 7 cm\n\nI hope this helps!",
+        "Final Answer: The final answer is $12,000,023$. I hope it is correct.",
+        "A, C and D",
+    ),
 )
 PIECES = (
     *(
@@ -127,6 +138,13 @@ PIECES = (
         "é",
         "哈",
         "🙂",
+        "答案是",
+        "不选",
+        "**",
+        " = ",
+        "\\(",
+        "Answer: ",
+        " because ",
         "<",
         ">",
         "(",

@@ -207,7 +207,7 @@ def _counting() -> Iterator[Benchmark]:
 
 def _mathematics() -> Iterator[Benchmark]:
     geoqa = {"7B base": 0.3063, "7B GRPO": 0.3872, "3B base": 0.3541, "3B GRPO": 0.4748}
-    whole = "published scoring applies math-verify to the whole output; here to the answer only"
+    whole = "published scoring (`geoqa_eval@r1v`) applies math-verify to the whole output; here to the answer only"
     yield Benchmark("geoqa", "geoqa_test", ("test",), R1_V, geoqa, _greedy(1_024), differs=whole)
     view = MediaView(max_image_px=2_359_296)
     reasoned = {"2B base": 0.486, "2B GRPO": 0.494, "7B base": 0.609, "7B GRPO": 0.606}

@@ -101,7 +101,7 @@ def of_folder(folder: Path, content: bool) -> str:
 
 # Verifiers --------------------------------------------------------------------------------------------------
 
-_ALWAYS_HASHED = ("seethink.verify", "seethink.boxes")
+_ALWAYS_HASHED = ("seethink.verify", "seethink.boxes", "seethink.markup")
 """Packages and modules whose source counts wherever a verifier uses them."""
 
 

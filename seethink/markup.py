@@ -64,3 +64,23 @@ def without_outer_marks(text: str) -> str:
                 text = inner.strip()
                 break
     return text
+
+
+BOX = "\\boxed{"
+_BOX_OR_BRACE = re.compile(r"\\boxed\{|\\.|[{}]")
+
+
+def boxed(text: str) -> list[tuple[int, int, str]]:
+    """(start, end, content) of every closed outermost `\\boxed{...}`, in one pass."""
+    open_braces: list[tuple[bool, int]] = []
+    found: list[tuple[int, int, str]] = []
+    for brace in _BOX_OR_BRACE.finditer(text):
+        if brace[0] in (BOX, "{"):
+            open_braces.append((brace[0] == BOX, brace.start()))
+        elif brace[0] == "}" and open_braces:
+            is_box, start = open_braces.pop()
+            if is_box:
+                while found and found[-1][0] > start:
+                    found.pop()
+                found.append((start, brace.end(), text[start + len(BOX) : brace.end() - 1]))
+    return found

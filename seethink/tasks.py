@@ -159,7 +159,6 @@ def with_every_answer(task: Task) -> Task:
 def _earlier_answers(example: Example) -> Iterator[Example]:
     """An example for each answer in the history; it has the turns and the media before that answer."""
     texts = [turn.text for turn in example.history]
-    marked = any(MEDIA_MARK.search(text) for text in (*texts, example.question))
     for i, turn in enumerate(example.history):
         if turn.role != "assistant" or not turn.learned or i == 0 or example.history[i - 1].role != "user":
             continue
@@ -169,7 +168,7 @@ def _earlier_answers(example: Example) -> Iterator[Example]:
             example,
             id=f"{example.id}/{i + 1}",
             question=texts[i - 1],
-            media=example.media[:shown] if marked else example.media,
+            media=example.media[:shown] if example.is_marked else example.media,
             answer=answer,
             choices=(),
             steps=steps,
@@ -193,7 +192,8 @@ def _split_thought(text: str, name: str) -> tuple[tuple[str, ...], str]:
 def with_judge(
     task: Task, judge: BaseJudge, scope: JudgeScope = "unjudged", steps_judge: BaseJudge | None = None
 ) -> Task:
-    """The task with its headline part scored by a judge where the rules cannot judge, or everywhere.
+    """The task with its headline part scored by a judge where the rules cannot judge the gold or read the
+    answer, or everywhere.
 
     The rules' own score becomes the metric "rules", the grade of `steps_judge` the metric "steps"; neither is
     rewarded.
@@ -211,7 +211,8 @@ def with_judge(
 class JudgeSummary:
     """How a judge scored attempts of a task from `with_judge`.
 
-    attempts: how many. by_rules: judged by the rules; by_judge: by the judge alone (scope "unjudged").
+    attempts: how many. by_rules: read and judged by the rules; by_judge: by the judge alone (scope
+    "unjudged").
     agreement: of rules and judge (scope "all"). step_grades: grades of the steps, in [0, 1].
     """
 
@@ -224,9 +225,15 @@ class JudgeSummary:
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, Any]], headline: str) -> JudgeSummary:
         """rows: of attempts.jsonl."""
-        parts = [{name: part["value"] for name, part in row["parts"].items()} for row in rows]
+        recorded = [row["parts"] for row in rows]
+        parts = [{name: part["value"] for name, part in named.items()} for named in recorded]
         verdicts = [(values.get("rules"), values.get(headline)) for values in parts]
-        open_verdicts = [verdict for rules, verdict in verdicts if rules is None]
+        unread = [named.get("rules", {}).get("unread", False) for named in recorded]
+        open_verdicts = [
+            verdict
+            for (rules, verdict), passed_on in zip(verdicts, unread, strict=True)
+            if rules is None or passed_on
+        ]
         return cls(
             attempts=len(verdicts),
             by_rules=len(verdicts) - len(open_verdicts),

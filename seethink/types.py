@@ -74,6 +74,11 @@ class Example:
             )
 
     @property
+    def is_marked(self) -> bool:
+        """Whether the turns mark the places of the media."""
+        return any(MEDIA_MARK.search(turn.text) for turn in self._turns())
+
+    @property
     def label(self) -> str:
         """The example in messages: its file and row, else its id."""
         return self.where or f"example {self.id}"
@@ -86,7 +91,7 @@ class Example:
         """(role, parts) of every turn, the question last; parts as of `parts`. Media without marks come first
         in the first turn of the user."""
         turns, media = self._turns(), iter(self.media)
-        marked = any(MEDIA_MARK.search(turn.text) for turn in turns)
+        marked = self.is_marked
         first = next(i for i, turn in enumerate(turns) if turn.role == "user")
         split: list[tuple[str, list[str | Media]]] = []
         for i, turn in enumerate(turns):

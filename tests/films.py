@@ -81,7 +81,8 @@ class Film:
             stream = out.add_stream(self.codec, rate=self.rate, options=dict(self.options))
             stream.width, stream.height = self.size
             stream.pix_fmt = self.pixels
-            unit = Fraction(1, 1_000) if self.times_s else Fraction(1, self.rate)
+            even = not self.times_s or self.container == "avi"  # AVI counts frames; those that lack are empty
+            unit = Fraction(1, self.rate) if even else Fraction(1, 1_000)
             stream.codec_context.time_base = unit
             if self.aspect:
                 stream.codec_context.sample_aspect_ratio = self.aspect

@@ -309,6 +309,10 @@ ODD = (
     [{"role": "user", "content": "?"}, {"role": "assistant", "content": "3"}],
     [{"role": "user", "content": [{"type": "text"}]}, {"role": "assistant", "content": [{"type": "image"}]}],
     [{"from": "human", "value": "?"}, {"from": "gpt", "value": 3}],
+    [{"role": "system", "content": "x"}, {"human": "<image>?", "gpt": "<bbox>"}],
+    [["<image 1>?", "a"], ["b", None]],
+    *({"ref": ["a"], "bbox": [[1, 2, 3, 4]], "bbox_type": "norm1"}, {"from": "gpt", "value": "3"}),
+    [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "0.png"}}]}],
 )
 
 

@@ -31,6 +31,8 @@ UNEVEN = [
     Fraction(ms, 1_000) for ms in accumulate([0, *random.Random("uneven").choices((20, 40, 100, 700), k=49)])
 ]
 """Times of the frames of a clip of variable frame rate, in seconds."""
+LACKING = [Fraction(i, 25) for i in accumulate([0, *random.Random("lacking").choices((1, 1, 2, 30), k=49)])]
+"""The same where the rate is constant and frames are left out."""
 X264 = {"preset": "ultrafast", "bf": "2", "g": "12"}
 LONG = {"preset": "ultrafast", "bf": "3", "x264-params": "keyint=250:b-pyramid=2:scenecut=0"}
 OPEN = {"preset": "ultrafast", "bf": "2", "x264-params": "keyint=8:min-keyint=8:open-gop=1"}
@@ -76,6 +78,10 @@ FILMS = [
     Film("avi", "libx264", options=X264),
     Film("avi", "mjpeg", pixels="yuvj420p", rate=10),
     Film("avi", "ffv1", sound_s=4),
+    Film("avi", "mpeg4", options={"g": "12"}, times_s=LACKING),
+    Film("avi", "libx264", options=X264 | {"bf": "0"}, times_s=LACKING),
+    Film("mov", "libx264", options=X264 | {"x264-params": "tff=1"}),
+    Film("mpegts", "mpeg2video", options=MPEG | {"flags": "+ildct+ilme"}),
     Film("mpegts", "libx264", options=X264),
     Film("mpegts", "libx264", options=LONG, start_s=600, count=200),
     Film("mpegts", "libx264", options=OPEN, start_s=93_000, sound_s=5),
@@ -122,7 +128,7 @@ def _decoded_in_order(path: Path, film: Film) -> tuple[list[int], list[Fraction]
         found = [(number_of(frame.to_image()), frame.pts) for frame in file.decode(stream)]
         numbers = [number for number, _ in found]
         if film.container in INFERRED:
-            return numbers, [Fraction(i, film.rate) for i in range(len(found))]
+            return numbers, [*film.times_s] or [Fraction(i, film.rate) for i in range(len(found))]
         return numbers, [(pts - found[0][1]) * stream.time_base for _, pts in found]
 
 

@@ -76,6 +76,12 @@ def test_a_sequence_with_an_identity_is_known_by_it_and_its_length_and_is_not_wa
     assert digests[0] == digests[1] != digests[2]
 
 
+def test_the_place_of_a_row_is_not_part_of_its_identity():
+    there, moved = (Example("1", "Why?", where=f"{place}.jsonl, row 1") for place in ("here", "there"))
+    assert there == moved and identity.of_sequence([there]) == identity.of_sequence([moved])
+    assert (there.label, Example("1", "Why?").label) == ("here.jsonl, row 1", "example 1")
+
+
 def test_pictures_are_not_looked_at():
     assert identity.of_task(fakes.task(readable=False))["questions"] == 6
 

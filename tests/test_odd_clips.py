@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -56,6 +57,35 @@ def test_odd_clips_are_right(film: Film, tmp_path: Path) -> None:
     numbers = [number_of(picture) for picture in frames.pictures]
     assert numbers == ([0, 0, 0] if film.count == 1 else [10, 30, 50])
     assert {picture.size for picture in frames.pictures} == {film.size}
+
+
+def test_packed_b_frames_are_unpacked(tmp_path: Path) -> None:
+    """As DivX wrote them into AVI: two frames in one packet, and an empty frame in the next."""
+    plain = Film("avi", "mpeg4", options={"bf": "1", "g": "12"}).write(tmp_path / "plain.avi")
+    with av.open(str(plain)) as file:
+        packets = [(bytes(packet), packet) for packet in file.demux(video=0) if packet.size]
+    begin, packed = b"\0\0\1\xb6", []
+    while packets:
+        data, packet = packets.pop(0)
+        if packet.is_keyframe:
+            data = data.replace(begin, b"\0\0\1\xb2DivX503b1393p" + begin, 1)
+        packed.append((data, packet.is_keyframe))
+        if packets and packets[0][1].pts < packet.pts:
+            bits = f"0101{packet.pts % 25:05b}1001111"  # of a P frame that is not coded
+            packed[-1] = (data + packets.pop(0)[0], packet.is_keyframe)
+            packed.append((begin + int(bits, 2).to_bytes(2, "big"), False))
+    path = tmp_path / "packed.avi"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for i, (data, is_key) in enumerate(packed):
+            packet = av.Packet(data)
+            packet.pts = packet.dts = i
+            packet.is_keyframe, packet.time_base, packet.stream = is_key, Fraction(1, 25), stream
+            out.mux(packet)
+    frames = Video(path, num_frames=6).load()
+    assert [number_of(picture) for picture in frames.pictures] == [5, 15, 25, 35, 45, 55]
+    assert frames.times_s == pytest.approx([0.2, 0.6, 1.0, 1.4, 1.8, 2.2])
 
 
 def test_ten_milliseconds_at_a_hundred_frames_a_second(tmp_path: Path) -> None:
@@ -201,6 +231,29 @@ def test_a_truncated_clip_is_right_or_refused(container: str, kept: float, tmp_p
         assert container != "mp4"
         numbers = [number_of(picture) for picture in frames.pictures]
         assert numbers == sorted(set(numbers)) and numbers[-1] < 150 * kept + 15
+
+
+@pytest.mark.parametrize("container", ["mp4", "matroska", "avi", "mpegts", "mpeg", "flv", "gif"])
+def test_damage_anywhere_is_right_or_one_sentence(container: str, tmp_path: Path) -> None:
+    codec = {"gif": "gif", "mpeg": "mpeg1video", "avi": "mpeg4"}.get(container, "libx264")
+    options = X264 if codec == "libx264" else {}
+    film = Film(container, codec, options=options, pixels="rgb8" if codec == "gif" else "yuv420p", count=40)
+    path = film.write(tmp_path / f"hurt.{container}")
+    whole, rng = path.read_bytes(), random.Random(container)
+    for _ in range(20):
+        data, at = bytearray(whole), rng.randrange(len(whole))
+        if rng.random() < 0.5:
+            data[at : at + rng.choice((1, 100, 2_000))] = rng.randbytes(rng.choice((0, 1, 400)))
+        else:
+            for _ in range(rng.choice((1, 20))):
+                data[rng.randrange(min(900, len(data)))] = rng.randrange(256)
+        path.write_bytes(data)
+        try:
+            frames = Video(path, num_frames=4).load()
+        except InputError as error:
+            assert f"hurt.{container}" in str(error) and "\n" not in str(error)
+        else:
+            assert len(frames.pictures) == 4 and list(frames.times_s) == sorted(frames.times_s)
 
 
 def test_damage_is_named_with_its_second(tmp_path: Path) -> None:

@@ -163,6 +163,9 @@ def test_a_summary_counts_what_rules_and_judge_decided():
     found = JudgeSummary.of(rows, "correct")
     assert (found.attempts, found.by_rules, found.by_judge, found.step_grades) == (4, 2, 1, (0.8,))
     assert (found.agreement.n, found.agreement.share, found.agreement.unjudged) == (2, 0.5, 2)
+    unread = {"parts": {"correct": {"value": 1.0}, "rules": {"value": 0.0, "unread": True}}}
+    found = JudgeSummary.of([*rows, unread], "correct")
+    assert (found.attempts, found.by_rules, found.by_judge) == (5, 2, 2)
 
 
 # Gold traces ----------------------------------------------------------------------------------------------

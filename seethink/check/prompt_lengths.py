@@ -11,7 +11,8 @@ import PIL.Image
 
 from seethink.check.faults import Fault, Size
 from seethink.media import Image
-from seethink.models.encoder import Encoder, Prompt, count_media_tokens, texts_of
+from seethink.models.accepted_media import AcceptedMedia
+from seethink.models.encoder import Encoder, Prompt, count_media_tokens, media_of, texts_of
 from seethink.types import Example, Format, InputError, Media, Messages
 
 LONGEST = 10
@@ -109,7 +110,16 @@ def encoded(
     rows: Iterable[BlankedPrompt], encoder: Encoder
 ) -> Iterator[tuple[BlankedPrompt, Prompt | Fault]]:
     """Prompts in batches of equal media; a rejected batch is encoded one by one to find the faulty row."""
-    ordered = sorted(rows, key=lambda row: row.media)
+    accepted, taken = AcceptedMedia(encoder), []
+    for row in rows:
+        try:
+            for medium in media_of(row.messages):
+                accepted.refuse(medium)
+        except InputError as error:
+            yield row, Fault("refused by the processor", row.row, row.id, str(error))
+        else:
+            taken.append(row)
+    ordered = sorted(taken, key=lambda row: row.media)
     for _, group in groupby(ordered, lambda row: row.media):
         same = list(group)
         for begin in range(0, len(same), PROMPTS_PER_BATCH):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from seethink import formats, systems
 from seethink.cli.options import FORMATS, MODELS, MediaGroup, MediaRoot, takes
@@ -122,13 +122,15 @@ def _table(title: str, found: dict[str, list[Any]]) -> Table:
     """A line for each kind of fault: how many rows, the first row numbers, the first message."""
     from seethink.check import FAULTS, SUSPICIONS
 
-    table = Table(title, "rows", "which", "first message, and how to mend it", show_lines=True)
+    message_column = Column("first message, and how to mend it", overflow="fold")  # paths stay whole
+    table = Table(title, "rows", "which", message_column, show_lines=True)
     for kind, faults in found.items():
         rows = list(dict.fromkeys(fault.row for fault in faults))
         numbers = ", ".join(map(str, rows[:ROWS_PER_FAULT])) + (", ..." if len(rows) > ROWS_PER_FAULT else "")
         mend = FAULTS[kind] if kind in FAULTS else SUSPICIONS[kind]
-        message = "\n".join((escape(faults[0].message), *_files(faults), f"[italic]{mend}[/italic]"))
-        table.add_row(kind, f"{len(rows):,}", numbers, message)
+        first = faults[0].message
+        lines = [escape(first), *_files(faults), *([f"[italic]{mend}[/italic]"] if mend not in first else [])]
+        table.add_row(kind, f"{len(rows):,}", numbers, "\n".join(lines))
     return table
 
 

@@ -36,15 +36,19 @@ def ask(
     if not pictures or is_file(question):
         raise InputError("give the pictures first and the question last: seethink ask page.png 'How many?'")
     opened = [given.picture(word, Path(), f"picture {i}") for i, word in enumerate(pictures, 1)]
-    example = Example("ask", question, tuple(given.clip_of(picture, {}) or picture for picture in opened))
+    media = tuple(given.clip_of(picture, {}) or picture for picture in opened)
+    example = Example("ask", question, media, where="ask")
     for medium in example.media:
         medium.load()
     task = Task("ask", [example], formats.by_name(format, prompt_mode), _unjudged)
 
     from seethink.attempt import attempt
     from seethink.engines.local import LocalEngine
+    from seethink.models.accepted_media import refuse_unusable
 
-    ((rollout,),) = attempt(LocalEngine.load(model), task, [example], replace(GREEDY, max_tokens=max_tokens))
+    engine = LocalEngine.load(model)
+    refuse_unusable(engine, [task])
+    ((rollout,),) = attempt(engine, task, [example], replace(GREEDY, max_tokens=max_tokens))
     console = Console()
     _show_response(console, rollout.response)
     if model == "sprout":

@@ -25,9 +25,6 @@ _LOG = logging.getLogger(__name__)
 
 CHECKED_ROWS, CHECKED_TOKENS = 4, 256
 """Of the longest prompt of each kind, so many completions and tokens are compared with a forward pass."""
-USUAL = 3e-4
-"""Greatest median difference that is rounding, where weights are not in 4 bits. Unlike a difference of single
-tokens it does not come from a router of experts that changed its mind."""
 
 
 class _Chooser(LogitsProcessor):
@@ -130,12 +127,11 @@ class OwnGenerate:
         (pack,) = pack_groups([Group(prompt, [Branch(ids)])], 1)
         pack = pack.to(plain.device)
         wanted = _logps(unpacked_rows.logits(self.model, pack), pack.targets)
-        off = (wanted - plain[: len(ids)]).abs()
-        apart, usual = float(off.max()), float(off.median())
-        exact = not getattr(self.model, "is_loaded_in_4bit", False)
-        if not (apart <= verification.tolerance(self.model) and (usual <= USUAL or not exact)):
+        apart = (wanted - plain[: len(ids)]).abs()
+        if not verification.rounding(self.model).holds(apart):
+            off = f"{float(apart.max()):.2g}"
             raise InputError(
-                f"{type(self.model).__name__} samples tokens with log-probabilities that are {apart:.2g} off "
+                f"{type(self.model).__name__} samples tokens with log-probabilities that are {off} off "
                 f"those of its own forward pass, so it cannot generate here; use another engine, such as vLLM"
             )
 

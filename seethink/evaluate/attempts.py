@@ -50,7 +50,10 @@ def attempt_row(task: Task, rollout: Rollout, media_folder: Path, step: int | No
         "fault": response.fault,
         "value": score.value,
         "why": score.why,
-        "parts": {name: {"value": part.value, "why": part.why} for name, part in score.parts.items()},
+        "parts": {
+            name: {"value": part.value, "why": part.why} | ({"unread": True} if part.unread else {})
+            for name, part in score.parts.items()
+        },
         "correct": headline(task, score).value,
         "lenient": {
             "value": lenient_score.value,

@@ -8,6 +8,7 @@ from typing import Any
 
 from seethink.evaluate.attempts import append_rows, attempt_row, drop_cut_line, read_attempts
 from seethink.evaluate.statistics import mean, summarise
+from seethink.models.accepted_media import refuse_unusable
 from seethink.types import Engine, Solver, Task
 
 CHUNK = 128
@@ -35,6 +36,7 @@ def evaluate(
     n_examples, n_done = sum(len(task.examples) for task in tasks), len(done)
     out.mkdir(parents=True, exist_ok=True)
     path.touch()
+    refuse_unusable(engine, tasks)
     for task in tasks:
         remaining = [i for i in range(len(task.examples)) if (task.name, task.examples[i].id) not in done]
         for start in range(0, len(remaining), CHUNK):

@@ -20,21 +20,24 @@ _LAST_PHRASES = 8
 
 _IS = r"(?:is|are|was|be|would\s+be|should\s+be|must\s+be|will\s+be)\b"
 _MARKS = r"(?:\*\*|__|`|\")?"
-_GAP = r"(?:[ \t]+(?:to|for|of|here|in|from|among)\b[^.:;=\n]{0,80}?)?"
-_LINKS = rf"{_MARKS}\s*(?:\b{_IS}(?:\s+(?:equal\s+to|most\s+likely|therefore|thus))?\s*:?|:|=){_MARKS}"
+_GAP = r"(?:[ \t]+(?:to|for|of|here|in|from|among|between)\b[^.:;=\n]{0,80}?)?"
+_FIRMLY = r"(?:\s+(?:equal\s+to|most\s+likely|therefore|thus|definitely|clearly|still))?"
+_LINKS = rf"{_MARKS}\s*(?:\b{_IS}{_FIRMLY}\s*:?|:|=){_MARKS}"
 _STRONG = re.compile(
     "(?:"
     + "|".join(
         (
-            rf"(?<!to )\b(?:answer|option|choice)s?(?:[ \t]+(?:choice|option))?{_GAP}{_LINKS}",
+            r"(?<!to )(?<!other )\b(?:answers?|ans\.?|option|choice)(?:[ \t]+(?:choice|option))?"
+            rf"{_GAP}{_LINKS}",
             r"\bI(?:'d|'ll)?\s+(?:(?:would|will|therefore|thus|must|can)\s+){0,3}"
             r"(?:choose|pick|select|go\s+with|opt\s+for)\b:?",
             r"(?<!not )\b(?:is|correspond(?:s|ing)?\s+to|match(?:es|ing)?|align(?:s|ed)?\s+with)\s+"
             r"(?:the\s+)?(?:option|choice)(?=[\s\\$*(\[:]{1,8}(?:text\{)?(?-i:[A-Z])\b)",
+            r"(?<!not )\bis\s+(?=[*_$\\]{0,4}\((?-i:[A-Z])\)[ .,*_$\\])",
             r"^[ \t>#*_]*(?:final[ \t]+)?answer[ \t*_]*(?=[$\\(\d-]|(?-i:[A-J])\b)",
             r"^[ \t]*(?:#+[ \t]*[*_]*|[*_]{2})(?:\d+\.[ \t]*)?(?:final[ \t]+)?(?:answer|答案)[ \t*_]*\n",
             r"^####(?=[ \t]*(?:[-$(\\]*\d|\\|(?-i:[A-J])\b|yes\b|no\b|true\b|false\b)[^\n]*\s*\Z)",
-            r"(?<![不非])(?:答案|正确选项|最终结果)\s*\]?\s*(?:应该?|应当)?\s*[是为选]?\s*[:=]?(?!\s*[不非])",
+            r"(?<![不非])(?:答案|正确选项|最终结果)\s*\]?\s*(?:应当|应该?)?\s*[是为选]?\s*[:=]?(?!\s*[不非])",
             r"(?:^[ \t]*|(?<=[.,;]))答\s*:",
             r"(?:^|(?<=[故应可则们我会该题此以能,.:;\s]))(?<!不[应可会能该])(?<!不应该)选择?(?:选项|项)?(?:是|为)?\s*:?"
             r"(?=[\s\\$*(\[]{0,8}(?:text\{)?(?-i:[A-J])(?![A-Za-z]))",
@@ -44,10 +47,21 @@ _STRONG = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _WEAK = re.compile(
-    rf"(?:\b(?:sum|total|count|number|difference|result)s?{_GAP}{_LINKS}\s*)|\bthere\s+(?:is|are)\s+(?=-?\d)",
+    rf"(?:\b(?:sum|total|count|number|difference|result)s?{_GAP}{_LINKS}\s*)|\bthere\s+(?:is|are)\s+[*_$]*(?=-?\d)",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(r"-?\d+(?:[.,]\d+)*")
+_NUMBER = re.compile(r"(?:[-0-9.,\s+*/()\u00d7]{1,60}=\s*)?(-?\d+(?:[.,]\d+)*)")
+_NO_ANSWER = re.compile(
+    r"[\s*_]*(?:(?:(?:in)?correct|wrong|unclear|unknown)\b(?!\s+(?!because|since|as|but|and|so|here)[a-z])"
+    r"|(?:less|more)\b)",
+    re.IGNORECASE,
+)
+"""What is said of an answer, and is none ("wrong result" may be one)."""
+_PARTING = re.compile(
+    r"(?:[ \t\n]*(?:I\s+hope\s+(?:this|that|it)\b[^.!?\n]*[.!?]|(?:Please\s+)?let\s+me\s+know\b[^.!?\n]*[.!?]"
+    r"|(?:Is\s+there\s+any\w*|Do\s+you\s+have|Would\s+you\s+like|Feel\s+free)\b[^.!?\n]*[.!?]))+\s*\Z",
+    re.IGNORECASE,
+)
 _RIGHT_LETTER = re.compile(
     r"(?:[(\[][A-Z][)\]]|\b[A-Z])[*_]{0,2}\s+(?:is|would\s+be|must\s+be|should\s+be)\s+"
     r"(?:(?:therefore|clearly|the|my)\s+)*(?:(?:most|only)\s+)?(?:correct|right|best|answer|appropriate|suitable)\b"
@@ -66,7 +80,7 @@ def last_phrase(text: str) -> Ending | None:
     """The last answer after a phrase that announces one ("the answer is", "Answer:", `#### 42`, 答案是), in a
     sentence that says which letter is right ("B is correct"), or in a last line that is an option."""
     seen = seen_as_ascii(text)
-    found = [_option_in_the_last_line(text)]
+    found = [_option_in_the_last_line(without_parting(text))]
     for phrase in list(_STRONG.finditer(seen))[-_LAST_PHRASES:]:
         found.append((phrase.start(), _after(text, seen, phrase)))
     for letter in list(_RIGHT_LETTER.finditer(seen))[-1:]:
@@ -81,7 +95,7 @@ def last_quantity(text: str) -> Ending | None:
     found = []
     for phrase in list(_WEAK.finditer(seen))[-_LAST_PHRASES:]:
         number = _NUMBER.match(seen, phrase.end()) if phrase[0][:5].lower() == "there" else None
-        found.append((phrase.start(), number[0] if number else _after(text, seen, phrase)))
+        found.append((phrase.start(), number[1] if number else _after(text, seen, phrase)))
     return max((ending for ending in found if ending[1]), default=None)
 
 
@@ -98,7 +112,7 @@ def _after(text: str, seen: str, phrase: re.Match[str]) -> str:
         line = line.partition("**")[0] if before.count("**") % 2 else line
         line = line[: _closes(line, _open_mark(before))]
     end = len(line) if _LETTER_START.match(plain(line[:_HEAD])) else _sentence_end(line)
-    return text[start : start + end].strip()
+    return "" if _NO_ANSWER.match(line) else text[start : start + end].strip()
 
 
 _DISPLAY = {"\\[": "\\]", "$$": "$$", "```": "```", "```text": "```"}
@@ -193,6 +207,17 @@ def _option_in_the_last_line(text: str) -> Ending | None:
     return text.rfind(last), last
 
 
+_FIRST_WORD = re.compile(r"\W*(?:yes|no)\b[*_\"']*[,.;:!]", re.IGNORECASE)
+
+
+def first_word(text: str) -> Ending | None:
+    """A yes or no with which the text begins, and the paragraph after it."""
+    begins = text.lstrip()
+    if not _FIRST_WORD.match(begins):
+        return None
+    return len(text) - len(begins), begins.partition("\n\n")[0]
+
+
 # Values ---------------------------------------------------------------------------------------------------
 
 _MOST_VALUE = 40
@@ -208,24 +233,32 @@ _COMPUTED = re.compile(rf"{_OPERATOR.pattern}|[A-Za-z/\u03c0\u221a\u00b0]")
 """In a term of a chain of equations that is not a plain number."""
 _SEVERAL = re.compile(r"[,;](?!\d{3})|\band\b|\A\W*[A-Z][.):]")
 _SAYS = re.compile(
-    r"(?:\b(?:is|are|was|equals?|be|measures|costs|get)\b|=|是|为|得|等于)\s*"
+    r"(?:\b(?:is|are|was|equals?|be|measures|weighs|costs?|needs?|pays?|spends?|has|have|get)\b|=|是|为|得|等于)\s*:?\s*"
     r"(?:(?:equal\s+to|about|approximately|exactly|therefore)\s+)?",
     re.IGNORECASE,
 )
 
 
+def without_parting(text: str) -> str:
+    """The text without the sentences with which assistants take leave ("I hope this helps!")."""
+    tail = text[-_MOST_BEFORE:]
+    parting = _PARTING.search(tail)
+    return text[: len(text) - len(tail) + parting.start()] if parting else text
+
+
 def last_value(text: str) -> Ending | None:
     """The value with which the last sentence ends, after a verb or an equals sign ("the angle is 120.0."), or
-    that stands in a formula on its own line."""
+    that stands on a line of its own, in a formula or after a colon."""
+    text = without_parting(text)
     lines = [line for line in text[-MOST_LINE:].split("\n") if line.strip(" \t\r*`")]
     last = lines[-1] if lines else ""
     in_display = last.strip() in ("\\]", "$$") and len(lines) > 1
     last = lines[-2] if in_display else last
-    if (
-        (formula := without_outer_marks(last))
-        and (in_display or formula != last.strip())
-        and _is_value(formula)
-    ):
+    formula = without_outer_marks(last)
+    alone = (
+        in_display or formula != last.strip() or (lines[-2:-1] and lines[-2].rstrip().endswith((":", "：")))
+    )
+    if formula and alone and _is_value(formula):
         return text.rfind(last), formula
     seen = seen_as_ascii(last)
     begins = max((stop.end() for stop in _BREAK.finditer(seen) if stop.end() < len(seen.rstrip())), default=0)
@@ -238,16 +271,18 @@ def last_value(text: str) -> Ending | None:
 
 
 def chain_end(answer: str) -> str:
-    """The value at the end of a chain of equations ("x = 3 + 4 = 7 cm"); any other answer as it is. Two
-    different numbers that are called equal ("x = 4 = 5") are no chain, and neither are several equations."""
-    if answer.count("=") < 2 or len(answer) > _MOST_BEFORE or _SEVERAL.search(answer):
+    """The value at the end of a computation ("x = 3 + 4 = 7 cm", "3 + 4 = 7"); any other answer as it is. Two
+    different numbers that are called equal ("x = 4 = 5") are none, and neither are several equations."""
+    if "=" not in answer or len(answer) > _MOST_BEFORE or _SEVERAL.search(answer):
         return answer
     *terms, value = (term.strip() for term in answer.split("="))
-    return value if all(map(_COMPUTED.search, terms)) and _is_value(value) else answer
+    if len(terms) == 1 and not (_OPERATOR.search(terms[0]) and re.search(r"\d", terms[0])):
+        return answer
+    return without_outer_marks(value) if all(map(_COMPUTED.search, terms)) and _is_value(value) else answer
 
 
 def _is_value(said: str) -> bool:
-    said = said.strip()
+    said = without_outer_marks(said.strip().rstrip("."))
     return len(said) <= _MOST_VALUE and bool(_VALUE.fullmatch(said)) and not _OPERATOR.search(said)
 
 

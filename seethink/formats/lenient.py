@@ -8,13 +8,13 @@ import re
 from seethink.formats.endings import (
     chain_end,
     first_letter,
+    first_word,
     last_answer_line,
     last_phrase,
     last_quantity,
     last_value,
 )
-from seethink.formats.lines import boxed
-from seethink.markup import without_outer_marks
+from seethink.markup import boxed, without_outer_marks
 from seethink.types import Response
 
 _FINALS = ("answer", "output", "CONCLUSION")
@@ -33,8 +33,8 @@ def read_any(text: str, several: bool = False) -> Response:
     """The final answer in any form, by precedence: the last closed answer tag, else the last open one; the
     final answer of JSON steps; the last `\\boxed{}`, or all of them as a list if the question has `several`
     answers, unless a line "Answer: ..." follows; the last explicit phrase (`formats.endings`); an option
-    letter that begins the text, if no second option is named in the same way; the value with which the last
-    sentence ends; a text of at most four words.
+    letter that begins the text, if no second option is named in the same way, or yes or no; the value with
+    which the last sentence ends; a text of at most four words.
 
     Nothing is cut off that says which answer is meant: an option's letter keeps the text after it. Answers
     inside a thought do not count: tags in it are ignored, and without an answer tag only the text after the
@@ -77,7 +77,8 @@ def _marked(outside: str, several: bool) -> tuple[int, str] | None:
     if (boxes := boxed(outside)) and last_answer_line(outside) <= boxes[-1][0]:
         contents = dict.fromkeys(content.strip() for _, _, content in boxes)
         return (boxes[0][0], ", ".join(contents)) if several else (boxes[-1][0], boxes[-1][2])
-    return last_phrase(outside) or first_letter(outside) or last_value(outside) or last_quantity(outside)
+    readers = (last_phrase, first_letter, first_word, last_value, last_quantity)
+    return next(filter(None, (reader(outside) for reader in readers)), None)
 
 
 def _read(text: str, start: int, answer_text: str) -> Response:

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seethink.formats.base_format import BaseFormat, steps_of
+from seethink.markup import BOX, boxed
 from seethink.types import Response
 
-BOX = "\\boxed{"
 LINE = "Answer:"
 _AROUND = re.compile(r"(?:[\s$.*]|\\[()\[\]])*")
-_BRACES = re.compile(r"\\boxed\{|\\.|[{}]")
 
 
 @dataclass(frozen=True)
@@ -81,22 +80,6 @@ class BareFormat(BaseFormat):
 
     def write(self, thought: str | Sequence[str], answer: str) -> str:
         return answer.strip()
-
-
-def boxed(text: str) -> list[tuple[int, int, str]]:
-    """(start, end, content) of every closed outermost `\\boxed{...}`, in one pass."""
-    open_braces: list[tuple[bool, int]] = []
-    found: list[tuple[int, int, str]] = []
-    for brace in _BRACES.finditer(text):
-        if brace[0] in (BOX, "{"):
-            open_braces.append((brace[0] == BOX, brace.start()))
-        elif brace[0] == "}" and open_braces:
-            is_box, start = open_braces.pop()
-            if is_box:
-                while found and found[-1][0] > start:
-                    found.pop()
-                found.append((start, brace.end(), text[start + len(BOX) : brace.end() - 1]))
-    return found
 
 
 def _joined(thought: str | Sequence[str]) -> str:

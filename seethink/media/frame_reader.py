@@ -123,6 +123,8 @@ class FrameReader:
     def _chosen(
         self, playbacks: Iterable[_Playback], times_s: Sequence[Fraction], use: Callable[[Any], T]
     ) -> list[tuple[Fraction, T]]:
+        from av.error import FFmpegError
+
         chosen, frame = [], None
         for playback, time_s in zip(playbacks, times_s, strict=True):
             playback.advance(time_s)
@@ -132,7 +134,11 @@ class FrameReader:
             frame = playback.frame
             if frame.is_corrupt:
                 raise InputError(f"{self.path} is damaged near second {float(playback.time_s):.1f}")
-            chosen.append((playback.time_s, use(frame)))
+            try:
+                chosen.append((playback.time_s, use(frame)))
+            except FFmpegError as error:
+                kind = frame.format.name
+                raise InputError(f"{self.path} has frames of format {kind}: {error.strerror}") from error
         return chosen
 
     # From the start ---------------------------------------------------------------------------------------

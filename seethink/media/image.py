@@ -7,6 +7,7 @@ import io
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -87,9 +88,13 @@ class Image:
         return rgb if size == rgb.size else rgb.resize(size)
 
     def size(self) -> tuple[int, int]:
-        """(width, height) in pixels as `load` returns it, read from the header."""
+        """(width, height) in pixels as `load` returns it, read from the header, once."""
+        return self._within(self._upright_size)
+
+    @cached_property
+    def _upright_size(self) -> tuple[int, int]:
         with self._opened() as picture:
-            return self._within(decoding.upright_size(picture))
+            return decoding.upright_size(picture)
 
     def encoded(self, formats: Collection[str] | None = None) -> tuple[bytes, str]:
         """Bytes that any decoder shows as `load` does, and their format, such as "PNG".
@@ -97,21 +102,28 @@ class Image:
         The bytes of the file where they are that already and of one of `formats` (None: of any); else PNG,
         or JPEG for a large photograph (`LOSSLESS_PX`).
         """
-        file_format = None
-        if not callable(self.source):
-            with self._opened() as picture:
-                file_format = picture.format or ""
-                whole = self._within(picture.size) == picture.size
-                as_stored = whole and decoding.as_stored(picture)
-            given = "JPEG" if file_format == "MPO" else file_format  # its first picture is a JPEG
-            if as_stored and (formats is None or given in formats):
-                return self.stored_bytes() or b"", given
+        file_format, as_stored = self._storage()
+        given = "JPEG" if file_format == "MPO" else file_format  # its first picture is a JPEG
+        if as_stored and (formats is None or given in formats):
+            return self.stored_bytes() or b"", given
         picture, buffer = self.load(), io.BytesIO()
         if file_format in _LOSSY and picture.width * picture.height > LOSSLESS_PX:
             picture.save(buffer, "JPEG", quality=95, subsampling=0)
             return buffer.getvalue(), "JPEG"
         picture.save(buffer, "PNG")
         return buffer.getvalue(), "PNG"
+
+    def as_stored(self) -> bool:
+        """Whether any decoder shows the file as `load` does; False for a drawn picture."""
+        return self._storage()[1]
+
+    def _storage(self) -> tuple[str, bool]:
+        """(format, `as_stored`); the format of a drawn picture is empty."""
+        if callable(self.source):
+            return "", False
+        with self._opened() as picture:
+            whole = self._within(picture.size) == picture.size
+            return picture.format or "", whole and decoding.as_stored(picture)
 
     def stored_bytes(self) -> bytes | None:
         """The file as it is; None for a drawn picture."""

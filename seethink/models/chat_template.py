@@ -15,7 +15,8 @@ def render(processor: Any, messages: Messages) -> str:
     """The conversation as text that ends where the assistant's answer begins. Messages of the role PLAIN are
     rendered as they are, their media as the template renders them.
 
-    Raises InputError where the template refuses the conversation, or drops its system prompt.
+    Raises InputError where the template refuses the conversation, or drops its system prompt or a question.
+    What it leaves out of earlier answers, such as their thoughts, is as its authors meant it.
     """
     first = messages[0]
     if first["role"] == PLAIN:
@@ -27,8 +28,12 @@ def render(processor: Any, messages: Messages) -> str:
         text = processor.apply_chat_template(_bare(messages), tokenize=False, add_generation_prompt=True)
     except TemplateError as error:
         raise InputError(f"the model's chat template refuses the conversation: {error}") from error
-    if first["role"] == "system" and first["content"][0]["text"].strip() not in text:
-        raise InputError("the model's chat template drops the system prompt; ask in another mode")
+    for message in messages:
+        said = [part["text"].strip() for part in message["content"] if part["type"] == "text"]
+        if message["role"] != "assistant" and not all(words in text for words in said):
+            if message["role"] == "system":
+                raise InputError("the model's chat template drops the system prompt; ask in another mode")
+            raise InputError("the model's chat template drops a turn of the conversation; leave the row out")
     return text
 
 

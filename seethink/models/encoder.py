@@ -94,7 +94,7 @@ class Encoder:
 
         Raises InputError where a text contains a control token, such as a picture's placeholder.
         """
-        media = {medium.key: medium for messages in conversations for medium in _media(messages)}
+        media = {medium.key: medium for messages in conversations for medium in media_of(messages)}
         loaded: dict[str, Any] = {key: medium.load() for key, medium in media.items()}
         self.decoded += len(loaded)
         if not self.clips:
@@ -138,7 +138,7 @@ class Encoder:
         self.control_tokens.refuse(texts_of(messages))
         prefill = assistant_prefill(messages)
         text = chat_template.render(self.processor, messages[:-1] if prefill else messages) + prefill
-        keys = tuple(medium.key for medium in _media(messages))
+        keys = tuple(medium.key for medium in media_of(messages))
         own = tuple(loaded[key] for key in keys)
         if keys in processed:
             ids, kinds, media = self._reuse(text, processed[keys])
@@ -231,7 +231,8 @@ def texts_of(messages: Messages) -> list[str]:
     return [part["text"] for m in messages for part in m["content"] if part["type"] == "text"]
 
 
-def _media(messages: Messages) -> list[Media]:
+def media_of(messages: Messages) -> list[Media]:
+    """The media of a conversation, in order."""
     return [part[part["type"]] for m in messages for part in m["content"] if part["type"] != "text"]
 
 

@@ -25,7 +25,8 @@ class Family:
     shared: branches can share a row (`policy.py`); other families take full rows and sample by their own
     `generate`, which is equal and slower. capped: logits have the cap of the text config (`head.py`). boxes:
     coordinates in which it names places, as its authors say (sources in docs/formats.md); pixels of the
-    original picture where they say nothing."""
+    original picture where they say nothing. least_image_tokens: of one picture; transformers' Mistral 3 drops
+    an axis of a picture of one token."""
 
     name: str
     model_types: tuple[str, ...]
@@ -37,6 +38,7 @@ class Family:
     shared: bool = True
     capped: bool = False
     boxes: FrameKind = "original"
+    least_image_tokens: int = 1
 
     def alike(self, media: Mapping[str, Any]) -> tuple[Any, ...]:
         """A key: prompts with equal keys may share a batch.
@@ -55,7 +57,7 @@ FAMILIES = (
     Family("glm-4v", ("glm4v", "glm4v_moe", "glm46v", "glmga"), mrope=True, boxes="thousandths"),
     Family("llava", ("llava", "llava_next", "llava_onevision"), boxes="unit"),
     Family("internvl", ("internvl",), boxes="thousandths"),
-    Family("mistral3", ("mistral3",)),
+    Family("mistral3", ("mistral3",), least_image_tokens=2),
     Family("cohere-vision", ("aya_vision", "cohere2_vision")),
     Family("ovis2", ("ovis2",)),
     Family("kimi", ("kimi_k25",)),

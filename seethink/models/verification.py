@@ -7,7 +7,7 @@ checked, the longest of its kind: what is wrong for one kind, such as long clips
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,18 +22,31 @@ from seethink.types import InputError
 
 PROBED = 128
 """Tokens of each of two branches that are compared."""
-TOLERANCE = 1e-3
-"""Greatest difference of log-probabilities that is rounding of an fp32 model; broken sharing or positions are
-off by tenths and more."""
-ROUNDED_TOLERANCE = 0.1
-"""The same for weights in 16 or 4 bits, and for mixtures of experts, whose router may choose another expert
-for a difference in the last digit."""
+
+
+class Rounding(NamedTuple):
+    """How far apart two log-probabilities of a token may be by rounding: at most, and in the median."""
+
+    largest: float
+    median: float
+
+    def holds(self, apart: Tensor) -> bool:
+        """Whether (N,) differences are no more than rounding; not so where they are no numbers."""
+        return float(apart.max()) <= self.largest and float(apart.median()) <= self.median
+
+
+FULL_PRECISION = Rounding(1e-3, 1e-3)
+"""Of an fp32 model; broken sharing or positions are off by tenths and more."""
+MIXTURE = Rounding(0.1, 3e-4)
+"""Of a mixture of experts in fp32: the last digit may send a single token to another expert."""
+LOW_PRECISION = Rounding(0.1, 0.03)
+"""Of weights in 16 or 4 bits."""
 
 OTHER_TRAINING = "would be trained on other numbers than its own forward pass over an ordinary row gives"
 OTHER_ROLLOUTS = "samples from another distribution than its own forward pass over an ordinary row gives"
 SEES_AHEAD = "lets a response see what comes after it"
 
-Kind = tuple[str, bool, bool]
+CheckedKind = tuple[str, bool, bool]
 
 
 class LogProbMismatch(InputError):
@@ -53,8 +66,8 @@ class LogProbCheck:
     ) -> None:
         self.policy, self.temperature = policy, temperature
         self.media_token_ids = list(media_token_ids)
-        self.checked: dict[Kind, int] = {}
-        self.tolerance = tolerance(policy.model)
+        self.checked: dict[CheckedKind, int] = {}
+        self.rounding = rounding(policy.model)
 
     def due(self, groups: Iterable[Group]) -> list[Group]:
         """The longest group of each kind that has not been checked, or at less than half its length."""
@@ -93,9 +106,10 @@ class LogProbCheck:
         return unpacked_rows.row(self.policy.model, group.prompt, branch, places).float()
 
     def _compare(self, found: Tensor, wanted: Tensor, group: Group, fault: str) -> None:
-        apart = float((found - wanted).abs().max())
-        if not apart <= self.tolerance:
-            where = f"{apart:.2g} in log-probability, in responses to {group.name} ({_kind(group)[0]})"
+        apart = (found - wanted).abs()
+        if not self.rounding.holds(apart):
+            name, kind, most = group.name, _kind(group)[0], float(apart.max())
+            where = f"{most:.2g} in log-probability, in responses to {name} ({kind})"
             raise LogProbMismatch(
                 f"{type(self.policy.model).__name__} {fault}: {where}; nothing was learned from them: train "
                 "another model, or correct its entry in models/families.py"
@@ -107,7 +121,7 @@ def _of(logits: Tensor, ids: Sequence[int]) -> Tensor:
     return logits.log_softmax(-1).gather(-1, torch.tensor(ids, device=logits.device)[:, None])[:, 0]
 
 
-def _kind(group: Group) -> Kind:
+def _kind(group: Group) -> CheckedKind:
     """(media in words, whether questions share the prompt, whether features stand for pixels)."""
     shared = any(branch.trained and not all(branch.trained) for branch in group.branches)
     return media_kind(group.prompt), shared, any(name.endswith(FEATURES) for name in group.prompt.media)
@@ -132,11 +146,12 @@ def _row_length(group: Group) -> int:
     return len(group.prompt.ids) + max((len(branch.ids) for branch in group.branches), default=0)
 
 
-def tolerance(model: Any) -> float:
-    """Up to how far apart two log-probabilities of a model may be by rounding."""
+def rounding(model: Any) -> Rounding:
+    """How much of a difference is rounding for a model."""
     text = model.config.get_text_config()
-    experts = getattr(text, "num_experts_per_tok", 0) or getattr(text, "moe_topk", 0)
     on_gpu_in_4bit = getattr(model, "is_loaded_in_4bit", False) and model.device.type != "cpu"
     dtypes = {weight.dtype for weight in model.parameters() if weight.is_floating_point()}
-    exact = not (experts or on_gpu_in_4bit or dtypes & {torch.bfloat16, torch.float16})
-    return TOLERANCE if exact else ROUNDED_TOLERANCE
+    if on_gpu_in_4bit or dtypes & {torch.bfloat16, torch.float16}:
+        return LOW_PRECISION
+    experts = getattr(text, "num_experts_per_tok", 0) or getattr(text, "moe_topk", 0)
+    return MIXTURE if experts else FULL_PRECISION

@@ -21,6 +21,7 @@ from seethink.sources.row_reader import Row
 class Dialect:
     """One layout of rows. own: its columns, beyond those that every dialect may have. parse: reads a row.
     kept: columns that are copied to meta; is_open: all further columns are. id: the column of a row's id.
+    lettered: the answer of a row with choices is the letter of a choice, even if choices are letters.
     needs: columns one of which a row must have to be recognised; any of its own if empty. answered_by: how a
     row gets an answer, for messages."""
 
@@ -30,6 +31,7 @@ class Dialect:
     kept: tuple[str, ...] = ()
     id: str = "id"
     is_open: bool = False
+    lettered: bool = False
     needs: tuple[str, ...] = ()
     answered_by: str = "give the correct text or number"
 
@@ -171,6 +173,7 @@ CV_BENCH = Dialect(
     benchmark_rows.cv_bench,
     kept=("task", *_CV_BENCH, "filename"),
     id="idx",
+    lettered=True,
 )
 VLMEVALKIT = Dialect(
     "vlmevalkit",
@@ -179,6 +182,7 @@ VLMEVALKIT = Dialect(
     kept=("level", "category", "l2-category", "split"),
     id="index",
     is_open=True,
+    lettered=True,
     needs=("index", "A"),
 )
 VRC = Dialect("vrc", ("question", "final_answer"), benchmark_rows.vrc, id="idx")

@@ -15,7 +15,8 @@ from seethink.types import InputError, Media
 
 @dataclass(frozen=True)
 class MediaStore:
-    """The media of rows written to `folder`: copied into it, or, if not `copy`, referenced where they are."""
+    """The media of rows written to `folder`: copied into it, or, if not `copy`, referenced where they are. A
+    picture file that other decoders show differently, such as one on its side, is copied in any case."""
 
     folder: Path
     copy: bool
@@ -25,7 +26,7 @@ class MediaStore:
 
         Raises InputError for a medium without a file that would have to be referenced.
         """
-        if not self.copy:
+        if self._is_referenced(medium):
             return str(_file_of(medium))
         if isinstance(medium, Image):
             data, form = medium.encoded()
@@ -40,10 +41,15 @@ class MediaStore:
 
     def embedded(self, medium: Media) -> dict[str, Any]:
         """The `{bytes, path}` of `datasets`: the encoded bytes of a copy, else the path of the original."""
-        if not self.copy:
+        if self._is_referenced(medium):
             return {"bytes": None, "path": str(_file_of(medium))}
         assert isinstance(medium, Image)
         return {"bytes": medium.encoded()[0], "path": None}
+
+    def _is_referenced(self, medium: Media) -> bool:
+        if isinstance(medium, Image) and isinstance(medium.source, Path) and not medium.as_stored():
+            return False
+        return not self.copy
 
     def _write_once(self, name: str, write: Callable[[Path], Any]) -> str:
         path = self.folder / name

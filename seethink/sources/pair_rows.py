@@ -37,6 +37,8 @@ def parsed_pair(row: Row) -> tuple[ParsedRow, str, str]:
     if begin and other and begin != other:
         row.refuse("chosen and rejected begin with different turns; give both the same prompt")
     begun = begin or other
+    if begun and begun == prompt.turns[:-1]:  # UltraFeedback repeats the better conversation in `messages`
+        prompt.turns.pop()
     if prompt.turns and begun not in ([], prompt.turns):
         row.refuse("chosen or rejected begins with other turns than the prompt; leave them out")
     if (better.media and not begin) or (worse.media and not other):

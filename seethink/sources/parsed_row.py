@@ -52,7 +52,7 @@ class Conversation:
             content = "".join(self._part(part, column) for part in content)
         elif isinstance(content, str):
             self._count_marks(content)
-        self.turns.append((role, content, learned))
+        self.turns.append((role, content, learned or role != "assistant"))
 
     def add_messages(self, column: str, value: Any = None) -> None:
         """Add the messages of a column: `{role, content}`, `{from, value}`, or `{human, assistant}`, which is

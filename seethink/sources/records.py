@@ -18,6 +18,7 @@ from seethink.media.paths import MissingMedium, is_file, shown
 from seethink.sources import marks
 from seethink.sources.dialects import MEDIA, PREFERENCES, Dialect, dialect_of
 from seethink.sources.parsed_row import ParsedRow, listed
+from seethink.sources.published.columns import letter_gold
 from seethink.sources.row_reader import Row, RowError, read_rows
 from seethink.types import MEDIA_MARK, Example, InputError, Media
 
@@ -124,13 +125,16 @@ def to_example(row: Row, dialect: Dialect, settings: MediaSettings) -> Example:
     steps = tuple(map(_thought, step_texts))
     text = _answer_text(row, parsed.answer)
     thought, answer = ((), None) if text is None else _split_solution(row, text)
+    if media["image"] + media["video"] and MEDIA_MARK.search(text or "") and not example.is_marked:
+        row.refuse("the answer marks the row's media; an answer is text", kind="mark in answer")
     if any(tag in text for text in (*steps, *thought, answer or "") for tag in TAGS):
         row.refuse(
             f"a step or the answer contains one of {' '.join(TAGS)}, which only the format writes; remove it",
             kind="tag leak",
         )
     choices = _texts(row, "choices", get("choices") if parsed.choices is None else parsed.choices)
-    return replace(example, answer=answer, choices=choices, steps=steps or thought)
+    meta = {**letter_gold(choices), **example.meta} if dialect.lettered and answer else example.meta
+    return replace(example, answer=answer, choices=choices, steps=steps or thought, meta=meta)
 
 
 def prompt_example(row: Row, parsed: ParsedRow, dialect: Dialect, settings: MediaSettings) -> Example:

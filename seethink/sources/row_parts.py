@@ -8,7 +8,7 @@ from typing import Any
 from seethink.formats import THINK_ANSWER
 from seethink.media import Image
 from seethink.sources.media_store import MediaStore
-from seethink.types import MEDIA_MARK, Example, InputError, Turn
+from seethink.types import Example, InputError, Turn
 
 Columns = dict[str, Any]
 """The values of a row by column."""
@@ -18,7 +18,7 @@ def marked(example: Example) -> list[Turn]:
     """All turns, the question last, with a mark for every medium; unmarked media are marked at the start of
     the first question."""
     turns = [*example.history, Turn("user", example.question)]
-    if not any(MEDIA_MARK.search(turn.text) for turn in turns):
+    if not example.is_marked:
         first = next(i for i, turn in enumerate(turns) if turn.role == "user")
         marks = "".join(f"<{medium.kind}>" for medium in example.media)
         turns[first] = turns[first]._replace(text=marks + turns[first].text)

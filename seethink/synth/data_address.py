@@ -16,10 +16,8 @@ def load_examples(address: str, world: str, media_root: Path | None = None) -> S
         examples = records.read(Path(address), media_root)
         for example in examples:
             if example.history:
-                raise InputError(
-                    f"{address}: example {example.id} has turns before its question, which a synthesis cannot"
-                    " use; leave it out, or ask it without them"
-                )
+                why = "has turns before its question, which a synthesis cannot use; leave it out"
+                raise InputError(f"{example.label} {why}")
         return examples
     name = address.removeprefix(drawn.PREFIX)
     if name.partition(":")[0].isdecimal():

@@ -18,8 +18,9 @@ from typing import Any, TypeVar
 from seethink.attempt import judge, sft_example
 from seethink.check.faults import Fault, no_such_option, same_option
 from seethink.check.prompt_lengths import BlankedPrompt, encoded
-from seethink.media import DrawnVideo, Image, Video
+from seethink.media import Image, Video
 from seethink.models import chat_template
+from seethink.models.accepted_media import AcceptedMedia, is_drawn
 from seethink.models.encoder import Encoder, texts_of
 from seethink.models.loading import load_encoder
 from seethink.sequences import LazySequence
@@ -34,10 +35,12 @@ from seethink.types import (
     Media,
     Messages,
     PreferencePair,
+    Response,
     SFTExample,
     Task,
     assistant_prefill,
 )
+from seethink.verify.choice import same_choice
 from seethink.verify.combine import uses_judge
 
 T = TypeVar("T")
@@ -58,10 +61,11 @@ class TrainingRow:
 
 @dataclass
 class RowContext:
-    """What the checks share. opened: keys of media whose headers were read. rendered: shapes of conversations
-    that the chat template has rendered."""
+    """What the checks share. accepted: what the processor takes. opened: keys of media whose headers were
+    read. rendered: shapes of conversations that the chat template has rendered."""
 
     encoder: Encoder
+    accepted: AcceptedMedia
     opened: set[str] = field(default_factory=set)
     rendered: set[str] = field(default_factory=set)
 
@@ -147,7 +151,7 @@ def usable_rows(
     row is left. on_step: called with progress, `{"step", "steps", "detail"}`, if it takes seconds."""
     if not n:
         raise InputError("there is no row to train on")
-    context, blanked, faults = RowContext(encoder), [], []
+    context, blanked, faults = RowContext(encoder, AcceptedMedia(encoder)), [], []
     for i in _watched(range(n), n, "rows checked", on_step):
         try:
             found = row(i)
@@ -190,18 +194,29 @@ def _refuse(faults: Sequence[str]) -> None:
 def _media_open(row: TrainingRow, messages: Messages, context: RowContext) -> None:
     """Every medium has a header. Drawn ones have none; those of a file's rows were opened by its reader."""
     for medium in row.example.media:
-        if not row.example.where and not _is_drawn(medium) and medium.key not in context.opened:
+        if not row.example.where and not is_drawn(medium) and medium.key not in context.opened:
             if isinstance(medium, Video):
                 medium.duration_s()
             _size(medium)
             context.opened.add(medium.key)
 
 
+def _accepted(row: TrainingRow, messages: Messages, context: RowContext) -> None:
+    """The processor takes every picture and clip."""
+    for medium in row.example.media:
+        if not is_drawn(medium):
+            context.accepted.refuse(medium)
+
+
 def _options(row: TrainingRow, messages: Messages, context: RowContext) -> None:
     """The answer is one of the choices, which differ."""
-    if row.example.answer is None:
+    answer = row.example.answer
+    if answer is None:
         return
-    for fault in (*no_such_option(row.example), *same_option(row.example)):
+    paid = (
+        same_choice(row.example, Response(answer, answer=answer)).value == 1.0
+    )  # in whatever form it is read
+    for fault in (*(() if paid else no_such_option(row.example)), *same_option(row.example)):
         raise InputError(f"{fault}; correct the answer or the choices")
 
 
@@ -232,16 +247,13 @@ def _template(row: TrainingRow, messages: Messages, context: RowContext) -> None
 
 ROW_CHECKS: Sequence[Callable[[TrainingRow, Messages, RowContext], None]] = (
     _media_open,
+    _accepted,
     _options,
     _replies,
     _control_tokens,
     _template,
 )
 """In this order. Each raises InputError with the fault and how to mend it; `check_row` adds file and row."""
-
-
-def _is_drawn(medium: Media) -> bool:
-    return callable(medium.source) if isinstance(medium, Image) else isinstance(medium, DrawnVideo)
 
 
 def _size(medium: Media) -> tuple[int, int] | None:

@@ -78,7 +78,12 @@ def chosen(text: str, options: Options) -> Chosen:
         found = chosen(core[match.end() :], options)
         return found if found and _leads_to(core[: match.start()], found, options) else NONE
     told = _TAIL.sub("", core)
-    return options.called(told) if told != core else options.called(_BECAUSE.split(core, maxsplit=1)[0])
+    if found := options.called(told) if told != core else options.called(_BECAUSE.split(core, maxsplit=1)[0]):
+        return found
+    found, more = options.beginning(core)
+    if len(found) == 1 and _APART.match(more) and options.inside(more) <= found:
+        return found if _remarks(more, _letter(min(found)), found, options) else NONE
+    return NONE
 
 
 def _leads_to(said: str, found: Chosen, options: Options) -> bool:
@@ -94,28 +99,37 @@ def _with_text(match: re.Match[str], core: str, options: Options) -> Chosen:
         return NONE
     if right := _RIGHT.match(rest):
         return at if _explains(rest[right.end() :], letter, reasoned=False) else NONE
+    separator = _SEPARATOR.match(rest)
+    said = rest[separator.end() :] if separator else rest
+    if match["closed"] or separator:
+        if by_text := options.called(said) or options.like(said, least=_NEARLY):
+            return by_text & at or by_text | at
+        by_text, more = options.beginning(said)
+        if by_text:
+            return by_text | at if not by_text & at else at if _remarks(more, letter, at, options) else NONE
     if reason := _REASON.match(rest):
         return at if _explains(rest[reason.end() :], letter, reasoned=True) else NONE
-    separator = _SEPARATOR.match(rest)
-    if not match["closed"] and not separator:  # "B dog", but not "A dog"
-        return at if not (letter in "AaIi" and rest[:1].isspace()) and options.called(rest) == at else NONE
-    said = rest[separator.end() :] if separator else rest
-    if by_text := options.called(said) or options.like(said, least=_NEARLY):
-        return by_text & at or by_text | at
-    by_text, more = options.beginning(said)
-    if not by_text:
+    if match["closed"] or separator:
         return at if _explains(said, letter) and _may_be(said, at, options) else NONE
-    if not by_text & at:
-        return by_text | at
-    second = _AND.match(more) and options.inside(more) - at
-    return at if not second and _explains(more, letter) else NONE
+    may_be_a_word = letter in "AaIi" and rest[:1].isspace()  # "B dog", but not "A dog"
+    return at if options.called(rest) == at and not may_be_a_word else NONE
+
+
+def _remarks(more: str, letter: str, at: Chosen, options: Options) -> bool:
+    """Whether what follows an option's text leaves it chosen: nothing is joined to it, and a sentence of its
+    own may deny other things."""
+    if _AND.match(more) and options.inside(more) - at:
+        return False
+    apart = bool(_APART.match(more)) and not _HEDGE.search(more)
+    return _explains(more, letter, reasoned=apart)
 
 
 def _explains(said: str, letter: str, reasoned: bool = False) -> bool:
     """Whether the text after a letter leaves it chosen: no second option, no doubt, no other answer."""
     if _other_letters(said, letter) or _concludes_otherwise(letter.upper()).search(said):
         return False
-    return reasoned or not _DOUBT.search(said)
+    doubt = _DENIAL if len(said.split()) >= _SENTENCE_WORDS else _DOUBT
+    return reasoned or not doubt.search(said)
 
 
 def _may_be(said: str, at: Chosen, options: Options) -> bool:
@@ -142,7 +156,7 @@ def _mentions_an_option(text: str) -> bool:
 def _without_leads(text: str) -> tuple[str, bool]:
     """The text without markup and the words that lead to an answer ("so the answer is"); whether the last of
     them may lead to an article ("it is a")."""
-    core, small = plain(seen_as_ascii(text)).strip(), False
+    core, small = plain(seen_as_ascii(text)).lstrip("*_ \n\t\x1f").rstrip(), False
     for _ in range(_MOST_LEADS):
         found = [(lead, match) for lead in _LEADS if (match := lead.match(core))]
         if not found:
@@ -174,7 +188,9 @@ _BEST = (
     r"(?:(?:most|only|single|correct|right|best|final|likely|appropriate|suitable|accurate|plausible|closest|"
     r"true|proper|chosen|selected)\s+){0,3}"
 )
-_THING = r"(?:answer|option|choice|selection|letter|solution|response|conclusion|result|one)(?:s|\(s\))?\b"
+_THING = (
+    r"(?:ans|answer|option|choice|selection|letter|solution|response|conclusion|result|one)(?:s|\(s\))?\b"
+)
 _IS = r"(?:is|are|was|be|would\s+be|should\s+be|must\s+be|will\s+be|has\s+to\s+be)\b"
 _SURELY = r"(?:(?:most\s+likely|likely|therefore|thus|clearly|definitely|simply|indeed|that)\b\s*)?"
 
@@ -184,8 +200,8 @@ _IT_IS = re.compile(
 )
 _LEADS = (
     re.compile(
-        r"(?:so|thus|hence|therefore|then|finally|overall|in\s+(?:conclusion|summary)|conclusion|sure|okay|ok)\b"
-        r"[\s,:!.]+",
+        r"(?:so|thus|hence|therefore|then|finally|overall|in\s+(?:conclusion|summary)|conclusion|sure|okay|ok|"
+        r"definitely|clearly|still)\b[\s,:!.]+",
         re.IGNORECASE,
     ),
     re.compile(
@@ -194,9 +210,9 @@ _LEADS = (
         re.IGNORECASE,
     ),
     re.compile(
-        rf"(?:(?:the|my|our|your|this)\s+)?{_BEST}{_THING}(?:\s+{_THING})?"
+        rf"[(\[]?(?:(?:the|my|our|your|this)\s+)?{_BEST}{_THING}(?:\s+{_THING})?"
         r"(?:\s+(?:to|for|of|here|in|from|among|that)\b[^.:;=\n]{0,80}?(?=:|\s(?:is|are|would|should|must)\b))?"
-        rf"\s*(?:{_IS}\s*)?{_SURELY}[:=]*\s*",
+        rf"\s*(?:{_IS}\s*)?{_SURELY}(?:[:=\u2192]|->)*\s*",
         re.IGNORECASE,
     ),
     re.compile(
@@ -214,10 +230,11 @@ _LEADS = (
     ),
     re.compile(
         r"\[?(?:本题|该题|此题|这道?题|题目)?的?(?:(?:正确|最终|最佳|最合适|最后|标准|唯一)的?)?"
-        r"(?:答案|选项|选择|结果|答(?=\s*[:\]]))\]?\s*(?:应该?|应当|就)?\s*(?:是|为|选(?!项|择))?\s*[:,]?\s*"
+        r"(?:答案|选项|选择|结果|答(?=\s*[:\]]))\]?\s*(?:应当|应该?|就)?\s*(?:是|为|选(?!项|择))?\s*[:,]?\s*"
     ),
     re.compile(r"(?:我们?|应该?|应当|故|则|本题|该题|此题|因此|所以|只能|会|将)*选择?(?:是|为|项)?\s*:?\s*"),
-    re.compile(r"(?:应该?|应当|就|故)?[是为]\s*:?\s*"),
+    re.compile(r"我?(?:认为|觉得|想)\s*|正确的(?:选项|答案)?[是为]\s*:?\s*"),
+    re.compile(r"(?:应当|应该?|就|故)?[是为]\s*:?\s*"),
 )
 
 _LONE = re.compile(
@@ -226,7 +243,9 @@ _LONE = re.compile(
 _LETTERED = re.compile(
     r"[\s\"'*_$]*(?:[(\[{<]\s*(?P<closed>[A-Za-z])\s*[)\]}>]|(?P<open>[A-Za-z])(?![A-Za-z0-9']))"
 )
-_SEPARATOR = re.compile(r"[\"'*_$\] ]*(?:[.):,;]+|\u2014|[\u2013-](?=\s)|\x1f|\n|(?=[(\[]))\s*")
+_SEPARATOR = re.compile(r"[\"'*_$\] ]*(?:[.):,;]+|\u2014|[\u2013-](?=\s|[^\W\d])|\x1f|\n|(?=[(\[]))\s*")
+_APART = re.compile(r"[\"'*_\s\x1f]*[.,;:!(\u2014-]")
+_HEDGE = re.compile(r"\b(?:maybe|perhaps|possibly|unsure|not\s+sure|wait)\b|\?|吗", re.IGNORECASE)
 _AND = re.compile(r"\W*(?:and\b|or\b|[&/+,]|[和或与及])", re.IGNORECASE)
 _LETTER_LAST = re.compile(
     r"(?P<text>[^()\[\]]{1,300})[(\[]\s*(?:(?:option|choice|answer|选项)\s*)?(?P<letter>[A-Z])\s*[)\]][\s.\"'*]*",
@@ -235,6 +254,7 @@ _LETTER_LAST = re.compile(
 _CONCLUDES = re.compile(
     r"[,.;:\n]\s*(?:so|thus|hence|therefore|which\s+means(?:\s+that)?)?,?\s*(?:the|my)\s+"
     r"(?:(?:correct|right|best|final)\s+)?(?:answer|option|choice)\s+(?:is|must\s+be|should\s+be)\b"
+    r"|[.;\n]\s*(?:final\s+)?answer\s*:"
     r"|[,.;:\n]\s*(?:所以|因此|故)?(?:正确)?答案(?:是|为|:)|[,.;:\n]\s*(?:所以|因此|故)应?选",
     re.IGNORECASE,
 )
@@ -264,6 +284,12 @@ _DOUBT = re.compile(
     r"however|wait|but)\b|\?|不对|不是|不选|不正确|错误|错的|或|吗|除了|除外|并非",
     re.IGNORECASE,
 )
+_DENIAL = re.compile(
+    _DOUBT.pattern.replace("not|", "").replace("|but", "") + r"|\A\W*(?:not|but)\b"
+    r"|(?:\bnot|n't)\s+(?:\w+\s+)?(?:correct|right|true|answer|option|choice|sure)\b",
+    re.IGNORECASE,
+)
+"""In a sentence after a letter: it may say what is not the case, but not that the letter is wrong."""
 _BRACKETS = re.compile(r"[()\[\]\"'*_{}\x1f]+")
 _LIST = re.compile(
     r"(?:(?:all|both)\s+(?:of\s+)?)?(?:[A-Z]{2,26}|[A-Z](?:\s*(?:[,;&/+]|\band\b|[和与及])?\s*(?:and\s+)?[A-Z](?![A-Za-z]))+)"

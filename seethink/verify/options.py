@@ -144,6 +144,7 @@ def _collapsed(text: str) -> str:
     return " ".join(text.split())
 
 
+@lru_cache(maxsize=256)
 def _readable(text: str) -> str:
     """Without markup, and without a full stop at the end."""
     return _collapsed(plain(seen_as_ascii(text))).removesuffix(".")

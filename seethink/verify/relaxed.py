@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from seethink.types import Example, Response, Score
+from seethink.verify import units
 from seethink.verify.text import read_quantity, shown, unjudged, unreadable, verdict
 
 TOLERANCE = Fraction(5, 100)
@@ -13,9 +14,10 @@ TOLERANCE = Fraction(5, 100)
 def relaxed_number(example: Example, response: Response) -> Score:
     """1 if the answer is a number within 5 % of the gold, else 0.
 
-    Formula: `|answer - gold| <= 0.05 |gold|`, so a gold of 0 requires 0. Range: {0, 1}; None if the gold is
-    not one number. Source: ChartQA's relaxed accuracy (Masry et al., 2022, after PlotQA), which compares
-    texts exactly if the gold is not a number: `first_of(relaxed_number, same_text)`.
+    Formula: `|answer - gold| <= 0.05 |gold|`, so a gold of 0 requires 0; two units are converted, and must
+    measure the same. Range: {0, 1}; None if the gold is not one number. Source: ChartQA's relaxed accuracy
+    (Masry et al., 2022, after PlotQA), which compares texts exactly if the gold is not a number:
+    `first_of(relaxed_number, same_text)`.
     """
     if missing := unjudged(example, response):
         return missing
@@ -24,5 +26,6 @@ def relaxed_number(example: Example, response: Response) -> Score:
         return Score(None, f"the gold {shown(example.answer)} is not one number")
     if answer is None:
         return unreadable(response, "which is not one number")
-    near = abs(answer.value - gold.value) <= TOLERANCE * abs(gold.value)
+    ratio = units.ratio(answer.unit, gold.unit)
+    near = ratio is not None and abs(answer.value * ratio - gold.value) <= TOLERANCE * abs(gold.value)
     return verdict(near, example, response)

@@ -15,6 +15,7 @@ _GROUP = re.compile(
     r"\\(?:boxed|fbox|mbox|text|textbf|textit|textrm|textnormal|mathbf|mathit|mathrm|mathsf|mathnormal|bm"
     r"|boldsymbol|underline)\s*\{|\\[{}]|[{}]"
 )
+_COMMA = re.compile(r"(?<=[0-9])\s*(?:\{,\s*\}|,\\!)\s*")
 _NEXT_BOX = re.compile(r"\}[\s$]*(?=\\boxed\b)")
 _DEGREE = re.compile(r"\^\s*(?:\{\s*)?(?:\\circ\b|\\degree\b|°|o(?![A-Za-z]))(?:\s*\})?|\\degree\b|[º˚]")
 _QUOTES = {'"': '"', "'": "'", "\u2018": "\u2019", "\u201c": "\u201d", "_": "_"}
@@ -31,7 +32,7 @@ def unwrapped(text: str) -> str:
     if len(_DOLLAR.findall(text)) % 2 == 0:
         text = _DOLLAR.sub(" ", text)
     text = _NEXT_BOX.sub("}, ", text)
-    text = _DELIMITER.sub(" ", text.replace("{,}", ",").replace(",\\!", ","))
+    text = _DELIMITER.sub(" ", _COMMA.sub(",", text))
     text = _BLANK.sub(" ", _without_groups(text))
     text = _DEGREE.sub("°", text.replace("\\$", "$").replace("\\%", "%"))
     text = re.sub(r"\\[dtc]frac\b", r"\\frac", text)
@@ -55,23 +56,6 @@ def _without_groups(text: str) -> str:
             dropped.append(mark[0] != "{")
             kept.append(" " if mark[0].startswith("\\boxed") else mark[0] if mark[0] == "{" else "")
     return "".join([*kept, text[at:]])
-
-
-def boxes(text: str) -> list[str]:
-    """The contents of all closed `\\boxed{}`, in order; of nested ones, the outer."""
-    found: list[str] = []
-    starts: list[int] = []  # of the open groups; 0 for a group that is no box
-    depth = 0
-    for mark in _GROUP.finditer(text):
-        if mark[0] == "}" and starts:
-            start = starts.pop()
-            depth -= start > 0
-            if start and not depth:
-                found.append(text[start : mark.start()])
-        elif mark[0] not in ("}", "\\}", "\\{"):
-            starts.append(mark.end() if mark[0].startswith("\\boxed") else 0)
-            depth += starts[-1] > 0
-    return found
 
 
 _SPAN = re.compile(

@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from seethink.markup import boxed
 from seethink.types import Example, Response, Score
 from seethink.verify import units
 from seethink.verify.math_process import MathProcess
-from seethink.verify.spelling import boxes, formula, spans
+from seethink.verify.spelling import formula, spans
 from seethink.verify.text import clear_verdict, same_text, shown, unreadable, verdict
 
 _PROCESS = MathProcess(limit_s=5)
@@ -75,14 +76,19 @@ def _read(text: str) -> list[_Side]:
     side unsolved (`2x = 5`).
     """
     plain = formula(text) if len(text) <= MAX_CHARACTERS else ""
-    if not _side(plain).is_mathematics and not _DENIAL.search(text) and (found := boxes(text) or spans(text)):
-        plain = formula(", ".join(found)[:MAX_CHARACTERS])
+    if not _side(plain).is_mathematics and not _DENIAL.search(text) and (found := _formulas(text)):
+        plain = formula(joined) if len(joined := ", ".join(found)) <= MAX_CHARACTERS else ""
     sides = [_side(side.strip()) for side in _EQUALS.split(plain)]
     first, inner = sides[0], sides[1:-1]
     solved = first.is_name or first.is_constant or any(side.is_constant for side in inner)
     if 1 < len(sides) <= MAX_SIDES and sides[-1].is_constant and solved and not any(map(_is_list, inner)):
         return sides
     return [_side(plain)]
+
+
+def _formulas(text: str) -> list[str]:
+    """The formulas in a sentence: all boxes, or all that stands between delimiters."""
+    return [content for _, _, content in boxed(text)] or spans(text)
 
 
 def _is_list(side: _Side) -> bool:
@@ -92,6 +98,8 @@ def _is_list(side: _Side) -> bool:
 def _side(text: str) -> _Side:
     before, unit = units.split(text)
     whole = _Side(before, unit)
+    if not whole.is_constant and (terms := _Side(*units.split_sum(text))).is_constant:
+        return terms
     return whole if whole.is_constant or (len(unit) > 1 and units.is_known(unit)) else _Side(text, "")
 
 

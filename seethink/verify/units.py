@@ -87,10 +87,11 @@ _NOT_UNITS = {
 }
 """Words that change the number before them, begin another one, or deny it."""
 _OTHER = r"(?<=\s)[a-z]{2,}|(?<=\s)(?-i:[A-Z])|[\u4e00-\u9fff]{1,4}"
-_NOT_COUNTERS = re.compile(r"[不非没或和与到至约多余几半十百千万亿分以之是对错]")
+_NOT_COUNTERS = re.compile(r"[不非没或和与到至约多余几半十百千万亿分以左右之是对错]")
 _TAIL = re.compile(
     rf"(?:(?<=[0-9)}}\]])|(?<=\\pi))\s*(?P<unit>{_UNNAMED}(?:{_PER}{_UNNAMED})?|{_OTHER})$", re.IGNORECASE
 )
+_INNER = re.compile(rf"(?<=[0-9)}}\]])\s*{_UNNAMED}", re.IGNORECASE)
 _CURRENCY = re.compile(r"[-+\u2212]?(?P<sign>[$€£¥])\s*(?=[0-9.]+(?:,[0-9]{3})*(?:\.[0-9]+)?$)")
 _MAX_CHARACTERS = 40
 """No unit is longer."""
@@ -112,6 +113,12 @@ def split(text: str) -> tuple[str, str]:
     if _parts(unit) is None and (unit.removesuffix("s") in _NOT_UNITS or _NOT_COUNTERS.search(unit)):
         return text, ""
     return text[: found.start()].rstrip(), unit
+
+
+def split_sum(text: str) -> tuple[str, str]:
+    """`split` for a sum whose terms have all the same known unit (`5 cm + 7 cm`)."""
+    found = {unit.strip().lower() for unit in _INNER.findall(text)}
+    return (_INNER.sub("", text), found.pop()) if len(found) == 1 else (text, "")
 
 
 def is_known(unit: str) -> bool:

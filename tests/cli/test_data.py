@@ -73,6 +73,15 @@ def test_of_many_missing_files_the_first_ten_are_listed(folder, capsys, n, more)
     assert f"gone{min(n, 10) - 1:02}.png" in out and "gone10.png" not in out
 
 
+def test_paths_of_missing_files_are_whole_in_a_narrow_terminal(folder, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    names = [f"{'long' * 20}{i}.png" for i in range(2)]
+    rows = [{"image": name, "question": f"{name}?", "answer": "3"} for name in names]
+    _, out = checked(lines(folder / "my.jsonl", *rows), capsys)
+    shown = "".join(line.split("\u2502")[-2].strip() for line in out.splitlines() if line[:1] == "\u2502")
+    assert all(str(folder / name) in shown for name in names)
+
+
 def test_a_conversation_is_checked_with_its_turns_and_its_pictures(folder, capsys):
     turns = [{"role": "user", "content": "<image>Who\ufffd?"}, {"role": "assistant", "content": "A dog."}]
     last = [{"role": "user", "content": "And here?<image>"}, {"role": "assistant", "content": "a cat"}]

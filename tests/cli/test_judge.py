@@ -218,7 +218,8 @@ def test_another_judge_is_another_evaluation(capsys) -> None:
 def test_trainings_that_judge_nothing_refuse_a_judge(capsys, method) -> None:
     if method == "dpo":
         Path("my.jsonl").write_text('{"prompt": "?", "chosen": "a", "rejected": "b"}\n', encoding="utf-8")
-    code, out, err = call(capsys, "train", method, *OWN, "--judge-base-url", "http://localhost:1/v1")
+    own = OWN[: OWN.index("--verifier")]  # which these methods refuse as well
+    code, out, err = call(capsys, "train", method, *own, "--judge-base-url", "http://localhost:1/v1")
     assert (code, out, err) == (2, [], f"error: {method} judges no answers; leave out --judge-base-url\n")
 
 
@@ -226,7 +227,7 @@ def test_grpo_is_rewarded_by_the_judge_and_logs_the_rules_beside_it(capsys, tmp_
     from seethink.train.rollouts import Rollouts
 
     tiny.saved(tmp_path / "model")
-    words = ("crimson", "blue", "crimson", "navy")
+    words = ("crimson", "7", "crimson", "navy")
 
     def complete(self, prompts, sampling):
         texts = (f"<think>So.</think><answer>{word}</answer>" for word in words)
@@ -252,9 +253,11 @@ def test_grpo_is_rewarded_by_the_judge_and_logs_the_rules_beside_it(capsys, tmp_
         )  # fmt: skip
     assert code == 0, err
     first, second = read_rows(Path("runs/train-grpo/grpo/metrics.jsonl"))
-    assert (first["unjudged"], second["unjudged"], first["frac_reward_zero_std"]) == (0, 0, 0.4)
-    assert first["rewards/correct/mean"] == pytest.approx(3 * 2 / 20) and first["rewards/rules/mean"] == 0.0
-    assert batches == [9], "all at once: three questions of the five, each with three different answers"
-    assert server.n_requests == 9
-    assert "judge fake: 9 calls, 0 replies from runs/train-grpo/judge.sqlite" in out
-    assert "the rules judged 16 of 40 attempts, the judge 24 of the other 24" in out
+    assert (first["unjudged"], second["unjudged"], first["frac_reward_zero_std"]) == (0, 0, 0)
+    assert first["rewards/correct/mean"] == pytest.approx(5 * 2 / 20) and first["rewards/rules/mean"] == 0.0
+    assert batches == [13], (
+        "all at once: three texts with three different answers, two numbers with two words"
+    )
+    assert server.n_requests == 13
+    assert "judge fake: 13 calls, 0 replies from runs/train-grpo/judge.sqlite" in out
+    assert "the rules judged 4 of 40 attempts, the judge 36 of the other 36" in out

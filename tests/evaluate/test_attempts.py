@@ -67,3 +67,13 @@ def test_an_unjudged_rollout_has_no_value(tmp_path):
     response = Response("not judged", stop="unanswered")
     row = attempt_row(TASK, Rollout(EXAMPLE, response, Score(None)), tmp_path)
     assert (row["value"], row["correct"], row["lenient"]["value"]) == (None, None, None)
+
+
+def test_a_part_that_was_not_read_says_so(tmp_path):
+    parts = {"rules": Score(0.0, "a", unread=True), "correct": Score(0.0, "b")}
+    rollout = Rollout(Example("q", "?", answer="1"), Response("red", answer="red"), Score(0.0, parts=parts))
+    row = attempt_row(Task("t", [], THINK_ANSWER, same_number), rollout, tmp_path)
+    assert row["parts"] == {
+        "rules": {"value": 0.0, "why": "a", "unread": True},
+        "correct": {"value": 0.0, "why": "b"},
+    }

@@ -15,7 +15,7 @@ from seethink.engines.local import LocalEngine
 from seethink.formats import THINK_ANSWER, by_name
 from seethink.media import Image
 from seethink.models import chat_template
-from seethink.types import GREEDY, Example, InputError
+from seethink.types import GREEDY, Example, InputError, Turn
 from tests import vlms
 
 PAGE = Example("page", "How many?", (Image.drawn("red", lambda: Pillow.new("RGB", (61, 43), "red")),))
@@ -69,6 +69,32 @@ def test_a_template_that_knows_no_system_prompt_is_told(template: str, message: 
     with pytest.raises(InputError, match=message):
         chat_template.render(processor(template), messages)
     assert THINK_ANSWER.instruction in chat_template.render(processor(IN_PLACE), messages)
+
+
+TALK = replace(
+    PAGE,
+    question="And here, <image>?",
+    media=(*PAGE.media, Image.drawn("blue", lambda: Pillow.new("RGB", (43, 61), "blue"))),
+    history=(Turn("user", "<image>How many dots?"), Turn("assistant", "Seven.")),
+)
+
+
+def test_a_template_that_drops_a_turn_is_told() -> None:
+    last = IN_PLACE.replace("for m in messages", "for m in messages[-1:]")
+    with pytest.raises(InputError, match="drops a turn of the conversation; leave the row out"):
+        chat_template.render(processor(last), THINK_ANSWER.prompt(TALK))
+    written = chat_template.render(processor(IN_PLACE), THINK_ANSWER.prompt(TALK))
+    assert written.startswith("user:<pic>How many dots?<end>assistant:Seven.<end>user:And here, <pic>?")
+
+
+@pytest.mark.parametrize("name", vlms.BUILDERS)
+def test_every_family_sees_the_turns_before_the_question_with_their_pictures(name: str) -> None:
+    encoder = build(name)[1]
+    prompt, asked_alone = encoder.prompts([THINK_ANSWER.prompt(TALK), THINK_ANSWER.prompt(PAGE)])
+    assert [medium.size for medium in prompt.loaded] == [(61, 43), (43, 61)]
+    places = [prompt.text.find(words) for words in ("How many dots?", "Seven.", "And here,")]
+    assert -1 not in places and places == sorted(places)
+    assert len(prompt.ids) > len(asked_alone.ids)
 
 
 @pytest.mark.parametrize("name", vlms.BUILDERS)

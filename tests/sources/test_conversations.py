@@ -184,6 +184,7 @@ def test_alpacas_input_follows_its_instruction(folder):
 @pytest.mark.parametrize("name", ["weight", "loss", "loss_weight"])
 def test_a_turn_of_weight_0_is_shown_but_not_learned(folder, name):
     messages = said("1 + 1?", "3", "No.", "2")
+    messages[0][name] = 0.0  # as LLaMA-Factory writes it for every question
     messages[1][name] = 0 if name != "loss" else False
     messages[3][name] = 1 if name != "loss" else True
     (example,) = read(written(folder, {"messages": messages}))
@@ -210,6 +211,7 @@ def test_tables_hold_conversations_as_json_text(folder):
             {"messages": [turn("user", "?"), {"role": "assistant", "tool_calls": [{"id": 1}]}]},
             "tool calls cannot be read",
         ),
+        ({"messages": said("Draw.", "<image>"), "images": ["a.png"]}, "the answer marks the row's media"),
         ({"messages": said("?", "3"), "tools": "[...]"}, "the column 'tools' is for calls of tools"),
         ({"messages": said("?", "3"), "audios": ["a.wav"]}, "the column 'audios' is sound"),
         ({"messages": said("?", "3"), "label": True}, "the column 'label' is a verdict on a single response"),
@@ -284,3 +286,11 @@ def test_objects_that_do_not_fit_their_marks_are_refused(folder, objects, why):
 def test_a_reply_may_be_taught_as_it_was_said(folder):
     (example,) = read(written(folder, CONVERSATIONS["LLaMA-Factory"][1]))
     assert BARE.write(example.steps, example.answer) == "A cat."
+
+
+def test_a_synthesis_refuses_a_conversation_by_its_row(folder):
+    from seethink.synth.data_address import load_examples
+
+    path = written(folder, {"messages": said("1 + 2?", "3")}, CONVERSATIONS["LLaMA-Factory"][1])
+    with pytest.raises(InputError, match=r"my\.json, row 2 has turns before its question, which a synthesis"):
+        load_examples(str(path), "charts")

@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import base64
 import gzip
-import io
 import json
 
-import PIL.Image
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from seethink.media import Image
 from seethink.sources.dialects import dialect_of
 from seethink.sources.records import read
 from seethink.sources.row_reader import read_rows
-from seethink.types import InputError
+from seethink.types import InputError, Response
+from seethink.verify import same_choice
 from tests.sources.test_dialects import png
 
 
@@ -116,6 +117,13 @@ def test_mmbench_has_options_in_columns_and_a_hint(folder):
     assert (first.id, first.answer, first.choices) == ("7", "B", ("cup", "pen"))
     assert first.meta == {"category": "c", "l2-category": "l2", "split": "dev", "source": "x"}
     assert (second.answer, second.choices, second.media) == ("C", ("1", "2", "3", "4"), first.media)
+
+
+def test_options_that_are_letters_are_told_by_their_place(folder):
+    path = text(folder / "my.csv", "index,question,A,B,C,answer\n1,Which vitamin?,D,A,C,B\n")
+    (example,) = read(path)
+    paid = {said: same_choice(example, Response(said, answer=said)).value for said in ("B", "A", "B. A")}
+    assert paid == {"B": 1.0, "A": 0.0, "B. A": 1.0}
 
 
 def test_a_test_split_without_answers_is_read_for_an_evaluation_only(folder):
@@ -273,88 +281,23 @@ def test_a_row_of_another_layout_is_refused_with_its_number(folder):
     assert refused(path).startswith("my.jsonl, row 3: unknown column 'messages'")
 
 
-# Shards and splits
+# Whatever is in a file
 
 
-def shard(path, *rows):
-    import pyarrow
-    from pyarrow import parquet
-
-    path.parent.mkdir(exist_ok=True)
-    held = [
-        {"image": {"bytes": png(), "path": None}, "problem": f"{row}?", "solution": str(row)} for row in rows
-    ]
-    parquet.write_table(pyarrow.Table.from_pylist(held), path)
+WORDS = "question answer messages index A image , ; { } [ ] : null NaN 1e999 -0 <image> a.png user"
+PIECES = [*WORDS.split(" "), '"', "\t", "\n", "\r\n", "\0", "\ufeff", "\u2028", "\\ud800", " "]
 
 
-@pytest.mark.parametrize("where", [".", "data"])
-def test_shards_of_one_split_are_one_table(folder, where):
-    hub = folder / "hub"
-    hub.mkdir()
-    for i in range(3):
-        shard(hub / where / f"train-{i:05}-of-00003.parquet", i, i + 10)
-    examples = read(hub)
-    assert [example.answer for example in examples] == ["0", "10", "1", "11", "2", "12"]
-    assert [example.id for example in examples][::5] == ["hub-1", "hub-6"]
-    assert examples[0].media[0].load().size == (64, 48)
-
-
-def test_of_several_splits_one_is_named_as_a_path(folder):
-    shard(folder / "hub" / "train-00000-of-00001.parquet", 1, 2)
-    shard(folder / "hub" / "test-00000-of-00001.parquet", 3)
-    message = refused(folder / "hub")
-    assert message == "hub has the splits test, train; name one of them, as in hub/train"
-    assert [example.answer for example in read(folder / "hub" / "train")] == ["1", "2"]
-    assert [example.id for example in read(folder / "hub" / "test")] == ["test-1"]
-    assert refused(folder / "hub" / "validation") == "there is no data at validation"
-
-
-def test_a_missing_shard_is_named(folder):
-    shard(folder / "hub" / "train-00001-of-00002.parquet", 1)
-    assert refused(folder / "hub") == "hub has 1 of the 2 shards of train; copy all of them"
-
-
-def test_other_parquet_files_are_no_shards(folder):
-    shard(folder / "hub" / "data-2024.parquet", 1)
-    assert read(folder / "hub")[0].answer == "1"
-
-
-def test_a_saved_dataset_of_several_splits_wants_one_of_them(tmp_path):
-    import datasets
-
-    def saved(*answers):
-        columns = {"question": [f"{answer}?" for answer in answers], "answer": [*answers]}
-        return datasets.Dataset.from_dict(columns)
-
-    datasets.DatasetDict({"train": saved("1", "2"), "test": saved("3")}).save_to_disk(tmp_path / "two")
-    assert refused(tmp_path / "two") == "two has the splits test, train; name one of them, as in two/train"
-    assert [example.answer for example in read(tmp_path / "two" / "train")] == ["1", "2"]
-    datasets.DatasetDict({"train": saved("1")}).save_to_disk(tmp_path / "one")
-    assert [example.answer for example in read(tmp_path / "one")] == ["1"]
-
-
-def test_pictures_as_datasets_encodes_them(tmp_path):
-    import datasets
-
-    pictures = [PIL.Image.open(io.BytesIO(png())), PIL.Image.open(io.BytesIO(png((10, 200, 10))))]
-    table = datasets.Dataset.from_dict(
-        {"images": [pictures, []], "prompt": ["Alike?", "1 + 2?"], "solution": ["no", "3"]},
-        features=datasets.Features(
-            {
-                "images": datasets.Sequence(datasets.Image()),
-                "prompt": datasets.Value("string"),
-                "solution": datasets.Value("string"),
-            }
-        ),
-    )
-    table.to_parquet(tmp_path / "my.parquet")
-    first, second = read(tmp_path / "my.parquet")
-    assert [medium.load().getpixel((0, 0)) for medium in first.media] == [(200, 10, 10), (10, 200, 10)]
-    assert (second.media, second.answer) == ((), "3")
-
-
-def test_a_description_beside_the_data_is_no_data(folder):
-    row = {"question": "1 + 2?", "answer": "3"}
-    text(folder / "train.json", json.dumps([row]))
-    text(folder / "dataset_info.json", "{}")
-    assert [example.id for example in read(folder)] == ["train-1"]
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=30).map("".join) | st.text(max_size=40),
+    st.sampled_from([".csv", ".tsv", ".json", ".jsonl"]),
+)
+def test_any_text_is_read_or_refused_in_one_sentence(folder, content, suffix):
+    path = folder / f"any{suffix}"
+    path.write_bytes(content.encode("utf-8", "surrogatepass"))
+    for answered in (True, False):
+        try:
+            read(path, answered=answered)
+        except InputError as error:
+            assert str(path) in str(error) and len(str(error)) < 1_000

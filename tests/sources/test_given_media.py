@@ -1,6 +1,7 @@
 """Pictures as people give them, in the rows of every dialect: paths, base64, data URIs, URLs, animations."""
 
 import base64
+import io
 import json
 import textwrap
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from seethink.formats import THINK_ANSWER
 from seethink.media import Image, Video, given
 from seethink.sources.preferences import read_pairs
 from seethink.sources.records import read
+from seethink.sources.writing import write
 from seethink.types import InputError
 from tests import picture_files as files
 
@@ -217,3 +219,24 @@ def test_a_broken_animation_is_named(tmp_path):
     with pytest.raises(InputError, match=r"my\.jsonl, row 1: .*a\.webp"):
         clip = read(written(tmp_path, row(name)))[0].media[0]
         clip.load()
+
+
+@pytest.mark.parametrize("copy", [True, False])
+@pytest.mark.parametrize("dialect", ["llama-factory", "llava", "trl", "tsv"])
+def test_converted_data_show_the_upright_picture_to_every_decoder(tmp_path, dialect, copy):
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "a.jpg").write_bytes(files.encoded(PIL.Image.new("RGB", (48, 32), "navy"), "JPEG", exif=exif))
+    examples = read(written(tmp_path, row("a.jpg")))
+    write(examples, tmp_path / "out", dialect, copy)
+    (example,) = read(tmp_path / "out")
+    (picture,) = example.media
+    assert picture.size() == (32, 48)
+    stored = PIL.Image.open(io.BytesIO(picture.stored_bytes()))
+    assert stored.size == (32, 48) and 0x0112 not in stored.getexif()
+
+
+def test_a_plain_picture_is_referenced_where_it_is(tmp_path):
+    (tmp_path / "a.png").write_bytes(PNG)
+    write(read(written(tmp_path, row("a.png"))), tmp_path / "out", "llava", copy=False)
+    assert not (tmp_path / "out" / "images").exists()

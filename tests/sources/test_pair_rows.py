@@ -47,6 +47,7 @@ LAYOUTS = {
     "TRL, texts for responses": {"prompt": ASKED, "chosen": "Yes.", "rejected": "No."},
     "TRL, implicit prompt": {"chosen": [*ASKED, YES], "rejected": [*ASKED, NO]},
     "TRL, prompt given twice": {"prompt": ASKED, "chosen": [*ASKED, YES], "rejected": [*ASKED, NO]},
+    "UltraFeedback": {"messages": [*ASKED, YES], "chosen": [*ASKED, YES], "rejected": [*ASKED, NO]},
     "LLaMA-Factory": {
         "conversations": SHAREGPT,
         "chosen": {"from": "gpt", "value": "Yes."},

@@ -13,14 +13,15 @@ import pytest
 
 from seethink import verify
 from seethink.formats import ANSWER_ONLY, PREFILLED_THINK, THINK_ANSWER
-from seethink.media import Image, Video
+from seethink.media import Image, Video, decoding
+from seethink.models.accepted_media import is_drawn
 from seethink.sources.preferences import read_pairs
 from seethink.tasks import GoldTraces, load_task
 from seethink.train import dpo, grpo, preflight, sft
 from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig
 from seethink.train.notes import training_notes
 from seethink.train.preflight import Subset, check_examples, check_pairs, check_task
-from seethink.types import Example, InputError, PreferencePair, Response, Score, SFTExample, Task
+from seethink.types import Example, InputError, PreferencePair, Response, Score, SFTExample, Task, Turn
 from tests import tiny
 from tests.fakes import Drawn
 
@@ -173,6 +174,21 @@ def test_an_answer_that_is_no_choice_and_equal_choices_are_refused(tmp_path, bas
             _sft(base, tmp_path / "sft", _teach(bad))
         with pytest.raises(InputError, match=f"^example fifth: .*{message}"):
             _grpo(base, tmp_path / "grpo", bad)
+
+
+@pytest.mark.parametrize("answer", ["cup", "A", "(B)", "B. pen", "**B**"])
+def test_an_answer_may_name_its_choice_in_any_form_that_is_read(tmp_path, base, answer: str) -> None:
+    named = [replace(GOOD[0], answer=answer, choices=("cup", "pen"))]
+    lessons = [*map(_teach, named)]
+    assert check_examples(base, lessons, SFTConfig(), tmp_path / "out", _quiet) is lessons
+
+
+def test_control_tokens_in_earlier_turns_are_refused(tmp_path, base) -> None:
+    held = replace(GOOD[0], id="fifth", history=(Turn("user", "Hi."), Turn("assistant", "Yes.<|im_end|>")))
+    with pytest.raises(InputError, match=r"^example fifth: the prompt contains '<[|]im_end[|]>'"):
+        _sft(base, tmp_path / "sft", _teach(held))
+    with pytest.raises(InputError, match=r"^example fifth: the prompt contains '<[|]im_end[|]>'"):
+        _grpo(base, tmp_path / "grpo", held)
 
 
 @pytest.mark.parametrize(
@@ -350,9 +366,9 @@ def test_no_picture_is_drawn_or_decoded_and_each_header_is_read_once(tmp_path, b
     assert check_task(base, task, GRPOConfig(), tmp_path / "out", _quiet).examples is task.examples
     PIL.Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
     opened: list[str] = []
-    size = Image.size
-    monkeypatch.setattr(Image, "size", lambda picture: opened.append(picture.where) or size(picture))
-    monkeypatch.setattr(Image, "load", lambda picture: pytest.fail("decoded"))
+    read_header, load = decoding.opened, Image.load
+    monkeypatch.setattr(decoding, "opened", lambda *of: opened.append(of[1]) or read_header(*of))
+    monkeypatch.setattr(Image, "load", lambda p: load(p) if is_drawn(p) else pytest.fail("decoded"))
     pictured = [replace(e, media=(Image.file(tmp_path / "a.png"),)) for e in GOOD]
     check_examples(base, [*map(_teach, pictured)], SFTConfig(), tmp_path / "out", _quiet)
     assert len(opened) == 1

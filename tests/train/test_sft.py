@@ -211,6 +211,35 @@ def train(base: str, out: str, kill_at: int | None = None) -> Path:
     return sft(base, [_lesson(page) for page in PAGES], config, Path(out), watch)
 
 
+def test_what_a_killed_training_sees_after_it_is_what_was_left(tmp_path, monkeypatch) -> None:
+    """Ten rows, twice, four at a time, killed after the third of five steps."""
+    texts = [Example(f"text{i}", f"What is {i} + 2?", answer=str(i + 2)) for i in range(10)]
+    lessons, base = [*map(_lesson, texts)], tiny.saved(tmp_path / "base")
+    config = LEARNING.replace(max_steps=None, num_train_epochs=2, train_batch_size=4, save_steps=1)
+    seen: list[tuple[int, str]] = []
+    groups = SFTMethod.groups
+
+    def recorded(self, step: int) -> list[Group]:
+        found = groups(self, step)
+        seen.extend((step, group.name) for group in found)
+        return found
+
+    def stop(row: dict) -> None:
+        if row["step"] == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(SFTMethod, "groups", recorded)
+    with pytest.raises(KeyboardInterrupt):
+        sft(base, lessons, config, tmp_path / "out", stop)
+    assert [step for step, _ in seen] == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
+    trained = [name for step, name in seen if step < 3]  # step 4 was not saved
+    seen.clear()
+    sft(base, lessons, config, tmp_path / "out")
+    trained += [name for _, name in seen]
+    ids = [example.id for example in texts]
+    assert sorted(trained[:10]) == sorted(trained[10:]) == ids and len(trained) == 20
+
+
 def test_a_killed_training_ends_as_an_undisturbed_one(tmp_path) -> None:
     base, cut, whole = tiny.saved(tmp_path / "base"), tmp_path / "cut", tmp_path / "whole"
     code = f"from tests.train.test_sft import train; train({base!r}, {str(cut)!r}, kill_at=5)"

@@ -20,7 +20,14 @@ from seethink.media import Image
 from seethink.models import batching, policy
 from seethink.models.packing import Branch, Group
 from seethink.models.policy import PolicyModel
-from seethink.models.verification import ROUNDED_TOLERANCE, TOLERANCE, LogProbCheck, LogProbMismatch
+from seethink.models.verification import (
+    FULL_PRECISION,
+    LOW_PRECISION,
+    MIXTURE,
+    LogProbCheck,
+    LogProbMismatch,
+    rounding,
+)
 from seethink.sources.handwritten import Pages
 from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig
 from seethink.train.dpo import dpo
@@ -188,7 +195,7 @@ def test_sampled_log_probabilities_must_be_those_of_the_ordinary_row(name: str) 
     prompts = encoder.prompts([ANSWER_ONLY.prompt(example) for example in (TEXT, PAGE)])
     answers = LocalEngine(model, encoder).complete(prompts, Sampling(n=2, temperature=0.7, max_tokens=9))
     check = LogProbCheck(PolicyModel(model), encoder.media_token_ids, 0.7)
-    assert check.tolerance == TOLERANCE
+    assert check.rounding == FULL_PRECISION
     for prompt, completions in zip(prompts, answers, strict=True):
         branches = [Branch(c.token_ids, sampled=c.logps) for c in completions]
         check.check(Group(prompt, branches, "right"))
@@ -204,6 +211,16 @@ def test_rounding_of_bf16_weights_is_no_mismatch(name: str) -> None:
     prompts = encoder.prompts([ANSWER_ONLY.prompt(example) for example in (TEXT, PAGE)])
     answers = LocalEngine(model, encoder).complete(prompts, Sampling(n=2, max_tokens=32))
     check = LogProbCheck(PolicyModel(model), encoder.media_token_ids, 1.0)
-    assert check.tolerance == ROUNDED_TOLERANCE
+    assert check.rounding == LOW_PRECISION
     for prompt, completions in zip(prompts, answers, strict=True):
         check.check(Group(prompt, [Branch(c.token_ids, sampled=c.logps) for c in completions], "rounded"))
+
+
+def test_an_expert_chosen_otherwise_is_rounding_and_a_difference_of_all_tokens_is_none() -> None:
+    model, _ = vlms.build("qwen3_vl_moe")
+    assert rounding(model) == MIXTURE
+    assert MIXTURE.holds(torch.tensor([0.05, 1e-6, 1e-6])) and not MIXTURE.holds(torch.full((3,), 1e-3))
+    assert not FULL_PRECISION.holds(torch.tensor([2e-3, 0.0, 0.0]))
+    assert not LOW_PRECISION.holds(torch.tensor([0.2, 0.0, 0.0])) and not LOW_PRECISION.holds(
+        torch.tensor([torch.nan])
+    )

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from seethink import markup
 from seethink.identity import of_verifier
 from seethink.types import Example, InputError, Response, Score
 from seethink.verify import (
@@ -17,6 +18,8 @@ from seethink.verify import (
     same_math,
     same_number,
     same_text,
+    spelling,
+    units,
     weighted,
     well_formed,
 )
@@ -150,9 +153,10 @@ def test_a_description_holds_names_weights_and_order():
 
 def test_a_description_changes_with_the_helpers_that_a_verifier_uses(monkeypatch):
     before = of_verifier(same_math)
-    monkeypatch.setattr(inspect, "getsource", _with_a_line_more_in(math_process, inspect.getsource))
-    assert of_verifier(same_math) != before
-    monkeypatch.undo()
+    for helper in (math_process, spelling, units, markup):
+        monkeypatch.setattr(inspect, "getsource", _with_a_line_more_in(helper, inspect.getsource))
+        assert of_verifier(same_math) != before
+        monkeypatch.undo()
     assert of_verifier(same_math) == before
 
 

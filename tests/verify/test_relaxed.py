@@ -25,6 +25,8 @@ def value(gold, answer):
         ("14", "14 or 15", 0.0),
         ("14", "fourteen", 0.0),
         ("14", None, 0.0),
+        ("100 m", "0.1 km", 1.0),
+        ("100 m", "100 kg", 0.0),
         ("Yes", "Yes", None),
         (None, "14", None),
     ],

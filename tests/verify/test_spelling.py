@@ -9,14 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seethink import verify
+from seethink.markup import boxed
 from seethink.verify import same_math, same_number, same_text, units
-from seethink.verify.spelling import boxes, formula, spans, unwrapped
+from seethink.verify.spelling import formula, spans, unwrapped
 from seethink.verify.text import read_quantity
 from tests.verify.judged import judged
 
 CHAIN = verify.first_of(same_number, same_math, same_text)
 
 SPELLINGS = {
+    "12m": "AC = 5 m + 7 m = 12 m ¦ 5m + 7m",
+    "32349": r"32,\! 349 ¦ 32{, }349 ¦ 32 {,}349",
     "0.5": r"\frac{1}{2} ¦ \dfrac{1}{2} ¦ \tfrac12 ¦ 1/2 ¦ ½ ¦ 50% ¦ 50\% ¦ .5 ¦ 0,5 ¦ 5e-1",
     "12": (
         r"x = 12 ¦ 12\text{ cm} ¦ \(12\) ¦ $$12$$ ¦ **12** ¦ \boxed{12} ¦ \mathbf{12} ¦ "
@@ -96,6 +99,7 @@ OTHERS = {
     "60°": "60% ¦ 60 m ¦ 60°C = 60 m",
     "-5": "5 ¦ |-5| ¦ 5-",
     "2√3": "2 ¦ √3 ¦ 2 or √3 ¦ 3√2 ¦ 23",
+    "12 cm": "AC = 5 cm + 6 cm = 12 cm ¦ 12左右",
     "192.168.0.1": "0 ¦ 192.168",
     "COVID-19": "19 ¦ COVID",
     "CO2": "2OC ¦ 2CO ¦ CO",
@@ -142,8 +146,11 @@ def test_marks_are_dropped_and_content_is_kept(text, plain):
 
 
 def test_boxes_and_formulas_are_found_in_a_sentence():
-    assert boxes(r"so \boxed{\frac{1}{2}} and \boxed{2}, not \boxed{3") == [r"\frac{1}{2}", "2"]
-    assert boxes(r"\boxed{\boxed{1}}") == [r"\boxed{1}"]
+    assert [content for *_, content in boxed(r"so \boxed{\frac{1}{2}} and \boxed{2}, not \boxed{3")] == [
+        r"\frac{1}{2}",
+        "2",
+    ]
+    assert [content for *_, content in boxed(r"\boxed{\boxed{1}}")] == [r"\boxed{1}"]
     assert spans(r"the values are $x$ and \(y\)") == ["x", "y"]
     assert spans("of 3 values $x$") == []
 
@@ -181,7 +188,7 @@ def test_long_texts_take_no_quadratic_time(part):
     """100,000 characters; a quadratic pass would take minutes."""
     text = part * (100_000 // len(part))
     start = time.perf_counter()
-    for read in (unwrapped, formula, boxes, spans, read_quantity, units.split):
+    for read in (unwrapped, formula, boxed, spans, read_quantity, units.split):
         read(text)
     assert time.perf_counter() - start < 20
 

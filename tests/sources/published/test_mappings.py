@@ -10,7 +10,7 @@ import pytest
 from seethink.boxes import Box, read_boxes
 from seethink.media import Image, Video
 from seethink.sources.published import MediaView, clevr_counting, load
-from seethink.sources.published.columns import bare_letter, lettered, options_in
+from seethink.sources.published.columns import bare_letter, letter_gold, lettered, options_in
 from seethink.types import InputError
 from tests.sources.published import files
 from tests.sources.published.layouts import examples_of
@@ -126,6 +126,13 @@ def test_choice_questions_hold_their_options_in_text_and_in_order(copy):
     assert first(copy, "mathvision").question == "Which piece fits?"
     assert first(copy, "scienceqa").question.startswith("Context: It snows.\nHow is it?\nA. warm")
     assert first(copy, "open_r1_video_4k").choices == ("He runs.", "He sits.")
+
+
+def test_a_gold_is_known_to_be_a_letter_where_options_are_letters(copy):
+    assert first(copy, "mathvision").meta["answer_is_letter"] is True
+    assert "answer_is_letter" not in first(copy, "ai2d").meta
+    assert letter_gold(("4", "D", "A")) == letter_gold(("(a)",)) == {"answer_is_letter": True}
+    assert letter_gold(("4", "red", "Point A")) == letter_gold(()) == {}
 
 
 def test_pictures_are_placed_at_their_marks(copy):

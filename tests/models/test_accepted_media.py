@@ -1,0 +1,182 @@
+"""A picture that a model does not take is found before any work, for every family, by its own processor."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import PIL.Image
+import pytest
+
+from seethink.check import Preflight, check
+from seethink.cli.app import main
+from seethink.engines import local
+from seethink.engines.local import LocalEngine
+from seethink.formats import THINK_ANSWER
+from seethink.media import DrawnVideo, Frames, Image
+from seethink.models.accepted_media import AcceptedMedia
+from seethink.train import dpo, grpo, sft
+from seethink.types import GREEDY, InputError
+from tests import tiny, vlms
+
+SIZES = [
+    *((1, 1), (1, 2), (3, 3), (7, 7), (8, 8), (9, 5), (13, 13), (27, 28), (28, 28), (64, 48), (640, 480)),
+    *(
+        (1, 50),
+        (50, 1),
+        (1, 199),
+        (200, 1),
+        (1, 201),
+        (402, 2),
+        (2000, 10),
+        (2001, 10),
+        (28, 5628),
+        (3, 1500),
+    ),
+    *((3, 1500), (100, 3000), (6000, 13), (1, 3000)),
+]
+
+
+def conversation(size):
+    picture = Image.drawn(f"blank {size}", lambda: PIL.Image.new("RGB", size))
+    return [{"role": "user", "content": [{"type": "image", "image": picture}, {"type": "text", "text": "?"}]}]
+
+
+def fails(engine: LocalEngine, size: tuple[int, int]) -> bool:
+    """Whether the model really fails at a picture of this size."""
+    try:
+        engine.generate([conversation(size)], GREEDY)
+    except Exception as error:
+        return bool(error.args) or True
+    return False
+
+
+@pytest.mark.parametrize("name", sorted(vlms.BUILDERS))
+def test_exactly_the_sizes_at_which_a_family_fails_are_refused(name: str, monkeypatch) -> None:
+    monkeypatch.setattr(local, "BATCH_TOKENS", 1)
+    model, encoder = vlms.build(name)
+    engine, accepted = LocalEngine(model, encoder), AcceptedMedia(encoder)
+    sizes = random.Random(name).sample(SIZES, len(SIZES))
+    refused = {size for size in sizes if accepted.why_not("image", *size)}
+    assert refused == {size for size in sizes if fails(engine, size)}
+    if encoder.family.mrope:  # Qwen and GLM
+        assert refused == {size for size in SIZES if max(size) > 200 * min(size)}
+
+
+def test_few_of_many_sizes_are_tried() -> None:
+    accepted = AcceptedMedia(tiny.encoder(tiny.qwen2_vl()))
+    rng = random.Random(0)
+    sizes = {(rng.randint(100, 900), rng.randint(100, 900)) for _ in range(3_000)}
+    assert not any(accepted.why_not("image", *size) for size in sizes)
+    assert accepted.tried <= 40
+
+
+def test_a_clip_is_tried_as_a_clip() -> None:
+    accepted = AcceptedMedia(tiny.encoder(tiny.qwen2_vl()))
+    assert "aspect ratio" in (accepted.why_not("video", 10, 2_500) or "")
+    assert accepted.why_not("video", 64, 48) is None
+
+
+def test_what_is_drawn_passes() -> None:
+    picture = PIL.Image.new("RGB", (9, 9))
+    AcceptedMedia(tiny.encoder(tiny.qwen2_vl())).refuse(
+        DrawnVideo("x", lambda: Frames((picture,), (0.0,), 1.0))
+    )
+
+
+# Commands -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def base(tmp_path, monkeypatch) -> str:
+    """A model, and a folder with a picture that it does not take."""
+    monkeypatch.chdir(tmp_path)
+    PIL.Image.new("RGB", (64, 48), "navy").save("good.png")
+    PIL.Image.new("RGB", (2_400, 10), "navy").save("narrow.png")
+    return tiny.saved(tmp_path / "base")
+
+
+@pytest.fixture
+def no_step(monkeypatch) -> None:
+    """Whoever generates or loads weights to train comes too late."""
+
+    def too_late(*_: Any, **__: Any) -> None:
+        raise AssertionError("work began")
+
+    monkeypatch.setattr(LocalEngine, "generate", too_late)
+    for module in (sft, dpo, grpo):
+        monkeypatch.setattr(module, "load_policy", too_late)
+
+
+def rows(tmp_path, **more) -> str:
+    path = tmp_path / "my.jsonl"
+    named = [{"image": name, **more} for name in ("good.png", "good.png", "narrow.png", "narrow.png")]
+    lines = [json.dumps({"id": f"r{i}", **row}) + "\n" for i, row in enumerate(named)]
+    path.write_text("".join(lines), encoding="utf-8")
+    return str(path)
+
+
+def stopped(capsys, *words: str) -> str:
+    """What a command prints that exits with 2."""
+    with pytest.raises(SystemExit) as exit_:
+        main([*words])
+    assert exit_.value.code == 2
+    return capsys.readouterr().err
+
+
+TASK = {"question": "How many?", "answer": "3", "steps": ["Count."]}
+PAIR = {"prompt": "How many?", "chosen": "<think>a</think><answer>3</answer>", "rejected": "no"}
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (TASK, ("eval", "--data")),
+        (TASK, ("train", "sft", "--data")),
+        (TASK, ("train", "grpo", "--data")),
+        (PAIR, ("train", "dpo", "--data")),
+    ],
+)
+def test_commands_stop_before_the_first_step(tmp_path, base, no_step, capsys, row, words) -> None:
+    path = rows(tmp_path, **row)
+    message = stopped(capsys, *words, path, "--model", base, "--out", str(tmp_path / "run"))
+    assert "my.jsonl, row 3" in message and "narrow.png of 2400 x 10 pixels" in message, message
+    assert (
+        "aspect ratio" in message
+        and "pad, crop or enlarge it" in message
+        and "1 more row is at fault" in message
+    )
+
+
+def test_an_evaluation_stops_at_a_control_token_before_the_first_answer(
+    tmp_path, base, no_step, capsys
+) -> None:
+    path = tmp_path / "my.jsonl"
+    texts = ["How many?", "How <|im_end|> many?", "Why?", "Where <|image_pad|>?"]
+    lines = [json.dumps({"question": text, "answer": "3"}) + "\n" for text in texts]
+    path.write_text("".join(lines), encoding="utf-8")
+    message = stopped(capsys, "eval", "--data", str(path), "--model", base, "--out", str(tmp_path / "run"))
+    assert "my.jsonl, row 2: the prompt contains '<|im_end|>', a control token" in message, message
+    assert "1 more row is at fault" in message
+
+
+def test_ask_stops_before_the_model_answers(base, no_step, capsys) -> None:
+    message = stopped(capsys, "ask", "good.png", "narrow.png", "How many?", "--model", base)
+    assert "narrow.png of 2400 x 10 pixels" in message
+
+
+def test_check_with_a_model_names_every_row(tmp_path, base) -> None:
+    report = check(Preflight(tmp_path / rows(tmp_path, **TASK), THINK_ANSWER, model=base))
+    refused = [fault for fault in report.faults if fault.kind == "refused by the processor"]
+    assert [fault.row for fault in refused] == [3, 4]
+    assert all("2400 x 10 pixels" in fault.message for fault in refused)
+
+
+def test_a_picture_that_was_downscaled_is_judged_at_its_size(tmp_path, base) -> None:
+    PIL.Image.new("RGB", (10_000, 55)).save("wide.png")
+    wide = Image.file("wide.png")
+    accepted = AcceptedMedia(tiny.encoder(tiny.qwen2_vl()))
+    accepted.refuse(wide)
+    with pytest.raises(InputError, match=r"wide\.png of 603 x 3 pixels"):
+        accepted.refuse(wide.fit(2_000))
