@@ -25,7 +25,7 @@ from tests.models.test_positions import _example
 
 REPLIES = ([612, 845, 701, 990, 1203, 655, 1400, 333], [701, 990, 1203], [655, 1400, 333, 612, 845])
 CASES = ("one picture", "two pictures", "text", "clips")
-CLIPS = ((8, 30), (64, 60), (128, 120))
+CLIPS = tuple((frames, seconds) for frames in (8, 64, 128) for seconds in (30, 60, 120))
 """(frames, seconds)"""
 SHORT = 500
 """Tokens of a prompt up to which gradients are compared."""
@@ -127,10 +127,13 @@ def _prompts(
 ) -> tuple[dict[str, list[Prompt]], dict[str, str]]:
     """({case: prompts}, {case: why its prompts were refused})"""
     if encoder is None:
-        return {case: [shrunk.prompt(model, n)] for case, n in zip(CASES, (1, 2, 0), strict=False)}, {}
+        prompts = {case: [shrunk.prompt(model, n)] for case, n in zip(CASES, (1, 2, 0), strict=False)}
+        if shrunk.takes_clips(model):
+            prompts["clips"] = [shrunk.clip_prompt(model, n, seconds) for n, seconds in CLIPS]
+        return prompts, {}
     asked = dict(zip(CASES, ([example] for example in _examples()), strict=False))
     if name in (*vlms.CLIPS, *own_vlms.CLIPS):
-        clips = CLIPS[:1] if name == "gemma4" else CLIPS  # its frames have sixty tokens at least
+        clips = CLIPS[:3] if name == "gemma4" else CLIPS  # its frames have sixty tokens at least
         asked["clips"] = [_example(frames, seconds) for frames, seconds in clips]
     prompts, refused = {}, {}
     for case, examples in asked.items():

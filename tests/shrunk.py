@@ -312,3 +312,53 @@ def prompt(model: Any, pictures: int, family: Family | None = None) -> Prompt:
     media = {name: torch.cat([one[name] for one in shown], axes[name]) for name in names}
     family = family or family_of(model.config)
     return Prompt(ids, kinds, media, f"{pictures} pictures", family=family, loaded=(0,) * pictures)
+
+
+# Clips -----------------------------------------------------------------------------------------------------
+
+
+def takes_clips(model: Any) -> bool:
+    """Whether the model places clips by their grids, as M-RoPE needs."""
+    if "video_grid_thw" not in inspect.signature(model.forward).parameters:
+        return False
+    place = getattr(getattr(model, "model", None), "get_rope_index", None)
+    return place is not None and "mm_token_type_ids" in inspect.signature(place).parameters
+
+
+def clip_prompt(model: Any, frames: int, seconds: float) -> Prompt:
+    """A prompt with a clip: its tokens in one run, or a run for each of its times where the model's own
+    positions want a text, the time, between."""
+    vision, family = _vision(model), family_of(model.config)
+    merge, per_time = vision.spatial_merge_size, getattr(vision, "temporal_patch_size", 1)
+    times, side = frames // per_time, 2 * merge
+    channels = getattr(vision, "in_channels", None) or getattr(vision, "num_channels", 3)
+    patches = _noise(0, times * side * side, channels * per_time * vision.patch_size**2)
+    media = {"pixel_values_videos": patches, "video_grid_thw": torch.tensor([[times, side, side]])}
+    if "video_second_per_grid" in inspect.signature(model.forward).parameters:
+        media["video_second_per_grid"] = torch.tensor([seconds / times])
+    if model.config.model_type == "video_llama_3":
+        media["video_merge_sizes"] = torch.tensor([merge])
+    pictures = model.config.model_type.startswith("glm")  # whose frames are pictures, told by their kind
+    token = model.config.image_token_id if pictures else model.config.video_token_id
+    for runs in (1, times):
+        ids, kinds = [1, *range(40, 50)], [0] * 11
+        for run in range(runs):
+            tokens = times * 4 // runs // getattr(vision, "temporal_merge_size", 1)
+            ids += [100 + run, *[token] * tokens]
+            kinds += [0, *[2] * tokens]
+        ids, kinds = [*ids, *range(70, 82)], [*kinds, *[0] * 12]
+        if runs == times or _places(model, ids, kinds, media["video_grid_thw"]):
+            break
+    key = f"{frames} frames in {seconds} s"
+    return Prompt(ids, kinds, media, key, family=family, loaded=(0,))
+
+
+def _places(model: Any, ids: list[int], kinds: list[int], grid: Tensor) -> bool:
+    """Whether the model's positions fit a clip in one run."""
+    try:
+        model.model.get_rope_index(
+            torch.tensor([ids]), mm_token_type_ids=torch.tensor([kinds]), video_grid_thw=grid
+        )
+    except (RuntimeError, IndexError, StopIteration, ValueError) as error:
+        return not str(error)
+    return True
