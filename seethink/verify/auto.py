@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from seethink.boxes import read_boxes
 from seethink.types import Example, InputError, Response, Score, Verifier
+from seethink.verify.choice import is_yes_or_no
 
 ACCU_REWARD_METHODS = {
     "default": "same_answer",
@@ -33,7 +34,7 @@ def verifier_name(example: Example) -> str | None:
         return "same_choice"
     if "bbox" in str(example.answer) and read_boxes(str(example.answer)):
         return "boxes"
-    return "same_answer"
+    return "yes_no" if is_yes_or_no(str(example.answer)) else "same_answer"
 
 
 def unknown_method(example: Example) -> str | None:
@@ -53,7 +54,7 @@ def refuse_unknown(examples: Iterable[Example]) -> None:
 @dataclass(frozen=True)
 class Auto:
     """The score of the row's own verifier: that of its `accu_reward_method`, else same_choice for a row with
-    choices, boxes for an answer of boxes, and same_answer otherwise.
+    choices, boxes for an answer of boxes, yes_no for yes or no, and same_answer otherwise.
 
     Range: that of the verifier; None if the method requires a model. Source: VLM-R1's rows, each of which may
     name its reward.

@@ -14,6 +14,7 @@ from rapidfuzz.distance import Indel
 from seethink.markup import plain, seen_as_ascii
 from seethink.types import Example
 from seethink.verify import units
+from seethink.verify.spelling import formula
 from seethink.verify.text import bare, read_quantity
 
 LETTERS = "ABCDEFGHIJ"
@@ -31,7 +32,8 @@ _BLANK = re.compile(r"(?<![^\W\d]) (?![0-9])|(?<![0-9]) (?![^\W\d])")
 """A blank that is neither between two letters nor between two digits."""
 
 _TEX = re.compile(r"[{}\\$\s]+")
-_NUMBERS = re.compile(r"[-+]?[0-9]+")
+_NUMBERS = re.compile(r"[-+]?[0-9]+|[<>=\u2260\u2264\u2265\u0338]")
+"""Numbers and relations."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Options:
 
     def like(self, text: str, least: float) -> frozenset[int]:
         """The options whose text is most alike, by Indel similarity of at least `least`, with the same
-        numbers and signs."""
+        numbers, signs and relations."""
         text, alike = _squeezed(text), dict[frozenset[int], float]()
         for key, options in _by_form(self.texts)[_FORMS.index(_squeezed)].items():
             if _NUMBERS.findall(key) == _NUMBERS.findall(text):
@@ -162,14 +164,26 @@ def _without_article(text: str) -> str:
     return _ARTICLE.sub("", _bare(text).strip("$"), count=1)
 
 
+_STROKE = "\u0338"
+"""What makes an equals sign ≠: no accent."""
+
+
 def _without_accents(text: str) -> str:
     characters = unicodedata.normalize("NFKD", _without_article(text))
-    return "".join(character for character in characters if not unicodedata.combining(character))
+    kept = (c for c in characters if not unicodedata.combining(c) or c == _STROKE)
+    return "".join(kept)
 
 
 def _squeezed(text: str) -> str:
     return _BLANK.sub("", _TEX.sub(" ", _without_accents(text).replace("\\times", " x "))).strip()
 
+
+def _as_formula(text: str) -> str:
+    """`√2`, `sqrt(2)` and `\\sqrt{2}` are one; so are `x>=2` and `$x \\ge 2$`. No long text is a formula."""
+    return _squeezed(formula(text)) if len(text) <= _MOST_FORMULA else ""
+
+
+_MOST_FORMULA = 200
 
 _FORMS: tuple[Callable[[str], str], ...] = (
     _collapsed,
@@ -179,6 +193,7 @@ _FORMS: tuple[Callable[[str], str], ...] = (
     _without_article,
     _without_accents,
     _squeezed,
+    _as_formula,
 )
 
 

@@ -35,7 +35,7 @@ def unwrapped(text: str) -> str:
     text = _DELIMITER.sub(" ", _COMMA.sub(",", text))
     text = _BLANK.sub(" ", _without_groups(text))
     text = _DEGREE.sub("°", text.replace("\\$", "$").replace("\\%", "%"))
-    text = re.sub(r"\\[dtc]frac\b", r"\\frac", text)
+    text = re.sub(r"\\[dtc]frac(?![A-Za-z])", r"\\frac", text)
     text = " ".join(text.split()).rstrip(_CLOSING).lstrip(" *`")
     if len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
         text = text[1:-1].rstrip(_CLOSING).strip()
@@ -90,6 +90,9 @@ _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ₀₁₂₃₄₅�
 _REWRITES = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
+        (r"(?:>=|\\ge(?:q?slant|q)?(?![A-Za-z]))", r"\\ge "),
+        (r"(?:<=|\\le(?:q?slant|q)?(?![A-Za-z]))", r"\\le "),
+        (r"(?:!=|\\neq?(?![A-Za-z]))", r"\\ne "),
         (r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+", lambda m: f"^{{{m[0].translate(_RAISED)}}}"),
         (r"[₀-₉]+", lambda m: f"_{{{m[0].translate(_RAISED)}}}"),
         (r"[¼-¾⅐-⅞↉]", lambda m: _vulgar(m)),

@@ -29,6 +29,8 @@ def test_without_a_method_the_answer_tells():
     assert verifier_name(row(choices=("2", "3"))) == "same_choice"
     assert verifier_name(row(answer=BOX)) == "boxes"
     assert verifier_name(row()) == "same_answer"
+    assert {verifier_name(row(answer=word)) for word in ("yes", "No.", "没有", "是")} == {"yes_no"}
+    assert verifier_name(row(answer="Yes, a dog")) == "same_answer"
 
 
 def test_auto_judges_as_the_named_one_does():
