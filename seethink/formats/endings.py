@@ -46,8 +46,14 @@ _STRONG = re.compile(
     + r")\s*",
     re.IGNORECASE | re.MULTILINE,
 )
+_COUNTS = r"(?:(?:一共|总共|共计|共)(?:有|是)?|图[中里片]{1,2}有)\s*"
+_COUNTERS = "[个只条张件名位本辆棵朵颗块头匹]"
+_COUNTED = re.compile(rf"(?:图[中里片]{{1,2}})?{_COUNTS}(-?\d+)\s*{_COUNTERS}[\u2e80-\u9fff]{{0,20}}\Z")
+"""A count and what is counted, in Chinese."""
+
 _WEAK = re.compile(
-    rf"(?:\b(?:sum|total|count|number|difference|result)s?{_GAP}{_LINKS}\s*)|\bthere\s+(?:is|are)\s+[*_$]*(?=-?\d)",
+    rf"(?:\b(?:sum|total|count|number|difference|result)s?{_GAP}{_LINKS}\s*)|\bthere\s+(?:is|are)\s+[*_$]*(?=-?\d)"
+    rf"|{_COUNTS}(?=-?\d+\s*{_COUNTERS})",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"(?:[-0-9.,\s+*/()\u00d7]{1,60}=\s*)?(-?\d+(?:[.,]\d+)*)")
@@ -58,7 +64,8 @@ _NO_ANSWER = re.compile(
 )
 """What is said of an answer, and is none ("wrong result" may be one)."""
 _PARTING = re.compile(
-    r"(?:[ \t\n]*(?:I\s+hope\s+(?:this|that|it)\b[^.!?\n]*[.!?]|(?:Please\s+)?let\s+me\s+know\b[^.!?\n]*[.!?]"
+    r"(?:[ \t\n]*(?:(?:I\s+)?hope\s+(?:this|that|it)\b[^.!?\n]*[.!?]"
+    r"|(?:Please\s+)?let\s+me\s+know\b[^.!?\n]*[.!?]"
     r"|(?:Is\s+there\s+any\w*|Do\s+you\s+have|Would\s+you\s+like|Feel\s+free)\b[^.!?\n]*[.!?]))+\s*\Z",
     re.IGNORECASE,
 )
@@ -85,7 +92,46 @@ def last_phrase(text: str) -> Ending | None:
         found.append((phrase.start(), _after(text, seen, phrase)))
     for letter in list(_RIGHT_LETTER.finditer(seen))[-1:]:
         found.append(_sentence_around(text, seen, letter.start()))
-    return max((ending for ending in found if ending and ending[1]), default=None)
+    last = max((ending for ending in found if ending and ending[1]), default=None)
+    return last and (_corrected(text, *last) or last)
+
+
+def _corrected(text: str, start: int, answer: str) -> Ending | None:
+    """The value that corrects an answer ("7. However, with the shadow it is 8.")."""
+    after = text.find(answer, start) + len(answer)
+    if not (correction := _CORRECTS.match(seen_as_ascii(text), after)):
+        return None
+    rest = text[correction.end() :]
+    value = (0, rest.strip().rstrip(".")) if _is_value(rest) else last_value(rest)
+    if not value or (value[0] and not _OF_THE_ANSWER.search(rest[max(0, value[0] - _HEAD) : value[0]])):
+        return None
+    return correction.end() + value[0], value[1]
+
+
+_CORRECTS = re.compile(
+    r"[\s.;!*_)\]]*(?:however|actually|wait|but|no|hmm|correction|rather)\b[\s,.:;-]*"
+    r"|[\s.;!*_)\]]*(?:不对|不是|等等|更正|但是?|其实)[\s,.:;]*",
+    re.IGNORECASE,
+)
+_OF_THE_ANSWER = re.compile(
+    rf"(?:\b(?:it|this|that|there|they|one|answer|total|count|number|value|result)(?:\s+{_IS}|'s)"
+    r"|应该?是?|答案[是为]|(?:\A|[\s,，。])是|有)\s*(?:actually|really|about|:)?\s*\Z",
+    re.IGNORECASE,
+)
+"""Before a value: it is said of the answer, not of something else ("but a full turn is 360")."""
+
+
+def announced(text: str) -> str | None:
+    """The answer of a short text that is nothing but a phrase and the answer ("So the answer is 7.")."""
+    seen = seen_as_ascii(text)
+    phrases = list(_STRONG.finditer(seen))
+    if len(phrases) != 1 or len(seen[: phrases[0].start()].split()) > _WORDS_BEFORE:
+        return None
+    answer = _after(text, seen, phrases[0])
+    return answer if answer and seen.rstrip(" \n\t.").endswith(seen_as_ascii(answer)) else None
+
+
+_WORDS_BEFORE = 3
 
 
 def last_quantity(text: str) -> Ending | None:
@@ -94,7 +140,8 @@ def last_quantity(text: str) -> Ending | None:
     seen = seen_as_ascii(text)
     found = []
     for phrase in list(_WEAK.finditer(seen))[-_LAST_PHRASES:]:
-        number = _NUMBER.match(seen, phrase.end()) if phrase[0][:5].lower() == "there" else None
+        counts = phrase[0][:5].lower() == "there" or "共" in phrase[0] or "图" in phrase[0]
+        number = _NUMBER.match(seen, phrase.end()) if counts else None
         found.append((phrase.start(), number[1] if number else _after(text, seen, phrase)))
     return max((ending for ending in found if ending[1]), default=None)
 
@@ -112,9 +159,15 @@ def _after(text: str, seen: str, phrase: re.Match[str]) -> str:
         line = line.partition("**")[0] if before.count("**") % 2 else line
         line = line[: _closes(line, _open_mark(before))]
     end = len(line) if _LETTER_START.match(plain(line[:_HEAD])) else _sentence_end(line)
-    return "" if _NO_ANSWER.match(line) else text[start : start + end].strip()
+    answer = text[start : start + end].strip()
+    if counted := _COUNTED.match(answer):
+        return counted[1]
+    if (other := _NOT_ANOTHER.search(answer)) and other[1].strip() not in answer[: other.start()]:
+        answer = answer[: other.start()]
+    return "" if _NO_ANSWER.match(line) else answer
 
 
+_NOT_ANOTHER = re.compile(r",\s(?:and\s)?not\s([^,.;]{1,40})\Z", re.IGNORECASE)
 _DISPLAY = {"\\[": "\\]", "$$": "$$", "```": "```", "```text": "```"}
 _HEAD = 60
 _LETTER_START = re.compile(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from string import ascii_lowercase, ascii_uppercase
 
 from seethink.formats.endings import (
+    announced,
     chain_end,
     first_letter,
     first_word,
@@ -17,12 +19,26 @@ from seethink.formats.endings import (
 from seethink.markup import boxed, without_outer_marks
 from seethink.types import Response
 
-_FINALS = ("answer", "output", "CONCLUSION")
-_ANY_TAG = re.compile(r"</?(?:think|caption|thoughts|SUMMARY|CAPTION|REASONING|answer|output|CONCLUSION)>")
+_FINALS = (
+    *((f"<{name}>", f"</{name}>") for name in ("answer", "output", "conclusion")),
+    ("<|begin_of_box|>", "<|end_of_box|>"),
+)
+"""Tags around an answer, in any case. The last are special tokens of GLM-4.1V and its successors."""
+
+_ANY_TAG = re.compile(
+    r"</?(?:think|caption|thoughts|summary|reasoning|answer|output|conclusion)>|<\|(?:begin|end)_of_box\|>",
+    re.IGNORECASE,
+)
+_SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
+_CUT_OFF = re.compile(r"</[a-z]*\Z|<\|[a-z_]*\|?\Z", re.IGNORECASE)
+"""A closing tag that the text breaks off in."""
+
 _THOUGHT = re.compile(r"(?<=<think>).*?(?=</think>)", re.DOTALL)
 _THINKS = re.compile(r"</?think>")
 _JSON = re.compile(
-    r'"FINAL ANSWER"\s*,\s*"content"\s*:\s*("(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*")', re.IGNORECASE
+    r'(?:"FINAL ANSWER"\s*,\s*"content"|"(?:final[_ ]?)?answer")\s*:\s*'
+    r'("(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*"|(?:-?[0-9][0-9.]*|true|false)(?=\s*[,}\n]))',
+    re.IGNORECASE,
 )
 _LONE_WORDS = 4
 STEPWISE_WORDS = 6
@@ -31,13 +47,14 @@ STEPWISE_WORDS = 6
 
 def read_any(text: str, several: bool = False) -> Response:
     """The final answer in any form, by precedence: the last closed answer tag, else the last open one; the
-    final answer of JSON steps; the last `\\boxed{}`, or all of them as a list if the question has `several`
-    answers, unless a line "Answer: ..." follows; the last explicit phrase (`formats.endings`); an option
-    letter that begins the text, if no second option is named in the same way, or yes or no; the value with
-    which the last sentence ends; a text of at most four words.
+    answer of a JSON object or of JSON steps; the last `\\boxed{}`, or all of them as a list if the question
+    has `several` answers, unless a line "Answer: ..." follows; the last explicit phrase (`formats.endings`);
+    an option letter that begins the text, if no second option is named in the same way, or yes or no; the
+    value with which the last sentence ends; a text of at most four words.
 
-    Nothing is cut off that says which answer is meant: an option's letter keeps the text after it. Answers
-    inside a thought do not count: tags in it are ignored, and without an answer tag only the text after the
+    Nothing is cut off that says which answer is meant: an option's letter keeps the text after it. A value
+    that corrects a phrase ("The answer is 7. Wait, it is 8.") wins over it; what follows a tag corrects
+    nothing. Answers inside a thought do not count: tags in it are ignored, and without an answer tag only the text after the
     last thought is searched. `thought` is all text before the answer, tags removed; None if no answer was
     found.
     """
@@ -58,22 +75,24 @@ def _tagged(text: str) -> tuple[int, str] | None:
     closing = text.rfind("</think>")
     visible = _THOUGHT.sub(lambda thought: " " * len(thought[0]), text[: closing + 8]) + text[closing + 8 :]
     closed, opened = [], []
-    for name in _FINALS:
-        start, end = f"<{name}>", f"</{name}>"
-        if (last := visible.rfind(end)) >= 0 and (at := visible.rfind(start, 0, last)) >= 0:
-            closed.append((at, visible[at + len(start) : visible.find(end, at)]))
-        if (at := visible.rfind(start)) >= 0:
-            opened.append((at, visible[at + len(start) :]))
+    small = visible.translate(_SMALL)
+    for start, end in _FINALS:
+        if (last := small.rfind(end)) >= 0 and (at := small.rfind(start, 0, last)) >= 0:
+            closed.append((at, visible[at + len(start) : small.find(end, at)]))
+        if (at := small.rfind(start)) >= 0:
+            opened.append((at, _CUT_OFF.sub("", visible[at + len(start) :])))
     if not opened:
         return None
     at, content = max(closed or opened)
-    return at, _THINKS.split(content)[0]
+    content = _THINKS.split(content)[0]
+    return at, announced(content) or content
 
 
 def _marked(outside: str, several: bool) -> tuple[int, str] | None:
     """The position and the text of an answer without a tag."""
     if found := list(_JSON.finditer(outside)):
-        return found[-1].start(), json.loads(found[-1][1], strict=False)
+        value = found[-1][1]
+        return found[-1].start(), json.loads(value, strict=False) if value.startswith('"') else value
     if (boxes := boxed(outside)) and last_answer_line(outside) <= boxes[-1][0]:
         contents = dict.fromkeys(content.strip() for _, _, content in boxes)
         return (boxes[0][0], ", ".join(contents)) if several else (boxes[-1][0], boxes[-1][2])

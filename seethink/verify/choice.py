@@ -328,10 +328,10 @@ def yes_no(example: Example, response: Response) -> Score:
 
     Formula: equality of the word with which a text begins, which must be `yes` or `no` as a whole word
     ("know" and "not" hold none) and be followed by the end, punctuation or a clause ("yes it is"); 是, 对, 有
-    and 否, 不是, 没有 before the end or punctuation are yes and no too. A contradiction is ambiguous and earns
-    0: a "yes" after no, or a "no" after yes that determines no noun ("yes, there is no dog" is a yes). Range:
-    {0, 1}; unread if the answer begins with neither; None if the gold is neither. Source: VLM-R1's yes_no
-    reward, which takes the first such letters anywhere.
+    and 否, 不是, 没有 before the end or punctuation are yes and no too. A contradiction is ambiguous and
+    earns 0: a "yes" after no, or a "no" after yes that determines no noun ("yes, there is no dog" is a yes).
+    Range: {0, 1}; unread if the answer begins with neither; None if the gold is neither. Source: VLM-R1's
+    yes_no reward, which takes the first such letters anywhere.
     """
     if missing := unjudged(example, response):
         return missing
@@ -352,11 +352,9 @@ def _yes_or_no(text: str) -> str | None:
     text = plain(seen_as_ascii(text)).strip()
     if match := _CHINESE_YES_NO.match(text):
         others = _CHINESE_EITHER.finditer(text, match.end())
-        return (
-            None
-            if any(bool(other["yes"]) != bool(match["yes"]) or other[0] in "吗?" for other in others)
-            else ("yes" if match["yes"] else "no")
-        )
+        if any(bool(other["yes"]) != bool(match["yes"]) or other[0] in "吗?" for other in others):
+            return None
+        return "yes" if match["yes"] else "no"
     if not (match := _YES_NO.match(text)):
         return None
     word = match["word"].lower()

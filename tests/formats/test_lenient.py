@@ -107,11 +107,53 @@ from seethink.formats import by_steps, lists_several, read_any
         ("So 9 of them are red:\n\\[\n9\n\\]", "9"),
         ("B. a cat. But the answer is C.", "C"),
         ("odd by 3", "odd by 3"),
+        ("I count.\n<|begin_of_box|>5<|end_of_box|>", "5"),
+        ("<answer><|begin_of_box|>5<|end_of_box|></answer>", "5"),
+        ("<Answer>5</Answer>", "5"),
+        ("<ANSWER> 5 </ANSWER>", "5"),
+        ("<answer>5</answer", "5"),
+        ("<answer>5</", "5"),
+        ("<|begin_of_box|>5<|end_of", "5"),
+        ("<answer>x < 5", "x < 5"),
+        ("<answer>The answer is 5</answer>", "5"),
+        ("<answer>So the answer is 5.</answer>", "5"),
+        ("<answer>答案是5</answer>", "5"),
+        ("<answer>The answer is 5. Or 6.</answer>", "The answer is 5. Or 6"),
+        ('{"answer": 5, "confidence": 0.9}', "5"),
+        ('{"confidence": 0.9, "answer": "5"}', "5"),
+        ('```json\n{"reasoning": "3 and 2", "final_answer": 5\n}\n```', "5"),
+        ("3 + 2 = 5\n\nHope this helps!", "5"),
+        ("The answer is 5, not 6.", "5"),
+        ("The answer is B, not C.", "B, not C"),
+        ("The answer is 5, not 5.", "5, not 5"),
+        ("因此，图中共有5个红色方块。", "5"),
+        ("所以一共有5个", "5"),
+        ("图中有5个苹果。", "5"),
+        ("答：一共有5个苹果。", "5"),
+        ("答：共12米", "共12米"),
     ],
 )
 def test_a_final_answer_is_read_in_any_form(text, answer):
     response = read_any(text)
     assert (response.answer, response.fault) == (answer, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("The answer is 42. However, if we consider the shadow, it is 43.", "43"),
+        ("The answer is 7. Actually, 8.", "8"),
+        ("The answer is 7. Wait, it is 8. No, it is 9.", "9"),
+        ("The answer is 7. But the right one is 8.", "8"),
+        ("答案是7。不对，应该是8。", "8"),
+        ("The answer is 7. However, this is an estimate.", "7"),
+        ("The answer is 7. However, note that 4 is a common mistake.", "7"),
+        ("The answer is 42. But note that a full turn is 360.", "42"),
+        ("<answer>7</answer> Actually, 8.", "7"),
+    ],
+)
+def test_a_correction_wins_over_a_phrase_and_not_over_a_tag(text, answer):
+    assert read_any(text).answer == answer
 
 
 @pytest.mark.parametrize(
