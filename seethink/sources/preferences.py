@@ -22,7 +22,9 @@ def read_pairs(
     """
     rows, settings = records.open_rows(path, media_root, video_options)
     if dialect_of(rows) is not PREFERENCES:
-        rows[0].refuse("is no pair of responses; `seethink train dpo` needs the columns chosen and rejected")
+        rows[0].refuse(
+            "it is no pair of responses; `seethink train dpo` needs the columns chosen and rejected"
+        )
     examples = records.validated(rows, (prompt_example(row, settings) for row in rows))
     return tuple(to_pair(row, example, form) for row, example in zip(rows, examples, strict=True))
 

@@ -19,7 +19,7 @@ from seethink.sources import marks
 from seethink.sources.dialects import MEDIA, PREFERENCES, Dialect, dialect_of
 from seethink.sources.parsed_row import ParsedRow, listed
 from seethink.sources.published.columns import letter_gold
-from seethink.sources.row_reader import Row, RowError, read_rows
+from seethink.sources.row_reader import Row, RowError, as_object, read_rows, value_fault
 from seethink.types import MEDIA_MARK, Example, InputError, Media
 
 DECODE_BELOW_BYTES = 2_000_000
@@ -115,7 +115,7 @@ def to_example(row: Row, dialect: Dialect, settings: MediaSettings) -> Example:
     """
     check_columns(row, dialect)
     if dialect is PREFERENCES:
-        row.refuse("is a pair of responses, for `seethink train dpo` only; give an answer instead")
+        row.refuse("it is a pair of responses, for `seethink train dpo` only; give an answer instead")
     parsed = dialect.parse(row)
     media = _media(row, parsed, settings)
     parsed = marks.fill_objects(row, parsed, media["image"])
@@ -164,6 +164,8 @@ def question_example(
     *before, question = (MEDIA_MARK.sub(lambda mark: f"<{next(kinds)}>", text) for text in texts)
     history = tuple(turn._replace(text=text) for turn, text in zip(parsed.history, before, strict=True))
     name = row.values.get(dialect.id)
+    if isinstance(name, bool | list | dict) or not str(name).strip():
+        row.refuse(f"the {dialect.id} must be a text or a number, not {name!r:.40}; or leave the column out")
     name = f"{row.stem}-{row.number}" if name is None else str(name)
     meta, where = _meta(row, dialect), f"{row.file}, row {row.number}"
     return Example(name, question, tuple(ordered), meta=meta, history=history, where=where)
@@ -226,9 +228,9 @@ def _thought(text: str) -> str:
 
 
 def _texts(row: Row, column: str, value: Any) -> tuple[str, ...]:
-    """A text or a list of texts as a tuple, without blank ones; empty for None."""
+    """A list of texts as a tuple, without blank ones; empty for None. Steps may be one text."""
     value = listed(value)
-    texts = [value] if isinstance(value, str) else value or []
+    texts = [value] if isinstance(value, str) and column == "steps" else value or []
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         row.refuse(f"{column} must be a list of texts, not {value!r:.40}")
     return tuple(text for text in texts if text.strip())
@@ -244,10 +246,14 @@ def _meta(row: Row, dialect: Dialect) -> dict[str, Any]:
         return kept
     if isinstance(meta, str) and meta.startswith("{"):
         try:
-            meta = json.loads(meta)
+            meta = json.loads(meta, object_pairs_hook=as_object)
         except ValueError as error:
             row.refuse(f"meta starts like JSON but is invalid ({error}); correct or rename it", error)
-    return kept | (meta if isinstance(meta, dict) else {"meta": meta})
+    if not isinstance(meta, dict):
+        row.refuse(f'meta must be an object, not {meta!r:.40}; name what it holds, as in {{"note": ...}}')
+    if fault := value_fault(meta):
+        row.refuse(f"in meta, {fault[1]}", kind=fault[0])
+    return kept | meta
 
 
 # Media ----------------------------------------------------------------------------------------------------

@@ -23,8 +23,6 @@ SHARED_BELOW = 64
 (VLMEvalKit)."""
 SHARD = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.parquet")
 """Name of a parquet shard, as `datasets` writes them to the hub."""
-EMPTY = ("", "nan", "NaN")
-"""Cells of a table that hold nothing."""
 DESCRIPTIONS = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
 """JSON files that describe data."""
 
@@ -161,12 +159,63 @@ def _numbered(file: Path, values: Iterable[Any]) -> Iterator[Row]:
 
 
 def _row(file: Path, number: int, value: Any) -> Row:
-    if isinstance(value, dict):
-        return Row(file, number, value)
     if isinstance(value, RowError):
         return Row(file, number, {}, value)
-    message = f"{file}, row {number}: must be an object of named columns, not {value!r:.40}"
-    return Row(file, number, {}, RowError(message, "no row"))
+    fault = ("no row", f"the row must be an object of named columns, not {value!r:.40}")
+    if isinstance(value, dict) and not (fault := value_fault(value)):
+        return Row(file, number, value)
+    kind, message = fault
+    return Row(file, number, {}, RowError(f"{file}, row {number}: {message}", kind))
+
+
+class RepeatedKey(dict[str, Any]):
+    """A JSON object in which `key` occurs more than once."""
+
+    key = ""
+
+
+def as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The `object_pairs_hook` of every row: the object, as `RepeatedKey` where a key is given twice."""
+    values = dict(pairs)
+    if len(values) == len(pairs):
+        return values
+    names = [name for name, _ in pairs]
+    repeated = RepeatedKey(values)
+    repeated.key = next(name for name in names if names.count(name) > 1)
+    return repeated
+
+
+def value_fault(value: Any) -> tuple[str, str] | None:
+    """(kind, message) of what no row may contain at any depth: a key given twice, of which JSON keeps the
+    last, and a lone surrogate, which is no character and which no tokenizer and no file takes. A list that is
+    written as a text is looked into."""
+    waiting = [value]
+    while waiting:  # not by recursion: JSON may be deeper than Python's stack
+        one = waiting.pop()
+        if isinstance(one, str):
+            if half := _SURROGATE.search(one):
+                return "broken text", f"{one!r:.40} contains U+{ord(half[0]):04X}, {_HALF}"
+            if one.startswith(("[", "{")) and "\\u" in one:
+                waiting.append(_read_json(one))
+        elif isinstance(one, RepeatedKey):
+            return "layout", f"the key {one.key!r:.40} is given twice; keep one"
+        elif isinstance(one, dict):
+            waiting += [*reversed(one.values()), *reversed(one)]
+        elif isinstance(one, list | tuple):
+            waiting += reversed(one)
+    return None
+
+
+def _read_json(text: str) -> Any:
+    """The value of a JSON text; None if it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_HALF = "half of a character; restore the lost half"
 
 
 def _json_lines(path: Path) -> Iterator[Row]:
@@ -201,7 +250,7 @@ def _text(path: Path) -> str:
 
 def _parsed(text: str, path: Path, first_line: int, fix: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=as_object)
     except json.JSONDecodeError as error:
         line = first_line + error.lineno - 1
         raise InputError(
@@ -228,10 +277,7 @@ def _table_rows(path: Path) -> list[Any]:
     if twice := next((name for name in names if name and names.count(name) > 1), None):
         raise InputError(f"{path} has the column {twice!r} twice; rename one of them")
     # a column without a name is the row index of pandas
-    rows = [
-        {name: cell for name, cell in zip(names, line, strict=False) if name and cell not in EMPTY}
-        for line in lines
-    ]
+    rows = [{name: cell for name, cell in zip(names, line, strict=False) if name and cell} for line in lines]
     whole = {row.get("index"): row["image"] for row in rows if len(row.get("image", "")) > SHARED_BELOW}
     for row in rows:
         if row.get("image") in whole:
@@ -245,7 +291,7 @@ def _table_rows(path: Path) -> list[Any]:
 def _too_long(path: Path, number: int, names: list[str], line: list[str]) -> RowError | None:
     if not any(line[len(names) :]):
         return None
-    cells = f"{path}, row {number}: has {len(line)} cells for {len(names)} columns"
+    cells = f"{path}, row {number}: the row has {len(line)} cells for {len(names)} columns"
     return RowError(f"{cells}; quote the cells that contain a separator", "no row")
 
 

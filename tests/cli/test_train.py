@@ -48,7 +48,7 @@ def test_questions_without_answers_are_evaluated_but_not_trained_on(capsys):
         code, _, err = call(capsys, "train", method, "--model", "base", "--data", "question.jsonl")
         assert code == 2 and "question.jsonl, row 1: there is no answer; LLaVA's question.jsonl" in err
     code, _, err = call(capsys, "train", "dpo", "--model", "base", "--data", "question.jsonl")
-    assert code == 2 and "row 1: is no pair of responses" in err
+    assert code == 2 and "row 1: it is no pair of responses" in err
 
 
 def test_a_conversation_is_one_question_of_grpo_and_one_example_for_each_answer_of_sft(capsys, monkeypatch):

@@ -258,14 +258,14 @@ def test_a_tsv_with_broken_base64_or_more_cells_than_columns_is_refused(folder):
     assert "row 1: there is no picture at" in refused(tsv(folder, ("4", "no picture", *cells[2:])))
     message = refused(tsv(folder, ("4", picture, *cells[2:], "and more")))
     assert message == (
-        "bench.tsv, row 1: has 8 cells for 7 columns; quote the cells that contain a separator"
+        "bench.tsv, row 1: the row has 8 cells for 7 columns; quote the cells that contain a separator"
     )
 
 
 def test_pairs_are_not_read_as_examples(folder):
     message = refused(written(folder, {"prompt": "How many?", "chosen": "3", "rejected": "4"}))
     assert message == (
-        "my.json, row 1: is a pair of responses, for `seethink train dpo` only; give an answer instead"
+        "my.json, row 1: it is a pair of responses, for `seethink train dpo` only; give an answer instead"
     )
 
 

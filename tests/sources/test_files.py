@@ -15,6 +15,7 @@ from seethink.media import Image
 from seethink.sources.dialects import dialect_of
 from seethink.sources.records import read
 from seethink.sources.row_reader import read_rows
+from seethink.sources.writing import write
 from seethink.types import InputError, Response
 from seethink.verify import same_choice
 from tests.sources.test_dialects import png
@@ -50,7 +51,7 @@ def test_a_csv_with_a_header_is_read_as_spreadsheets_write_it(folder, separator,
         ["id", "image", "question", "choices", "answer"],
         ["1", "a.png", f'"Is it{separator} ""red""?{end}Or not?"', "\"['yes', 'no']\"", "A"],
         ["", "", "", "", ""],
-        ["", "b.png", "How many?", "nan", "3.0"],
+        ["", "b.png", "How many?", "", "3.0"],
         [],
     ]
     path = text(folder / "my.csv", begin + end.join(separator.join(line) for line in lines) + end)
@@ -67,14 +68,29 @@ def test_a_tsv_and_the_row_index_of_pandas(folder):
     assert (first.answer, second.question) == ("3", "line\u2028break?")
 
 
+@pytest.mark.parametrize(("suffix", "between"), [(".csv", ","), (".tsv", "\t")])
+@pytest.mark.parametrize("word", ["nan", "NaN", "NA", "null", "None"])
+def test_words_for_nothing_are_texts_of_a_table(folder, suffix, between, word):
+    """pandas writes a missing value as an empty cell; SeeThink's own tables are read back unchanged."""
+    lines = [between.join(line) for line in (("question", "answer"), (word, word))]
+    (example,) = read(text(folder / f"my{suffix}", "\n".join(lines)))
+    assert (example.question, example.answer) == (word, word)
+    dialect = suffix[1:]
+    write([example], folder / dialect, dialect)
+    assert read(folder / dialect) == (example,)
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
         (
-            "question,answer\n1 + 2?,nan\n",
+            "question,answer\n1 + 2?,\n",
             "my.csv, row 1: there is no answer; give the correct text or number",
         ),
-        ("question,answer\n1 + 2?,3,4\n", "my.csv, row 1: has 3 cells for 2 columns; quote the cells that"),
+        (
+            "question,answer\n1 + 2?,3,4\n",
+            "my.csv, row 1: the row has 3 cells for 2 columns; quote the cells that",
+        ),
         ("question,answer,answer\n?,3,4\n", "my.csv has the column 'answer' twice; rename one of them"),
         ('question,answer\n?,3\n"open,4\n', "my.csv, line 3: not a table (unexpected end of data)"),
         ("question,answer\n", "my.csv has no rows"),

@@ -129,7 +129,7 @@ def test_what_is_no_pair_is_refused_in_one_sentence(folder, row, why):
 
 
 def test_each_method_refuses_the_rows_of_the_other(folder):
-    with pytest.raises(InputError, match=r"row 1: is a pair of responses, for `seethink train dpo` only"):
+    with pytest.raises(InputError, match=r"row 1: it is a pair of responses, for `seethink train dpo` only"):
         read(lines(folder, LAYOUTS["TRL"]))
-    with pytest.raises(InputError, match="row 1: is no pair of responses; `seethink train dpo` needs the"):
+    with pytest.raises(InputError, match="row 1: it is no pair of responses; `seethink train dpo` needs the"):
         read_pairs(lines(folder, {"messages": [*ASKED, YES]}), THINK_ANSWER)

@@ -297,7 +297,7 @@ def test_files_that_hold_something_else_are_refused(folder):
     path.write_text("[]", encoding="utf-8")
     assert refused(path) == "my.json has no rows"
     path.write_text("[3]", encoding="utf-8")
-    assert refused(path) == "my.json, row 1: must be an object of named columns, not 3"
+    assert refused(path) == "my.json, row 1: the row must be an object of named columns, not 3"
     path.write_bytes(b'[{"question": "\xff"}]')
     assert refused(path) == "my.json is not UTF-8 text (byte 15); save it as UTF-8"
     (folder / "my.xlsx").write_text("a,b", encoding="utf-8")
@@ -365,3 +365,89 @@ def test_a_clip_in_an_attempt_is_shown_as_its_frames_and_recorded(filmed, tmp_pa
     assert row["clips"] == [{"path": str(filmed / "c.mp4"), "count": 8, "every_s": None, "max_px": 401_408}]
     (strip,) = row["media"]
     assert PIL.Image.open(tmp_path / strip).size == (4 * 64, 2 * 48)
+
+
+# What no row may contain
+
+HALF = "q \ud800"
+TURNS = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "3"}]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {**GOOD, "question": HALF},
+        {**GOOD, "answer": HALF},
+        {**GOOD, "steps": ["1", HALF]},
+        {**GOOD, "steps": json.dumps(["1", HALF])},
+        {**GOOD, "choices": ["3", HALF]},
+        {**GOOD, "history": [["?", HALF]]},
+        {**GOOD, "system": HALF},
+        {**GOOD, "id": HALF},
+        {**GOOD, "image": HALF},
+        {**GOOD, "meta": {"note": [{HALF: 1}]}},
+        {**GOOD, "meta": json.dumps({"note": HALF})},
+        {**GOOD, HALF: 1},
+        {"messages": [TURNS[0], {"role": "assistant", "content": HALF}]},
+        {"prompt": "?", "chosen": HALF, "rejected": "3"},
+        {"prompt": TURNS[:1], "chosen": TURNS[1:], "rejected": [{"role": "assistant", "content": HALF}]},
+    ],
+)
+@pytest.mark.parametrize("name", ["my.jsonl", "my.json"])
+def test_half_a_character_is_refused_wherever_it_stands(folder, row, name):
+    path = lines(folder, row, name=name)
+    if name == "my.json":
+        path.write_text(json.dumps([row]), encoding="utf-8")
+    message = refused(path)
+    assert message.startswith(f"{name}, row 1: ") and "U+D800, half of a character; restore" in message
+
+
+def test_whole_characters_beyond_16_bits_are_read(folder):
+    (example,) = read(lines(folder, {**GOOD, "question": "\U0001f600?", "steps": json.dumps(["\U0001f600"])}))
+    assert (example.question, example.steps) == ("\U0001f600?", ("\U0001f600",))
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('{"question": "?", "answer": "3", "answer": "4"}', "answer"),
+        ('{"question": "?", "answer": "3", "meta": {"a": {"b": 1, "b": 1}}}', "b"),
+        ('{"messages": [{"role": "user", "role": "assistant", "content": "?"}]}', "role"),
+    ],
+)
+def test_a_key_given_twice_is_refused_with_its_row(folder, text, key):
+    good = json.dumps(GOOD)
+    for name, content in (("my.jsonl", f"{good}\n{text}\n"), ("my.json", f"[{good}, {text}]")):
+        (folder / name).write_text(content, encoding="utf-8")
+        assert refused(folder / name) == f"{name}, row 2: the key {key!r} is given twice; keep one"
+
+
+def test_a_key_given_twice_in_the_meta_of_a_table_is_refused(folder):
+    (folder / "my.csv").write_text('question,answer,meta\n?,3,"{""a"": 1, ""a"": 2}"\n', encoding="utf-8")
+    assert refused(folder / "my.csv") == "my.csv, row 1: in meta, the key 'a' is given twice; keep one"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"choices": "A,B"}, "choices must be a list of texts, not 'A,B'"),
+        ({"choices": {"A": "x"}}, "choices must be a list of texts, not {'A': 'x'}"),
+        ({"meta": [1]}, "meta must be an object, not [1]"),
+        ({"meta": "red"}, "meta must be an object, not 'red'"),
+        ({"meta": 3}, "meta must be an object, not 3"),
+        ({"id": ""}, "the id must be a text or a number, not ''"),
+        ({"id": " "}, "the id must be a text or a number, not ' '"),
+        ({"id": ["a"]}, "the id must be a text or a number, not ['a']"),
+        ({"id": True}, "the id must be a text or a number, not True"),
+    ],
+)
+def test_columns_of_another_type_are_refused(folder, wrong, why):
+    assert refused(lines(folder, {**GOOD, **wrong})).startswith(f"my.jsonl, row 1: {why}")
+
+
+def test_deep_values_are_searched_without_end_of_the_stack(folder):
+    deep = "[" * 2_000 + '"\\ud800"' + "]" * 2_000
+    (folder / "my.jsonl").write_text(
+        f'{{"question": "?", "answer": "3", "meta": {deep}}}\n', encoding="utf-8"
+    )
+    assert refused(folder / "my.jsonl").startswith("my.jsonl, ")
