@@ -1,4 +1,4 @@
-"""Lock on an output folder: one process at a time works in it."""
+"""Output folders: whether they can be written, and one process at a time in each."""
 
 from __future__ import annotations
 
@@ -11,17 +11,24 @@ from seethink.types import InputError
 
 
 @contextmanager
+def writable(out: Path, mend: str = "choose another --out") -> Iterator[None]:
+    """What fails inside because `out` cannot be written (an OSError) raises InputError."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{out} cannot be written ({error}); {mend}") from error
+
+
+@contextmanager
 def alone_in(out: Path) -> Iterator[None]:
     """Hold the lock of folder `out`, which is created if missing.
 
     Raises InputError where another process holds it or the folder cannot be written. The record lock ends
     with this process, even if a killed run left child processes behind.
     """
-    try:
+    with writable(out):
         out.mkdir(parents=True, exist_ok=True)
         lock = (out / ".lock").open("w", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{out} cannot be written ({error}); choose another --out") from error
     with lock:
         try:
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

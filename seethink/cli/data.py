@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DIALECTS = (
     "ours, csv, llama-factory, alpaca, ms-swift, ms-swift-objects, query, openai, trl, trl-sft, "
-    "trl-messages, trl-dpo, easyr1, llava, rl, hf, dpo, vrc, tsv or llava-questions."
+    "trl-messages, trl-dpo, easyr1, llava, rl, hf, dpo, ms-swift-dpo, vrc, tsv or llava-questions."
 )
 ROWS_PER_FAULT = 5
 """Rows of each kind of fault that are listed at the terminal; --json lists all."""
@@ -90,9 +90,9 @@ def convert(
     media_root: MediaRoot = None,
 ) -> None:
     """Write data in another dialect. Every row and picture is checked first."""
-    from seethink.sources import records, writing
+    from seethink.sources import preferences, writing
 
-    examples = records.read(source, media_root, answered=False)
+    examples = preferences.read_examples(source, media_root)
     writing.write(examples, folder, dialect, copy)
     say(Console(), f"{len(examples):,} rows: {folder}")
 

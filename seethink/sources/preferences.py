@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from seethink.formats import THINK_ANSWER
 from seethink.sources import records
 from seethink.sources.dialects import PREFERENCES, dialect_of
 from seethink.sources.pair_rows import parsed_pair
@@ -27,6 +29,27 @@ def read_pairs(
         )
     examples = records.validated(rows, (prompt_example(row, settings) for row in rows))
     return tuple(to_pair(row, example, form) for row, example in zip(rows, examples, strict=True))
+
+
+def read_examples(path: Path, media_root: Path | None = None) -> tuple[Example, ...]:
+    """All rows of a file as `records.read` gives them, answered or not. A pair of responses becomes its
+    prompt with both in meta `pref`, as the writers of pairs take them."""
+    rows, settings = records.open_rows(path, media_root)
+    if dialect_of(rows) is not PREFERENCES:
+        return records.examples_of(rows, settings, answered=False)
+    return records.validated(rows, (_pair_example(row, settings) for row in rows))
+
+
+def _pair_example(row: Row, settings: records.MediaSettings) -> Example:
+    example = prompt_example(row, settings)
+    pair = to_pair(row, example, THINK_ANSWER)
+    details = example.meta.get("pref", {})
+    if not isinstance(details, Mapping):
+        row.refuse(f"meta 'pref' must be an object, not {details!r:.40}; rename it")
+    lacking = {name: row.values[name] for name in ("choices", "steps") if row.values.get(name)}
+    meta = {**lacking, **example.meta, "pref": {**details, "chosen": pair.better, "rejected": pair.worse}}
+    answer = meta.pop("answer", None)
+    return replace(example, answer=None if answer is None else str(answer), meta=meta)
 
 
 def prompt_example(row: Row, settings: records.MediaSettings) -> Example:

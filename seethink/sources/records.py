@@ -60,7 +60,11 @@ def read(
     as the questions of an evaluation, is read. All rows and media are validated first; the first fault
     raises InputError with file, row and fix. Pictures embedded in the data stay in memory, encoded.
     """
-    rows, settings = open_rows(path, media_root, video_options)
+    return examples_of(*open_rows(path, media_root, video_options), answered)
+
+
+def examples_of(rows: Sequence[Row], settings: MediaSettings, answered: bool = True) -> tuple[Example, ...]:
+    """The examples of rows, as `read` gives them."""
     dialect = dialect_of(rows)
     examples = validated(rows, (to_example(row, dialect, settings) for row in rows))
     unanswered = [row for row, example in zip(rows, examples, strict=True) if example.answer is None]

@@ -18,6 +18,7 @@ from seethink.media import Image, Video
 from seethink.sources.benchmark_rows import LETTERS, options_block
 from seethink.sources.marks import CORNERS
 from seethink.sources.media_store import MediaStore
+from seethink.sources.published.columns import letter_gold
 from seethink.sources.row_parts import (
     Columns,
     all_learned,
@@ -35,6 +36,7 @@ from seethink.sources.row_parts import (
     without_history,
 )
 from seethink.types import MEDIA_MARK, Example, InputError, Media, Turn
+from seethink.verify.options import LETTER_GOLD
 
 # Ours -----------------------------------------------------------------------------------------------------
 
@@ -257,6 +259,19 @@ def dpo(example: Example, store: MediaStore) -> Columns:
     }
 
 
+def ms_swift_dpo(example: Example, store: MediaStore) -> Columns:
+    """The two responses in meta `pref`; the better one ends the messages."""
+    pref, rest = _pref(example)
+    return {
+        "id": example.id,
+        "messages": messages_of([*marked(example), Turn("assistant", pref["chosen"])], "loss"),
+        "rejected_response": pref["rejected"],
+        "answer": example.answer,
+        **paths_of(example, store),
+        "meta": rest,
+    }
+
+
 def _pref(example: Example) -> tuple[Mapping[str, Any], dict[str, Any]]:
     """(meta `pref`, the rest of meta, with what `pref` has beside the responses)."""
     pref = example.meta.get("pref")
@@ -284,6 +299,11 @@ def tsv(example: Example, store: MediaStore) -> Columns:
     of meta are columns of their own."""
     images = [base64.b64encode(picture.encoded()[0]).decode() for picture in pictures_of(example)]
     question, choices = question_of(example), list(example.choices)
+    if letter_gold(choices) and not example.meta.get(LETTER_GOLD):
+        raise InputError(
+            f"{example.label} has choices that are letters, and this dialect takes the answer for the letter "
+            f"of a place; set {LETTER_GOLD} in meta if it is one, or write another dialect"
+        )
     columns: dict[str, str] = {}
     block = f"\n{options_block(choices)}"
     if 0 < len(choices) <= len(LETTERS) and question.endswith(block):

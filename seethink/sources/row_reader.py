@@ -193,7 +193,7 @@ def value_fault(value: Any) -> tuple[str, str] | None:
     while waiting:  # not by recursion: JSON may be deeper than Python's stack
         one = waiting.pop()
         if isinstance(one, str):
-            if half := _SURROGATE.search(one):
+            if not one.isascii() and (half := _SURROGATE.search(one)):
                 return "broken text", f"{one!r:.40} contains U+{ord(half[0]):04X}, {_HALF}"
             if one.startswith(("[", "{")) and "\\u" in one:
                 waiting.append(_read_json(one))

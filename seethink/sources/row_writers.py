@@ -79,11 +79,13 @@ def filled(row: dict[str, Any], *always: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class RowWriter:
-    """The row layout and the file format of one trainer. answered: whether every row needs an answer."""
+    """The row layout and the file format of one trainer. answered: whether every row needs an answer. pairs:
+    whether rows are two responses to a prompt."""
 
     row: Callable[[Example, MediaStore], dict[str, Any]]
     save: Callable[[Rows, Path], None]
     answered: bool = True
+    pairs: bool = False
 
 
 ROW_WRITERS = {
@@ -101,12 +103,15 @@ ROW_WRITERS = {
     "trl-dpo": RowWriter(
         row_layouts.trl_dpo,
         partial(_save_parquet, prompt=_TURNS, chosen=_TURNS, rejected=_TURNS, answer=TEXT),
+        answered=False,
+        pairs=True,
     ),
     "easyr1": RowWriter(row_layouts.easyr1, partial(_save_parquet, problem=TEXT, answer=TEXT)),
     "llava": RowWriter(row_layouts.llava, _save_lines),
     "rl": RowWriter(row_layouts.rl, _save_lines),
     "hf": RowWriter(row_layouts.hf, partial(_save_parquet, problem=TEXT, solution=TEXT)),
-    "dpo": RowWriter(row_layouts.dpo, _save_lines),
+    "dpo": RowWriter(row_layouts.dpo, _save_lines, answered=False, pairs=True),
+    "ms-swift-dpo": RowWriter(row_layouts.ms_swift_dpo, _save_lines, answered=False, pairs=True),
     "vrc": RowWriter(row_layouts.vrc, _save_lines),
     "tsv": RowWriter(row_layouts.tsv, partial(_save_table, name="data.tsv", columns=_TSV_COLUMNS)),
     "llava-questions": RowWriter(row_layouts.llava_questions, _save_lines, answered=False),

@@ -6,8 +6,11 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+from seethink.lock import writable
 from seethink.sources.media_store import MediaStore
+from seethink.sources.row_reader import value_fault
 from seethink.sources.row_writers import ROW_WRITERS, RowWriter
 from seethink.types import Example, InputError
 
@@ -26,20 +29,33 @@ def write(examples: Iterable[Example], folder: Path, dialect: str = "ours", copy
     without columns for frame selection store only the path of a clip. Raises InputError.
     """
     writer = by_name(dialect)
+    with writable(folder, "choose another folder"):
+        _write(examples, folder, writer, copy)
+
+
+def _write(examples: Iterable[Example], folder: Path, writer: RowWriter, copy: bool) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} exists and is not empty; give a new folder, or empty it")
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    part = folder.absolute().with_name(f".{folder.name}.{os.getpid()}.part")
     part.mkdir(parents=True)
     try:
         store = MediaStore(part, copy)
-        rows = (writer.row(_answered(one) if writer.answered else one, store) for one in examples)
+        rows = (_row(one, writer, store) for one in examples)
         writer.save(rows, part)
         os.replace(part, folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _answered(example: Example) -> Example:
-    if example.answer is None:
+def _row(example: Example, writer: RowWriter, store: MediaStore) -> dict[str, Any]:
+    if writer.answered and example.answer is None:
+        if "pref" in example.meta:
+            pairs = ", ".join(name for name, one in ROW_WRITERS.items() if one.pairs)
+            raise InputError(
+                f"{example.label} is a pair of responses; the dialects that hold one are {pairs}"
+            )
         raise InputError(f"{example.label} has no answer; give it one or leave it out")
-    return example
+    row = writer.row(example, store)
+    if fault := value_fault(row):
+        raise InputError(f"{example.label} cannot be written: {fault[1]}")
+    return row

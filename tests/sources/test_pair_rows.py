@@ -9,9 +9,10 @@ import pytest
 
 from seethink.formats import THINK_ANSWER
 from seethink.sources.dialects import dialect_of
-from seethink.sources.preferences import read_pairs
+from seethink.sources.preferences import read_examples, read_pairs
 from seethink.sources.records import read
 from seethink.sources.row_reader import read_rows
+from seethink.sources.writing import write
 from seethink.types import InputError, Turn
 
 
@@ -133,3 +134,30 @@ def test_each_method_refuses_the_rows_of_the_other(folder):
         read(lines(folder, LAYOUTS["TRL"]))
     with pytest.raises(InputError, match="row 1: it is no pair of responses; `seethink train dpo` needs the"):
         read_pairs(lines(folder, {"messages": [*ASKED, YES]}), THINK_ANSWER)
+
+
+@pytest.mark.parametrize("dialect", ["dpo", "trl-dpo", "ms-swift-dpo"])
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_pairs_are_converted_between_their_dialects(folder, name, dialect):
+    row = {**LAYOUTS[name], "images": ["a.png"], "id": "one", "answer": "yes", "meta": {"level": 2}}
+    path = lines(folder, row)
+    (example,) = read_examples(path)
+    write([example], folder / dialect, dialect)
+    (before,), (after,) = (read_pairs(one, THINK_ANSWER) for one in (path, folder / dialect))
+    assert (after.better, after.worse, after.example.id) == (before.better, before.worse, "one")
+    assert (after.example.question, after.example.history) == (
+        before.example.question,
+        before.example.history,
+    )
+    assert [medium.load().tobytes() for medium in after.example.media] == [
+        medium.load().tobytes() for medium in before.example.media
+    ]
+    assert after.example.meta == before.example.meta == {"answer": "yes", "level": 2}
+
+
+def test_a_dialect_without_pairs_is_refused_with_those_that_hold_them(folder):
+    examples = read_examples(lines(folder, {**LAYOUTS["TRL"], "images": ["a.png"]}))
+    with pytest.raises(
+        InputError, match="row 1 is a pair of responses; the dialects that hold one are trl-dpo, d"
+    ):
+        write(examples, folder / "out")

@@ -212,7 +212,7 @@ def test_a_failed_export_leaves_nothing(folder, examples, monkeypatch):
     whole = row_layouts.ours
     monkeypatch.setitem(ROW_WRITERS, "ours", row_writers.RowWriter(breaks_off, ROW_WRITERS["ours"].save))
     before = sorted(folder.iterdir())
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(InputError, match=r"out cannot be written \(no space left on device\)"):
         write(examples, folder / "out")
     assert sorted(folder.iterdir()) == before
 
@@ -232,6 +232,6 @@ def test_what_cannot_be_written_is_named(folder):
         write([Example("one", "?")], folder / "out")
     with pytest.raises(InputError, match=r"example one cannot be written as JSON: .*; correct it"):
         write([Example("one", "?", (), "3", meta={"raw": b""})], folder / "out")
-    with pytest.raises(InputError, match=r"example one cannot be written as JSON: .* correct it"):
+    with pytest.raises(InputError, match=r"example one cannot be written: .*half of a character"):
         write([Example("one", "\ud800?", (), "3")], folder / "out")
     assert not (folder / "out").exists()

@@ -11,6 +11,7 @@ import PIL.Image
 import PIL.ImageDraw
 
 from seethink.boxes import read_boxes
+from seethink.lock import writable
 from seethink.media import Frames
 from seethink.sources.drawn import WORLDS, by_name
 from seethink.sources.drawn.world import MixedWorld, World
@@ -26,14 +27,17 @@ GOLD = (255, 0, 170)
 def write_gallery(page: Path) -> None:
     """Write the page, and a folder of the same name beside it with one PNG file for each world."""
     folder = page.with_suffix("")
-    folder.mkdir(parents=True, exist_ok=True)
+    with writable(page):
+        folder.mkdir(parents=True, exist_ok=True)
     for world in WORLDS.values():
-        part = folder / f"{world.name}.part"
-        sheet(world).save(part, format="PNG", optimize=True)
-        os.replace(part, folder / f"{world.name}.png")
+        part, drawn = folder / f"{world.name}.part", sheet(world)
+        with writable(page):
+            drawn.save(part, format="PNG", optimize=True)
+            os.replace(part, folder / f"{world.name}.png")
     part = page.with_suffix(".part")
-    part.write_text(text(folder.name), encoding="utf-8")
-    os.replace(part, page)
+    with writable(page):
+        part.write_text(text(folder.name), encoding="utf-8")
+        os.replace(part, page)
 
 
 def text(folder: str) -> str:
