@@ -54,9 +54,9 @@ def read_any(text: str, several: bool = False) -> Response:
 
     Nothing is cut off that says which answer is meant: an option's letter keeps the text after it. A value
     that corrects a phrase ("The answer is 7. Wait, it is 8.") wins over it; what follows a tag corrects
-    nothing. Answers inside a thought do not count: tags in it are ignored, and without an answer tag only the text after the
-    last thought is searched. `thought` is all text before the answer, tags removed; None if no answer was
-    found.
+    nothing. Answers inside a thought do not count: tags in it are ignored, and without an answer tag only
+    the text after the last thought is searched. `thought` is all text before the answer, tags removed; None
+    if no answer was found.
     """
     if (tagged := _tagged(text)) is not None:
         return _read(text, *tagged)

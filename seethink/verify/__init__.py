@@ -3,7 +3,7 @@
 from seethink.types import InputError, Verifier
 from seethink.verify.auto import Auto
 from seethink.verify.box_metrics import BoxesWeighted, BoxIoU, ap50, boxes_f1, boxes_length, mean_precision
-from seethink.verify.choice import same_choice, yes_no
+from seethink.verify.choice import same_choice
 from seethink.verify.combine import first_of, only_if, weighted
 from seethink.verify.ordering import Ordering
 from seethink.verify.points import Points
@@ -19,6 +19,7 @@ from seethink.verify.shape import (
 )
 from seethink.verify.symbolic import same_math
 from seethink.verify.text import any_of_texts, same_number, same_text, text_ratio
+from seethink.verify.yes_or_no import yes_no
 
 same_answer = first_of(same_number, same_math, same_text)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from seethink.boxes import read_boxes
 from seethink.types import Example, InputError, Response, Score, Verifier
-from seethink.verify.choice import is_yes_or_no
+from seethink.verify.yes_or_no import is_yes_or_no
 
 ACCU_REWARD_METHODS = {
     "default": "same_answer",

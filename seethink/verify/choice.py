@@ -1,4 +1,4 @@
-"""Verifiers of multiple-choice and yes/no answers."""
+"""The verifier of multiple-choice answers."""
 
 from __future__ import annotations
 
@@ -56,13 +56,28 @@ def same_choice(example: Example, response: Response) -> Score:
     return unreadable(response, "which is no option")
 
 
-def chosen(text: str, options: Options, concludes: bool = True) -> Chosen:
-    """The options that the whole text may name; without the options' texts, by letter only.
-
-    concludes: a conclusion after another sentence counts; one is followed, so that the time stays linear.
-    """
+def chosen(text: str, options: Options) -> Chosen:
+    """The options that the whole text may name; without the options' texts, by letter only."""
     if len(text) > MOST_CHARACTERS:
         return NONE
+    core = _without_leads(text)[0]
+    if _ASKS.search(core) and not any(option.endswith("?") for option in options.texts):
+        return NONE
+    found = _named(text, options)
+    if not found or options.called(text) or options.called(core):
+        return found
+    return NONE if found & _denied(core, options) else found
+
+
+def _denied(said: str, options: Options) -> Chosen:
+    """The options whose text stands after a negation ("no dog", "without a dog")."""
+    after = (said[match.end() : match.end() + _LONGEST_DENIED] for match in _NEGATES.finditer(said))
+    return NONE.union(*(options.beginning(text)[0] for text in after))
+
+
+def _named(text: str, options: Options, concludes: bool = True) -> Chosen:
+    """What `chosen` returns if nothing is denied. concludes: a conclusion after another sentence counts; one
+    is followed, so that the time stays linear."""
     core, doubts_small = _without_leads(text)
     named = options.called(text) or options.called(core)
     if match := _LONE.fullmatch(core):
@@ -74,11 +89,12 @@ def chosen(text: str, options: Options, concludes: bool = True) -> Chosen:
         return named
     if (match := _LETTERED.match(core)) and (found := _with_text(match, core, options)):
         return found
-    if match := _LETTER_LAST.fullmatch(core):  # "a dog (B)"
-        by_text = options.called(match["text"])
-        return by_text and (by_text & options.at(match["letter"]) or by_text | options.at(match["letter"]))
-    if concludes and (match := _CONCLUDES.search(core)):
-        found = chosen(core[match.end() :], options, concludes=False)
+    if (match := _LETTER_LAST.fullmatch(core)) and (by_text := options.called(match["text"])):
+        return by_text & options.at(match["letter"]) or by_text | options.at(match["letter"])  # "a dog (B)"
+    if concludes and (match := _NOT_BUT.match(core) or _CONCLUDES.search(core)):
+        found = _named(core[match.end() :], options, concludes=False)
+        if match.re is _NOT_BUT:
+            return NONE if found & _mentioned(match[0], options) else found
         return found if found and _leads_to(core[: match.start()], found, options) else NONE
     told = _TAIL.sub("", core)
     if found := options.called(told) if told != core else options.called(_BECAUSE.split(core, maxsplit=1)[0]):
@@ -91,8 +107,16 @@ def chosen(text: str, options: Options, concludes: bool = True) -> Chosen:
 
 def _leads_to(said: str, found: Chosen, options: Options) -> bool:
     """Whether a text before a conclusion names and doubts nothing that is not concluded."""
+    mentioned = _mentioned(said, options)
+    if _NOT_OTHERS.fullmatch(said):
+        return not mentioned & found
+    return not _DOUBT.search(said) and mentioned <= found
+
+
+def _mentioned(said: str, options: Options) -> Chosen:
+    """The options that a text names anywhere, by letter or by text."""
     letters = {match[0] for match in _OPTION_LETTER.finditer(said)}
-    return not _DOUBT.search(said) and options.inside(said).union(*map(options.at, letters)) <= found
+    return options.inside(said).union(*map(options.at, letters))
 
 
 def _with_text(match: re.Match[str], core: str, options: Options) -> Chosen:
@@ -102,6 +126,9 @@ def _with_text(match: re.Match[str], core: str, options: Options) -> Chosen:
         return NONE
     if right := _RIGHT.match(rest):
         return at if _explains(rest[right.end() :], letter, reasoned=False) else NONE
+    if equals := _EQUALS.match(rest):  # "B = dog"
+        by_text = options.called(rest[equals.end() :])
+        return by_text and (by_text & at or by_text | at)
     separator = _SEPARATOR.match(rest)
     said = rest[separator.end() :] if separator else rest
     if match["closed"] or separator:
@@ -123,12 +150,15 @@ def _remarks(more: str, letter: str, at: Chosen, options: Options) -> bool:
     own may deny other things."""
     if _AND.match(more) and options.inside(more) - at:
         return False
+    if _UNLIKELY.match(more):
+        return False
     apart = bool(_APART.match(more)) and not _HEDGE.search(more)
     return _explains(more, letter, reasoned=apart)
 
 
 def _explains(said: str, letter: str, reasoned: bool = False) -> bool:
     """Whether the text after a letter leaves it chosen: no second option, no doubt, no other answer."""
+    said = _WRONG.sub(lambda wrong: wrong[0] if letter.upper() in (wrong[1] or "") else " ", said)
     if _other_letters(said, letter) or _concludes_otherwise(letter.upper()).search(said):
         return False
     doubt = _DENIAL if len(said.split()) >= _SENTENCE_WORDS else _DOUBT
@@ -228,6 +258,7 @@ _LEADS = (
         r"(?:I|we)(?:'d|\s+would)?\s+(?:think|believe|conclude|say)\b\s*(?:that\b)?[\s:]*", re.IGNORECASE
     ),
     _IT_IS,
+    re.compile(r"(?:[k-zK-Z]|[A-Z]{2,3})?\s*=(?!=)\s*"),
     re.compile(
         r"(?:所以|因此|因而|故而|综上(?:所述)?|由此可[知见得]|由图可知|可知|那么|于是|最终|总之|故(?=答案|正确))[\s,:]*"
     ),
@@ -247,8 +278,22 @@ _LETTERED = re.compile(
     r"[\s\"'*_$]*(?:[(\[{<]\s*(?P<closed>[A-Za-z])\s*[)\]}>]|(?P<open>[A-Za-z])(?![A-Za-z']))"
 )
 _SEPARATOR = re.compile(r"[\"'*_$\] ]*(?:[.):,;]+|\u2014|[\u2013-](?=\s|[^\W\d])|\x1f|\n|(?=[(\[]))\s*")
+_EQUALS = re.compile(r"[\"'*_$\])\s]*(?:[=-]>|[=/\u2192])\s*")
 _APART = re.compile(r"[\"'*_\s\x1f]*[.,;:!(\u2014-]")
 _HEDGE = re.compile(r"\b(?:maybe|perhaps|possibly|unsure|not\s+sure|wait)\b|\?|吗", re.IGNORECASE)
+_UNLIKELY = re.compile(
+    r"\s*(?:\b(?:is|are|was|were|seems?|looks?|does|do|would\s+be)(?:\s+\w+)?\s+(?:less|no|not|never|hardly|"
+    r"unlikely|absent|missing|false|wrong)\b|\b(?:is|are|was|were|does|do)n't\b)|\W*no\W*\Z",
+    re.IGNORECASE,
+)
+"""After an option's text: it is not what is chosen."""
+_NEGATES = re.compile(
+    r"(?:\b(?:not|no|non|without|never|hardly|cannot|lacks?|lacking|except|unlike|instead\s+of|"
+    r"(?:rather|other)\s+than|(?:anything|all)\s+but)\b|n't\b|不是|没有|并非|不选)[\s-]*",
+    re.IGNORECASE,
+)
+_LONGEST_DENIED = 200
+_ASKS = re.compile(r"\?[\s\"'*_)\]$]*\Z")
 _AND = re.compile(r"\W*(?:and\b|or\b|[&/+,]|[和或与及])", re.IGNORECASE)
 _LETTER_LAST = re.compile(
     r"(?P<text>[^()\[\]]{1,300})[(\[]\s*(?:(?:option|choice|answer|选项)\s*)?(?P<letter>[A-Z])\s*[)\]][\s.\"'*]*",
@@ -258,9 +303,21 @@ _CONCLUDES = re.compile(
     r"[,.;:\n]\s*(?:so|thus|hence|therefore|which\s+means(?:\s+that)?)?,?\s*(?:the|my)\s+"
     r"(?:(?:correct|right|best|final)\s+)?(?:answer|option|choice)\s+(?:is|must\s+be|should\s+be)\b"
     r"|[.;\n]\s*(?:final\s+)?answer\s*:"
-    r"|[,.;:\n]\s*(?:所以|因此|故)?(?:正确)?答案(?:是|为|:)|[,.;:\n]\s*(?:所以|因此|故)应?选",
+    r"|[,.;:\n]\s*(?:所以|因此|故)?(?:正确)?答案(?:是|为|:)|[,.;:\n]\s*(?:所以|因此|故)?应?选"
+    r"|[,.;:\n]\s*(?:(?:so|thus|hence|therefore)\b|所以|因此|故),?"
+    r"(?=\s*(?:it\s+is\s+)?(?:option\s+)?[(\[\"'*_]{0,4}[A-Z]\b\W{0,6}\Z)",
     re.IGNORECASE,
 )
+_NOT_BUT = re.compile(r"not\s[^.;:!?\n]{1,120}?,?\s+but\s+(?:rather\s+)?", re.IGNORECASE)
+_NOT_OTHERS = re.compile(
+    r"\W*(?:(?:it|this|that)(?:'s|\s+is)\s+)?(?:not|neither)\s[^.;:!?\n]{1,120}", re.IGNORECASE
+)
+_WRONG = re.compile(
+    r"\b(?:([A-Z](?:(?:,\s*(?:and\s+|or\s+)?|\s+(?:and|or)\s+)[A-Z]\b){0,8})|(?:the\s+)?(?:other|remaining)s?"
+    r"(?:\s+(?:options|choices|answers|ones))?)\s+(?:is|are)\s+(?:all\s+|both\s+)?"
+    r"(?:wrong|incorrect|false|not\s+(?:correct|right))\b",
+)
+"""Other options that are said to be wrong."""
 _TAIL = re.compile(
     rf"(?<!\s)\s+is\s+(?:correct|right|(?:the\s+)?{_BEST}{_THING})[\s.!]*$",
     re.IGNORECASE,
@@ -278,7 +335,7 @@ _REASON = re.compile(
 )
 _BECAUSE = re.compile(r"\s*[,.;]?\s+(?:because|since)\b|[,.;]?\s*(?:因为|由于)", re.IGNORECASE)
 _OPTION_LETTER = re.compile(
-    r"(?<![A-Za-z0-9'_^{\\])(?:[B-HJ](?![A-Za-z'_^])(?!\s*=)|[AI](?![A-Za-z'_^])(?!\s*=)(?!\s+[a-z])"
+    r"(?<![A-Za-z0-9'_^{\\])(?:[B-HJ](?![A-Za-z'_^])(?!\s*=)|[AI](?![A-Za-z'_^])(?!\s*=)(?!\s+(?!is\b)[a-z])"
     r"|(?<![/\-])[a-hj](?=[\s)]*(?:[,;:/&.](?![A-Za-z])|$)))"
 )
 """A letter that may be an option: no article, no pronoun, no part of a word."""
@@ -306,57 +363,3 @@ def _concludes_otherwise(letter: str) -> re.Pattern[str]:
         rf"(?:\b(?:answer|option|choice)s?\s*(?:is|are|:|=)+|答案[是为:]+|应?选)(?![\s\"'*_(\[:]*{letter}\b)",
         re.IGNORECASE,
     )
-
-
-_YES_NO = re.compile(
-    r"(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:the|my)\s+)?(?:(?:final|correct)\s+)?(?:answer\b\s*(?:is\b)?\s*:?\s*)?"
-    r"[\"'`*_(\[]*(?P<word>yes|no)\b[\"'`*_)\]]*(?:\s*$|\s*[.,;:!\n\u2013\u2014-]|\s+(?=(?:it|he|she|they|there|"
-    r"this|that|these|those|the|i|we|you)\b))(?P<rest>.*)",
-    re.IGNORECASE | re.DOTALL,
-)
-_YES = re.compile(r"\byes\b", re.IGNORECASE)
-_ALONE_NO = re.compile(r"\bno\b(?!\s+\w)", re.IGNORECASE)
-_ENDS = r"(?=\s*(?:$|[.,;:!\n]))"
-_CHINESE_YES_NO = re.compile(
-    rf"(?:所以|因此)?,?(?:(?:最终)?答案\s*[是为]?\s*:?\s*)?(?:(?P<yes>[是有对]的?)|(?:没有|不是|不对|否|不)){_ENDS}"
-)
-_CHINESE_EITHER = re.compile(rf"[,.;:!\s](?:(?P<yes>[是有对]的?)|(?:没有|不是|不对|否|不)){_ENDS}|吗|\?")
-
-
-def yes_no(example: Example, response: Response) -> Score:
-    """1 if answer and gold are both yes, or both no, else 0.
-
-    Formula: equality of the word with which a text begins, which must be `yes` or `no` as a whole word
-    ("know" and "not" hold none) and be followed by the end, punctuation or a clause ("yes it is"); 是, 对, 有
-    and 否, 不是, 没有 before the end or punctuation are yes and no too. A contradiction is ambiguous and
-    earns 0: a "yes" after no, or a "no" after yes that determines no noun ("yes, there is no dog" is a yes).
-    Range: {0, 1}; unread if the answer begins with neither; None if the gold is neither. Source: VLM-R1's
-    yes_no reward, which takes the first such letters anywhere.
-    """
-    if missing := unjudged(example, response):
-        return missing
-    gold, answer = _yes_or_no(str(example.answer)), _yes_or_no(str(response.answer))
-    if gold is None:
-        return Score(None, f"the gold {shown(example.answer)} is neither yes nor no")
-    if answer is None:
-        return unreadable(response, "which is neither yes nor no")
-    return verdict(gold == answer, example, response)
-
-
-def is_yes_or_no(text: str) -> bool:
-    """Whether the whole text is yes or no ("Yes.", 没有)."""
-    return _yes_or_no(text) is not None and len(re.findall(r"\w+", plain(text))) == 1
-
-
-def _yes_or_no(text: str) -> str | None:
-    text = plain(seen_as_ascii(text)).strip()
-    if match := _CHINESE_YES_NO.match(text):
-        others = _CHINESE_EITHER.finditer(text, match.end())
-        if any(bool(other["yes"]) != bool(match["yes"]) or other[0] in "吗?" for other in others):
-            return None
-        return "yes" if match["yes"] else "no"
-    if not (match := _YES_NO.match(text)):
-        return None
-    word = match["word"].lower()
-    other = _ALONE_NO if word == "yes" else _YES
-    return None if other.search(match["rest"]) else word

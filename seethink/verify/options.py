@@ -92,7 +92,7 @@ class Options:
         numbers, signs and relations."""
         text, alike = _squeezed(text), dict[frozenset[int], float]()
         for key, options in _by_form(self.texts)[_FORMS.index(_squeezed)].items():
-            if _NUMBERS.findall(key) == _NUMBERS.findall(text):
+            if _NUMBERS.findall(key) == _NUMBERS.findall(text) and not _opposite(key, text):
                 alike[options] = Indel.normalized_similarity(key, text, score_cutoff=least)
         best = max(alike.values(), default=0.0)
         return frozenset().union(*(options for options, ratio in alike.items() if ratio == best > 0))
@@ -105,6 +105,15 @@ class Options:
     def _keys(self) -> Iterable[tuple[str, frozenset[int]]]:
         """The texts as they are found in others, each with its options."""
         return _by_form(self.texts)[_FORMS.index(_without_article)].items()
+
+
+_OPPOSITE = {"un", "in", "im", "il", "ir", "non", "dis", "mis", "a", "anti"}
+
+
+def _opposite(a: str, b: str) -> bool:
+    """Whether one text is the other after a prefix that denies it ("unhappy", "happy")."""
+    short, long = sorted((a, b), key=len)
+    return long.endswith(short) and long[: len(long) - len(short)] in _OPPOSITE
 
 
 _MOST_BEFORE = 8

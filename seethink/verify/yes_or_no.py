@@ -1,0 +1,62 @@
+"""The verifier of yes/no answers."""
+
+from __future__ import annotations
+
+import re
+
+from seethink.markup import plain, seen_as_ascii
+from seethink.types import Example, Response, Score
+from seethink.verify.text import shown, unjudged, unreadable, verdict
+
+_YES_NO = re.compile(
+    r"(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:the|my)\s+)?(?:(?:final|correct)\s+)?(?:answer\b\s*(?:is\b)?\s*:?\s*)?"
+    r"[\"'`*_(\[]*(?P<word>yes|no)\b[\"'`*_)\]]*(?:\s*$|\s*[.,;:!\n\u2013\u2014-]|\s+(?=(?:it|he|she|they|there|"
+    r"this|that|these|those|the|i|we|you)\b))(?P<rest>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_YES = re.compile(r"\byes\b", re.IGNORECASE)
+_ALONE_NO = re.compile(r"\bno\b(?!\s+\w)", re.IGNORECASE)
+_ENDS = r"(?=\s*(?:$|[.,;:!\n]))"
+_CHINESE_YES_NO = re.compile(
+    rf"(?:所以|因此)?,?(?:(?:最终)?答案\s*[是为]?\s*:?\s*)?(?:(?P<yes>[是有对]的?)|(?:没有|不是|不对|否|不)){_ENDS}"
+)
+_CHINESE_EITHER = re.compile(rf"[,.;:!\s](?:(?P<yes>[是有对]的?)|(?:没有|不是|不对|否|不)){_ENDS}|吗|\?")
+
+
+def yes_no(example: Example, response: Response) -> Score:
+    """1 if answer and gold are both yes, or both no, else 0.
+
+    Formula: equality of the word with which a text begins, which must be `yes` or `no` as a whole word
+    ("know" and "not" hold none) and be followed by the end, punctuation or a clause ("yes it is"); 是, 对, 有
+    and 否, 不是, 没有 before the end or punctuation are yes and no too. A contradiction is ambiguous and
+    earns 0: a "yes" after no, or a "no" after yes that determines no noun ("yes, there is no dog" is a yes).
+    Range: {0, 1}; unread if the answer begins with neither; None if the gold is neither. Source: VLM-R1's
+    yes_no reward, which takes the first such letters anywhere.
+    """
+    if missing := unjudged(example, response):
+        return missing
+    gold, answer = _yes_or_no(str(example.answer)), _yes_or_no(str(response.answer))
+    if gold is None:
+        return Score(None, f"the gold {shown(example.answer)} is neither yes nor no")
+    if answer is None:
+        return unreadable(response, "which is neither yes nor no")
+    return verdict(gold == answer, example, response)
+
+
+def is_yes_or_no(text: str) -> bool:
+    """Whether the whole text is yes or no ("Yes.", 没有)."""
+    return _yes_or_no(text) is not None and len(re.findall(r"\w+", plain(text))) == 1
+
+
+def _yes_or_no(text: str) -> str | None:
+    text = plain(seen_as_ascii(text)).strip()
+    if match := _CHINESE_YES_NO.match(text):
+        others = _CHINESE_EITHER.finditer(text, match.end())
+        if any(bool(other["yes"]) != bool(match["yes"]) or other[0] in "吗?" for other in others):
+            return None
+        return "yes" if match["yes"] else "no"
+    if not (match := _YES_NO.match(text)):
+        return None
+    word = match["word"].lower()
+    other = _ALONE_NO if word == "yes" else _YES
+    return None if other.search(match["rest"]) else word
