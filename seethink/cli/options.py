@@ -127,8 +127,7 @@ class DataOptions:
             self.prompt_mode,
             systems.verifier(self.verifier),
             parse_reward_weights(self.reward_weights),
-            **self.media.arguments(),
-            answered=answered,
+            **(self.media.arguments() | {"answered": answered}),
         )
 
     def load_pairs(self) -> tuple[PreferencePair, ...]:

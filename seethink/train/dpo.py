@@ -48,7 +48,7 @@ class DPOMethod:
     """DPO for the trainer. The reference is the model that training began with; it sees the pictures."""
 
     journals: Sequence[str] = ()
-    temperature = None
+    temperature: float | None = None
 
     def __init__(
         self,

@@ -44,7 +44,7 @@ class SFTMethod:
     """SFT for the trainer. Consecutive examples about the same pictures share them."""
 
     journals: Sequence[str] = ()
-    temperature = None
+    temperature: float | None = None
 
     def __init__(self, encoder: Encoder, examples: Sequence[SFTExample], config: SFTConfig) -> None:
         self.encoder, self.examples, self.config = encoder, examples, config
