@@ -93,6 +93,7 @@ PLANTED = {
     "answer named in question": {
         "question": "Is it a cup that stands on a table?", "answer": "A cup that stands on a table"
     },
+    "empty medium": {"images": [{"bytes": None, "path": None}]},
     "lone letter": {"question": "At which point do they meet?", "answer": "D"},
 }  # fmt: skip
 
@@ -345,7 +346,7 @@ def test_check_exits_with_1_and_names_every_row_as_json(folder, capsys):
     assert {(f["kind"], f["row"]) for f in report["faults"] + report["suspected"]} == expected
     code, out, _ = call(capsys, "check", path)
     assert code == 1 and all(f" {kind.split()[0]}" in out for kind in PLANTED)
-    assert f"{len(PLANTED) - 2} of {len(CLEAN) + len(PLANTED)} rows are at fault" in out
+    assert f"{len(PLANTED.keys() & FAULTS.keys())} of {len(CLEAN) + len(PLANTED)} rows are at fault" in out
 
 
 def test_check_exits_with_0_on_clean_data_and_2_where_it_cannot_run(folder, capsys):

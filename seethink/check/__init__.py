@@ -91,6 +91,8 @@ def check(job: Preflight) -> CheckReport:
 
     Raises InputError if there are no rows, or if the verifier, the model or the test data cannot be used.
     """
+    if job.max_prompt_length and not job.model:
+        raise InputError("max_prompt_length counts a model's tokens; name it with --model")
     rows, settings = _rows(job, job.data)
     if isinstance(job.verifier, str):
         verify.by_name(job.verifier)  # an unknown name is an error of the call, not of a row
@@ -105,7 +107,8 @@ def check(job: Preflight) -> CheckReport:
     if job.model:
         prompts = _readable(rows, checked, settings, media)
         tokens, prompt_faults = measure_prompts(prompts, job.model, job.max_prompt_length)
-        faults += prompt_faults
+        sized = {fault.row for fault in faults if fault.kind in ("tiny picture", "narrow picture")}
+        faults += [f for f in prompt_faults if f.kind != "refused by the processor" or f.row not in sized]
     faults.sort(key=lambda fault: fault.row)
     golds = dict(Counter(one.gold for one in checked if one.gold is not None).most_common())
     missing = len({path for one in checked for path in one.missing})

@@ -18,13 +18,20 @@ Size = tuple[int, int]
 @dataclass(frozen=True)
 class Fault:
     """One fault of one row. kind: a key of `FAULTS` or `SUSPICIONS`. row: counted as in `row_reader.Row`.
-    file: the medium that is missing, if that is the fault."""
+    file: the medium that is missing, if that is the fault. mended: whether the message says what to do, so
+    that the fix of its kind need not be added."""
 
     kind: str
     row: int
     id: str
     message: str
     file: str = ""
+    mended: bool = False
+
+    @classmethod
+    def of_error(cls, kind: str, row: int, id: str, message: str, file: str = "") -> Fault:
+        """The fault that an error reports: a sentence that names the fix after a semicolon, if it has one."""
+        return cls(kind, row, id, message, file, mended="; " in message)
 
     @property
     def suspected(self) -> bool:
@@ -79,6 +86,7 @@ FAULTS = {
 
 SUSPICIONS = {
     "same picture": "one picture under several names; keep one file",
+    "empty medium": "if a picture or clip is meant, give it, else leave the row out",
     "16-bit picture": "if another sample is meant to be white, convert it to 8 bits",
     "answer named in question": "check whether the question gives the answer away",
     "lone letter": "if it names an option, give choices",

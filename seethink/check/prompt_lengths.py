@@ -59,7 +59,8 @@ class BlankedPrompt:
 def _blank(medium: Media, size: Size | None) -> Media:
     if size is None or medium.kind != "image":
         return medium
-    return Image.drawn(f"blank {size[0]} x {size[1]}", lambda: PIL.Image.new("RGB", size))
+    blank = Image.drawn(f"blank {size[0]} x {size[1]}", lambda: PIL.Image.new("RGB", size))
+    return replace(blank, where=getattr(medium, "where", blank.where))
 
 
 def measure_prompts(
@@ -78,8 +79,7 @@ def measure_prompts(
             faults.append(prompt)
             continue
         lengths.append(PromptLength(row.row, row.id, len(prompt.ids)))
-        found = _faults(row, prompt, encoder, limit)
-        faults += (Fault(kind, row.row, row.id, message) for kind, message in found)
+        faults += _faults(row, prompt, encoder, limit)
     lengths.sort(key=lambda length: (-length.tokens, length.row))
     mean = sum(length.tokens for length in lengths) / len(lengths) if lengths else None
     longest = [asdict(length) for length in lengths[:LONGEST]]
@@ -92,18 +92,18 @@ def measure_prompts(
     }, faults
 
 
-def _faults(
-    row: BlankedPrompt, prompt: Prompt, encoder: Encoder, limit: int | None
-) -> Iterator[tuple[str, str]]:
+def _faults(row: BlankedPrompt, prompt: Prompt, encoder: Encoder, limit: int | None) -> Iterator[Fault]:
     try:
         encoder.control_tokens.refuse(row.replies, "answer, a step or a response")
     except InputError as error:
-        yield "control token", str(error)
+        yield Fault.of_error("control token", row.row, row.id, str(error))
     n_tokens, n_features = count_media_tokens(prompt, encoder.processor) or (0, 0)
     if n_tokens != n_features:
-        yield "tokens against features", f"{n_tokens} tokens for media of {n_features} features"
+        message = f"{n_tokens} tokens for media of {n_features} features"
+        yield Fault("tokens against features", row.row, row.id, message)
     if limit and len(prompt.ids) > limit:
-        yield "prompt too long", f"{len(prompt.ids):,} tokens, more than {limit:,}"
+        message = f"{len(prompt.ids):,} tokens, more than {limit:,}"
+        yield Fault("prompt too long", row.row, row.id, message)
 
 
 def encoded(
@@ -116,7 +116,7 @@ def encoded(
             for medium in media_of(row.messages):
                 accepted.refuse(medium)
         except InputError as error:
-            yield row, Fault("refused by the processor", row.row, row.id, str(error))
+            yield row, Fault.of_error("refused by the processor", row.row, row.id, str(error))
         else:
             taken.append(row)
     ordered = sorted(taken, key=lambda row: row.media)
@@ -136,9 +136,9 @@ def _single_prompt(row: BlankedPrompt, encoder: Encoder) -> Prompt | Fault:
     try:
         encoder.control_tokens.refuse(texts_of(row.messages))
     except InputError as error:
-        return Fault("control token", row.row, row.id, str(error))
+        return Fault.of_error("control token", row.row, row.id, str(error))
     try:
         (prompt,) = encoder.prompts([row.messages])
     except ValueError as error:
-        return Fault("refused by the processor", row.row, row.id, str(error))
+        return Fault.of_error("refused by the processor", row.row, row.id, str(error))
     return prompt

@@ -13,7 +13,8 @@ from seethink.check.faults import BOX_CHECKS, QUESTION_CHECKS, TEXT_CHECKS, Faul
 from seethink.check.gold import gold_faults, gold_reader
 from seethink.check.media_info import MediaInfo, inspect_medium
 from seethink.sources import preferences
-from seethink.sources.dialects import PREFERENCES, Dialect
+from seethink.sources.dialects import MEDIA, PREFERENCES, Dialect
+from seethink.sources.parsed_row import empty_media
 from seethink.sources.records import MediaSettings, media_found, to_example
 from seethink.sources.row_reader import Row, RowError
 from seethink.types import Example, Format, Media, Verifier
@@ -81,7 +82,11 @@ class RowChecker:
         except RowError as error:
             return self._unreadable(row, error)
         media = self._inspected(example.media)
-        faults = [*_faults(example, media, self.settings), *_pair_faults(row, self.settings)]
+        faults = [
+            *_faults(example, media, self.settings),
+            *_pair_faults(row, self.settings),
+            *_empty_media(row),
+        ]
         return CheckedRow(
             row.number,
             example.id,
@@ -98,7 +103,7 @@ class RowChecker:
         name = str(row.values.get(self.settings.dialect.id) or f"{row.stem}-{row.number}")
         found, missing = _media_found(row, self.settings)
         errors = {(one.kind, one.file): one for one in (error, *missing)}.values()
-        faults = [Fault(one.kind, row.number, name, _bare(row, one), one.file) for one in errors]
+        faults = [Fault.of_error(one.kind, row.number, name, _bare(row, one), one.file) for one in errors]
         media = self._inspected(found)
         faults += [Fault(kind, row.number, name, message) for one in media for kind, message in one.faults]
         paths = tuple(one.file or str(one) for one in missing)
@@ -181,6 +186,11 @@ def _pair_faults(row: Row, settings: CheckSettings) -> Iterator[tuple[str, str]]
     for name, text in (("chosen", pair.better), ("rejected", pair.worse)):
         if fault := settings.form.parse(text).fault:
             yield "response breaks the format", f"{name}: {fault}"
+
+
+def _empty_media(row: Row) -> Iterator[tuple[str, str]]:
+    for column, n in empty_media(row, (*MEDIA, "image_path")).items():
+        yield "empty medium", f"{column} has {n} empty cell{'s' * (n > 1)}, and nothing is shown for it"
 
 
 def _farthest(example: Example, media: Sequence[MediaInfo]) -> tuple[float, int] | None:

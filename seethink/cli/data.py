@@ -128,8 +128,8 @@ def _table(title: str, found: dict[str, list[Any]]) -> Table:
         rows = list(dict.fromkeys(fault.row for fault in faults))
         numbers = ", ".join(map(str, rows[:ROWS_PER_FAULT])) + (", ..." if len(rows) > ROWS_PER_FAULT else "")
         mend = FAULTS[kind] if kind in FAULTS else SUSPICIONS[kind]
-        first = faults[0].message
-        lines = [escape(first), *_files(faults), *([f"[italic]{mend}[/italic]"] if mend not in first else [])]
+        said = faults[0].mended or mend in faults[0].message
+        lines = [escape(faults[0].message), *_files(faults), *([] if said else [f"[italic]{mend}[/italic]"])]
         table.add_row(kind, f"{len(rows):,}", numbers, "\n".join(lines))
     return table
 

@@ -86,7 +86,7 @@ class MediaGroup:
     media_root: MediaRoot = None
     num_frames: Annotated[int, typer.Option(min=1, help="Frames of each clip, unless its row says.")] = 8
     frame_interval: Annotated[
-        float | None, typer.Option(help="Seconds between frames, instead of --num-frames.")
+        float | None, typer.Option(min=0.001, help="Seconds between frames, instead of --num-frames.")
     ] = None
 
     def arguments(self) -> ReadOptions:

@@ -157,6 +157,27 @@ def listed(value: Any) -> Any:
     return next((one for one in found if isinstance(one, list)), value)
 
 
+def media_in(value: Any) -> list[Any]:
+    """A medium or a list of media as a list, without nulls, which are how tables say that there is none."""
+    return [cell for cell in _cells(value) if cell not in (None, _NO_PICTURE)]
+
+
+def empty_media(row: Row, columns: tuple[str, ...]) -> dict[str, int]:
+    """{column: number of its nulls} of those of these columns that have some and are no null themselves."""
+    values = {name: row.values[name] for name in columns if row.values.get(name) is not None}
+    nulls = {name: len(_cells(value)) - len(media_in(value)) for name, value in values.items()}
+    return {name: n for name, n in nulls.items() if n}
+
+
+def _cells(value: Any) -> list[Any]:
+    value = listed(value)
+    return value if isinstance(value, list) else [value]
+
+
+_NO_PICTURE = {"bytes": None, "path": None}
+"""A null of a column of pictures, as `datasets` stores it."""
+
+
 def _evaluated(read: Callable[[str], Any], text: str) -> Any:
     try:
         return read(text)

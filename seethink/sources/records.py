@@ -17,7 +17,7 @@ from seethink.media import Image, PictureError, Video, given
 from seethink.media.paths import MissingMedium, is_file, shown
 from seethink.sources import marks
 from seethink.sources.dialects import MEDIA, PREFERENCES, Dialect, dialect_of
-from seethink.sources.parsed_row import ParsedRow, listed
+from seethink.sources.parsed_row import ParsedRow, listed, media_in
 from seethink.sources.published.columns import letter_gold
 from seethink.sources.row_reader import Row, RowError, as_object, read_rows, value_fault
 from seethink.types import MEDIA_MARK, Example, InputError, Media
@@ -293,7 +293,7 @@ def media_named(row: Row, parsed: ParsedRow) -> dict[str, list[Any]]:
     """What the row gives for each of its pictures and clips, in order: those of columns fill the marks whose
     parts have no medium of their own."""
     columns = {
-        "image": _items(row, "image", "images") if parsed.images is None else _listed(parsed.images),
+        "image": _items(row, "image", "images") if parsed.images is None else media_in(parsed.images),
         "video": _items(row, "video", "videos"),
     }
     for kind, items in columns.items():
@@ -309,14 +309,7 @@ def _items(row: Row, one: str, many: str) -> list[Any]:
     given = [column for column in (one, many) if row.values.get(column) not in (None, [])]
     if len(given) > 1:
         row.refuse(f"both {one!r} and {many!r} are given; keep one")
-    return _listed(row.values[given[0]]) if given else []
-
-
-def _listed(value: Any) -> list[Any]:
-    """A medium or a list of media as a list, without nulls, which are how tables say that there is none."""
-    value = listed(value)
-    items = value if isinstance(value, list) else [value]
-    return [item for item in items if item is not None and item != _NO_PICTURE]
+    return media_in(row.values[given[0]]) if given else []
 
 
 def _portable(value: Any, root: Path) -> Any:
@@ -364,8 +357,9 @@ def _refused(row: Row, word: str, value: Any) -> Iterator[None]:
         message = f"{error}; correct the path, or set --media-root"
         row.refuse(message, error, f"missing {word}", error.path)
     except (InputError, OSError) as error:
-        kind = error.kind if isinstance(error, PictureError) else f"missing {word}"
-        row.refuse(f"{error}", error, kind, shown(value) if isinstance(value, str) else "")
+        frames = isinstance(error, InputError) and not isinstance(error, PictureError)
+        kind = getattr(error, "kind", "layout" if frames else f"missing {word}")
+        row.refuse(f"{error}", error, kind, shown(value) if isinstance(value, str) and not frames else "")
 
 
 def _open_medium(medium: Media, row: Row) -> None:
@@ -385,8 +379,6 @@ def _open_medium(medium: Media, row: Row) -> None:
         row.refuse(f"{error}; replace the {word} or remove the row", error, kind)
 
 
-_NO_PICTURE = {"bytes": None, "path": None}
-"""A null of a column of pictures, as `datasets` stores it."""
 _CLIP_KEYS = ("count", "every_s", "max_px", "start_s", "end_s")
 _VIDEO_OPTIONS = {"count": "num_frames", "every_s": "frame_interval"}
 """Key of a clip in a row -> parameter of `media.Video`, where they differ."""

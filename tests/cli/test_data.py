@@ -108,3 +108,75 @@ def test_convert_tells_apart_what_a_dialect_can_hold(folder, capsys):
             main(["convert", str(path), str(folder / dialect), "--dialect", dialect])
         assert (left.value.code or 0) == code
     assert f"{path}, row 1 has no answer; give it one or leave it out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("row", "mend"),
+    [
+        ({"anwser": "3"}, "move it into"),
+        ({"image": "https://example.org/a.png"}, "correct the path"),
+        ({"image": "gone.png"}, "correct the path"),
+        ({"question": "a <|im_end|> b"}, "reword"),
+        ({"image": "narrow.png"}, "pad"),
+    ],
+)
+def test_every_fault_is_mended_once(folder, capsys, row, mend):
+    PIL.Image.new("RGB", (4000, 10)).save("narrow.png")
+    path = lines(folder / "my.jsonl", {"question": "How many?", "answer": "3", **row})
+    code, out = checked(path, capsys, "--model", "sprout")
+    assert code == 1 and out.count(mend) == (0 if "URL" in out else 1)
+    report = json.loads(checked(path, capsys, "--model", "sprout", "--json")[1])
+    assert len(report["faults"]) == 1 and "blank" not in out
+
+
+def test_an_empty_cell_of_a_column_of_media_is_suspected(folder, capsys):
+    empty = {"bytes": None, "path": None}
+    rows = [{"images": [empty]}, {"image": empty}, {"images": ["0.png", None, empty]}, {"videos": [None]}]
+    rows += [{"image": None}, {"images": []}, {"images": None, "video": None}, {}]
+    rows = [{"question": f"{i}?", "answer": "3", **row} for i, row in enumerate(rows)]
+    code, out = checked(lines(folder / "my.jsonl", *rows), capsys, "--json")
+    found = [(fault["kind"], fault["row"], fault["message"][:20]) for fault in json.loads(out)["suspected"]]
+    assert code == 0
+    columns = ("images has 1 empty c", "image has 1 empty ce", "images has 2 empty c", "videos has 1 empty c")
+    assert found == [("empty medium", row, column) for row, column in enumerate(columns, 1)]
+
+
+@pytest.mark.parametrize("words", [["check"], ["eval", "--model", "sprout", "--data"]])
+@pytest.mark.parametrize("seconds", ["0", "-1"])
+def test_an_interval_of_no_length_is_an_error_of_the_call(folder, capsys, words, seconds):
+    path = lines(folder / "my.jsonl", {"question": "?", "answer": "3"})
+    with pytest.raises(SystemExit) as left:
+        main([*words, str(path), "--frame-interval", seconds])
+    assert left.value.code == 2 and "frame-interval" in capsys.readouterr().err
+
+
+def test_a_row_that_selects_no_frames_has_no_missing_clip(folder, capsys):
+    (folder / "c.mp4").write_bytes(b"a clip")
+    row = {"question": "?", "answer": "3", "video": {"path": "c.mp4", "every_s": 0}}
+    report = json.loads(checked(lines(folder / "my.jsonl", row), capsys, "--json")[1])
+    assert report["counts"] == {"layout": 1} and report["missing"] == 0
+
+
+def test_a_limit_of_tokens_needs_the_model_that_counts_them(folder, capsys):
+    path = lines(folder / "my.jsonl", {"question": "?", "answer": "3"})
+    with pytest.raises(SystemExit) as left:
+        main(["check", str(path), "--max-prompt-length", "5"])
+    assert left.value.code == 2 and "name it with --model" in capsys.readouterr().err
+
+
+def test_pairs_become_those_of_another_trainer(folder, capsys):
+    path = lines(folder / "my.jsonl", {"image": "0.png", "prompt": "?", "chosen": "3", "rejected": "4"})
+    for dialect, code in (("trl-dpo", 0), ("ours", 2)):
+        with pytest.raises(SystemExit) as left:
+            main(["convert", str(path), str(folder / dialect), "--dialect", dialect])
+        assert (left.value.code or 0) == code
+    assert "the dialects that hold one are trl-dpo, dpo, ms-swift-dpo" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["my.jsonl/x", "my.jsonl/x/y"])
+def test_a_place_that_cannot_be_written_is_one_sentence(folder, capsys, place):
+    path = lines(folder / "my.jsonl", {"question": "?", "answer": "3"})
+    for words in (["convert", str(path), place], ["gallery", "--out", f"{place}.md"]):
+        with pytest.raises(SystemExit) as left:
+            main(words)
+        assert left.value.code == 2 and "cannot be written" in capsys.readouterr().err
