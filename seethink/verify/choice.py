@@ -107,6 +107,7 @@ def _named(text: str, options: Options, concludes: bool = True) -> Chosen:
 
 def _leads_to(said: str, found: Chosen, options: Options) -> bool:
     """Whether a text before a conclusion names and doubts nothing that is not concluded."""
+    said = _WRONG.sub(lambda wrong: wrong[0] if _mentioned(wrong[0], options) & found else " ", said)
     mentioned = _mentioned(said, options)
     if _NOT_OTHERS.fullmatch(said):
         return not mentioned & found
@@ -258,7 +259,7 @@ _LEADS = (
         r"(?:I|we)(?:'d|\s+would)?\s+(?:think|believe|conclude|say)\b\s*(?:that\b)?[\s:]*", re.IGNORECASE
     ),
     _IT_IS,
-    re.compile(r"(?:[k-zK-Z]|[A-Z]{2,3})?\s*=(?!=)\s*"),
+    re.compile(r"(?:[k-zK-Z\u03b1-\u03c9]|[A-Z]{2,3}|\\[a-z]{2,8}\s?)?\s*=(?!=)\s*"),
     re.compile(
         r"(?:所以|因此|因而|故而|综上(?:所述)?|由此可[知见得]|由图可知|可知|那么|于是|最终|总之|故(?=答案|正确))[\s,:]*"
     ),
@@ -310,7 +311,8 @@ _CONCLUDES = re.compile(
 )
 _NOT_BUT = re.compile(r"not\s[^.;:!?\n]{1,120}?,?\s+but\s+(?:rather\s+)?", re.IGNORECASE)
 _NOT_OTHERS = re.compile(
-    r"\W*(?:(?:it|this|that)(?:'s|\s+is)\s+)?(?:not|neither)\s[^.;:!?\n]{1,120}", re.IGNORECASE
+    r"\W*(?:(?:it|this|that)(?:'s|\s+is)?\s+)?(?:(?:not|neither|can(?:no|')t\s+be)\s|不是)[^.;:!?\n]{1,120}",
+    re.IGNORECASE,
 )
 _WRONG = re.compile(
     r"\b(?:([A-Z](?:(?:,\s*(?:and\s+|or\s+)?|\s+(?:and|or)\s+)[A-Z]\b){0,8})|(?:the\s+)?(?:other|remaining)s?"
