@@ -107,13 +107,13 @@ class Options:
         return _by_form(self.texts)[_FORMS.index(_without_article)].items()
 
 
-_OPPOSITE = {"un", "in", "im", "il", "ir", "non", "dis", "mis", "a", "anti", "no", "not"}
+_OPPOSITE = {"un", "in", "im", "il", "ir", "non", "dis", "mis", "a", "anti", "non-", "non ", "no ", "not "}
 
 
 def _opposite(a: str, b: str) -> bool:
     """Whether one text is the other after a prefix that denies it ("unhappy", "happy")."""
     short, long = sorted((a, b), key=len)
-    return long.endswith(short) and long[: len(long) - len(short)].rstrip("- ") in _OPPOSITE
+    return long.endswith(short) and long[: len(long) - len(short)] in _OPPOSITE
 
 
 _MOST_BEFORE = 8
