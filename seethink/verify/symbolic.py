@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from seethink.markup import boxed
 from seethink.types import Example, Response, Score
@@ -42,9 +43,14 @@ _CONSTANT = re.compile(r"\\(?:frac|sqrt|pi|times|cdot|div|pm|sin|cos|tan|cot|log
 _DECIMAL_COMMA = re.compile(r"-?(?![1-9][0-9]{0,2},[0-9]{3}$)[0-9]+,[0-9]+")
 _NOT_A_VALUE = re.compile(
     r"[0-9]+(?:\s*-\s*[0-9]+)+|[^=]*(?<![\\A-Za-z])[A-Za-z]+[0-9][^=]*"
-    r"|[^=]*[0-9](?:st|nd|rd|th)\b[^=]*|[^=]*[0-9]\.[0-9]+\.[0-9][^=]*"
+    r"|[0-9]+(?:/[0-9]+){2,}|[^=]*[0-9](?:st|nd|rd|th)\b[^=]*|[^=]*[0-9]\.[0-9]+\.[0-9][^=]*"
 )
 """A range or a date, a code such as A4 or CO2, an ordinal, a version."""
+
+_RATIO = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:\s*:\s*[0-9]+(?:\.[0-9]+)?)+")
+_CLOCK = re.compile(r"[0-9]{1,2}(?::[0-5][0-9]){1,2}")
+_SET = re.compile(r"\\?\{.*,.*\}")
+_TUPLE = re.compile(r"[(\[].*,.*[)\]]")
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,9 @@ def same_math(example: Example, response: Response) -> Score:
     count by their value. A unit may be missing on either side; two units are converted, and must measure the
     same. A chain of equations counts by its last side if the numbers in it are equal ("x = 6/2 = 3"; rounded
     as the last one is), and `4 = 5` or `x = 4 = 5` earn 0 (unless the gold has them too), as do adjacent
-    numbers ("1 2", which math-verify adds). Range: {0, 1}; None if the gold is not mathematics, or if the
+    numbers ("1 2", which math-verify adds). Ratios must be proportional, a time of day (`3:45`) equals only
+    itself, a pair is no set, and letters count with their case. Range: {0, 1}; None if the gold is not
+    mathematics, or if the
     comparison fails or takes too long; unread if the answer is no mathematics. Source: math-verify 0.9,
     https://github.com/huggingface/Math-Verify, as used by R1-V and open-r1-multimodal (which give it the
     whole completion, and the answer first).
@@ -134,6 +142,8 @@ def same_math(example: Example, response: Response) -> Score:
     gold, answer = _with_point(gold, answer), _with_point(answer, gold)
     if fault := _fault(gold.text, answer.text):
         return Score(0.0, f"read {shown(response.answer)}, {fault}, the gold is {shown(example.answer)}")
+    if _RATIO.fullmatch(gold.text) and len(sides) == 1:
+        return verdict(True, example, response)
     others = [side for side in sides[:-1] if side.is_constant]
     outcome = _first((_compare(side, answer, _decimals(answer)) for side in others), but="equal")
     if outcome == "different":
@@ -164,8 +174,30 @@ def _with_point(side: _Side, other: _Side) -> _Side:
 def _fault(gold: str, answer: str) -> str:
     if _SIDE_BY_SIDE.search(answer):
         return "which is more than one number"
+    if any(map(_RATIO.fullmatch, (gold, answer))) and not _same_ratio(gold, answer):
+        return "which is not the same ratio or time of day"
+    for one, other in ((gold, answer), (answer, gold)):
+        if _SET.fullmatch(one) and _TUPLE.fullmatch(other):
+            return "of which one is a set, the other is not"
+    if _letters(gold) != _letters(answer) and _letters(gold.casefold()) == _letters(answer.casefold()):
+        return "whose letters differ in case"
     equation = _DIGITS_LEFT.match(answer) and "=" not in gold
     return "an equation" if equation or (_CHAIN.search(answer) and not _CHAIN.search(gold)) else ""
+
+
+def _same_ratio(gold: str, answer: str) -> bool:
+    """Whether two texts are proportional (`2:1` and `4:2`); what may be a time of day equals only itself."""
+    gold, answer = gold.replace(" ", ""), answer.replace(" ", "")
+    if _CLOCK.fullmatch(gold) or not (_RATIO.fullmatch(gold) and _RATIO.fullmatch(answer)):
+        return gold == answer
+    ours, theirs = ([Fraction(term) for term in text.split(":")] for text in (gold, answer))
+    crossed = [(a * theirs[0], b * ours[0]) for a, b in zip(ours, theirs, strict=False)]
+    return len(ours) == len(theirs) and any(theirs) and all(a == b for a, b in crossed)
+
+
+def _letters(text: str) -> list[str]:
+    """The letters of a formula outside commands, sorted."""
+    return sorted(re.findall("[A-Za-z]", _COMMAND.sub(" ", text)))
 
 
 def _compare(gold: _Side, answer: _Side, decimals: int = 6) -> str:

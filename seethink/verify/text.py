@@ -98,7 +98,8 @@ def same_text(example: Example, response: Response) -> Score:
 
     Formula: equality after case folding, with whitespace collapsed, and quotes, brackets and closing
     punctuation stripped from the ends, or after dropping the marks of LaTeX and markdown that
-    `spelling.unwrapped` drops. Signs and inner punctuation count. Range: {0, 1}; None if nothing is left of
+    `spelling.unwrapped` drops. Signs and inner punctuation count, and so does a question mark that only the
+    answer ends with. Range: {0, 1}; None if nothing is left of
     the gold. Source: the exact-match fallback of R1-V and open-r1-multimodal.
     """
     if clear := clear_verdict(example, response):
@@ -109,7 +110,8 @@ def same_text(example: Example, response: Response) -> Score:
     same = bare(gold) == bare(answer)
     if not same and len(answer) <= MAX_WRAPPED * (1 + len(gold)):
         same = bare(unwrapped(gold)) == bare(unwrapped(answer)) != ""
-    return verdict(same, example, response)
+    asked = re.search(r"[?？]\W*$", answer) and not re.search("[?？]", gold)
+    return verdict(same and not asked, example, response)
 
 
 LEAST_RATIO = 0.5

@@ -15,8 +15,8 @@ _NAMES: dict[str, dict[str, str]] = {
         "1/1000000": "μm um micrometer micrometre micron 微米",
         "1/1000000000": "nm nanometer nanometre 纳米",
         "1000": "km kilometer kilometre 千米 公里",
-        "127/5000": "in inch inches 英寸",
-        "381/1250": "ft foot feet 英尺",
+        "127/5000": 'in inch inches 英寸 " ″',
+        "381/1250": "ft foot feet 英尺 ' ′",
         "1143/1250": "yd yard",
         "201168/125": "mi mile 英里",
         "1852": "nmi nautical_mile 海里",
@@ -43,13 +43,13 @@ _NAMES: dict[str, dict[str, str]] = {
         "86400": "day 天 日",
         "604800": "week 周",
     },
-    "angle": {"1": "° deg degree 度"},
-    "temperature": {"1": "°c ℃ degree celsius 度"},
-    "fahrenheit": {"1": "°f ℉ degree fahrenheit"},
-    "dollar": {"1": "$ dollar usd", "1/100": "cent"},
-    "euro": {"1": "€ euro eur", "1/100": "cent"},
-    "sterling": {"1": "£ pound gbp", "1/100": "penny pence"},
-    "yuan": {"1": "¥ yuan cny rmb 元", "1/10": "角", "1/100": "分"},
+    "angle": {"1": "° deg degree 度", "1/60": "' ′ arcmin", "1/3600": '" ″ arcsec'},
+    "temperature": {"1": "°c ℃ degree celsius 度 摄氏度"},
+    "fahrenheit": {"1": "°f ℉ degree fahrenheit 华氏度"},
+    "dollar": {"1": "$ dollar usd us$ 美元", "1/100": "cent"},
+    "euro": {"1": "€ euro eur 欧元", "1/100": "cent"},
+    "sterling": {"1": "£ pound gbp 英镑", "1/100": "penny pence"},
+    "yuan": {"1": "¥ yuan cny rmb 元 人民币", "1/10": "角", "1/100": "分"},
     "pixel": {"1": "px pixel"},
     "newton": {"1": "n newton 牛"},
     "joule": {"1": "j joule 焦", "1000": "kj kilojoule"},
@@ -84,10 +84,16 @@ _PER = r"\s*(?:/|\bper\b|每)\s*"
 _NOT_UNITS = {
     *("half", "third", "quarter", "dozen", "score", "hundred", "thousand", "million", "billion", "trillion"),
     *("pi", "and", "or", "to", "percent", "pct", "percentage", "not", "no", "nor", "but", "maybe", "than"),
+    *("wrong", "incorrect", "false", "untrue", "never", "neither", "none", "without", "except", "excluded"),
+    *("less", "fewer", "lower", "smaller", "more", "greater", "larger", "higher", "extra", "over", "under"),
+    *("above", "below", "almost", "nearly", "about", "approximately", "roughly", "plus", "minus"),
+    *("divided", "negative", "fold", "double", "twice", "halves", "short", "off"),
+    *("too", "least", "most", "perhaps", "possibly", "probably", "unsure", "bc", "bce"),
+    *("ad", "ce", "am", "pm"),
 }
-"""Words that change the number before them, begin another one, or deny it."""
+"""Words that change or compare the number before them, begin another, or deny it; eras; am and pm."""
 _OTHER = r"(?<=\s)[a-z]{2,}|(?<=\s)(?-i:[A-Z])|[\u4e00-\u9fff]{1,4}"
-_NOT_COUNTERS = re.compile(r"[不非没或和与到至约多余几半十百千万亿分以左右之是对错]")
+_NOT_COUNTERS = re.compile(r"[不非没或和与到至约多余几半十百千万亿分以左右之是对错少减加负]")
 _TAIL = re.compile(
     rf"(?:(?<=[0-9)}}\]])|(?<=\\pi))\s*(?P<unit>{_UNNAMED}(?:{_PER}{_UNNAMED})?|{_OTHER})$", re.IGNORECASE
 )
@@ -110,7 +116,7 @@ def split(text: str) -> tuple[str, str]:
     if not found:
         return text, ""
     unit = found["unit"].lower()
-    if _parts(unit) is None and (unit.removesuffix("s") in _NOT_UNITS or _NOT_COUNTERS.search(unit)):
+    if _parts(unit) is None and ({unit, unit.removesuffix("s")} & _NOT_UNITS or _NOT_COUNTERS.search(unit)):
         return text, ""
     return text[: found.start()].rstrip(), unit
 
