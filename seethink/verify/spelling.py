@@ -90,6 +90,12 @@ _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ₀₁₂₃₄₅�
 _REWRITES = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
+        (r"^(?:=|[Tt]here (?:is|are)(?= [0-9]))\s*", ""),
+        (r"^(?:[Mm]inus|[Nn]egative|负)\s*(?=[0-9])", "-"),
+        (r"^(?:US\$|USD)\s*(?=[0-9])", "$"),
+        (r"\\varnothing(?![A-Za-z])", r"\\emptyset "),
+        (r"\\log\s*_\s*(?:e(?![A-Za-z])|\{\s*e\s*\})", r"\\ln "),
+        (r"([0-9]{1,9})\.([0-9]{0,9})\\overline\s*\{\s*([0-9]{1,9})\s*\}", lambda m: _repeating(m)),
         (r"(?:>=|\\ge(?:q?slant|q)?(?![A-Za-z]))", r"\\ge "),
         (r"(?:<=|\\le(?:q?slant|q)?(?![A-Za-z]))", r"\\le "),
         (r"(?:!=|\\neq?(?![A-Za-z]))", r"\\ne "),
@@ -97,7 +103,7 @@ _REWRITES = tuple(
         (r"[₀-₉]+", lambda m: f"_{{{m[0].translate(_RAISED)}}}"),
         (r"[¼-¾⅐-⅞↉]", lambda m: _vulgar(m)),
         (r"^\s*[–—]\s*(?=[0-9])", "-"),
-        (r"(?<![\\A-Za-z])pi(?![A-Za-z])", r"\\pi "),
+        (r"(?<![\\A-Za-z])[Pp]i(?![A-Za-z])", r"\\pi "),
         (r"(?:√|(?<![A-Za-z\\])\\?sqrt)\s*(?:([0-9]+(?:\.[0-9]+)?)|([A-Za-z])(?![A-Za-z]))", r"\\sqrt{\1\2}"),
         (r"(?:√|(?<![A-Za-z\\])\\?sqrt)\s*\(([^()]*)\)", r"\\sqrt{\1}"),
         (r"√|(?<![A-Za-z\\])sqrt(?=\s*[{(\\])", r"\\sqrt"),
@@ -126,6 +132,13 @@ _REWRITES = tuple(
 def _vulgar(match: re.Match[str]) -> str:
     above, below = unicodedata.normalize("NFKC", match[0]).split("⁄")
     return rf" \frac{{{above}}}{{{below}}}"
+
+
+def _repeating(match: re.Match[str]) -> str:
+    """`0.1\\overline{6}` as a fraction: 16 less 1, over 90."""
+    whole, fixed, repeated = match.groups()
+    above = int(whole + fixed + repeated) - int(whole + fixed)
+    return rf"\frac{{{above}}}{{{'9' * len(repeated) + '0' * len(fixed)}}}"
 
 
 def _mixed(match: re.Match[str]) -> str:

@@ -47,6 +47,7 @@ _NOT_A_VALUE = re.compile(
 )
 """A range or a date, a code such as A4 or CO2, an ordinal, a version."""
 
+_TOWER = re.compile(r"(?:\^\s*(?:[0-9]+|\{[0-9]+\})\s*){3}")
 _RATIO = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:\s*:\s*[0-9]+(?:\.[0-9]+)?)+")
 _CLOCK = re.compile(r"[0-9]{1,2}(?::[0-5][0-9]){1,2}")
 _SET = re.compile(r"\\?\{.*,.*\}")
@@ -137,7 +138,7 @@ def same_math(example: Example, response: Response) -> Score:
     if re.fullmatch("[A-J]", gold.text):  # may be an option, which "A = B" does not name
         same = answer.text.strip("()") == gold.text
         return verdict(True, example, response) if same else unreadable(response, "which is another text")
-    if not answer.is_mathematics:
+    if not answer.is_mathematics or any(_TOWER.search(side.text) for side in sides):
         return unreadable(response, "which is not mathematics")
     gold, answer = _with_point(gold, answer), _with_point(answer, gold)
     if fault := _fault(gold.text, answer.text):
