@@ -11,6 +11,8 @@ from typing import Any
 import jinja2
 import markupsafe
 
+from seethink.lock import writable
+
 ABSENT = "—"
 MINUS = "\u2212"
 NO_BREAK = "\u00a0"
@@ -66,8 +68,10 @@ def render_page(template: str, **context: Any) -> str:
 
 
 def write_atomically(out: Path, text: str) -> None:
-    """Replace `out` by `text` in one step: neither a reader nor a crash leaves half a file."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, out)
+    """Replace `out` by `text` in one step: neither a reader nor a crash leaves half a file.
+    Raises InputError where it cannot be written."""
+    with writable(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = out.with_name(f".{out.name}.{os.getpid()}.unfinished")
+        unfinished.write_text(text, encoding="utf-8")
+        os.replace(unfinished, out)

@@ -176,7 +176,11 @@ def test_pairs_become_those_of_another_trainer(folder, capsys):
 @pytest.mark.parametrize("place", ["my.jsonl/x", "my.jsonl/x/y"])
 def test_a_place_that_cannot_be_written_is_one_sentence(folder, capsys, place):
     path = lines(folder / "my.jsonl", {"question": "?", "answer": "3"})
-    for words in (["convert", str(path), place], ["gallery", "--out", f"{place}.md"]):
+    for words in (
+        ["convert", str(path), place],
+        ["gallery", "--out", f"{place}.md"],
+        ["look", str(path), "--out", place],
+    ):
         with pytest.raises(SystemExit) as left:
             main(words)
         assert left.value.code == 2 and "cannot be written" in capsys.readouterr().err
