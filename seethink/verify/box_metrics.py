@@ -144,13 +144,13 @@ class BoxesWeighted:
 def _read(example: Example, response: Response) -> tuple[Boxes, Boxes] | Score:
     """Gold and predicted boxes, at least one of each; or the score if a side is missing, unreadable or
     empty."""
-    if missing := unjudged(example, response):
-        return missing
     gold = read_boxes(str(example.answer))
+    if gold is not None and any(box.x2 <= box.x1 or box.y2 <= box.y1 for box in gold):
+        gold = None
+    if missing := unjudged(example, response, "is not a list of boxes" if gold is None else None):
+        return missing
     predicted = read_boxes(str(response.answer)) if response.boxes is None else response.boxes
-    if gold is None or any(box.x2 <= box.x1 or box.y2 <= box.y1 for box in gold):
-        return Score(None, f"the gold {shown(example.answer)} is not a list of boxes")
-    if predicted is None:
+    if gold is None or predicted is None:
         return Score(0.0, f"read {shown(response.answer)}, which is not a list of boxes")
     if not gold or not predicted:
         return Score(

@@ -37,15 +37,16 @@ def same_choice(example: Example, response: Response) -> Score:
     answer mentions no option; None if the gold is no option or could be two. Source: the letter rewards of
     VLM-R1, R1-Onevision and Open-R1-Video and CV-Bench's evaluation, without their defects.
     """
-    if missing := unjudged(example, response):
-        return missing
     options = Options.of(example)
-    gold, answer = chosen(str(example.answer), options), chosen(str(response.answer), options)
-    if len(gold) != 1:
-        several = _listed(str(example.answer), options)
-        if len(several) < 2 or several != sorted(several):
-            return Score(None, f"the gold {shown(example.answer)} is not one of the options")
+    gold = chosen(str(example.answer), options)
+    several = [] if len(gold) == 1 else _listed(str(example.answer), options)
+    is_list = len(several) > 1 and several == sorted(several)
+    known = len(gold) == 1 or is_list
+    if missing := unjudged(example, response, None if known else "is not one of the options"):
+        return missing
+    if is_list:
         return verdict(set(several) == set(_listed(str(response.answer), options)), example, response)
+    answer = chosen(str(response.answer), options)
     if len(answer) > 1:
         names = " and ".join(map(_letter, sorted(answer)))
         return Score(0.0, f"read {shown(response.answer)}, which may be {names}")

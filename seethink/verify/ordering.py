@@ -50,12 +50,11 @@ class Ordering:
     partial: bool = False
 
     def __call__(self, example: Example, response: Response) -> Score:
-        if missing := unjudged(example, response):
+        gold = read_order(str(example.answer))
+        if missing := unjudged(example, response, "is not a sequence" if gold is None else None):
             return missing
-        gold, answer = read_order(str(example.answer)), read_order(str(response.answer))
-        if gold is None:
-            return Score(None, f"the gold {shown(example.answer)} is not a sequence")
-        if answer is None or set(answer) != set(gold):
+        answer = read_order(str(response.answer))
+        if gold is None or answer is None or set(answer) != set(gold):
             return Score(
                 0.0, f"read {shown(response.answer)}, which is not an order of {shown(example.answer)}"
             )

@@ -24,13 +24,11 @@ class Points:
     within_px: float = 14.0
 
     def __call__(self, example: Example, response: Response) -> Score:
-        if missing := unjudged(example, response):
-            return missing
         gold = _targets(str(example.answer))
+        if missing := unjudged(example, response, "is neither boxes nor points" if gold is None else None):
+            return missing
         predicted = read_points(str(response.answer)) if response.points is None else response.points
-        if gold is None:
-            return Score(None, f"the gold {shown(example.answer)} is neither boxes nor points")
-        if predicted is None:
+        if gold is None or predicted is None:
             return Score(0.0, f"read {shown(response.answer)}, which is not a list of points")
         if not gold or not predicted:
             return Score(

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from seethink.types import Example, Response, Score
 from seethink.verify import units
-from seethink.verify.text import read_quantity, shown, unjudged, unreadable, verdict
+from seethink.verify.text import read_quantity, unjudged, unreadable, verdict
 
 TOLERANCE = Fraction(5, 100)
 
@@ -19,12 +19,11 @@ def relaxed_number(example: Example, response: Response) -> Score:
     (Masry et al., 2022, after PlotQA), which compares texts exactly if the gold is not a number:
     `first_of(relaxed_number, same_text)`.
     """
-    if missing := unjudged(example, response):
+    gold = read_quantity(str(example.answer))
+    if missing := unjudged(example, response, None if gold else "is not one number"):
         return missing
-    gold, answer = read_quantity(str(example.answer)), read_quantity(str(response.answer))
-    if gold is None:
-        return Score(None, f"the gold {shown(example.answer)} is not one number")
-    if answer is None:
+    answer = read_quantity(str(response.answer))
+    if gold is None or answer is None:
         return unreadable(response, "which is not one number")
     ratio = units.ratio(answer.unit, gold.unit)
     near = ratio is not None and abs(answer.value * ratio - gold.value) <= TOLERANCE * abs(gold.value)

@@ -129,12 +129,12 @@ def same_math(example: Example, response: Response) -> Score:
     https://github.com/huggingface/Math-Verify, as used by R1-V and open-r1-multimodal (which give it the
     whole completion, and the answer first).
     """
-    if clear := clear_verdict(example, response):
+    gold = _read(str(example.answer))[-1]
+    readable = gold.is_mathematics and not _SIDE_BY_SIDE.search(gold.text)
+    if clear := clear_verdict(example, response, None if readable else "is not mathematics"):
         return clear
-    gold, sides = _read(str(example.answer))[-1], _read(str(response.answer))
+    sides = _read(str(response.answer))
     answer = sides[-1]
-    if not gold.is_mathematics or _SIDE_BY_SIDE.search(gold.text):
-        return Score(None, f"the gold {shown(example.answer)} is not mathematics")
     if re.fullmatch("[A-J]", gold.text):  # may be an option, which "A = B" does not name
         same = answer.text.strip("()") == gold.text
         return verdict(True, example, response) if same else unreadable(response, "which is another text")

@@ -67,12 +67,11 @@ def same_number(example: Example, response: Response) -> Score:
     unread. Range: {0, 1}; None if the gold is not one number. Source: R1-V's counting evaluation, which takes
     the integer between the answer tags, extended to fractions and units.
     """
-    if clear := clear_verdict(example, response):
+    gold = read_quantity(str(example.answer))
+    if clear := clear_verdict(example, response, None if gold else "is not one number"):
         return clear
-    gold, answer = read_quantity(str(example.answer)), read_quantity(str(response.answer))
-    if gold is None:
-        return Score(None, f"the gold {shown(example.answer)} is not one number")
-    if answer is None:
+    answer = read_quantity(str(response.answer))
+    if gold is None or answer is None:
         return unreadable(response, "which is not one number")
     ratio = units.ratio(answer.unit, gold.unit)
     if ratio not in (None, 1):
@@ -102,11 +101,9 @@ def same_text(example: Example, response: Response) -> Score:
     answer ends with. Range: {0, 1}; None if nothing is left of
     the gold. Source: the exact-match fallback of R1-V and open-r1-multimodal.
     """
-    if clear := clear_verdict(example, response):
-        return clear
     gold, answer = str(example.answer), str(response.answer)
-    if not bare(gold):
-        return Score(None, f"the gold {shown(example.answer)} holds no text")
+    if clear := clear_verdict(example, response, None if bare(gold) else "holds no text"):
+        return clear
     same = bare(gold) == bare(answer)
     if not same and len(answer) <= MAX_WRAPPED * (1 + len(gold)):
         same = bare(unwrapped(gold)) == bare(unwrapped(answer)) != ""
@@ -126,11 +123,9 @@ def text_ratio(example: Example, response: Response) -> Score:
     Range: {0} and [0.5, 1]; None if nothing is left of the gold. Source: ANLS (Biten et al., ICCV 2019), as
     scored by DocVQA and TextVQA.
     """
-    if clear := clear_verdict(example, response):
-        return clear
     gold, answer = bare(str(example.answer)), bare(str(response.answer))
-    if not gold:
-        return Score(None, f"the gold {shown(example.answer)} holds no text")
+    if clear := clear_verdict(example, response, None if gold else "holds no text"):
+        return clear
     if _DIGITS.findall(gold) != _DIGITS.findall(answer):
         return Score(0.0, f"read {shown(answer)}, whose numbers are not those of {shown(gold)}")
     ratio = Levenshtein.normalized_similarity(gold, answer, score_cutoff=LEAST_RATIO)
@@ -144,11 +139,9 @@ def any_of_texts(example: Example, response: Response) -> Score:
     other gold is one text. Range: {0, 1}; None if no item holds text. Source: TextVQA and OK-VQA, whose
     questions have several right answers (there an answer's share of ten annotators counts).
     """
-    if missing := unjudged(example, response):
-        return missing
     texts = {bare(text) for text in _texts(str(example.answer))} - {""}
-    if not texts:
-        return Score(None, f"the gold {shown(example.answer)} holds no text")
+    if missing := unjudged(example, response, None if texts else "holds no text"):
+        return missing
     return verdict(bare(str(response.answer)) in texts, example, response)
 
 
@@ -165,19 +158,25 @@ def bare(text: str) -> str:
     return " ".join(text.casefold().split()).lstrip(_OPENING + " ").rstrip(_CLOSING + " ")
 
 
-def unjudged(example: Example, response: Response) -> Score | None:
-    """The score of a pair without gold or answer; None if both are present."""
+def unjudged(example: Example, response: Response, gold_fault: str | None = None) -> Score | None:
+    """The score of a pair without a gold that can be judged, or without an answer; None if both are present.
+
+    gold_fault: why the verifier cannot read the gold ("is not one number"), if so. It decides before the
+    answer, so that answers of all models are counted over the same examples.
+    """
     if example.answer is None:
         return Score(None, "the example has no gold answer")
+    if gold_fault:
+        return Score(None, f"the gold {shown(example.answer)} {gold_fault}")
     return Score(0.0, "no answer could be read") if response.answer is None else None
 
 
-def clear_verdict(example: Example, response: Response) -> Score | None:
-    """`unjudged`, and 1 for an answer that is the gold letter by letter; None if it takes a comparison."""
-    if missing := unjudged(example, response):
-        return missing
-    gold = str(example.answer).split()
-    return verdict(True, example, response) if gold and gold == str(response.answer).split() else None
+def clear_verdict(example: Example, response: Response, gold_fault: str | None = None) -> Score | None:
+    """1 for an answer that is the gold letter by letter, else `unjudged`; None if it takes a comparison."""
+    gold, answer = (None if text is None else str(text).split() for text in (example.answer, response.answer))
+    if gold and gold == answer:
+        return verdict(True, example, response)
+    return unjudged(example, response, gold_fault)
 
 
 def unreadable(response: Response, what: str) -> Score:

@@ -6,7 +6,7 @@ import re
 
 from seethink.markup import plain, seen_as_ascii
 from seethink.types import Example, Response, Score
-from seethink.verify.text import shown, unjudged, unreadable, verdict
+from seethink.verify.text import unjudged, unreadable, verdict
 
 _YES_NO = re.compile(
     r"(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:the|my)\s+)?(?:(?:final|correct)\s+)?(?:answer\b\s*(?:is\b)?\s*:?\s*)?"
@@ -33,11 +33,10 @@ def yes_no(example: Example, response: Response) -> Score:
     Range: {0, 1}; unread if the answer begins with neither; None if the gold is neither. Source: VLM-R1's
     yes_no reward, which takes the first such letters anywhere.
     """
-    if missing := unjudged(example, response):
+    gold = _yes_or_no(str(example.answer))
+    if missing := unjudged(example, response, None if gold else "is neither yes nor no"):
         return missing
-    gold, answer = _yes_or_no(str(example.answer)), _yes_or_no(str(response.answer))
-    if gold is None:
-        return Score(None, f"the gold {shown(example.answer)} is neither yes nor no")
+    answer = _yes_or_no(str(response.answer))
     if answer is None:
         return unreadable(response, "which is neither yes nor no")
     return verdict(gold == answer, example, response)

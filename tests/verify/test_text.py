@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seethink.types import Example, Response
-from seethink.verify import any_of_texts, by_name, same_number, same_text, text_ratio
+from seethink.verify import VERIFIERS, any_of_texts, by_name, same_number, same_text, text_ratio
 from seethink.verify.text import Quantity, read_quantity
 
 
@@ -171,3 +171,18 @@ def test_any_text_of_a_list_is_right():
     assert judged(any_of_texts, gold, "Couch.").value == judged(any_of_texts, "couch", "couch").value == 1.0
     assert judged(any_of_texts, gold, "sofa couch").value == judged(any_of_texts, gold, gold).value == 0.0
     assert judged(any_of_texts, '["", "?"]', "sofa").value is None
+
+
+GOLDS = ("5", "yes", "B", "a red cube", "[10, 20, 110, 220]", "B, A, C", "None", "", "3 PM", "?!")
+
+
+@pytest.mark.parametrize("gold", GOLDS)
+@pytest.mark.parametrize("name", VERIFIERS)
+def test_a_gold_can_be_judged_or_not_whatever_the_answer_is(name, gold):
+    """Else two models are compared over different examples."""
+    question = Example(id="1", question="?", answer=gold)
+    unanswered, answered = (
+        by_name(name)(question, Response(text="I do not know", answer=answer, n_tokens=4))
+        for answer in (None, "an unheard-of answer")
+    )
+    assert (unanswered.value is None) == (answered.value is None), (unanswered, answered)
