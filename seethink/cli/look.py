@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -84,27 +84,33 @@ def look(
         return say(Console(), f"{shown:,} of {finished:,} examples: {out}")
     with TemporaryDirectory() as temporary:
         rows, folder = _attempts(path, Path(temporary))
-        questions = [
-            list(attempts)
-            for _, attempts in groupby(rows, key=lambda row: (row["task"], row.get("step"), row["id"]))
-        ]
+        by_question: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+        for row in rows:
+            by_question.setdefault((row["task"], row.get("step"), row["id"]), []).append(row)
+        questions = list(by_question.values())
         selected = questions[:: -(-len(questions) // limit)]
         write_gallery_page([row for attempts in selected for row in attempts], folder, out, title=str(path))
     say(Console(), f"{len(selected):,} of {len(questions):,} questions: {out}")
 
 
 def _attempts(path: Path, temporary: Path) -> tuple[list[dict[str, Any]], Path]:
-    """Rows of attempts.jsonl, and the folder to which the paths of their pictures are relative."""
+    """Rows of all attempts.jsonl in a folder, or of the one that `path` is, and the folder to which the paths
+    of their pictures are relative."""
     from seethink.evaluate.attempts import read_attempts
 
     if path.name == "attempts.jsonl":
-        run = next((folder for folder in path.parents if (folder / "media").is_dir()), path.parent)
-        return list(read_attempts(path)), run
+        return [_placed(row, path, path.parent) for row in read_attempts(path)], path.parent
     files = [file for file in sorted(path.rglob("attempts.jsonl")) if ".stale" not in file.parts]
     if not files:
         return _questions(path, temporary), temporary
-    rows = ((str(file.parent.relative_to(path)), row) for file in files for row in read_attempts(file))
-    return [row | {"task": f"{stage}: {row['task']}"} for stage, row in rows], path
+    rows = ((file, _placed(row, file, path)) for file in files for row in read_attempts(file))
+    return [row | {"task": f"{file.parent.relative_to(path)}: {row['task']}"} for file, row in rows], path
+
+
+def _placed(row: dict[str, Any], file: Path, folder: Path) -> dict[str, Any]:
+    """A row of `file`, whose pictures lie in the folder of its run, with their paths relative to `folder`."""
+    run = next((parent for parent in file.parents if (parent / "media").is_dir()), file.parent)
+    return row | {"media": [os.path.relpath(run / name, folder) for name in row["media"]]}
 
 
 def _questions(path: Path, temporary: Path) -> list[dict[str, Any]]:

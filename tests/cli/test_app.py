@@ -286,7 +286,11 @@ def test_ask_prints_a_broken_answer_whole_with_the_reason(capsys, parrot, monkey
     assert well(capsys, *ASKED).splitlines() == ["three", UNREAD, TINY]
 
 
-@pytest.mark.parametrize("path", ["runs/toy-tiny", "runs/toy-tiny/eval/base/attempts.jsonl", "my.jsonl"])
+ATTEMPTS = "runs/toy-tiny/eval/base/attempts.jsonl"
+RUN_FOLDERS = ["runs", "runs/toy-tiny", "runs/toy-tiny/eval", "runs/toy-tiny/eval/base", ATTEMPTS]
+
+
+@pytest.mark.parametrize("path", [*RUN_FOLDERS, "my.jsonl"])
 def test_look_writes_one_page_and_prints_its_path(capsys, path):
     if path.startswith("runs"):
         well(capsys, "run", "toy")
