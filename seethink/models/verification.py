@@ -86,7 +86,8 @@ class LogProbCheck:
         ]
         probe = Group(group.prompt, branches, group.name)
         pack = pack_groups([probe], 1)[0].to(self.policy.model.device)
-        trained = self.policy.forward(pack).split([len(branch.ids) for branch in branches])
+        # not `self.policy.forward`, which Accelerate autocasts
+        trained = PolicyModel.forward(self.policy, pack).split([len(branch.ids) for branch in branches])
         for branch, logps in zip(branches, trained, strict=True):
             logits = self._logits(probe, branch)
             self._compare(logps, _of(logits, branch.ids), probe, OTHER_TRAINING)

@@ -46,13 +46,16 @@ def _of_rewards(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     steps = f"{len(rows):,} {'step' if len(rows) == 1 else 'steps'}"
     reward = _mean(rows, "reward")
     right = _mean(rows, "rewards/correct/mean")
+    shares = {
+        "of the completions break the format": "completions/malformed_ratio",
+        "are cut off at max_completion_length": "completions/clipped_ratio",
+        "of the groups could not be judged": "frac_groups_unjudged",
+        "of the groups are one text": "frac_completions_identical",
+    }
     facts = [
         f"mean reward {'unknown' if reward is None else f'{reward:.2f}'}",
         *([] if right is None else [f"{right:.0%} right"]),
-        f"{_mean(rows, 'completions/malformed_ratio') or 0:.0%} of the completions break the format",
-        f"{_mean(rows, 'completions/clipped_ratio') or 0:.0%} are cut off at max_completion_length",
-        f"{_mean(rows, 'frac_groups_unjudged') or 0:.0%} of the groups could not be judged",
-        f"in {_mean(rows, 'frac_completions_identical') or 0:.0%} of them all completions are the same text",
+        *(f"{share:.0%} {what}" for what, name in shares.items() if (share := _mean(rows, name))),
     ]
     yield (
         f"no group had two different rewards in {steps}, so the rewards taught nothing: {_why(rows)} "

@@ -17,7 +17,7 @@ from seethink.engines import local
 from seethink.engines.local import LocalEngine
 from seethink.formats import ANSWER_ONLY
 from seethink.media import Image
-from seethink.models import batching, policy
+from seethink.models import batching, policy, verification
 from seethink.models.packing import Branch, Group
 from seethink.models.policy import PolicyModel
 from seethink.models.verification import (
@@ -26,6 +26,7 @@ from seethink.models.verification import (
     MIXTURE,
     LogProbCheck,
     LogProbMismatch,
+    Rounding,
     rounding,
 )
 from seethink.sources.handwritten import Pages
@@ -130,6 +131,13 @@ def test_what_is_right_for_every_kind_is_trained_and_the_check_changes_no_number
         for row in rows:
             del row["seconds"]
     assert with_check == without and len(without) == 6
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo", "grpo"])
+def test_the_check_is_not_rounded_where_training_is(tmp_path, monkeypatch, method: str) -> None:
+    """Under bf16 autocast the trained pass is rounded; the check compares in the precision of the weights."""
+    monkeypatch.setattr(verification, "FULL_PRECISION", Rounding(2e-5, 2e-5))
+    assert len(_train(method, tiny.saved(tmp_path / "base"), tmp_path / "out", bf16=True)) == 1
 
 
 def test_where_vllm_samples_shared_rows_are_checked_all_the_same(tmp_path, monkeypatch) -> None:
