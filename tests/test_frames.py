@@ -37,6 +37,7 @@ KINDS = {
     "qwen3_vl": "thousandths",
     "qwen3_vl_moe": "thousandths",
     "glm4v": "thousandths",
+    "glm46v": "thousandths",
     "internvl": "thousandths",
     "llava": "unit",
     "llava_next": "unit",

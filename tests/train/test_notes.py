@@ -48,7 +48,11 @@ def _notes(folder: Path, *rows: dict) -> list[str]:
             "cannot judge the completions",
             "mean reward unknown",
         ),
-        ({"reward": 1.0, "frac_completions_identical": 1.0}, "raise temperature", "in 100% of them"),
+        (
+            {"reward": 1.0, "frac_completions_identical": 1.0},
+            "raise temperature",
+            "100% of the groups are one text",
+        ),
     ],
 )
 def test_a_training_without_any_spread_says_so_and_why(tmp_path, facts, why, fact) -> None:

@@ -118,7 +118,11 @@ def test_what_separates_sampler_and_model_is_made_good_as_in_trl(level: str, bet
     logps = n["logps"].requires_grad_()
     theirs = _theirs(logps, n, "grpo", level, beta, 0.2, cap=1.5)
     config = GRPOConfig.of(
-        max_completion_length=LIMIT, beta=beta, importance_sampling_level=level, importance_sampling_cap=1.5
+        max_completion_length=LIMIT,
+        beta=beta,
+        importance_sampling_level=level,
+        importance_sampling_cap=1.5,
+        rollout_backend="vllm",
     )
     ours = _ours(logps, n, config, correct=True)
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)

@@ -49,7 +49,7 @@ def test_a_judge_is_asked_only_where_rules_cannot_decide(verdict, reason):
 
 @pytest.mark.parametrize(("verdict", "reason"), [("right", None), ("wrong", "wrong answer")])
 def test_a_reference_that_is_a_sentence_goes_to_the_judge(verdict, reason):
-    draft = make_draft(answer="There are 3 dots.", final="So I count three.\n\nAnswer: 3")
+    draft = make_draft(answer="The red dot is on the left.", final="So I look at it.\n\nAnswer: left")
     after, calls = run_step(AnswerStep(), draft, lambda call: f"VERDICT: {verdict}")
     assert [call.role for call in calls] == ["judge"]
     assert (after.reason if isinstance(after, Dropped) else None) == reason
