@@ -28,7 +28,7 @@ def serving(model: Path | str, log: Path, *options: str) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, *SERVER, "--model", str(model), "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--dtype", "float32", "--enforce-eager", "--gpu-memory-utilization", "0.08", *options]
+    command += ["--dtype", "float32", "--enforce-eager", "--gpu-memory-utilization", "0.15", *options]
     environment = os.environ | {"VLLM_SERVER_DEV_MODE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
     environment.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)  # engines in this process have set it
     with log.open("w", encoding="utf-8") as output:
