@@ -124,8 +124,8 @@ def same_math(example: Example, response: Response) -> Score:
     as the last one is), and `4 = 5` or `x = 4 = 5` earn 0 (unless the gold has them too), as do adjacent
     numbers ("1 2", which math-verify adds). Ratios must be proportional, a time of day (`3:45`) equals only
     itself, a pair is no set, and letters count with their case. Range: {0, 1}; None if the gold is not
-    mathematics, or if the
-    comparison fails or takes too long; unread if the answer is no mathematics. Source: math-verify 0.9,
+    mathematics, or if the comparison fails or takes too long; unread if the answer is no mathematics. Source:
+    math-verify 0.9,
     https://github.com/huggingface/Math-Verify, as used by R1-V and open-r1-multimodal (which give it the
     whole completion, and the answer first).
     """

@@ -98,8 +98,8 @@ def same_text(example: Example, response: Response) -> Score:
     Formula: equality after case folding, with whitespace collapsed, and quotes, brackets and closing
     punctuation stripped from the ends, or after dropping the marks of LaTeX and markdown that
     `spelling.unwrapped` drops. Signs and inner punctuation count, and so does a question mark that only the
-    answer ends with. Range: {0, 1}; None if nothing is left of
-    the gold. Source: the exact-match fallback of R1-V and open-r1-multimodal.
+    answer ends with. Range: {0, 1}; None if nothing is left of the gold. Source: the exact-match fallback of
+    R1-V and open-r1-multimodal.
     """
     gold, answer = str(example.answer), str(response.answer)
     if clear := clear_verdict(example, response, None if bare(gold) else "holds no text"):
