@@ -8,7 +8,7 @@ from typing import Any
 
 import PIL.Image
 
-from seethink.media import decoding
+from seethink.media import decoding, whole
 from seethink.media.clip import Frames, Video
 from seethink.media.resize import size_within
 
@@ -46,6 +46,8 @@ class Animation(Video):
 
     def _frames(self) -> Iterator[tuple[Fraction, PIL.Image.Image | None]]:
         """(start in seconds, decoded frame) of each frame, then (length of the clip, None)."""
+        if why := whole.cut_short(self.path):
+            raise decoding.PictureError(f"{self.path} {why}; replace the file")
         start_ms = 0
         with decoding.opened(self.path, str(self.path), animated=True) as picture:
             film: Any = picture

@@ -11,6 +11,7 @@ from math import floor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from seethink.media import whole
 from seethink.media.decoding import MAX_PIXELS
 from seethink.types import InputError
 
@@ -44,6 +45,8 @@ class FrameReader:
     """
 
     def __init__(self, path: Path) -> None:
+        if why := whole.cut_short(path):
+            raise InputError(f"{path} {why}; replace the file")
         self.path = path
         self._clip, self.stream = _open(path)
         self._container: str = self._clip.format.name

@@ -13,7 +13,7 @@ from typing import Literal
 
 import PIL.Image
 
-from seethink.media import decoding
+from seethink.media import decoding, whole
 from seethink.media.decoding import MAX_PIXELS, PictureError
 from seethink.media.paths import MissingMedium, is_file
 from seethink.media.resize import size_within
@@ -74,6 +74,8 @@ class Image:
         bits. Raises PictureError, which names the file, if it is broken, exceeds `MAX_PIXELS` or is no
         picture that can be shown."""
         with self._opened() as picture:
+            if not callable(self.source) and (why := whole.cut_short(self.source)):
+                raise PictureError(f"{self.where} is broken: it {why}")
             try:
                 rgb = decoding.upright_rgb(picture, self.stored_bytes)
             except InputError as error:
