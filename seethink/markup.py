@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 BOUNDARY = "\x1f"
@@ -32,9 +33,8 @@ def seen_as_ascii(text: str) -> str:
     return text.translate(_SEEN_AS_ASCII)
 
 
-def plain(text: str) -> str:
-    """The text without LaTeX's fonts, boxes, delimiters and spacing, and without the emphasis and headings of
-    markdown and HTML; each leaves a `BOUNDARY`. Mathematics proper (`\\frac`, `^`) stays."""
+def unstyled(text: str, mark: str) -> str:
+    """The text with `mark` for each of LaTeX's commands of fonts and boxes, and for the braces of these."""
     pieces: list[str] = []
     is_style: list[bool] = []
     end = 0
@@ -42,15 +42,46 @@ def plain(text: str) -> str:
         pieces.append(text[end : brace.start()])
         end = brace.end()
         if brace[0] == "}":
-            pieces.append(BOUNDARY if is_style and is_style.pop() else "}")
+            pieces.append(mark if is_style and is_style.pop() else "}")
         elif brace[0].endswith("{") and brace[0] != "\\{":
             is_style.append(brace[0] != "{")
-            pieces.append(BOUNDARY if is_style[-1] else "{")
+            pieces.append(mark if is_style[-1] else "{")
         else:
             pieces.append(brace[0])
-    unstyled = "".join((*pieces, text[end:]))
-    unstyled = _SPACING.sub(BOUNDARY, _MARKDOWN.sub(BOUNDARY, unstyled))
-    return _ESCAPED.sub(r"\1", _DOLLARS.sub(rf"{BOUNDARY}\1{BOUNDARY}", unstyled))
+    return "".join((*pieces, text[end:]))
+
+
+def plain(text: str) -> str:
+    """The text without LaTeX's fonts, boxes, delimiters and spacing, and without the emphasis and headings of
+    markdown and HTML; each leaves a `BOUNDARY`. Mathematics proper (`\\frac`, `^`) stays. A JSON object is
+    its answer."""
+    unstyled_text = unstyled(text_of_object(text), BOUNDARY)
+    spaced = _SPACING.sub(BOUNDARY, _MARKDOWN.sub(BOUNDARY, unstyled_text))
+    return _ESCAPED.sub(r"\1", _DOLLARS.sub(rf"{BOUNDARY}\1{BOUNDARY}", spaced))
+
+
+_OBJECT = re.compile(r"\s*(?:```(?:json)?\s*)?(\{.*\})\s*(?:```)?\s*", re.DOTALL)
+_ANSWER_KEYS = {"answer", "final answer", "final_answer", "finalanswer", "答案", "最终答案"}
+_BESIDE_KEYS = {
+    *("reason", "reasoning", "explanation", "rationale", "analysis", "thought", "thoughts", "think", "steps"),
+    *("confidence", "解析", "理由"),
+}
+_MOST_OBJECT = 4_000
+
+
+def text_of_object(text: str) -> str:
+    """The answer of a JSON object with one (`{"answer": 7}` is `7`), which may also hold reasons; any other
+    text as it is, also an object with a second answer."""
+    if len(text) > _MOST_OBJECT or not (found := _OBJECT.fullmatch(text)):
+        return text
+    try:
+        pairs = json.loads(found[1], object_pairs_hook=list, parse_int=str, parse_float=str, strict=False)
+    except (ValueError, RecursionError):
+        return text
+    answers = [value for key, value in pairs if key.casefold() in _ANSWER_KEYS]
+    others = {key.casefold() for key, _ in pairs} - _ANSWER_KEYS
+    is_one = len(answers) == 1 and isinstance(answers[0], str) and others <= _BESIDE_KEYS
+    return answers[0] if is_one else text
 
 
 def without_outer_marks(text: str) -> str:

@@ -13,7 +13,6 @@ from rapidfuzz.distance import Indel
 
 from seethink.markup import plain, seen_as_ascii
 from seethink.types import Example
-from seethink.verify import units
 from seethink.verify.spelling import formula
 from seethink.verify.text import bare, read_quantity
 
@@ -69,7 +68,7 @@ class Options:
         return frozenset(
             i
             for i, other in enumerate(others)
-            if number and other and other.value == number.value and units.ratio(number.unit, other.unit) == 1
+            if number and other and other.value == number.value and number.in_unit_of(other) == 1
         )
 
     def beginning(self, text: str) -> tuple[frozenset[int], str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 
 from seethink.types import Example, Response, Score
-from seethink.verify import units
 from seethink.verify.text import read_quantity, unjudged, unreadable, verdict
 
 TOLERANCE = Fraction(5, 100)
@@ -25,6 +24,6 @@ def relaxed_number(example: Example, response: Response) -> Score:
     answer = read_quantity(str(response.answer))
     if gold is None or answer is None:
         return unreadable(response, "which is not one number")
-    ratio = units.ratio(answer.unit, gold.unit)
+    ratio = answer.in_unit_of(gold)
     near = ratio is not None and abs(answer.value * ratio - gold.value) <= TOLERANCE * abs(gold.value)
     return verdict(near, example, response)

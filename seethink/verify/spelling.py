@@ -8,16 +8,22 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from seethink.markup import text_of_object, unstyled
+from seethink.verify import units
+from seethink.verify.number_words import in_digits
+
 _DOLLAR = re.compile(r"(?<!\\)\$")
 _DELIMITER = re.compile(r"(?<!\\)\\[()\[\]]|\\displaystyle\b|\\(?:left|right)\b")
 _BLANK = re.compile(r"\\q?quad\b|(?<!\\)\\[ ,;:>!]|~|\{\s*\}")
-_GROUP = re.compile(
-    r"\\(?:boxed|fbox|mbox|text|textbf|textit|textrm|textnormal|mathbf|mathit|mathrm|mathsf|mathnormal|bm"
-    r"|boldsymbol|underline)\s*\{|\\[{}]|[{}]"
-)
+_BEFORE_FONT = re.compile(r"(\\[A-Za-z]+)(?=\\(?:text|math)[a-z]*\s*\{)|(?=\\boxed\s*\{)")
+"""A command that would run into the text of the next (`^\\circ\\text{C}`), and a box."""
 _COMMA = re.compile(r"(?<=[0-9])\s*(?:\{,\s*\}|,\\!)\s*")
 _NEXT_BOX = re.compile(r"\}[\s$]*(?=\\boxed\b)")
-_DEGREE = re.compile(r"\^\s*(?:\{\s*)?(?:\\circ\b|\\degree\b|°|o(?![A-Za-z]))(?:\s*\})?|\\degree\b|[º˚]")
+_DEGREE = re.compile(
+    r"\^\s*(?:\{\s*)?(?:\\circ(?![A-Za-z])|\\degree(?![A-Za-z])|°|o(?![A-Za-z]))(?:\s*\})?"
+    r"|\\(?:text)?degree(?![A-Za-z])|[º˚]"
+)
+_TEMPERATURE = re.compile(r"° ([CF])(?![A-Za-z])")
 _QUOTES = {'"': '"', "'": "'", "\u2018": "\u2019", "\u201c": "\u201d", "_": "_"}
 _CLOSING = " .,;:*`\u3002\uff0c\uff1b\uff1a"
 
@@ -27,35 +33,20 @@ def unwrapped(text: str) -> str:
 
     Dropped: delimiters of mathematics, `\\boxed{}`, `\\text{}` and fonts, LaTeX's blanks, markdown's stars,
     quotes around the whole, and a closing full stop. `^\\circ` becomes °, `\\%` %, `\\dfrac` `\\frac`, and
-    `{,}` a comma. Things that stood apart stay apart: `$1$$2$` is `1 2`.
+    `{,}` a comma. A JSON object is its answer. Things that stood apart stay apart: `$1$$2$` is `1 2`.
     """
+    text = text_of_object(text)
     if len(_DOLLAR.findall(text)) % 2 == 0:
         text = _DOLLAR.sub(" ", text)
     text = _NEXT_BOX.sub("}, ", text)
     text = _DELIMITER.sub(" ", _COMMA.sub(",", text))
-    text = _BLANK.sub(" ", _without_groups(text))
+    text = _BLANK.sub(" ", unstyled(_BEFORE_FONT.sub(r"\1 ", text), ""))
     text = _DEGREE.sub("°", text.replace("\\$", "$").replace("\\%", "%"))
     text = re.sub(r"\\[dtc]frac(?![A-Za-z])", r"\\frac", text)
-    text = " ".join(text.split()).rstrip(_CLOSING).lstrip(" *`")
+    text = _TEMPERATURE.sub(r"°\1", " ".join(text.split())).rstrip(_CLOSING).lstrip(" *`")
     if len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
         text = text[1:-1].rstrip(_CLOSING).strip()
     return text
-
-
-def _without_groups(text: str) -> str:
-    """The text without commands of boxes and fonts, and without their own braces."""
-    kept, at, dropped = [], 0, []
-    for mark in _GROUP.finditer(text):
-        kept.append(text[at : mark.start()])
-        at = mark.end()
-        if mark[0].startswith("\\") and mark[0][1] in "{}":
-            kept.append(mark[0])
-        elif mark[0] == "}":
-            kept.append("" if dropped and dropped.pop() else "}")
-        else:
-            dropped.append(mark[0] != "{")
-            kept.append(" " if mark[0].startswith("\\boxed") else mark[0] if mark[0] == "{" else "")
-    return "".join([*kept, text[at:]])
 
 
 _SPAN = re.compile(
@@ -147,11 +138,21 @@ def _mixed(match: re.Match[str]) -> str:
     return rf"({whole}+\frac{{{above}}}{{{below}}})" if int(above) < int(below) else match[0]
 
 
+def _figures(text: str) -> str:
+    """A number in words with a unit of measure or none, in digits. With a noun it may be a name."""
+    digits = in_digits(text)
+    number, unit = units.split(digits or "")
+    return digits if digits and _FIGURES.fullmatch(number) and (not unit or units.is_known(unit)) else text
+
+
+_FIGURES = re.compile(r"-?[$€£¥]?[0-9.]+(?:/[0-9]+)?%?")
+
+
 def formula(text: str) -> str:
     """A short text as LaTeX: `unwrapped`, with signs as commands (√ π × ½ ²), full-width characters and plain
-    `sqrt( )` and `pi` included; mixed numbers as sums, exponents of ten as powers, percents as hundredths."""
+    `sqrt( )` and `pi` included; numbers in words as digits, mixed numbers as sums, exponents of ten as powers, percents as hundredths."""
     text = _SIGN.sub(lambda sign: _SIGNS[sign[0]], text)
-    text = unwrapped(text)
+    text = _figures(unwrapped(text))
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
     return " ".join(text.split())

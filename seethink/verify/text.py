@@ -11,6 +11,7 @@ from rapidfuzz.distance import Levenshtein
 
 from seethink.types import Example, Response, Score
 from seethink.verify import units
+from seethink.verify.number_words import in_digits
 from seethink.verify.spelling import unwrapped
 
 MAX_CHARACTERS = 64
@@ -32,30 +33,40 @@ _NUMBER = re.compile(
 
 @dataclass(frozen=True)
 class Quantity:
-    """An exact number and its unit, if any."""
+    """An exact number and its unit, if any; `in_words` if it was written as a word."""
 
     value: Fraction
     unit: str = ""
+    in_words: bool = False
+
+    def in_unit_of(self, gold: Quantity) -> Fraction | None:
+        """`units.ratio`. Words that count a noun may be a name ("Two Towers"), which a number alone is not."""
+        is_name = gold.in_words and gold.unit and not units.is_known(gold.unit)
+        return None if is_name and not self.unit else units.ratio(self.unit, gold.unit)
 
 
 def read_quantity(text: str) -> Quantity | None:
     """The text as one number, or None if it is anything else or more than that.
 
     Integers, decimals, `1,234`, `1 234`, `3/4`, `\\frac{3}{4}`, `50%` (a half), in the marks that
-    `spelling.unwrapped` drops; ASCII digits, no exponents, no mixed numbers, no number words. A unit may
-    follow, as `units.split` finds it.
+    `spelling.unwrapped` drops, and numbers in words (`number_words.in_digits`); ASCII digits, no exponents, no
+    mixed numbers in digits. A unit may follow, as `units.split` finds it.
     """
     if len(text) > 4 * MAX_CHARACTERS or len(plain := unwrapped(text)) > MAX_CHARACTERS:
         return None
     number, unit = units.split(plain)
-    if not (match := _NUMBER.fullmatch(number)):
+    match, in_words = _NUMBER.fullmatch(number), False
+    if not match and (digits := in_digits(plain)):
+        number, unit = units.split(digits)
+        match, in_words = _NUMBER.fullmatch(number), True
+    if not match:
         return None
     above, below = match["above"] or match["above1"], match["below"] or match["below1"]
     written = re.sub("[, ]", "", match["value"]) if match["value"] else f"{above}/{below}"
     if re.search(r"/0+$", written):
         return None
     value = Fraction(written) * (-1 if match["sign"] in ("-", "\u2212") else 1)
-    return Quantity(value / 100 if match["percent"] else value, unit)
+    return Quantity(value / 100 if match["percent"] else value, unit, in_words)
 
 
 def same_number(example: Example, response: Response) -> Score:
@@ -63,7 +74,7 @@ def same_number(example: Example, response: Response) -> Score:
 
     Formula: equality of exact fractions, without rounding (`0.5`, `1/2` and `50%` are equal, `0.33` and `1/3`
     are not). A unit may be missing on either side; if both have one, it must be the same (`m`, `meter` and
-    `metres` are, `m` and `km` are not: `same_math` converts). Two numbers earn 0; what is not one number is
+    `metres` are, `m` and `km` are not: `same_math` converts). Number words count as digits. Two numbers earn 0; what is not one number is
     unread. Range: {0, 1}; None if the gold is not one number. Source: R1-V's counting evaluation, which takes
     the integer between the answer tags, extended to fractions and units.
     """
@@ -73,7 +84,7 @@ def same_number(example: Example, response: Response) -> Score:
     answer = read_quantity(str(response.answer))
     if gold is None or answer is None:
         return unreadable(response, "which is not one number")
-    ratio = units.ratio(answer.unit, gold.unit)
+    ratio = answer.in_unit_of(gold)
     if ratio not in (None, 1):
         return unreadable(
             response, f"whose unit would have to be converted to that of {shown(example.answer)}"

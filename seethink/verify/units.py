@@ -87,7 +87,7 @@ _NOT_UNITS = {
     *("wrong", "incorrect", "false", "untrue", "never", "neither", "none", "without", "except", "excluded"),
     *("less", "fewer", "lower", "smaller", "more", "greater", "larger", "higher", "extra", "over", "under"),
     *("above", "below", "almost", "nearly", "about", "approximately", "roughly", "plus", "minus"),
-    *("divided", "negative", "fold", "double", "twice", "halves", "short", "off"),
+    *("divided", "negative", "fold", "double", "twice", "halves", "short", "off", "past"),
     *("too", "least", "most", "perhaps", "possibly", "probably", "unsure", "bc", "bce"),
     *("ad", "ce", "am", "pm"),
 }

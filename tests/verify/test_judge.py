@@ -164,7 +164,7 @@ def _about(*answers: str | None) -> list[tuple[Example, Response]]:
 
 
 def test_a_judge_behind_rules_is_asked_in_one_go_and_only_where_they_cannot_tell() -> None:
-    rows = [("1", "3"), ("one", "3"), ("2", "2"), ("2", "a pair")]
+    rows = [("1", "3"), ("a few", "3"), ("2", "2"), ("2", "a pair")]
     numbers = [(Example(str(i), "?", answer=gold), Response(a, answer=a)) for i, (gold, a) in enumerate(rows)]
     engine = FixedReply("VERDICT: right")
     verifier = weighted(correct=(first_of(same_number, Judge("m", engine)), 1.0), form=(well_formed, 0.5))
