@@ -221,6 +221,11 @@ class Format(Protocol):
         result."""
         ...
 
+    @property
+    def thinks(self) -> bool:
+        """Whether a thought is requested and required."""
+        ...
+
     def prompt(self, example: Example) -> Messages:
         """The conversation that asks the example's question, with the prefill if the format has one."""
         ...

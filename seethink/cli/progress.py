@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import typer
@@ -84,10 +84,11 @@ class ProgressBar:
 
 class TerminalListener:
     """Listener of a run that prints its stages, progress and results: `Run(...,
-    listeners=[TerminalListener()])`."""
+    listeners=[TerminalListener()])`. notes: also what a finished training has to say."""
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, console: Console | None = None, notes: bool = True) -> None:
         self.console = console or Console()
+        self._notes = notes
         self._progress: ProgressBar | None = None
 
     def __call__(self, event: StageEvent) -> None:
@@ -101,11 +102,11 @@ class TerminalListener:
                 self._progress.start()
             case StageFinished(stage, seconds, notes):
                 self._stop()
-                self._say("; ".join((f"{stage}: finished, {seconds:.0f} s", *notes)))
+                self._say_done(f"{stage}: finished, {seconds:.0f} s", notes)
             case StageFailed():
                 self._stop()
             case StageSkipped(stage, seconds, notes):
-                self._say("; ".join((f"{stage}: skipped, finished before in {seconds:.0f} s", *notes)))
+                self._say_done(f"{stage}: skipped, finished before in {seconds:.0f} s", notes)
             case StageLeftOut(stage):
                 self._say(f"{stage}: left out")
             case StageSetAside(stage, folder):
@@ -113,6 +114,9 @@ class TerminalListener:
             case ReportWritten(_, path, report):
                 show_report(self.console, report)
                 self._say(f"report: {path}")
+
+    def _say_done(self, text: str, notes: Sequence[str]) -> None:
+        self._say("; ".join((text, *(notes if self._notes else ()))))
 
     def _say(self, text: str) -> None:
         say(self.console, text)
@@ -128,9 +132,10 @@ def run_console(run: Run) -> Console:
     return Console(quiet=not run.is_main_process)
 
 
-def execute(run: Run, recipe: Callable[[Run], None], console: Console) -> None:
-    """Execute a recipe with its progress at the terminal. Ctrl-C exits with code 130."""
-    run.listeners = (*run.listeners, TerminalListener(console))
+def execute(run: Run, recipe: Callable[[Run], None], console: Console, notes: bool = True) -> None:
+    """Execute a recipe with its progress at the terminal. Ctrl-C exits with code 130. notes: as in
+    `TerminalListener`."""
+    run.listeners = (*run.listeners, TerminalListener(console, notes))
     try:
         run.execute(recipe)
     except KeyboardInterrupt:

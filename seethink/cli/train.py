@@ -72,7 +72,7 @@ def train(job: TrainingOptions) -> None:
 
     console = run_console(run)
     with job.judge.judged(data, folder / method.name, console) as data:
-        execute(run, recipe, console)
+        execute(run, recipe, console, notes=False)  # its last line has them
     notes = run.stages[method.name].notes()
     say(console, "; ".join((f"checkpoint: {folder / method.name / 'checkpoint'}", *notes)))
 

@@ -208,8 +208,10 @@ class Run:
         def work(out: Path, on_progress: OnStep) -> dict[str, Any]:
             from seethink.engines.local import LocalEngine
             from seethink.evaluate.evaluate import evaluate
+            from seethink.evaluate.references import refuse_unjudgeable
             from seethink.solve import direct
 
+            refuse_unjudgeable(tasks)
             engine = LocalEngine.load(str(model.path))
             return evaluate(engine, tasks, direct(stage.config), out, self.out / "media", on_progress)
 

@@ -30,6 +30,11 @@ def _of_rows(facts: Mapping[str, Any]) -> Iterator[str]:
     if dropped := facts.get("overlong_prompts"):
         limit = f"prompts longer than max_prompt_length={facts['max_prompt_length']}"
         yield f"{dropped:,} of {facts['rows']:,} rows left out, their {limit}"
+    if thoughtless := facts.get("thoughtless_rows"):
+        yield (
+            f"{thoughtless:,} of {facts['taught_rows']:,} examples have no steps, so that answers without a "
+            "thought were learned; give steps, or choose a format without a thought, such as answer_only"
+        )
     if unjudged := facts.get("unjudged_rows"):
         (first,) = facts["first_unjudged"]
         looked_at = (

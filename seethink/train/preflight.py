@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from seethink.attempt import judge, sft_example
+from seethink.attempt import sft_example
 from seethink.check.faults import Fault, no_such_option, same_option
 from seethink.check.prompt_lengths import BlankedPrompt, encoded
+from seethink.evaluate import references
 from seethink.media import Image, Video
 from seethink.models import chat_template
 from seethink.models.accepted_media import AcceptedMedia, is_drawn
@@ -28,7 +29,6 @@ from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig, TrainingCon
 from seethink.train.methods import OnStep
 from seethink.train.notes import ROWS_FILE
 from seethink.types import (
-    Completion,
     Example,
     Format,
     InputError,
@@ -46,8 +46,6 @@ from seethink.verify.combine import uses_judge
 T = TypeVar("T")
 
 PROGRESS_EVERY_S = 1.0
-PROBED = 2_000
-"""Rows, spread evenly over the data, whose reference answers are given to the verifier."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +76,18 @@ def check_examples(
 ) -> Sequence[SFTExample]:
     """The examples that are trained on: all that are not overlong. Raises InputError as `usable_rows`."""
 
+    thoughtless: set[int] = set()
+
     def row(i: int) -> TrainingRow:
         lesson = examples[i]
+        if _is_thoughtless(lesson):
+            thoughtless.add(i)
         return TrainingRow(lesson.example, lesson.format, (lesson.text,))
 
     encoder, _ = load_encoder(model)
     usable = usable_rows(len(examples), row, encoder, config.training, on_step)
-    record(out, {"rows": len(examples), **_left_out(len(examples), usable, config.training)})
+    facts = {**_left_out(len(examples), usable, config.training), **_without_thought(thoughtless, usable)}
+    record(out, {"rows": len(examples), **facts})
     return Subset.of(examples, usable)
 
 
@@ -106,16 +109,20 @@ def check_pairs(
 def check_task(model: str, task: Task, config: GRPOConfig, out: Path, on_step: OnStep) -> Task:
     """The task with the examples that are trained on, as `check_examples`; its verifier must be able to judge
     a reference answer."""
-    examples = task.examples
+    examples, thoughtless = task.examples, set[int]()
 
     def row(i: int) -> TrainingRow:
-        example = examples[i]
-        replies = (sft_example(task, example).text,) if config.sft_loss_coef else ()
-        return TrainingRow(example, task.format, replies)
+        if not config.sft_loss_coef:
+            return TrainingRow(examples[i], task.format)
+        lesson = sft_example(task, examples[i])
+        if _is_thoughtless(lesson):
+            thoughtless.add(i)
+        return TrainingRow(lesson.example, task.format, (lesson.text,))
 
     encoder, _ = load_encoder(model)
     usable = usable_rows(len(examples), row, encoder, config.training, on_step)
-    facts = {**_left_out(len(examples), usable, config.training), **_judged(task, usable, on_step)}
+    facts = {**_left_out(len(examples), usable, config.training), **_without_thought(thoughtless, usable)}
+    facts |= _judged(task, usable, on_step)
     record(out, {"rows": len(examples), **facts})
     return replace(task, examples=Subset.of(examples, usable))
 
@@ -301,6 +308,20 @@ def _left_out(n: int, usable: Sequence[int], config: TrainingConfig) -> dict[str
     return {"overlong_prompts": n - len(usable), "max_prompt_length": config.max_prompt_length}
 
 
+# Thoughts -----------------------------------------------------------------------------------------------
+
+
+def _is_thoughtless(lesson: SFTExample) -> bool:
+    """Whether a reply has an answer and no thought, although its format asks for one."""
+    response = lesson.format.parse(lesson.text)
+    return lesson.format.thinks and response.answer is not None and not response.thought
+
+
+def _without_thought(thoughtless: Set[int], usable: Sequence[int]) -> dict[str, Any]:
+    taught = sum(i in thoughtless for i in usable)
+    return {"taught_rows": len(usable), "thoughtless_rows": taught} if taught else {}
+
+
 # The verifier -----------------------------------------------------------------------------------------------
 
 
@@ -310,34 +331,19 @@ def _judged(task: Task, usable: Sequence[int], on_step: OnStep) -> dict[str, Any
     Raises InputError where it can judge none, and for a row without an answer that it cannot judge."""
     if uses_judge(task.verifier):
         return {}
-    probed = usable[:: -(-len(usable) // PROBED)]
+    probed = references.spread(usable)
     unjudged: list[str] = []
     silent: list[str] = []
     for i in _watched(probed, len(probed), "references judged", on_step):
         example = task.examples[i]
-        why = _unjudged(task, example)
+        why = references.unjudged(task, example)
         if why is not None:
             unjudged.append(f"{example.label}: {why}")
             silent += [unjudged[-1]] if example.answer is None else []
     if len(unjudged) == len(probed):
-        looked_at = "no row" if len(probed) == len(usable) else f"none of {len(probed):,} rows looked at"
-        raise InputError(
-            f"the verifier can judge {looked_at}, so nothing would be learned; {unjudged[0]}; choose another "
-            "verifier, or correct the answers"
-        )
+        raise references.none_judged(unjudged, len(usable), "learned")
     _refuse([f"{text}; give the row an answer, or leave it out" for text in silent])
     return {"probed_rows": len(probed), "unjudged_rows": len(unjudged), "first_unjudged": unjudged[:1]}
-
-
-def _unjudged(task: Task, example: Example) -> str | None:
-    """Why the verifier cannot judge a response that gives the row's own answer; None if it can, or if the row
-    has no steps for a format that needs some, so that there is no such response."""
-    try:
-        text = task.format.write(example.steps, example.answer or "unknown")
-    except ValueError:
-        return None
-    score = judge(task, example, Completion(text)).score
-    return score.why or "no score" if score.value is None else None
 
 
 # Progress and record ----------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ __all__ = ["world"]
 def test_the_last_line_says_what_was_left_out(capsys, monkeypatch):
     monkeypatch.setattr("seethink.run.run.training_notes", lambda out: ["2 of 3 rows left out", "all wrong"])
     for _ in range(2):
-        last = well(capsys, *TRAIN).splitlines()[-1]
+        *lines, last = well(capsys, *TRAIN).splitlines()
+        assert not [line for line in lines if "all wrong" in line]
         assert last == "checkpoint: runs/train-grpo/grpo/checkpoint; 2 of 3 rows left out; all wrong"
 
 

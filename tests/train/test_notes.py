@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import PIL.Image
 import pytest
 
 from seethink import verify
-from seethink.formats import ANSWER_ONLY
-from seethink.train.configs import GRPOConfig
+from seethink.formats import ANSWER_ONLY, THINK_ANSWER, by_name
+from seethink.media import Image
+from seethink.tasks import GoldTraces
+from seethink.train.configs import GRPOConfig, SFTConfig
 from seethink.train.grpo import grpo
 from seethink.train.notes import training_notes
+from seethink.train.preflight import check_examples, check_task
 from seethink.types import Example, Response, Score, Task
 from tests import tiny
 
+GOOD = [Example(f"e{i}", f"What is 2 + {i}?", answer=str(2 + i), steps=("Add.",)) for i in range(4)]
 FLAT = {
     "frac_reward_zero_std": 1.0,
     "reward": 0.0,
@@ -93,3 +99,48 @@ def test_the_facts_are_those_of_the_training(tmp_path, verifier, words) -> None:
     grpo(tiny.saved(tmp_path / "base"), task, config, tmp_path / "out")
     (note,) = training_notes(tmp_path / "out")
     assert note.startswith("no group had two different rewards in 2 steps") and words in note
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> str:
+    return tiny.saved(tmp_path / "base")
+
+
+def _quiet(row: dict) -> None: ...
+
+
+# Thoughts ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("form", "taught"),
+    [("think_answer", 3), ("boxed", 3), ("answer_line", 3), ("answer_only", 0), ("bare", 0)],
+)
+def test_answers_without_a_thought_are_counted_where_the_format_asks_for_one(
+    tmp_path, base, form, taught
+) -> None:
+    """Of SFT, and of GRPO where it learns the rows' own traces beside the rewards."""
+    examples = [*(replace(example, steps=()) for example in GOOD[:3]), GOOD[3]]
+    task = Task("sums", examples, by_name(form), verify.same_answer)
+    config = GRPOConfig.of(sft_loss_coef=0.1)
+    check_examples(base, GoldTraces(task), SFTConfig(), tmp_path / "sft", _quiet)
+    check_task(base, task, config, tmp_path / "both", _quiet)
+    check_task(base, task, GRPOConfig(), tmp_path / "grpo", _quiet)
+    note = (
+        "3 of 4 examples have no steps, so that answers without a thought were learned; give steps, or "
+        "choose a format without a thought, such as answer_only"
+    )
+    for name in ("sft", "both"):
+        assert training_notes(tmp_path / name) == ([note] if taught else [])
+    assert training_notes(tmp_path / "grpo") == []
+
+
+def test_rows_that_are_left_out_teach_nothing(tmp_path, base) -> None:
+    picture = Image.drawn("large", lambda: PIL.Image.new("RGB", (560, 560)))
+    long = Example("p", "How many?", (picture,), "1")
+    examples = [replace(example, steps=()) for example in (long, *GOOD)]
+    lessons = GoldTraces(Task("sums", examples, THINK_ANSWER, verify.same_answer))
+    config = SFTConfig.of(max_prompt_length=100, filter_overlong_prompts=True)
+    assert len(check_examples(base, lessons, config, tmp_path / "out", _quiet)) == 4
+    (_, note) = training_notes(tmp_path / "out")
+    assert note.startswith("4 of 4 examples have no steps")

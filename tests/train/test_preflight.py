@@ -318,7 +318,7 @@ def _pictures(sizes: Sequence[int]) -> list[Example]:
             f"p{side}",
             "How many?",
             (Image.drawn(f"p{side}", lambda s=side: PIL.Image.new("RGB", (s, s))),),
-            "1",
+            *("1", (), ("Count.",)),
         )
         for side in sizes
     ]
