@@ -19,6 +19,21 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All nodes of a file's tree, walked once for all tests."""
+    return tuple(ast.walk(tree(path)))
+
+
+def place(path: Path, node: ast.AST | None = None) -> str:
+    """`seethink/attempt.py`, or with a node `seethink/attempt.py:12: judge(task, example)`, at most 80
+    characters of its first line."""
+    name = path.relative_to(ROOT).as_posix()
+    if node is None:
+        return name
+    return f"{name}:{getattr(node, 'lineno', 0)}: {ast.unparse(node).splitlines()[0][:80]}"
+
+
 def module(path: Path) -> str:
     """`seethink.verify.text` of `seethink/verify/text.py`; a package has the name of its folder."""
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
@@ -31,7 +46,7 @@ def imports(path: Path, top_level: bool = False) -> Iterator[tuple[int, str]]:
     """Lines and full names of what a module imports: inside functions and under `TYPE_CHECKING` too, relative
     imports resolved, `importlib.import_module("name")` included. top_level: only what runs at its import."""
     package = module(path).split(".") if path.stem == "__init__" else module(path).split(".")[:-1]
-    for node in _top_level(tree(path)) if top_level else ast.walk(tree(path)):
+    for node in _top_level(tree(path)) if top_level else nodes(path):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -33,22 +33,25 @@ def value(row: dict[str, Any]) -> float:
     example = Example(id="row", question="?", answer=row["gold"], choices=choices, meta=meta)
     rollout = judge(task, example, Completion(text, n_tokens=row.get("n_tokens", 0)))
     score = lenient(task, rollout)[1] if row.get("read") == "any" else rollout.score
-    assert score.value is not None, score.why
+    assert score.value is not None, (row, score.why)
     return score.value
 
 
-def named(row: dict[str, Any]) -> str:
-    return f"{row['verifier']}: {row['why']}"
+def values(rows: list[dict[str, Any]], verifier: str) -> list[tuple[float, dict[str, Any]]]:
+    """The rows of a verifier with their scores."""
+    return [(value(row), row) for row in rows if row["verifier"] == verifier]
 
 
-@pytest.mark.parametrize("row", HACKS, ids=map(named, HACKS))
-def test_a_hack_is_not_paid(row):
-    assert value(row) <= row.get("at_most", 0.0)
+@pytest.mark.parametrize("verifier", sorted({row["verifier"] for row in HACKS}))
+def test_a_hack_is_not_paid(verifier: str) -> None:
+    paid = [(score, row) for score, row in values(HACKS, verifier) if score > row.get("at_most", 0.0)]
+    assert not paid, "\n".join(f"{score:g} {json.dumps(row, ensure_ascii=False)}" for score, row in paid)
 
 
-@pytest.mark.parametrize("row", HONEST, ids=map(named, HONEST))
-def test_an_honest_answer_is_paid(row):
-    assert value(row) >= row.get("at_least", 1.0)
+@pytest.mark.parametrize("verifier", sorted({row["verifier"] for row in HONEST}))
+def test_an_honest_answer_is_paid(verifier: str) -> None:
+    unpaid = [(score, row) for score, row in values(HONEST, verifier) if score < row.get("at_least", 1.0)]
+    assert not unpaid, "\n".join(f"{score:g} {json.dumps(row, ensure_ascii=False)}" for score, row in unpaid)
 
 
 def test_there_are_six_hundred_of_each_and_none_twice():
