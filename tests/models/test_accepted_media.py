@@ -17,25 +17,16 @@ from seethink.formats import THINK_ANSWER
 from seethink.media import DrawnVideo, Frames, Image
 from seethink.models.accepted_media import AcceptedMedia
 from seethink.train import dpo, grpo, sft
-from seethink.types import GREEDY, InputError
+from seethink.types import InputError, Sampling
 from tests import tiny, vlms
 
 SIZES = [
     *((1, 1), (1, 2), (3, 3), (7, 7), (8, 8), (9, 5), (13, 13), (27, 28), (28, 28), (64, 48), (640, 480)),
-    *(
-        (1, 50),
-        (50, 1),
-        (1, 199),
-        (200, 1),
-        (1, 201),
-        (402, 2),
-        (2000, 10),
-        (2001, 10),
-        (28, 5628),
-        (3, 1500),
-    ),
+    *((1, 50), (50, 1), (1, 199), (200, 1), (1, 201), (402, 2), (2000, 10), (2001, 10), (28, 5628)),
     *((3, 1500), (100, 3000), (6000, 13), (1, 3000)),
 ]
+TWO_TOKENS = Sampling(temperature=0.0, max_tokens=2)
+"""One after the prompt and one after the cache of the prompt: all that depends on the size of a picture."""
 
 
 def conversation(size):
@@ -46,7 +37,7 @@ def conversation(size):
 def fails(engine: LocalEngine, size: tuple[int, int]) -> bool:
     """Whether the model really fails at a picture of this size."""
     try:
-        engine.generate([conversation(size)], GREEDY)
+        engine.generate([conversation(size)], TWO_TOKENS)
     except Exception as error:
         return bool(error.args) or True
     return False
