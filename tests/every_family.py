@@ -90,15 +90,20 @@ def measure(name: str) -> FamilyRow:
     for case, some in prompts.items():
         found = row.measured[case] = Differences()
         try:
+            _guard(model, some)
             for prompt in some:
                 found.add(training_differences(model, prompt))
         except InputError as error:
             row.refused[case] = str(error)
             del row.measured[case]
             continue
+        longest_first = sorted(
+            some, key=lambda prompt: -len(prompt.ids)
+        )  # the engine checks it, and no other
+        engine = LocalEngine(model, encoder or BareEncoder(model, longest_first[0]))
         try:
-            for prompt in some:
-                found.add(sampling_differences(model, encoder or BareEncoder(model, prompt), prompt))
+            for prompt in longest_first:
+                found.add(sampling_differences(engine, prompt))
         except InputError as error:
             row.refused[f"sampling: {case}"] = str(error)
     alike = [prompt for case, some in prompts.items() if case != "clips" for prompt in some]
@@ -129,7 +134,7 @@ def _prompts(
     if encoder is None:
         prompts = {case: [shrunk.prompt(model, n)] for case, n in zip(CASES, (1, 2, 0), strict=False)}
         if shrunk.takes_clips(model):
-            prompts["clips"] = [shrunk.clip_prompt(model, n, seconds) for n, seconds in CLIPS]
+            prompts["clips"] = _distinct([shrunk.clip_prompt(model, n, seconds) for n, seconds in CLIPS])
         return prompts, {}
     asked = dict(zip(CASES, ([example] for example in _examples()), strict=False))
     if name in (*vlms.CLIPS, *own_vlms.CLIPS):
@@ -138,18 +143,41 @@ def _prompts(
     prompts, refused = {}, {}
     for case, examples in asked.items():
         try:
-            prompts[case] = encoder.prompts([ANSWER_ONLY.prompt(example) for example in examples])
+            prompts[case] = _distinct(encoder.prompts([ANSWER_ONLY.prompt(example) for example in examples]))
         except InputError as error:
             refused[case] = str(error)
     return prompts, refused
 
 
+def _distinct(prompts: list[Prompt]) -> list[Prompt]:
+    """Without those that the model cannot tell from an earlier one: most are not told how long a clip lasts."""
+    found: list[Prompt] = []
+    for prompt in prompts:
+        if not any(_same(prompt, earlier) for earlier in found):
+            found.append(prompt)
+    return found
+
+
+def _same(one: Prompt, other: Prompt) -> bool:
+    if (one.ids, one.kinds, one.media.keys()) != (other.ids, other.kinds, other.media.keys()):
+        return False
+    return all(torch.equal(tensor, other.media[name]) for name, tensor in one.media.items())
+
+
+def _group(prompt: Prompt) -> Group:
+    return Group(prompt, [Branch(ids, weight=0.1 * (k + 1)) for k, ids in enumerate(REPLIES)])
+
+
+def _guard(model: Any, prompts: list[Prompt]) -> None:
+    """Raise LogProbMismatch where a training would: its check looks at the longest prompt of each kind."""
+    check = LogProbCheck(PolicyModel(model), [], None)
+    for group in check.due(map(_group, prompts)):
+        check.check(group)
+
+
 def training_differences(model: Any, prompt: Prompt) -> Differences:
     """Of responses to one prompt. Gradients are compared where the prompt is short."""
-    branches = [Branch(ids, weight=0.1 * (k + 1)) for k, ids in enumerate(REPLIES)]
-    group, policy = Group(prompt, branches), PolicyModel(model)
-    LogProbCheck(policy, [], None).check(group)
-    pack = pack_groups([group], 1)[0]
+    policy, pack = PolicyModel(model), pack_groups([_group(prompt)], 1)[0]
 
     def rows() -> Tensor:
         return torch.cat([ordinary(model, prompt, ids) for ids in REPLIES])
@@ -168,12 +196,16 @@ def training_differences(model: Any, prompt: Prompt) -> Differences:
     return Differences(float((found - wanted).abs().max()), max(apart))
 
 
-def sampling_differences(model: Any, encoder: Any, prompt: Prompt) -> Differences:
+def sampling_differences(engine: LocalEngine, prompt: Prompt) -> Differences:
     """Of completions of one prompt."""
-    apart, sampling = 0.0, Sampling(n=2, temperature=0.9, max_tokens=6)
-    for answer in LocalEngine(model, encoder).complete([prompt], sampling)[0]:
+    apart, sampling, forbidden = (
+        0.0,
+        Sampling(n=2, temperature=0.9, max_tokens=6),
+        engine.encoder.media_token_ids,
+    )
+    for answer in engine.complete([prompt], sampling)[0]:
         with torch.no_grad():
-            logps = ordinary(model, prompt, list(answer.token_ids), 0.9, encoder.media_token_ids)
+            logps = ordinary(engine.model, prompt, list(answer.token_ids), 0.9, forbidden)
         apart = max(apart, float((torch.tensor(answer.logps) - logps).abs().max()))
     return Differences(rollouts=apart)
 

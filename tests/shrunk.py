@@ -40,6 +40,8 @@ SIZES: Mapping[str, int] = {
     "linear_num_value_heads": 4, "linear_num_heads": 4, "max_position_embeddings": 2048, "image_size": 32,
     "patch_size": 8, "sliding_window": 24, "index_n_heads": 2, "index_topk": 8, "encoder_layers": 2,
     "encoder_attention_heads": 4, "encoder_ffn_dim": 96, "patch_temporal": 1, "moe_hidden_size": 64,
+    "projector_hidden_size": INNER, "alignment_intermediate_size": 2 * INNER,
+    "moe_shared_expert_intermediate_size": 48,
 }  # fmt: skip
 """Sizes by their names, wherever in a configuration they occur."""
 
