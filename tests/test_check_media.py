@@ -9,6 +9,7 @@ import pytest
 from seethink.check import Preflight, check
 from seethink.formats import THINK_ANSWER
 from tests import picture_files as files
+from tests.films import Film, clip
 
 
 def faults(tmp_path, data, decode, suffix="png", **row):
@@ -56,3 +57,16 @@ def test_the_scale_of_a_16_bit_picture_is_said(tmp_path):
     assert faults(tmp_path, files.png(ramp, 16, 0), decode=False) == []
     ((kind, message),) = faults(tmp_path, files.png(ramp, 16, 0), decode=True)
     assert kind == "16-bit picture" and message.endswith("0 is shown black, 4,095 white")
+
+
+def test_a_clip_that_is_decoded_from_its_start_is_suspected(tmp_path):
+    Film("mpeg", "mpeg1video").write(tmp_path / "film.mpg")
+    clip(tmp_path / "film.mp4", 4)
+    rows = tmp_path / "my.jsonl"
+    row = {"question": "What moves?", "answer": "3"}
+    lines = [json.dumps(row | {"video": f"film.{kind}", "id": kind}) for kind in ("mpg", "mp4")]
+    rows.write_text("\n".join(lines), encoding="utf-8")
+    assert "slow clip" not in check(Preflight(rows, THINK_ANSWER)).counts
+    report = check(Preflight(rows, THINK_ANSWER, decode=True))
+    assert [fault.id for fault in report.faults if fault.kind == "slow clip"] == ["mpg"]
+    assert all(fault.suspected for fault in report.faults if fault.kind == "slow clip")

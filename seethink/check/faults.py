@@ -88,6 +88,7 @@ SUSPICIONS = {
     "same picture": "one picture under several names; keep one file",
     "empty medium": "if a picture or clip is meant, give it, else leave the row out",
     "16-bit picture": "if another sample is meant to be white, convert it to 8 bits",
+    "slow clip": "if that takes long, convert it to MP4, as with ffmpeg -i IN -c:v libx264 OUT.mp4",
     "answer named in question": "check whether the question gives the answer away",
     "lone letter": "if it names an option, give choices",
     "boxes from 0 to 1000": "if so, multiply by width/1000 and height/1000: boxes are in pixels",

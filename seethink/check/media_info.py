@@ -13,6 +13,7 @@ import PIL.ImageChops
 
 from seethink.check.faults import Size
 from seethink.media import MAX_PIXELS, Frames, Image, PictureError, Video
+from seethink.media.frame_reader import SLOW
 from seethink.types import InputError, Media
 
 MIN_SIDE = 28
@@ -70,6 +71,7 @@ def _inspect_clip(clip: Video, decode: bool) -> MediaInfo:
             message = f"{where} has frames of {size[0]} x {size[1]} pixels, more than {MAX_PIXELS:,}"
             return MediaInfo(clip.key, where, faults=(("huge picture", message),))
         clip.duration_s()
+        slow = SLOW.total()
         frames = clip.load() if decode else None
     except InputError as error:
         return MediaInfo(clip.key, where, faults=(("broken clip", str(error)),))
@@ -77,6 +79,8 @@ def _inspect_clip(clip: Video, decode: bool) -> MediaInfo:
     if frames is not None:
         pixels = _digest(frames.pictures)
         faults += _still_faults(where, frames)
+    if SLOW.total() > slow:
+        faults.append(("slow clip", f"{where} is decoded from its start up to the last frame wanted"))
     return MediaInfo(clip.key, where, size, Path(where).stat().st_size, pixels, tuple(faults))
 
 

@@ -35,7 +35,7 @@ UNKNOWN_LOGP = -9999.0
 """vLLM's server writes this for a log-probability that it does not know."""
 
 
-class PromptMismatch(RuntimeError):
+class PromptMismatch(InputError):
     """vLLM's token ids of a prompt are not those that would be trained on."""
 
 
@@ -65,9 +65,12 @@ def sampling_params(encoder: Encoder, prompt: Prompt, sampling: Sampling) -> dic
 def check_prompt(prompt: Prompt, ids: Sequence[int]) -> None:
     """Raise PromptMismatch unless vLLM's ids of the prompt are ours."""
     if list(ids) != prompt.ids:
+        clip = any(isinstance(medium, Frames) for medium in prompt.loaded)
+        why = "it tells the times of a clip's frames otherwise" if clip else "it has another processor"
         raise PromptMismatch(
-            f"vLLM's ids of a prompt are {len(ids)} tokens, not the {len(prompt.ids)} of the trainer: it has "
-            f"another processor, or does not support this family; the prompt ends with {prompt.text[-200:]!r}"
+            f"vLLM's ids of a prompt are {len(ids)} tokens, not the {len(prompt.ids)} of the trainer: {why}, "
+            f"or does not support this family; set rollout_backend=local; the prompt ends with "
+            f"{prompt.text[-200:]!r}"
         )
 
 
@@ -136,15 +139,19 @@ class VllmEngine:
     def complete(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
         """`sampling.n` completions of each prompt, in order.
 
-        Raises InputError for clips of families whose positions depend on frame times, which vLLM does not
-        get.
+        Raises InputError for clips of families whose positions or prompts depend on frame times, which vLLM
+        does not get, and for what it refuses.
         """
         vllm = _vllm()
         inputs = [self._input(prompt) for prompt in prompts]
         params = [
             vllm.SamplingParams(**sampling_params(self.encoder, prompt, sampling)) for prompt in prompts
         ]
-        results = self.llm.generate(inputs, params, use_tqdm=False) if prompts else []
+        try:
+            results = self.llm.generate(inputs, params, use_tqdm=False) if prompts else []
+        except (ValueError, TypeError, KeyError, IndexError, AssertionError) as error:  # of its processors
+            why = " ".join(f"{error}".split())[:300] or type(error).__name__
+            raise InputError(f"vLLM refuses a prompt ({why}); set rollout_backend=local") from error
         for prompt, result in zip(prompts, results, strict=True):
             check_prompt(prompt, result.prompt_token_ids or ())
         return [

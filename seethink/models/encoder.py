@@ -78,6 +78,7 @@ class Encoder:
         self.processor = processor
         self.family = family_of(config)
         refuse_unsuitable(processor, config)
+        _keep_frame_sizes(processor)
         self.tokenizer = processor.tokenizer
         self.image_token_id: int = config.image_token_id
         self.patch_px: int = getattr(getattr(config, "vision_config", None), "patch_size", 0)
@@ -224,6 +225,14 @@ def refuse_unsuitable(processor: Any, config: Any) -> None:
     for lack, true in lacks.items():
         if true:
             raise InputError(f"{config.model_type} cannot be used here: {lack}")
+
+
+def _keep_frame_sizes(processor: Any) -> None:
+    """Some processors of clips may cap the pixels of a frame. Here `max_px` does so; a later version, whose
+    default they announce with a warning, must not change what a checkpoint was trained on."""
+    clips: Any = getattr(processor, "video_processor", None)
+    if getattr(clips, "cap_pixels_per_frame", False) is None:
+        clips.cap_pixels_per_frame = False
 
 
 def texts_of(messages: Messages) -> list[str]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
 import PIL.Image
 import pytest
 import torch
+from transformers.utils import logging as hf_logging
 
 from seethink.engines.local import LocalEngine
 from seethink.formats import ANSWER_ONLY, THINK_ANSWER
-from seethink.media import Image
+from seethink.media import DrawnVideo, Frames, Image
 from seethink.models import vision_cache
 from seethink.models.encoder import Encoder, Prompt, count_media_tokens
 from seethink.models.families import FAMILIES, Family, family_of
@@ -218,3 +220,20 @@ def test_as_many_tokens_as_features_stand_for_media(name: str) -> None:
     for prompt, counted in zip(prompts[:2], counts, strict=False):
         features = vision_cache.encode(model, prompt).media["image_features"]
         assert counted == (len(features), len(features))
+
+
+@pytest.mark.parametrize("name", sorted(vlms.BUILDERS))
+def test_a_processor_says_nothing_of_its_own(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """What it would say, such as that a later version caps frames, is decided here."""
+    hf_logging.warning_once.cache_clear()  # transformers says such things once in a process
+    _, encoder = vlms.build(name)
+    caplog.clear()
+    monitored = logging.getLogger("transformers")
+    clip = Frames((PIL.Image.new("RGB", (64, 64)),) * 4, (0.0, 0.5, 1.0, 1.5), 2.0)
+    media = (Image.drawn("page", lambda: PIL.Image.new("RGB", (64, 64))), DrawnVideo("clip", lambda: clip))
+    monitored.addHandler(caplog.handler)
+    try:
+        encoder.prompts([THINK_ANSWER.prompt(Example("e", "What is it?", (medium,))) for medium in media])
+    finally:
+        monitored.removeHandler(caplog.handler)
+    assert [record.getMessage() for record in caplog.records] == []
