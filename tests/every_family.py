@@ -150,7 +150,7 @@ def _prompts(
 
 
 def _distinct(prompts: list[Prompt]) -> list[Prompt]:
-    """Without those that the model cannot tell from an earlier one: most are not told how long a clip lasts."""
+    """Without those that the model cannot tell from an earlier one: most see no length of a clip."""
     found: list[Prompt] = []
     for prompt in prompts:
         if not any(_same(prompt, earlier) for earlier in found):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from seethink.train.trainer import GroupTrainer
 from seethink.types import Response, Rollout, Score
 from tests import tiny
 
+TASK = replace(scratch.TASK, examples=scratch.TASK.examples[:3])
+"""A trainer looks at all examples before its first step, and the example has a hundred thousand."""
 LENGTHS = [[4, 9, 6], [7, 3, 5], [12, 2, 8]]
 REWARDS = [[1.0, 0.0, 0.0], [0.5, 1.0, 0.25], [0.0, 1.0, 1.0]]
 LEVEL = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.0, 1.0, 1.0]]
@@ -49,7 +52,7 @@ def _settings(config: GRPOConfig) -> scratch.Settings:
 def _theirs(model, older, start, rewards, config: GRPOConfig) -> tuple[float, dict[str, Tensor]]:
     """Loss and gradients of the example; `older` wrote the answers, `start` is the reference."""
     settings = _settings(config)
-    prompts = [scratch.prompt_of(tiny.processor(), scratch.TASK.examples[i]) for i in range(3)]
+    prompts = [scratch.prompt_of(tiny.processor(), example) for example in TASK.examples]
     rollouts = [scratch.Rollout(*facts) for facts in zip(prompts, _answers(), rewards, strict=True)]
     with torch.no_grad():
         old, reference = (scratch.token_logps(m, rollouts, settings.temperature)[0] for m in (older, start))
@@ -67,7 +70,7 @@ class _Given(GRPOMethod):
     rewards: list[list[float]]
 
     def _roll_out(self, batch: int, step: int):
-        examples = [self.task.examples[i] for i in range(3)]
+        examples = self.task.examples
         prompts = self.encoder.prompts([self.task.format.prompt(example) for example in examples])
         rollouts = [
             [
@@ -84,7 +87,7 @@ def _ours(
 ) -> tuple[float, dict[str, Tensor]]:
     """Loss and gradients of the trainer's step; of a rollout's second update if `older` is another model."""
     policy = PolicyModel(copy.deepcopy(older))
-    method = _Given(start, policy, tiny.encoder(model), scratch.TASK, config)
+    method = _Given(start, policy, tiny.encoder(model), TASK, config)
     method.rewards = rewards
     trainer = GroupTrainer(policy, method, config.training, 2, tmp_path)
     loss = trainer.training_step(trainer.model, {"step": 0})

@@ -46,25 +46,22 @@ def variety(example: Example, response: Response) -> Score:
     return Score(round(len(set(response.text)) / (1 + len(response.text)), 2))
 
 
-def measure(name: str, base: str, out: str) -> None:
-    """What a process of its own does: train, and tell the highest size that it had."""
+def plan_and_measure(name: str, base: str, out: str) -> None:
+    """What a process of its own does: plan, train, and tell what it planned (peak and update) and the highest
+    size that it had."""
     from seethink.train.grpo import grpo
 
+    shape = memory.prompt_shape(base, ANSWER_ONLY.prompt(PAGES[0]), [], RUNS[name])
+    needed = memory.estimate(base, shape, RUNS[name], len(PAGES))
     grpo(base, Task("variety", PAGES, ANSWER_ONLY, variety), RUNS[name], Path(out))
     # not ru_maxrss, which begins with the size of the parent process
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     (highest,) = (1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-    sys.stdout.write(f"\n{highest}")
-
-
-def plan(name: str, base: str) -> None:
-    shape = memory.prompt_shape(base, ANSWER_ONLY.prompt(PAGES[0]), [], RUNS[name])
-    needed = memory.estimate(base, shape, RUNS[name], len(PAGES))
-    sys.stdout.write(f"\n{json.dumps([needed.peak, needed.update])}")
+    sys.stdout.write(f"\n{json.dumps([needed.peak, needed.update, highest])}")
 
 
 def _told(call: str) -> Any:
-    """What a function above tells in a process of its own, whose memory is given back when it is free."""
+    """What the function above tells in a process of its own, whose memory is given back when it is free."""
     here = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "1048576"} if "checkpointing" in call else None
     code = f"from tests.train.test_memory import *; {call}"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=here, capture_output=True, text=True)
@@ -75,8 +72,7 @@ def _told(call: str) -> Any:
 @pytest.mark.parametrize("name", RUNS)
 def test_the_plan_is_within_a_quarter_of_the_highest_size_that_a_training_had(tmp_path, name: str) -> None:
     base = tiny.saved(tmp_path / "base", larger())
-    measured = _told(f"measure({name!r}, {base!r}, {str(tmp_path / 'out')!r})")
-    peak, update = _told(f"plan({name!r}, {base!r})")
+    peak, update, measured = _told(f"plan_and_measure({name!r}, {base!r}, {str(tmp_path / 'out')!r})")
     assert peak == pytest.approx(measured, rel=0.25)
     assert update > 0.15 * measured, "what is kept for the backward pass is a large part of it"
 

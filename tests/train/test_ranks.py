@@ -74,9 +74,13 @@ def train(config: SFTConfig | DPOConfig | GRPOConfig, base: str, out: Path) -> N
         grpo(base, Task("variety", MIXED, ANSWER_ONLY, paid), config, out)
 
 
-def training(name: str, base: str, out: Path) -> str:
-    """The lines that train as `CONFIGS[name]` says."""
-    return f"from tests.train.test_ranks import *; train(CONFIGS[{name!r}], {base!r}, Path({str(out)!r}))"
+def trainings(names: list[str], base: str, folder: Path) -> str:
+    """The lines that train as each of `CONFIGS[name]` says, into folders of these names."""
+    return f"""
+from tests.train.test_ranks import *
+for name in {names!r}:
+    train(CONFIGS[name], {base!r}, Path({str(folder)!r}) / name)
+"""
 
 
 def launch(code: str, script: Path, **environment: str) -> subprocess.Popen[str]:
@@ -111,27 +115,30 @@ def assert_equal(found: Path, wanted: Path, base: str, within: float = 1e-2) -> 
         assert row == pytest.approx(like, rel=1e-3, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_two_processes_end_with_the_weights_and_metrics_of_one(tmp_path, name: str) -> None:
+def test_two_processes_end_with_the_weights_and_metrics_of_one(tmp_path) -> None:
+    """All trainings in one launch, since to start processes takes longer than to train."""
     base = tiny.saved(tmp_path / "base")
-    train(CONFIGS[name], base, tmp_path / "one")
-    job = launch(training(name, base, tmp_path / "two"), tmp_path / "two.py")
+    job = launch(trainings(list(CONFIGS), base, tmp_path / "two"), tmp_path / "two.py")
     _, errors = job.communicate(timeout=240)
     assert job.returncode == 0, errors[-2000:]
-    assert_equal(tmp_path / "two", tmp_path / "one", base)
+    for name, config in CONFIGS.items():
+        train(config, base, tmp_path / "one" / name)
+        assert_equal(tmp_path / "two" / name, tmp_path / "one" / name, base)
 
 
 def test_a_killed_process_ends_the_job_and_the_next_launch_continues(tmp_path) -> None:
-    base = tiny.saved(tmp_path / "base")
+    base, two = tiny.saved(tmp_path / "base"), tmp_path / "two" / "grpo"
     train(CONFIGS["grpo"], base, tmp_path / "one")
-    kill_and_continue(training("grpo", base, tmp_path / "two"), tmp_path / "two")
-    assert [row["step"] for row in rows_of(tmp_path / "two")] == list(range(1, CONFIGS["grpo"].max_steps + 1))
-    assert_equal(tmp_path / "two", tmp_path / "one", base)
+    kill_and_continue(trainings(["grpo"], base, tmp_path / "two"), two)
+    assert [row["step"] for row in rows_of(two)] == list(range(1, CONFIGS["grpo"].max_steps + 1))
+    assert_equal(two, tmp_path / "one", base)
 
 
 def kill_and_continue(code: str, out: Path, **environment: str) -> None:
     """Launch a training, kill one of its processes after the first checkpoint, and launch it again."""
-    job = launch(code, out.with_suffix(".py"), **environment)
+    script = out.parent / "job.py"
+    script.parent.mkdir(exist_ok=True)
+    job = launch(code, script, **environment)
     while not list((out / "resume").glob("checkpoint-*/trainer_state.json")):
         assert job.poll() is None, job.communicate()[1][-2000:]
         time.sleep(0.02)
@@ -140,7 +147,7 @@ def kill_and_continue(code: str, out: Path, **environment: str) -> None:
     _, errors = job.communicate(timeout=60)
     assert job.returncode != 0 and time.monotonic() - began < 60
     assert "SIGKILL" in errors
-    again = launch(code, out.with_suffix(".py"), **environment)
+    again = launch(code, script, **environment)
     _, errors = again.communicate(timeout=240)
     assert again.returncode == 0, errors[-2000:]
 

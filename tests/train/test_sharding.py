@@ -89,6 +89,19 @@ assert AcceleratorState().distributed_type in (DistributedType.FSDP, Distributed
 """
 
 
+POISONED = """
+import os
+from seethink.train import objectives
+from seethink.types import NotFinite
+nll = objectives.nll
+objectives.nll = lambda logps: nll(logps) + (logps - logps.detach()).sqrt().nan_to_num(0.0)
+try:
+    train(TRAININGS["sft"], {base!r}, Path({out!r}) / "poisoned")
+except NotFinite as error:
+    (Path({out!r}) / f"stopped-{{os.environ['RANK']}}.txt").write_text(str(error), encoding="utf-8")
+"""
+
+
 @pytest.fixture(scope="module")
 def ordinary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the model that trainings begin with, and each training by one process."""
@@ -101,10 +114,14 @@ def ordinary(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=LAUNCHES)
 def sharded(request: pytest.FixtureRequest, ordinary: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same trainings, one after another, by two processes that divide the weights."""
+    """The same trainings, one after another, by two processes that divide the weights; under FSDP also one
+    whose gradient is not finite."""
     _skip_without_deepspeed(request.param)
     folder = tmp_path_factory.mktemp(request.param)
-    code = _code(list(TRAININGS), str(ordinary / "base"), folder)
+    base = str(ordinary / "base")
+    code = _code(list(TRAININGS), base, folder)
+    if request.param == "fsdp":
+        code += POISONED.format(base=base, out=str(folder))
     job = launch(code, folder / "all.py", **LAUNCHES[request.param])
     _, message = job.communicate(timeout=280)
     assert job.returncode == 0, message[-3000:]
@@ -141,18 +158,13 @@ def test_a_killed_process_ends_the_job_and_the_next_launch_continues(
     assert_equal(tmp_path / "grpo", ordinary / "grpo", str(ordinary / "base"), SUMMED_OTHERWISE)
 
 
-def test_a_gradient_that_is_not_finite_stops_all_processes(tmp_path: Path, ordinary: Path) -> None:
-    poison = """
-from seethink.train import objectives
-nll = objectives.nll
-objectives.nll = lambda logps: nll(logps) + (logps - logps.detach()).sqrt().nan_to_num(0.0)
-"""
-    code = poison + _code(["sft"], str(ordinary / "base"), tmp_path)
-    job = launch(code, tmp_path / "all.py", **FSDP)
-    _, message = job.communicate(timeout=120)
-    assert job.returncode != 0
-    assert "step 1: the gradient is not finite" in message
-    assert not (tmp_path / "sft/checkpoint").exists() and not list((tmp_path / "sft/resume").iterdir())
+@pytest.mark.parametrize("sharded", ["fsdp"], indirect=True)
+def test_a_gradient_that_is_not_finite_stops_all_processes(sharded: Path) -> None:
+    for rank in range(2):
+        message = (sharded / f"stopped-{rank}.txt").read_text(encoding="utf-8")
+        assert "step 1: the gradient is not finite" in message
+    out = sharded / "poisoned"
+    assert not (out / "checkpoint").exists() and not list((out / "resume").iterdir())
 
 
 def _accelerator(fsdp: object = None, zero: dict | None = None, precision: str = "no") -> SimpleNamespace:
