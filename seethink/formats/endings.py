@@ -47,16 +47,21 @@ _STRONG = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _COUNTS = r"(?:(?:一共|总共|共计|共)(?:有|是)?|图[中里片]{1,2}有)\s*"
+_FIGURE = (
+    r"(?:-?\d+|(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b"
+    "|[一二三四五六七八九十百两]{1,4})"
+)
+"""A count, in digits or words."""
 _COUNTERS = "[个只条张件名位本辆棵朵颗块头匹]"
-_COUNTED = re.compile(rf"(?:图[中里片]{{1,2}})?{_COUNTS}(-?\d+)\s*{_COUNTERS}[\u2e80-\u9fff]{{0,20}}\Z")
+_COUNTED = re.compile(rf"(?:图[中里片]{{1,2}})?{_COUNTS}({_FIGURE})\s*{_COUNTERS}[\u2e80-\u9fff]{{0,20}}\Z")
 """A count and what is counted, in Chinese."""
 
 _WEAK = re.compile(
-    rf"(?:\b(?:sum|total|count|number|difference|result)s?{_GAP}{_LINKS}\s*)|\bthere\s+(?:is|are)\s+[*_$]*(?=-?\d)"
-    rf"|{_COUNTS}(?=-?\d+\s*{_COUNTERS})",
+    rf"(?:\b(?:sum|total|count|number|difference|result)s?{_GAP}{_LINKS}\s*)|\bthere\s+(?:is|are)\s+[*_$]*(?={_FIGURE})"
+    rf"|{_COUNTS}(?={_FIGURE}\s*{_COUNTERS})",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(r"(?:[-0-9.,\s+*/()\u00d7]{1,60}=\s*)?(-?\d+(?:[.,]\d+)*)")
+_NUMBER = re.compile(rf"(?:[-0-9.,\s+*/()\u00d7]{{1,60}}=\s*)?(-?\d+(?:[.,]\d+)+|{_FIGURE})", re.IGNORECASE)
 _NO_ANSWER = re.compile(
     r"[\s*_]*(?:(?:(?:in)?correct|wrong|unclear|unknown)\b(?!\s+(?!because|since|as|but|and|so|here)[a-z])"
     r"|(?:less|more)\b)",

@@ -71,9 +71,29 @@ def chosen(text: str, options: Options) -> Chosen:
 
 
 def _denied(said: str, options: Options) -> Chosen:
-    """The options whose text stands after a negation ("no dog", "without a dog")."""
-    after = (said[match.end() : match.end() + _LONGEST_DENIED] for match in _NEGATES.finditer(said))
-    return NONE.union(*(options.beginning(text)[0] for text in after))
+    """The options whose letter or text stands after a negation ("no dog", "not B"), or whose text stands
+    before one ("dog-free", "dogless")."""
+    ends = (match.end() for match in _NEGATES.finditer(said))
+    starts = (match.start() for match in _LACKS.finditer(said))
+    after = {said[end : end + _LONGEST_DENIED] for end in ends}
+    before = {said[max(0, start - _LONGEST_DENIED) : start] for start in starts}
+    by_text = NONE.union(*(options.beginning(text)[0] for text in after), *map(options.ending, before))
+    letters = (_OPTION_LETTER.match(said, match.end("lead")) for match in _NEGATED_LETTER.finditer(said))
+    return by_text.union(*(options.at(letter[0]) for letter in letters if letter))
+
+
+def _without_denials(said: str, options: Options) -> str:
+    """The text without negations of options ("dog, not a cat" is "dog")."""
+    kept = said
+    for match in reversed([*_NEGATED_LETTER.finditer(said)][:_MOST_DENIALS]):
+        if options.beginning(kept[match.start() : match.start() + _LONGEST_DENIED])[0]:  # "no dog" is one
+            continue
+        found, rest = options.beginning(kept[match.end() : match.end() + _LONGEST_DENIED])
+        if letter := _OPTION_LETTER.match(kept, match.end()):
+            kept = kept[: match.start()].rstrip(" ,(") + kept[letter.end() :].lstrip("\"')]*")
+        elif found:
+            kept = kept[: match.start()].rstrip(" ,(") + rest + kept[match.end() + _LONGEST_DENIED :]
+    return _JOINS_NOTHING.sub("", kept)
 
 
 def _named(text: str, options: Options, concludes: bool = True) -> Chosen:
@@ -101,7 +121,8 @@ def _named(text: str, options: Options, concludes: bool = True) -> Chosen:
     if found := options.called(told) if told != core else options.called(_BECAUSE.split(core, maxsplit=1)[0]):
         return found
     found, more = options.beginning(core)
-    if len(found) == 1 and _APART.match(more) and options.inside(more) <= found:
+    more = _without_denials(more, options) if not _denied(more, options) & found else more
+    if len(found) == 1 and (not more or (_APART.match(more) and options.inside(more) <= found)):
         return found if _remarks(more, _letter(min(found)), found, options) else NONE
     return NONE
 
@@ -109,6 +130,7 @@ def _named(text: str, options: Options, concludes: bool = True) -> Chosen:
 def _leads_to(said: str, found: Chosen, options: Options) -> bool:
     """Whether a text before a conclusion names and doubts nothing that is not concluded."""
     said = _WRONG.sub(lambda wrong: wrong[0] if _mentioned(wrong[0], options) & found else " ", said)
+    said = said if _denied(said, options) & found else _without_denials(said, options)
     mentioned = _mentioned(said, options)
     if _NOT_OTHERS.fullmatch(said):
         return not mentioned & found
@@ -126,6 +148,9 @@ def _with_text(match: re.Match[str], core: str, options: Options) -> Chosen:
     letter, rest = match["closed"] or match["open"], core[match.end() :]
     if not (at := options.at(letter)):
         return NONE
+    rest = rest if _denied(rest, options) & at else _without_denials(rest, options)
+    if not rest.strip():
+        return at
     if right := _RIGHT.match(rest):
         return at if _explains(rest[right.end() :], letter, reasoned=False) else NONE
     if equals := _EQUALS.match(rest):  # "B = dog"
@@ -150,6 +175,7 @@ def _with_text(match: re.Match[str], core: str, options: Options) -> Chosen:
 def _remarks(more: str, letter: str, at: Chosen, options: Options) -> bool:
     """Whether what follows an option's text leaves it chosen: nothing is joined to it, and a sentence of its
     own may deny other things."""
+    more = _without_denials(more, options) if not _denied(more, options) & at else more
     if _AND.match(more) and options.inside(more) - at:
         return False
     if _UNLIKELY.match(more):
@@ -291,10 +317,14 @@ _UNLIKELY = re.compile(
 """After an option's text: it is not what is chosen."""
 _NEGATES = re.compile(
     r"(?:\b(?:not|no|non|without|never|hardly|cannot|lacks?|lacking|except|unlike|instead\s+of|"
-    r"(?:rather|other)\s+than|(?:anything|all)\s+but)\b|n't\b|不是|没有|并非|不选)[\s-]*",
+    r"(?:rather|other)\s+than|(?:anything|all)\s+but)\b|n't\b|不是|没有|并非|不选|无)[\s-]*",
     re.IGNORECASE,
 )
+_NEGATED_LETTER = re.compile(rf"{_NEGATES.pattern}(?P<lead>(?:option\s*)?[(\[\"'*]*)", re.IGNORECASE)
+_LACKS = re.compile(r"(?:[\s-]?free|-?less|-proof)\b(?!\s+(?:to|than)\b)", re.IGNORECASE)
+_JOINS_NOTHING = re.compile(r"[\s,(]*(?:\b(?:and|but)\b|[而但])?[\s)]*\Z", re.IGNORECASE)
 _LONGEST_DENIED = 200
+_MOST_DENIALS = 8
 _ASKS = re.compile(r"\?[\s\"'*_)\]$]*\Z")
 _AND = re.compile(r"\W*(?:and\b|or\b|[&/+,]|[和或与及])", re.IGNORECASE)
 _LETTER_LAST = re.compile(

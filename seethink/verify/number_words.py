@@ -8,26 +8,30 @@ from fractions import Fraction
 from seethink.markup import seen_as_ascii
 from seethink.verify import units
 
-_ONES = dict(
-    zip(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split(),
-        range(20),
-        strict=True,
-    )
-)
+_ONES = {
+    **{"zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8},
+    **{"nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15},
+    **{"sixteen": 16, "seventeen": 17, "eighteen": 18, "nineteen": 19},
+}
 _TENS = {
-    name: 10 * tens
-    for tens, name in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)
+    **{"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80},
+    **{"ninety": 90},
 }
 _SCALES = {"dozen": 12, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_ORDINALS = {
+    "third": 3,
+    "fourth": 4,
+    "fifth": 5,
+    "sixth": 6,
+    "seventh": 7,
+    "eighth": 8,
+    "ninth": 9,
+    "tenth": 10,
+}
 _PARTS = {
     **{"half": 2, "halves": 2, "quarter": 4, "quarters": 4},
-    **{
-        name + ending: below
-        for below, name in enumerate("third fourth fifth sixth seventh eighth ninth tenth".split(), start=3)
-        for ending in ("", "s")
-    },
+    **_ORDINALS,
+    **{f"{name}s": below for name, below in _ORDINALS.items()},
 }
 _WORD = re.compile(r"[a-z]+(?![a-z])")
 _GAP = re.compile(r"(?:,?\s+|-)(?:and\s+)?")
@@ -35,9 +39,7 @@ _DIGITS = re.compile(r"[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?")
 _LEAD = re.compile(r"(?:there\s+(?:is|are)\s+)?(?P<sign>(?:minus|negative)\s+|-\s*)?", re.IGNORECASE)
 _CURRENCY = re.compile(r"[-+]?[$€£¥]\s*(?=[0-9])")
 _BESIDE = re.compile(r"(?P<one>[^()]+?)\s*\((?P<other>[^()]+)\)(?P<rest>[^()]*)")
-_ORDINAL = re.compile(
-    rf"[\s-]+(?:first|{'|'.join(name for name in _PARTS if name.endswith(('rd', 'th')))})\b"
-)
+_ORDINAL = re.compile(rf"[\s-]+(?:first|{'|'.join(_ORDINALS)})\b|(?<=ty)[\s-]+second\b")
 _MOST_CHARACTERS = 120
 
 _CHINESE_DIGITS = {
@@ -60,8 +62,8 @@ _COUNTED = re.compile(r"[个只条张件名位本辆棵朵颗块头匹人次种�
 
 def in_digits(text: str) -> str | None:
     """A text that begins with a number in words, with digits for it: "twelve cubes" is `12 cubes`, 三分之二
-    `2/3`, 百分之六十 `60%`, "2.5 million" `2500000`, and "12 (twelve)" `12`. None for any other text, and where
-    two numbers stand side by side ("one two", 两三个).
+    `2/3`, 百分之六十 `60%`, "2.5 million" `2500000`, and "12 (twelve)" `12`. None for any other text, and
+    where two numbers stand side by side ("one two", 两三个).
     """
     if len(text) > _MOST_CHARACTERS:
         return None
@@ -82,7 +84,7 @@ def _from_english(text: str) -> str | None:
         return None
     value, end = read
     rest = text[end:].lower()
-    if re.match(r"[\w.]|-?[0-9]", rest) or _ORDINAL.match(rest) or _number(rest, _skip(rest, 0)):
+    if re.match(r"[\w.]|-?[0-9]", rest) or _ORDINAL.match(text.lower(), end) or _number(rest, _skip(rest, 0)):
         return None
     sign = "-" if lead and lead["sign"] else ""
     return f"{sign}{_written(value)}{text[end:]}"
@@ -178,6 +180,8 @@ def _from_chinese(text: str) -> str | None:
             return None
         return _with_rest(sign + _written(whole + above / below), rest)
     value = _chinese(read["number"] + ("点" + read["decimals"] if read["decimals"] else ""))
+    if value is not None and rest.startswith("个半"):
+        value, rest = value + Fraction(1, 2), rest.removeprefix("个半")
     return None if value is None else _with_rest(sign + _written(value), rest)
 
 
@@ -212,10 +216,12 @@ def _sections(text: str) -> Fraction | None:
             digit = _CHINESE_DIGITS[character]
             has_zero = has_zero or digit == 0
         elif character in "万亿":
-            total, section, digit = (total + section + digit) * _scale(character), 0, 0
-            if not total:
+            last, is_ten_thousand = _scale(character), character == "万"
+            section += digit
+            if not total + section or (total % 10**8 if is_ten_thousand else total >= 10**8):
                 return None
-            last, has_zero, above = _scale(character), False, 10**9
+            total = total + section * last if is_ten_thousand else (total + section) * last
+            section, digit, has_zero, above = 0, 0, False, 10**9
         else:
             last = _CHINESE_TENS[character]
             if last >= above or (not digit and last > 10):

@@ -14,7 +14,7 @@ from rapidfuzz.distance import Indel
 from seethink.markup import plain, seen_as_ascii
 from seethink.types import Example
 from seethink.verify.spelling import formula
-from seethink.verify.text import bare, read_quantity
+from seethink.verify.text import bare, computed, read_quantity
 
 LETTERS = "ABCDEFGHIJ"
 """Letters of options where the options are unknown; known options have as many letters as there are."""
@@ -63,7 +63,7 @@ class Options:
         for form, options in zip(_FORMS, _by_form(self.texts), strict=True):
             if (key := form(text)) in options:
                 return options[key]
-        number = read_quantity(_readable(text))
+        number = read_quantity(computed(_readable(text)))
         others = [read_quantity(_readable(option)) for option in self.texts] if number else []
         return frozenset(
             i
@@ -86,6 +86,16 @@ class Options:
                 found, end = options, at + len(key)
         return found, text[end:]
 
+    def ending(self, text: str) -> frozenset[int]:
+        """The options with the longest text that the text ends with."""
+        folded = _readable(text).casefold()
+        found = {
+            len(key): options
+            for key, options in self._keys()
+            if folded.endswith(key) and not _inside(folded, len(folded) - len(key))
+        }
+        return found[max(found)] if found else frozenset()
+
     def like(self, text: str, least: float) -> frozenset[int]:
         """The options whose text is most alike, by Indel similarity of at least `least`, with the same
         numbers, signs and relations."""
@@ -107,11 +117,14 @@ class Options:
 
 
 _OPPOSITE = {"un", "in", "im", "il", "ir", "non", "dis", "mis", "a", "anti", "non-", "non ", "no ", "not "}
+_LACKING = {"less", "-less", "-free", " free", "-proof"}
 
 
 def _opposite(a: str, b: str) -> bool:
-    """Whether one text is the other after a prefix that denies it ("unhappy", "happy")."""
+    """Whether one text is the other with a prefix or an ending that denies it ("unhappy", "dogless")."""
     short, long = sorted((a, b), key=len)
+    if long.startswith(short) and long[len(short) :] in _LACKING:
+        return True
     return long.endswith(short) and long[: len(long) - len(short)] in _OPPOSITE
 
 
@@ -188,7 +201,18 @@ def _squeezed(text: str) -> str:
 
 def _as_formula(text: str) -> str:
     """`√2`, `sqrt(2)` and `\\sqrt{2}` are one; so are `x>=2` and `$x \\ge 2$`. No long text is a formula."""
-    return _squeezed(formula(text)) if len(text) <= _MOST_FORMULA else ""
+    return _squeezed(_with_slash(formula(text))) if len(text) <= _MOST_FORMULA else ""
+
+
+_BRACED = r"\{\s*((?:[^{}]|\{[^{}]*\})*?)\s*\}"
+_FRACTION = re.compile(rf"\\frac\s*(?:{_BRACED}|([0-9a-z]))\s*(?:{_BRACED}|([0-9a-z]))")
+_PRODUCT = re.compile(r"\(([^()+,-]*)\)(?=/)|(?<=/)\((\s*(?:[0-9]+|[A-Za-z]|\\[a-z]+(?:\{[^{}]*\})?)\s*)\)")
+
+
+def _with_slash(text: str) -> str:
+    """The formula with `a/b` for `\\frac{a}{b}`; a fraction before a factor keeps its brackets."""
+    text = _FRACTION.sub(lambda f: f"({f[1] or f[2]})/({f[3] or f[4]})", text)
+    return _PRODUCT.sub(lambda p: p[1] or p[2] or "", text)
 
 
 _MOST_FORMULA = 200

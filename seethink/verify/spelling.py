@@ -84,6 +84,9 @@ _REWRITES = tuple(
         (r"^(?:=|[Tt]here (?:is|are)(?= [0-9]))\s*", ""),
         (r"^(?:[Mm]inus|[Nn]egative|负)\s*(?=[0-9])", "-"),
         (r"^(?:US\$|USD)\s*(?=[0-9])", "$"),
+        (r"(?<=[0-9A-Za-z)}\]])\s*或者?\s*(?=[-0-9A-Za-z\\({\[])", " or "),
+        (r"(?<=[0-9A-Za-z)}\]])\s*且\s*(?=[-0-9A-Za-z\\({\[])", " and "),
+        (r"(?<=[0-9A-Za-z)}\]])\s*[和与]\s*(?=[-0-9A-Za-z\\({\[])", ", "),
         (r"\\varnothing(?![A-Za-z])", r"\\emptyset "),
         (r"\\log\s*_\s*(?:e(?![A-Za-z])|\{\s*e\s*\})", r"\\ln "),
         (r"([0-9]{1,9})\.([0-9]{0,9})\\overline\s*\{\s*([0-9]{1,9})\s*\}", lambda m: _repeating(m)),
@@ -150,7 +153,8 @@ _FIGURES = re.compile(r"-?[$€£¥]?[0-9.]+(?:/[0-9]+)?%?")
 
 def formula(text: str) -> str:
     """A short text as LaTeX: `unwrapped`, with signs as commands (√ π × ½ ²), full-width characters and plain
-    `sqrt( )` and `pi` included; numbers in words as digits, mixed numbers as sums, exponents of ten as powers, percents as hundredths."""
+    `sqrt( )` and `pi` included; numbers in words as digits, mixed numbers as sums, exponents of ten as
+    powers, percents as hundredths."""
     text = _SIGN.sub(lambda sign: _SIGNS[sign[0]], text)
     text = _figures(unwrapped(text))
     for pattern, replacement in _REWRITES:

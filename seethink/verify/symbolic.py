@@ -13,6 +13,7 @@ from seethink.markup import boxed
 from seethink.types import Example, Response, Score
 from seethink.verify import units
 from seethink.verify.math_process import MathProcess
+from seethink.verify.solutions import alike
 from seethink.verify.spelling import formula, spans
 from seethink.verify.text import clear_verdict, same_text, shown, unreadable, verdict
 
@@ -141,6 +142,8 @@ def same_math(example: Example, response: Response) -> Score:
     if not answer.is_mathematics or any(_TOWER.search(side.text) for side in sides):
         return unreadable(response, "which is not mathematics")
     gold, answer = _with_point(gold, answer), _with_point(answer, gold)
+    texts = alike(gold.text, answer.text)
+    gold, answer = replace(gold, text=texts[0]), replace(answer, text=texts[1])
     if fault := _fault(gold.text, answer.text):
         return Score(0.0, f"read {shown(response.answer)}, {fault}, the gold is {shown(example.answer)}")
     if _RATIO.fullmatch(gold.text) and len(sides) == 1:
@@ -203,12 +206,23 @@ def _letters(text: str) -> list[str]:
 
 def _compare(gold: _Side, answer: _Side, decimals: int = 6) -> str:
     """The outcome of math-verify, with the answer in the gold's unit."""
+    gold, answer = _in_radians(gold, answer), _in_radians(answer, gold)
     ratio = units.ratio(answer.unit, gold.unit)
     if ratio is None:
         return "different"
     factor = rf"\frac{{{ratio.numerator}}}{{{ratio.denominator}}}\cdot " if ratio != 1 else ""
     converted = f"{factor}({answer.text})" if factor else answer.text
     return _PROCESS.compare(_latex(gold.text), _latex(converted), decimals=decimals)
+
+
+def _in_radians(side: _Side, other: _Side) -> _Side:
+    """A side in degrees as one in radians, where the other is in these, or has π and no unit."""
+    is_other = units.ratio(other.unit, "rad") == 1 and (
+        other.unit or re.search(r"\\pi(?![A-Za-z])", other.text)
+    )
+    if not is_other or not side.unit or units.ratio(side.unit, "°") != 1:
+        return side
+    return _Side(rf"({side.text})\cdot\frac{{\pi}}{{180}}", "rad")
 
 
 def _latex(text: str) -> str:

@@ -40,7 +40,7 @@ class Quantity:
     in_words: bool = False
 
     def in_unit_of(self, gold: Quantity) -> Fraction | None:
-        """`units.ratio`. Words that count a noun may be a name ("Two Towers"), which a number alone is not."""
+        """`units.ratio`. Words that count a noun may be a name ("Two Towers"), which no number alone is."""
         is_name = gold.in_words and gold.unit and not units.is_known(gold.unit)
         return None if is_name and not self.unit else units.ratio(self.unit, gold.unit)
 
@@ -49,8 +49,8 @@ def read_quantity(text: str) -> Quantity | None:
     """The text as one number, or None if it is anything else or more than that.
 
     Integers, decimals, `1,234`, `1 234`, `3/4`, `\\frac{3}{4}`, `50%` (a half), in the marks that
-    `spelling.unwrapped` drops, and numbers in words (`number_words.in_digits`); ASCII digits, no exponents, no
-    mixed numbers in digits. A unit may follow, as `units.split` finds it.
+    `spelling.unwrapped` drops, and numbers in words (`number_words.in_digits`); ASCII digits, no exponents,
+    no mixed numbers in digits. A unit may follow, as `units.split` finds it.
     """
     if len(text) > 4 * MAX_CHARACTERS or len(plain := unwrapped(text)) > MAX_CHARACTERS:
         return None
@@ -69,14 +69,46 @@ def read_quantity(text: str) -> Quantity | None:
     return Quantity(value / 100 if match["percent"] else value, unit, in_words)
 
 
+def computed(text: str) -> str:
+    """The value at the end of a computation with numbers that is true (`12` for "10 + 2 = 12"); any other
+    text as it is."""
+    text = _TIMES.sub(lambda sign: "/" if "d" in sign[0] and "c" not in sign[0] else "*", text)
+    if "=" not in text or len(text) > MAX_CHARACTERS or not _COMPUTATION.fullmatch(text):
+        return text
+    *sides, last = re.sub("[×✕·*]", "*", text.replace("÷", "/").replace("\u2212", "-")).split("=")
+    value = read_quantity(last)
+    return last if value and all(_value(side) == value.value for side in sides) else text
+
+
+_TIMES = re.compile(r"\\(?:times|cdot|div)(?![A-Za-z])")
+_COMPUTATION = re.compile(r"[0-9.\s+\-\u2212×✕·*÷/=]+?=\s*-?[0-9][0-9.,]*\s*[A-Za-z²³°%]{0,12}")
+_TERM = re.compile(r"\s*([-+]?)\s*([0-9]+(?:\.[0-9]+)?(?:\s*[*/]\s*[0-9]+(?:\.[0-9]+)?)*)\s*")
+
+
+def _value(side: str) -> Fraction | None:
+    """A sum of products of numbers; None for anything else, and where it divides by 0."""
+    total, at = Fraction(0), 0
+    while at < len(side):
+        if not (term := _TERM.match(side, at)) or (at and not term[1]):
+            return None
+        first, *factors = re.split(r"\s*([*/])\s*", term[2])
+        product = Fraction(first)
+        for sign, factor in zip(factors[::2], factors[1::2], strict=True):
+            if sign == "/" and Fraction(factor) == 0:
+                return None
+            product = product * Fraction(factor) if sign == "*" else product / Fraction(factor)
+        total, at = total + (-product if term[1] == "-" else product), term.end()
+    return total if at else None
+
+
 def same_number(example: Example, response: Response) -> Score:
     """1 if the answer, as a whole, is the gold's number, else 0.
 
     Formula: equality of exact fractions, without rounding (`0.5`, `1/2` and `50%` are equal, `0.33` and `1/3`
     are not). A unit may be missing on either side; if both have one, it must be the same (`m`, `meter` and
-    `metres` are, `m` and `km` are not: `same_math` converts). Number words count as digits. Two numbers earn 0; what is not one number is
-    unread. Range: {0, 1}; None if the gold is not one number. Source: R1-V's counting evaluation, which takes
-    the integer between the answer tags, extended to fractions and units.
+    `metres` are, `m` and `km` are not: `same_math` converts). Number words count as digits. Two numbers earn
+    0; what is not one number is unread. Range: {0, 1}; None if the gold is not one number. Source: R1-V's
+    counting evaluation, which takes the integer between the answer tags, extended to fractions and units.
     """
     gold = read_quantity(str(example.answer))
     if clear := clear_verdict(example, response, None if gold else "is not one number"):

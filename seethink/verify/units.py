@@ -39,11 +39,12 @@ _NAMES: dict[str, dict[str, str]] = {
         "1": "s sec second 秒 秒钟",
         "1/1000": "ms millisecond 毫秒",
         "60": "min minute 分 分钟",
-        "3600": "h hr hour 时 小时",
+        "3600": "h hr hour 时 小时 个小时 钟头 个钟头",
         "86400": "day 天 日",
         "604800": "week 周",
     },
     "angle": {"1": "° deg degree 度", "1/60": "' ′ arcmin", "1/3600": '" ″ arcsec'},
+    "radian": {"1": "rad radian 弧度"},
     "temperature": {"1": "°c ℃ degree celsius 度 摄氏度"},
     "fahrenheit": {"1": "°f ℉ degree fahrenheit 华氏度"},
     "dollar": {"1": "$ dollar usd us$ 美元", "1/100": "cent"},
@@ -81,6 +82,14 @@ _KNOWN = (
 _ONE = re.compile(_KNOWN, re.IGNORECASE)
 _UNNAMED = re.sub(r"\?P<\w+>", "?:", _KNOWN)
 _PER = r"\s*(?:/|\bper\b|每)\s*"
+_NAME = rf"(?:{_ALTERNATIVES})"
+_RAISED = r"(?:\^\s*\{?\s*[-\u2212]\s*(?P<power>[123])\s*\}?|⁻(?P<sign>[¹²³]))"
+_INVERSE = re.compile(
+    rf"(?<![A-Za-z])(?P<above>{_NAME})\s*(?:(?:[·⋅∙•*]|\\cdot)\s*|(?<=\s))(?P<below>{_NAME})\s*{_RAISED}$",
+    re.IGNORECASE,
+)
+"""`m·s^{-1}` and `m s⁻²`, which are written with a slash."""
+_STACKED = re.compile(rf"\\frac\s*\{{\s*({_UNNAMED})\s*\}}\s*\{{\s*({_UNNAMED})\s*\}}$", re.IGNORECASE)
 _NOT_UNITS = {
     *("half", "third", "quarter", "dozen", "score", "hundred", "thousand", "million", "billion", "trillion"),
     *("pi", "and", "or", "to", "percent", "pct", "percentage", "not", "no", "nor", "but", "maybe", "than"),
@@ -110,6 +119,7 @@ def split(text: str) -> tuple[str, str]:
     up to four Chinese characters, count as one too ("5 cubes"), except words that change the number. A
     currency sign may also stand in front.
     """
+    text = _with_slash(text)
     if paid := _CURRENCY.match(text):
         return text[: paid.start("sign")] + text[paid.end() :], paid["sign"]
     found = _TAIL.search(text, max(0, len(text) - _MAX_CHARACTERS))
@@ -119,6 +129,19 @@ def split(text: str) -> tuple[str, str]:
     if _parts(unit) is None and ({unit, unit.removesuffix("s")} & _NOT_UNITS or _NOT_COUNTERS.search(unit)):
         return text, ""
     return text[: found.start()].rstrip(), unit
+
+
+def _with_slash(text: str) -> str:
+    """A compound unit with a slash, where it is written with a negative power, as a fraction or in words."""
+    end = text[-_MAX_CHARACTERS:]
+    end = end.replace("每二次方", "每平方").replace("每平方秒", "/秒^2")
+    end = _STACKED.sub(r"\1/\2", end)
+    if inverse := _INVERSE.search(end):
+        power = inverse["power"] or str("¹²³".index(inverse["sign"]) + 1)
+        end = f"{end[: inverse.start()]}{inverse['above']}/{inverse['below']}" + (
+            f"^{power}" if power != "1" else ""
+        )
+    return text[:-_MAX_CHARACTERS] + end
 
 
 def split_sum(text: str) -> tuple[str, str]:

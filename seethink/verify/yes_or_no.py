@@ -28,7 +28,8 @@ def yes_no(example: Example, response: Response) -> Score:
 
     Formula: equality of the word with which a text begins, which must be `yes` or `no` as a whole word
     ("know" and "not" hold none) and be followed by the end, punctuation or a clause ("yes it is"); 是, 对, 有
-    and 否, 不是, 没有 before the end or punctuation are yes and no too. A contradiction is ambiguous and
+    and 否, 不是, 没有 before the end or punctuation are yes and no too, and so is an answer in one Chinese
+    clause (没有狗, 图中有一只狗). A contradiction is ambiguous and
     earns 0: a "yes" after no, or a "no" after yes that determines no noun ("yes, there is no dog" is a yes).
     Range: {0, 1}; unread if the answer begins with neither; None if the gold is neither. Source: VLM-R1's
     yes_no reward, which takes the first such letters anywhere.
@@ -36,7 +37,7 @@ def yes_no(example: Example, response: Response) -> Score:
     gold = _yes_or_no(str(example.answer))
     if missing := unjudged(example, response, None if gold else "is neither yes nor no"):
         return missing
-    answer = _yes_or_no(str(response.answer))
+    answer = _yes_or_no(str(response.answer)) or _chinese_clause(str(response.answer))
     if answer is None:
         return unreadable(response, "which is neither yes nor no")
     return verdict(gold == answer, example, response)
@@ -45,6 +46,23 @@ def yes_no(example: Example, response: Response) -> Score:
 def is_yes_or_no(text: str) -> bool:
     """Whether the whole text is yes or no ("Yes.", 没有)."""
     return _yes_or_no(text) is not None and len(re.findall(r"\w+", plain(text))) == 1
+
+
+_CLAUSE = re.compile(
+    r"(?:(?:这[张幅]?)?(?:图|照|画)[片像中里面上]{0,3}|画面[中里]?|这里|这)?(?:并|确实|的确)?"
+    r"(?:(?P<no>没有?看[到见]|看不[到见]|没有|没|不存在|不是|无)|(?P<yes>可以看[到见]|能看[到见]|看[得到见]+|存在|有))"
+    r"[\u4e00-\u9fff]{0,12}[.!]?"
+)
+_UNSURE = re.compile("[吗么呢不没否非无]|可能|也许|大概|时候|有时|或|有点|有些")
+
+
+def _chinese_clause(text: str) -> str | None:
+    """The yes or no of a text that is one Chinese clause about what there is; None with a second negation."""
+    text = plain(seen_as_ascii(text)).strip()
+    if not (clause := _CLAUSE.fullmatch(text)):
+        return None
+    said = text.replace(clause["no"], "", 1) if clause["no"] else text
+    return None if _UNSURE.search(said) else "no" if clause["no"] else "yes"
 
 
 def _yes_or_no(text: str) -> str | None:
