@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from types import NoneType
-from typing import Any, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
 from seethink.types import InputError
 
@@ -23,8 +23,11 @@ _EXPECTED = {int: "a whole number", float: "a number", bool: "true or false"}
 class Config:
     """Base of frozen dataclasses of settings, whose fields may be such dataclasses themselves.
 
-    Leaf names are unique in the whole, so a name alone sets a value at any depth.
+    Leaf names are unique in the whole, so a name alone sets a value at any depth. other_names: what other
+    libraries call a setting -> its name here, or what to do instead, for messages.
     """
+
+    other_names: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
         """Raise ValueError for a value that is none of its field's literals: types bind nobody in Python."""
@@ -74,6 +77,14 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     return InputError(f"unknown {kind} {name!r}{suggestion} known: {', '.join(known) or 'none'}")
 
 
+def unknown_field(config: Any, name: str, where: str) -> InputError:
+    """The error for a setting that `config` lacks."""
+    if ours := getattr(config, "other_names", {}).get(name):
+        named = "its name here is " if re.match(r"\w+(,|$)", ours) else ""
+        return InputError(f"{where} has no field {name!r}; {named}{ours} (docs/names.md)")
+    return unknown(f"field of {where}:", name, leaves(config))
+
+
 def override(config: T, values: Mapping[str, object], where: str) -> T:
     """`config` with `values` replaced, by leaf name, each parsed as the type of its field. `where`: a stage
     or a file, named in messages.
@@ -83,7 +94,7 @@ def override(config: T, values: Mapping[str, object], where: str) -> T:
     types = _types(config)
     for name in values:
         if name not in types:
-            raise unknown(f"field of {where}:", name, types)
+            raise unknown_field(config, name, where)
     typed = {name: _parsed(value, types[name], f"{where}: {name}={value}") for name, value in values.items()}
     try:
         return _replaced(config, typed, where)
@@ -124,7 +135,7 @@ def _replaced(config: T, values: Mapping[str, Any], where: str) -> T:
         ):
             changed[field.name] = _replaced(value, own, where)
     if left:
-        raise unknown(f"field of {where}:", next(iter(left)), leaves(config))
+        raise unknown_field(config, next(iter(left)), where)
     return replace(config, **changed)  # type: ignore[type-var]
 
 

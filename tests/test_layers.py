@@ -35,7 +35,7 @@ MAY_BE_HEAVY = {
     "train",
     *(f"engines.{m}" for m in ("local", "own_generate", "sampling", "kv_cache", "vllm", "vllm_server")),
 }
-LIGHT = {"train.configs", "train.methods", "models.names"}
+LIGHT = {"train.configs", "train.methods", "train.other_names", "models.names"}
 """Exceptions to MAY_BE_HEAVY: what the command line reads before any training starts."""
 
 NOT_FOR_HELP = {

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from seethink.cli.app import load_command
-from seethink.settings import leaves
+from seethink.settings import leaves, override
 from seethink.train.configs import DPOConfig, GRPOConfig, RolloutConfig, SFTConfig, TrainingConfig
 from seethink.train.grpo_metrics import RolloutStatistics, UpdateStatistics, step_metrics
+from seethink.types import InputError
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "names.md").read_text(encoding="utf-8")
@@ -107,3 +108,43 @@ def test_every_command_and_option_exists() -> None:
     options = {option for command in commands for param in command.params for option in param.opts}
     for name in names("Command line"):
         assert name in options or name.startswith("seethink train "), name
+
+
+@pytest.mark.parametrize("method", TRL_CONFIGS)
+def test_a_setting_by_its_name_in_trl_or_ms_swift_is_answered_with_ours(method: str) -> None:
+    config, _ = TRL_CONFIGS[method]
+    titles = ("Settings of every method", *(("Rollouts", "GRPO") if method == "GRPO" else (method,)))
+    theirs = {
+        name: names_of(row)[0]
+        for title in titles
+        for row in rows(title)
+        for cell in (row[1], row[3])
+        for name in re.findall(r"`([a-z_0-9]+)`", cell)
+        if name not in leaves(config)
+    }
+    assert len(theirs) > 10
+    for name, ours in theirs.items():
+        with pytest.raises(InputError, match=f"no field '{name}'; its name here is .*docs/names") as error:
+            override(config, {name: "1"}, method)
+        assert ours in str(error.value), name
+        with pytest.raises(InputError, match=f"no field '{name}'"):
+            config.replace(**{name: 1})
+
+
+def test_what_has_no_counterpart_is_answered_with_the_reason() -> None:
+    listed = [
+        name for row in rows("Settings of theirs") for name in names_of(row) if re.fullmatch("[a-z_]+", name)
+    ]
+    assert len(listed) > 8
+    for name in {*listed} - {"clip_ratio_c", "custom_reward_function"}:  # verl's
+        with pytest.raises(InputError, match=rf"no field '{name}'; .*docs/names.md"):
+            override(GRPOConfig(), {name: "1"}, "grpo")
+
+
+def test_every_other_name_leads_to_a_setting_and_is_none_itself() -> None:
+    for config in (SFTConfig(), GRPOConfig()):
+        known = leaves(config).keys() | leaves(DPOConfig()).keys()
+        for name, ours in config.other_names.items():
+            assert name not in leaves(config)
+            first = re.match(r"\w+(?=,|$)", ours)
+            assert first is None or first[0] in known, name

@@ -47,14 +47,16 @@ class Preflight:
 @dataclass(frozen=True)
 class CheckReport:
     """The result of a check. pictures: different pictures and clips that the rows name; missing: those of
-    them that are not there. faults: in the order of rows. golds: number of answers by the verifier that pays
-    for them in other spellings, "" for none. tokens: statistics of the prompts, if a model was given."""
+    them that are not there; clips: those that are there. faults: in the order of rows. golds: number of
+    answers by the verifier that pays for them in other spellings, "" for none. tokens: statistics of the
+    prompts, if a model was given."""
 
     data: str
     dialect: str
     rows: int
     pictures: int
     missing: int
+    clips: int
     faults: tuple[Fault, ...]
     golds: Mapping[str, int] = field(default_factory=dict)
     tokens: Mapping[str, Any] | None = None
@@ -71,7 +73,8 @@ class CheckReport:
 
     def as_json(self) -> dict[str, Any]:
         """The report as one JSON object that names every row."""
-        data = {name: getattr(self, name) for name in ("data", "dialect", "rows", "pictures", "missing")}
+        names = ("data", "dialect", "rows", "pictures", "missing", "clips")
+        data = {name: getattr(self, name) for name in names}
         faults = {
             name: [asdict(fault) for fault in self.faults if fault.suspected is suspected]
             for name, suspected in (("faults", False), ("suspected", True))
@@ -112,9 +115,9 @@ def check(job: Preflight) -> CheckReport:
     faults.sort(key=lambda fault: fault.row)
     golds = dict(Counter(one.gold for one in checked if one.gold is not None).most_common())
     missing = len({path for one in checked for path in one.missing})
-    named = len(media) + missing
+    named, clips = len(media) + missing, sum(one.is_clip for one in media.values())
     return CheckReport(
-        str(job.data), settings.dialect.name, len(rows), named, missing, tuple(faults), golds, tokens
+        str(job.data), settings.dialect.name, len(rows), named, missing, clips, tuple(faults), golds, tokens
     )
 
 

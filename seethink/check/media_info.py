@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import PIL.Image
@@ -36,12 +36,13 @@ class MediaInfo:
     bytes: int = 0
     pixels: str = ""
     faults: tuple[tuple[str, str], ...] = ()
+    is_clip: bool = False
 
 
 def inspect_medium(medium: Media, decode: bool) -> MediaInfo:
     """Read the header of a medium, and decode it if `decode`."""
     if isinstance(medium, Video):
-        return _inspect_clip(medium, decode)
+        return replace(_inspect_clip(medium, decode), is_clip=True)
     assert isinstance(medium, Image)
     return _inspect_picture(medium, decode)
 

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from seethink import formats, systems
-from seethink.cli.options import FORMATS, MODELS, MediaGroup, MediaRoot, takes
+from seethink.cli.options import FORMATS, MODELS, MediaGroup, MediaRoot, refuse_given, takes
 from seethink.cli.tables import say
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def check(job: CheckOptions) -> None:
             decontaminate_against=job.decontaminate_against,
         )
     )
+    if not report.clips and "missing clip" not in report.counts:
+        refuse_given(job.media, "the data have no clip", "num_frames", "frame_interval")
     if job.json:
         typer.echo(json.dumps(report.as_json()))
     else:

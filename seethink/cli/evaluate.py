@@ -10,7 +10,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from seethink.cli.options import FORMATS, MODELS, PROMPT_MODES, SETTINGS, DataOptions, settings_of, takes
+from seethink.cli.options import (
+    FORMATS,
+    MODELS,
+    PROMPT_MODES,
+    SETTINGS,
+    DataOptions,
+    refuse_given,
+    settings_of,
+    takes,
+)
 from seethink.cli.progress import execute, run_console
 from seethink.cli.tables import say, show_benchmarks, show_results
 from seethink.run.run import Run, Scale
@@ -43,13 +52,13 @@ class EvaluationOptions(DataOptions):
         if not self.model or bool(self.data) == bool(self.benchmark):
             raise InputError("name a --model, and either your own --data or a published --benchmark")
         if not self.benchmark:
-            self.refuse_given("--data names your own file", "benchmark_dir")
+            refuse_given(self, "--data names your own file", "benchmark_dir")
             own = replace(
                 self, format=self.format or "think_answer", prompt_mode=self.prompt_mode or "suffix"
             )
             return own.load_task(answered=False), GREEDY, {}
-        self.refuse_given("a benchmark has its published scoring", "verifier", "reward_weights")
-        self.refuse_given("a benchmark has its published media", "media_root", "num_frames", "frame_interval")
+        refuse_given(self, "a benchmark has its published scoring", "verifier", "reward_weights")
+        refuse_given(self.media, "a benchmark has its published media", *vars(self.media))
         benchmark = benchmarks.by_name(self.benchmark)
         task = benchmark.task(self.benchmark_dir, self.format, self.prompt_mode)
         _ = task.examples[0]  # raises InputError for an unknown layout, before any work

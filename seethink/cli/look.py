@@ -31,8 +31,14 @@ def ask(
 ) -> None:
     """Ask a model about one or more pictures."""
     from seethink.media import given, is_file
+    from seethink.sources.row_reader import SUFFIXES
 
     *pictures, question = words
+    if data := next((word for word in words if word.endswith(SUFFIXES) and is_file(word)), None):
+        raise InputError(
+            f"{data} is a file of questions; `seethink eval --model {model} --data {data}` answers them, "
+            "with or without reference answers"
+        )
     if not pictures or is_file(question):
         raise InputError("give the pictures first and the question last: seethink ask page.png 'How many?'")
     opened = [given.picture(word, Path(), f"picture {i}") for i, word in enumerate(pictures, 1)]
@@ -72,13 +78,16 @@ def _show_response(console: Console, response: Response) -> None:
 @app.command(epilog="Example: seethink look runs/r1v-tiny")
 def look(
     path: Annotated[Path, typer.Argument(help="Folder of a run or a synthesis, or a file of questions.")],
-    out: Annotated[Path, typer.Option(help="Page to write.")] = Path("look.html"),
+    out: Annotated[
+        Path | None, typer.Option(help="Page to write; look.html beside what it shows by default.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Questions shown, evenly spaced.")] = 200,
 ) -> None:
     """Write an HTML page of attempts, synthesis traces or unanswered questions."""
     from seethink.report import write_gallery_page, write_traces
     from seethink.synth.status import LEDGER_FILE
 
+    out = out or _page_of(path)
     if (path / LEDGER_FILE).is_file():
         shown, finished = write_traces(path, out, limit)
         return say(Console(), f"{shown:,} of {finished:,} examples: {out}")
@@ -91,6 +100,13 @@ def look(
         selected = questions[:: -(-len(questions) // limit)]
         write_gallery_page([row for attempts in selected for row in attempts], folder, out, title=str(path))
     say(Console(), f"{len(selected):,} of {len(questions):,} questions: {out}")
+
+
+def _page_of(path: Path) -> Path:
+    """look.html in a folder or beside attempts.jsonl; my.look.html beside the questions of my.jsonl."""
+    if path.is_file() and path.name != "attempts.jsonl":
+        return path.with_suffix(".look.html")
+    return (path.parent if path.is_file() else path) / "look.html"
 
 
 def _attempts(path: Path, temporary: Path) -> tuple[list[dict[str, Any]], Path]:

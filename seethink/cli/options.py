@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
@@ -12,8 +12,9 @@ import typer
 
 from seethink import formats, verify
 from seethink.cli.judge import JudgeOptions
+from seethink.sequences import LazySequence
 from seethink.tasks import REWARD_WEIGHTS, ReadOptions, load_pairs, load_task, parse_reward_weights
-from seethink.types import InputError, PreferencePair, Task
+from seethink.types import Example, InputError, PreferencePair, Task
 
 T = TypeVar("T")
 
@@ -74,6 +75,15 @@ def _instance(options: type[T], values: Mapping[str, Any]) -> T:
     )
 
 
+def refuse_given(options: Any, why: str, *names: str) -> None:
+    """Raises InputError, with the reason, where an option without effect was given. options: an instance of a
+    dataclass of options."""
+    defaults = {field.name: field.default for field in fields(options)}
+    if useless := [name for name in names if getattr(options, name) != defaults[name]]:
+        listed = " and ".join(f"--{name.replace('_', '-')}" for name in useless)
+        raise InputError(f"{why}; leave out {listed}")
+
+
 def settings_of(stage: str, settings: list[str] | None) -> list[str]:
     """`field=value` arguments of a command as overrides of its one stage."""
     return [f"{stage}.{setting}" for setting in settings or ()]
@@ -88,6 +98,15 @@ class MediaGroup:
     frame_interval: Annotated[
         float | None, typer.Option(min=0.001, help="Seconds between frames, instead of --num-frames.")
     ] = None
+
+    def __post_init__(self) -> None:
+        if self.frame_interval is not None:
+            refuse_given(self, "--frame-interval says how many frames there are", "num_frames")
+
+    def refuse_unused(self, examples: Iterable[Example]) -> None:
+        """Raises InputError where frames of clips were chosen and no example has a clip."""
+        if not any(medium.kind == "video" for example in examples for medium in example.media):
+            refuse_given(self, "the data have no clip", "num_frames", "frame_interval")
 
     def arguments(self) -> ReadOptions:
         """As keyword arguments of `seethink.tasks`."""
@@ -121,7 +140,7 @@ class DataOptions:
         in `tasks.ReadOptions`."""
         from seethink import systems
 
-        return load_task(
+        task = load_task(
             self.data,
             self.format,
             self.prompt_mode,
@@ -129,14 +148,14 @@ class DataOptions:
             parse_reward_weights(self.reward_weights),
             **(self.media.arguments() | {"answered": answered}),
         )
+        if isinstance(task.examples, LazySequence):
+            refuse_given(self.media, "drawn worlds have their own media", *vars(self.media))
+        else:
+            self.media.refuse_unused(task.examples)
+        return task
 
     def load_pairs(self) -> tuple[PreferencePair, ...]:
         """Preference pairs, checked as `load_task` does."""
-        return load_pairs(self.data, self.format, self.prompt_mode, **self.media.arguments())
-
-    def refuse_given(self, why: str, *names: str) -> None:
-        """Raises InputError, with the reason, where an option without effect was given."""
-        given, options = {**vars(self), **vars(self.media)}, _parameters(type(self))
-        if useless := [name for name in names if given[name] != options[name].default]:
-            listed = " and ".join(f"--{name.replace('_', '-')}" for name in useless)
-            raise InputError(f"{why}; leave out {listed}")
+        pairs = load_pairs(self.data, self.format, self.prompt_mode, **self.media.arguments())
+        self.media.refuse_unused(pair.example for pair in pairs)
+        return pairs

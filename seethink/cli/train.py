@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from seethink.cli.options import SETTINGS, DataOptions, settings_of, takes
+from seethink.cli.options import SETTINGS, DataOptions, refuse_given, settings_of, takes
 from seethink.cli.progress import execute, run_console
 from seethink.cli.tables import say
 from seethink.run.run import Run, Scale
@@ -40,7 +40,7 @@ class TrainingOptions(DataOptions):
     def load_data(self, method: TrainingMethod) -> Any:
         """Pairs, or the task that the method trains on or takes its examples from."""
         if method.data != "task":
-            self.refuse_given(f"{method.name} uses no rewards", "verifier", "reward_weights")
+            refuse_given(self, f"{method.name} uses no rewards", "verifier", "reward_weights")
         return self.load_pairs() if method.data == "pairs" else self.load_task()
 
 

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Literal
 
 from seethink.settings import Config
+from seethink.train import other_names
 
 SchedulerType = Literal["constant", "linear", "cosine"]
 
@@ -103,6 +104,8 @@ class EpochConfig(Config):
     seen, exactly: epochs follow one another without a gap, and the last step takes what is left. A fraction
     of an epoch is that share of the rows, rounded up. max_steps, if given, wins over num_train_epochs; every
     step then takes a whole batch."""
+
+    other_names = other_names.EPOCHS
 
     training: TrainingConfig = TrainingConfig()
     train_batch_size: int = 16
@@ -205,6 +208,8 @@ class GRPOConfig(Config):
     overlong_buffer_len: the last tokens before max_completion_length cost reward (soft overlong punishment,
     DAPO). sft_loss_coef: weight of the likelihood of the prompts' own reference traces, learned beside the
     rewards. Formulas and sources: `objectives.py`."""
+
+    other_names = other_names.ROLLOUTS
 
     training: TrainingConfig = TrainingConfig(lr_scheduler_type="constant")
     rollout: RolloutConfig = RolloutConfig()

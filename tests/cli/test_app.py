@@ -315,7 +315,7 @@ def test_look_writes_one_page_and_prints_its_path(capsys, path):
         ((*TRAIN, "--verifier", "same_numbr"), "unknown verifier 'same_numbr'"),
         ((*TRAIN, "--format", "think"), "unknown format 'think'"),
         ((*TRAIN, "--prompt-mode", "sufix"), "unknown prompt mode 'sufix'; the prompt modes are suffix"),
-        ((*TRAIN, "lr=1"), "unknown field of grpo: 'lr'"),
+        ((*TRAIN, "lr=1"), "grpo has no field 'lr'; its name here is learning_rate (docs/names.md)"),
         ((*TRAIN, "--config", "bad.yaml"), "unknown field of bad.yaml: 'max_stepz'; did you mean max_steps"),
         ((*TRAIN, "--config", "broken.yaml"), "broken.yaml is not YAML"),
         ((*TRAIN, "--config", "list.yaml"), "list.yaml holds no settings"),

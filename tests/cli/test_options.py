@@ -1,0 +1,75 @@
+"""Options that would change nothing are refused, and pages lie beside what they show."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_app import call, well, world, write
+from tests.films import clip
+
+__all__ = ["world"]
+
+COMMANDS = {
+    "train": ("train", "sft", "--model", "base", "--data"),
+    "eval": ("eval", "--model", "base", "--data"),
+    "check": ("check",),
+}
+
+
+@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
+def test_frames_of_clips_are_not_chosen_where_there_is_no_clip(capsys, words):
+    for options in (("--num-frames", "4"), ("--frame-interval", "2")):
+        code, _, err = call(capsys, *words, "my.jsonl", *options)
+        assert code == 2 and f"the data have no clip; leave out {options[0]}" in " ".join(err.split())
+    clip(Path("film.mp4"), 4)
+    write("films.jsonl", {"question": "How many?", "answer": 3, "video": "film.mp4"})
+    code, _, err = call(capsys, *words, "films.jsonl", "--num-frames", "4")
+    assert (code, err) == (0, "")
+    code, _, err = call(capsys, *words, "films.jsonl", "--num-frames", "4", "--frame-interval", "2")
+    assert code == 2 and "--frame-interval says how many frames there are; leave out --num-frames" in err
+
+
+def test_frames_of_pairs_are_not_chosen_where_there_is_no_clip(capsys):
+    write("pairs.jsonl", {"prompt": "?", "chosen": "a", "rejected": "b", "image": "page.png"})
+    words = ("train", "dpo", "--model", "base", "--data", "pairs.jsonl")
+    code, _, err = call(capsys, *words, "--num-frames", "4")
+    assert code == 2 and "the data have no clip; leave out --num-frames" in err
+
+
+@pytest.mark.parametrize("options", [("--num-frames", "4"), ("--media-root", "x")])
+def test_a_drawn_world_has_its_own_media(capsys, options):
+    code, _, err = call(capsys, "eval", "--model", "base", "--data", "drawn:counting:2", *options)
+    assert code == 2 and f"drawn worlds have their own media; leave out {options[0]}" in err
+
+
+def test_a_missing_clip_is_a_fault_and_no_reason_to_refuse_its_frames(capsys):
+    write("films.jsonl", {"question": "How many?", "answer": 3, "video": "gone.mp4"})
+    code, out, err = call(capsys, "check", "films.jsonl", "--num-frames", "4", "--json")
+    report = json.loads(out)
+    assert (code, err, report["clips"], report["counts"]) == (1, "", 0, {"missing clip": 1})
+
+
+@pytest.mark.parametrize("name", ["question.jsonl", "questions.json", "q.csv"])
+def test_a_file_of_questions_is_answered_by_eval(capsys, name):
+    write(name, {"question_id": 1, "image": "page.png", "text": "How many?"})
+    for words in ((name,), (name, "How many?"), ("page.png", name)):
+        code, _, err = call(capsys, "ask", *words)
+        assert code == 2
+        assert f"`seethink eval --model sprout --data {name}` answers them, with or" in " ".join(err.split())
+
+
+def test_a_page_lies_beside_what_it_shows(capsys):
+    well(capsys, "run", "toy")
+    for path, page in (
+        ("runs/toy-tiny", "runs/toy-tiny/look.html"),
+        ("runs/toy-tiny/eval/base/attempts.jsonl", "runs/toy-tiny/eval/base/look.html"),
+        ("my.jsonl", "my.look.html"),
+    ):
+        assert well(capsys, "look", path).splitlines()[-1].endswith(f"questions: {page}")
+        assert "How many?" in Path(page).read_text(encoding="utf-8")
+    assert not Path("look.html").exists()
+    well(capsys, "run", "toy")  # a page in a stage's folder is no reason to refuse it
+    assert "skipped" in well(capsys, "run", "toy")
