@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -16,19 +14,18 @@ from bench import gpu
 from bench.shape import Shape, data
 from seethink.models.packing import pack_groups
 from seethink.models.policy import PolicyModel
+from tests.bench.in_process import Done, called
 
-ROOT = Path(__file__).parents[2]
 SMALL = ("--prompts", "22", "40", "--response=5", "--group=4", "--runs=1", "--threads=1")
 
 
-def _run(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bench.gpu", *options]
-    here = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.run(command, cwd=ROOT, env=here, capture_output=True, text=True)
+@pytest.fixture
+def run(capsys, monkeypatch) -> Callable[..., Done]:
+    return partial(called, "bench.gpu", capsys=capsys, monkeypatch=monkeypatch)
 
 
-def test_every_method_is_measured_or_says_why_not() -> None:
-    done = _run("--tiny", "--peak-tflops=0.1", *SMALL)
+def test_every_method_is_measured_or_says_why_not(run) -> None:
+    done = run("--tiny", "--peak-tflops=0.1", *SMALL)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
     rows = {(row["way"], row.get("prompt")): row for row in result["rows"]}
@@ -43,8 +40,8 @@ def test_every_method_is_measured_or_says_why_not() -> None:
         assert fact["measured_over_ideal"] == pytest.approx(fact["ratio"] / fact["ideal"])
 
 
-def test_without_an_accelerator_it_says_so_and_exits_with_2() -> None:
-    done = _run(*SMALL)
+def test_without_an_accelerator_it_says_so_and_exits_with_2(run) -> None:
+    done = run(*SMALL)
     assert done.returncode == 2
     assert done.stderr == "there is no accelerator; use --tiny for a toy model on the CPU\n"
 

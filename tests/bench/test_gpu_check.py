@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from bench import device_checks
 from bench.device_checks import CHECKS, LARGE, TINY, Failed, Job
 from seethink.models.policy import PolicyModel
-
-ROOT = Path(__file__).parents[2]
-
-
-def _run(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bench.gpu_check", *options]
-    here = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.run(command, cwd=ROOT, env=here, capture_output=True, text=True)
+from tests.bench.in_process import Done, called
 
 
-def test_it_prints_one_object_and_a_failure_hides_no_other_check() -> None:
-    done = _run("--device", "cpu", "--quick", "--seconds", "0", "--only", "sft", "rollout")
+@pytest.fixture
+def run(capsys, monkeypatch) -> Callable[..., Done]:
+    return partial(called, "bench.gpu_check", capsys=capsys, monkeypatch=monkeypatch)
+
+
+def test_it_prints_one_object_and_a_failure_hides_no_other_check(run) -> None:
+    done = run("--device", "cpu", "--quick", "--seconds", "0", "--only", "sft", "rollout")
     (line,) = done.stdout.splitlines()
     found = json.loads(line)
     assert done.returncode == 1 and not found["ok"] and found["machine"]["device"] == "cpu"
@@ -32,16 +28,16 @@ def test_it_prints_one_object_and_a_failure_hides_no_other_check() -> None:
     assert found["versions"]["torch"]
 
 
-def test_a_check_in_its_own_process_gives_its_figures() -> None:
-    done = _run("--device", "cpu", "--quick", "--only", "rollout")
+def test_a_check_in_its_own_process_gives_its_figures(run) -> None:
+    done = run("--device", "cpu", "--quick", "--only", "rollout")
     found = json.loads(done.stdout)
     assert done.returncode == 0, done.stderr
     assert found["ok"] and found["checks"]["rollout"]["ok"]
     assert found["checks"]["rollout"]["fp32_tokens_per_s"] > 0
 
 
-def test_without_an_accelerator_it_says_so_and_exits_with_2() -> None:
-    done = _run()
+def test_without_an_accelerator_it_says_so_and_exits_with_2(run) -> None:
+    done = run()
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "there is no accelerator; say --device cpu --quick for a toy model\n"
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.in_process import called
+
 ROOT = Path(__file__).parents[2]
 SMALL = ("--prompt=22", "--response=3", "--group=2", "--questions=2", "--threads=1")
 
@@ -50,10 +52,9 @@ def test_whole_steps_are_compared_with_those_of_trl() -> None:
     assert (line["name"], line["rival"]) == ("step", "trl.GRPOTrainer")
 
 
-def test_a_chat_engine_is_compared_with_bare_requests() -> None:
-    command = [sys.executable, "-m", "bench.teacher", "--max-concurrency=8", "--rounds=1", "--runs=1"]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=True)
+def test_a_chat_engine_is_compared_with_bare_requests(capsys, monkeypatch) -> None:
+    options = ("--max-concurrency=8", "--rounds=1", "--runs=1")
+    done = called("bench.teacher", *options, capsys=capsys, monkeypatch=monkeypatch)
     line = json.loads(done.stdout.splitlines()[-1])
     assert (line["name"], line["rival"], line["shape"]["requests"]) == ("teacher", "aiohttp", 8)
     assert all(0 < share <= 1 for share in line["share_of_ceiling"].values())

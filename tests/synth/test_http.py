@@ -7,6 +7,7 @@ import json
 import pytest
 
 from seethink import systems
+from seethink.engines import http
 from seethink.engines.base import Request
 from seethink.engines.chat import ChatEngine
 from seethink.engines.http import RequestPolicy
@@ -28,7 +29,8 @@ def status(out, capsys):
     return json.loads(capsys.readouterr().out)
 
 
-def test_a_faulty_server_gives_the_same_rows(tmp_path, capsys):
+def test_a_faulty_server_gives_the_same_rows(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(http, "MAX_DELAY_S", 0.05)
     with ChatServer(rewrite_reply) as server:
         assert synth(*COMMON, "--teacher", server.url, "--out", tmp_path / "whole") == 0
     with ChatServer(rewrite_reply, FAULTS) as faulty:
