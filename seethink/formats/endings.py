@@ -57,7 +57,8 @@ _COUNTED = re.compile(rf"(?:图[中里片]{{1,2}})?{_COUNTS}({_FIGURE})\s*{_COUN
 """A count and what is counted, in Chinese."""
 
 _WEAK = re.compile(
-    rf"(?:\b(?:sum|total|count|number|difference|result)s?{_GAP}{_LINKS}\s*)|\bthere\s+(?:is|are)\s+[*_$]*(?={_FIGURE})"
+    rf"(?:\b(?:sum|total|count|number|difference|result)s?{_GAP}{_LINKS}\s*)|\bthere\s+(?:is|are)\s+"
+    rf"(?:(?:a\s+total\s+of|exactly)\s+)?[*_$]*(?={_FIGURE})"
     rf"|{_COUNTS}(?={_FIGURE}\s*{_COUNTERS})",
     re.IGNORECASE,
 )
@@ -284,6 +285,12 @@ _VALUE = re.compile(
     r"[^A-Za-z=\u2e80-\uffef]*(?:\\[A-Za-z]+[^A-Za-z=\u2e80-\uffef]*)*"
     r"(?:[A-Za-z\u2e80-\u9fff]{1,12}(?:[\^/]?[A-Za-z0-9\u00b2\u00b3]{1,6})?)?[\s.)}\]$*]*"
 )
+_IN_WORDS = re.compile(
+    rf"{_FIGURE}(?:[ -](?:hal(?:f|ves)|thirds?|quarters?|(?:four|fif|six|seven|eigh|nin|ten)ths?|percent))?"
+    r"|(?:百分之|[一二三四五六七八九十百]{1,4}分之)[一二三四五六七八九十百]{1,5}",
+    re.IGNORECASE,
+)
+"""A count, a fraction or a percentage in words."""
 _OPERATOR = re.compile(
     r"\S\s*[+*\u00d7\u00f7]\s*\S|\S\s+[-\u2212]\s+\S|\\(?:times|cdot|div)\b|[0-9)]\s*[-\u2212]\s*[0-9(]"
 )
@@ -342,7 +349,9 @@ def chain_end(answer: str) -> str:
 
 def _is_value(said: str) -> bool:
     said = without_outer_marks(said.strip().rstrip("."))
-    return len(said) <= _MOST_VALUE and bool(_VALUE.fullmatch(said)) and not _OPERATOR.search(said)
+    if len(said) > _MOST_VALUE:
+        return False
+    return bool(_IN_WORDS.fullmatch(said) or (_VALUE.fullmatch(said) and not _OPERATOR.search(said)))
 
 
 _COMMA = re.compile(r"\s*(?:[,;\u3001\uff0c\uff1b](?!\s*\d{3}(?!\d))|\b(?:and|or)\b|[和或])\s*")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from seethink.boxes import Box, read_boxes
 from seethink.types import Example, Response, Score
-from seethink.verify.text import bare, shown, unjudged
+from seethink.verify.text import bare, both_listed, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 THRESHOLDS = tuple(t / 100 for t in range(50, 100, 5))
 """COCO's: 0.50, 0.55 ... 0.95."""
 
-Boxes = tuple[Box, ...]
+Boxes = Sequence[Box]
 
 
 def ious(gold: Boxes, predicted: Boxes) -> np.ndarray:
@@ -147,16 +148,8 @@ def _read(example: Example, response: Response) -> tuple[Boxes, Boxes] | Score:
     gold = read_boxes(str(example.answer))
     if gold is not None and any(box.x2 <= box.x1 or box.y2 <= box.y1 for box in gold):
         gold = None
-    if missing := unjudged(example, response, "is not a list of boxes" if gold is None else None):
-        return missing
     predicted = read_boxes(str(response.answer)) if response.boxes is None else response.boxes
-    if gold is None or predicted is None:
-        return Score(0.0, f"read {shown(response.answer)}, which is not a list of boxes")
-    if not gold or not predicted:
-        return Score(
-            float(not gold and not predicted), f"read {len(predicted)} boxes, the gold has {len(gold)}"
-        )
-    return gold, predicted
+    return both_listed(example, response, gold, predicted, ("not a list of boxes", "boxes"))
 
 
 def _same_label(gold: Boxes, predicted: Boxes) -> np.ndarray:

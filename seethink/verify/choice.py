@@ -286,7 +286,9 @@ _LEADS = (
         r"(?:I|we)(?:'d|\s+would)?\s+(?:think|believe|conclude|say)\b\s*(?:that\b)?[\s:]*", re.IGNORECASE
     ),
     _IT_IS,
-    re.compile(r"(?:[k-zK-Z\u03b1-\u03c9]|[A-Z]{2,3}|\\[a-z]{2,8}\s?)?\s*=(?!=)\s*"),
+    re.compile(
+        r"(?:[k-zK-Z\u03b1-\u03c9]|[A-Z]{2,3}|(?:\\angle|∠)\s*[A-Z0-9]{1,3}|\\[a-z]{2,8}\s?)?\s*=(?!=)\s*"
+    ),
     re.compile(
         r"(?:所以|因此|因而|故而|综上(?:所述)?|由此可[知见得]|由图可知|可知|那么|于是|最终|总之|故(?=答案|正确))[\s,:]*"
     ),

@@ -56,6 +56,8 @@ _CHINESE = re.compile(
     rf"|(?P<half>一半|半(?=个))|(?P<number>{_N}+)(?:点(?P<decimals>{_D}+))?)"
 )
 _SCALED = re.compile(r"(?P<digits>[-+]?[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?)\s*(?P<scale>万亿|[万亿])")
+_MAY_BE = re.compile(rf"{'|'.join((*_ONES, *_TENS, *_SCALES, *_PARTS, 'hundred'))}|{_N}|半", re.IGNORECASE)
+"""In every text that holds a number in words; a text without is read no further."""
 _COUNTED = re.compile(r"[个只条张件名位本辆棵朵颗块头匹人次种台支根座架艘枚粒盏幅度]|\s|$")
 """What may follow a Chinese number that is no word of another meaning (一样, 一些), beside units."""
 
@@ -65,7 +67,7 @@ def in_digits(text: str) -> str | None:
     `2/3`, 百分之六十 `60%`, "2.5 million" `2500000`, and "12 (twelve)" `12`. None for any other text, and
     where two numbers stand side by side ("one two", 两三个).
     """
-    if len(text) > _MOST_CHARACTERS:
+    if len(text) > _MOST_CHARACTERS or not _MAY_BE.search(text):
         return None
     text = seen_as_ascii(text)
     if beside := _BESIDE.fullmatch(text):

@@ -27,6 +27,8 @@ _ARTICLE = re.compile(r"(?:an?|the)\s+(?=\w)")
 _OWN_LETTER = re.compile(
     r"\s*(?:[(\[]([A-Za-z])[)\]][.:]?|([A-Za-z])(?:[.):,]|\s+[\u2013\u2014-]\s))\s*(?=\S)"
 )
+_NAMED = re.compile(r"\A[A-Za-z]\s*=\s*(?=[-0-9.])")
+"""The unknown before an option's value ("x = 3")."""
 _BLANK = re.compile(r"(?<![^\W\d]) (?![0-9])|(?<![0-9]) (?![^\W\d])")
 """A blank that is neither between two letters nor between two digits."""
 
@@ -60,16 +62,7 @@ class Options:
     def called(self, text: str) -> frozenset[int]:
         """The options whose text this is. Signs, case and accents are compared first and folded only where
         no option has exactly that text; last, two ways to write one number are equal."""
-        for form, options in zip(_FORMS, _by_form(self.texts), strict=True):
-            if (key := form(text)) in options:
-                return options[key]
-        number = read_quantity(computed(_readable(text)))
-        others = [read_quantity(_readable(option)) for option in self.texts] if number else []
-        return frozenset(
-            i
-            for i, other in enumerate(others)
-            if number and other and other.value == number.value and number.in_unit_of(other) == 1
-        )
+        return _called(self.texts, text)
 
     def beginning(self, text: str) -> tuple[frozenset[int], str]:
         """The options with the longest text that the text begins with, and what comes after it."""
@@ -227,6 +220,20 @@ _FORMS: tuple[Callable[[str], str], ...] = (
     _squeezed,
     _as_formula,
 )
+
+
+@lru_cache(maxsize=512)
+def _called(texts: tuple[str, ...], text: str) -> frozenset[int]:
+    for form, options in zip(_FORMS, _by_form(texts), strict=True):
+        if (key := form(text)) in options:
+            return options[key]
+    number = read_quantity(computed(_readable(text)))
+    others = [read_quantity(_NAMED.sub("", _readable(option))) for option in texts] if number else []
+    return frozenset(
+        i
+        for i, other in enumerate(others)
+        if number and other and other.value == number.value and number.in_unit_of(other) == 1
+    )
 
 
 @lru_cache(maxsize=512)

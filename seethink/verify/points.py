@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot
 
 from seethink.boxes import Box, Point, read_boxes, read_points
 from seethink.types import Example, Response, Score
-from seethink.verify.text import shown, unjudged
+from seethink.verify.text import both_listed
 
 
 @dataclass(frozen=True)
@@ -25,21 +26,17 @@ class Points:
 
     def __call__(self, example: Example, response: Response) -> Score:
         gold = _targets(str(example.answer))
-        if missing := unjudged(example, response, "is neither boxes nor points" if gold is None else None):
-            return missing
         predicted = read_points(str(response.answer)) if response.points is None else response.points
-        if gold is None or predicted is None:
-            return Score(0.0, f"read {shown(response.answer)}, which is not a list of points")
-        if not gold or not predicted:
-            return Score(
-                float(not gold and not predicted), f"read {len(predicted)} points, the gold has {len(gold)}"
-            )
+        read = both_listed(example, response, gold, predicted, ("neither boxes nor points", "points"))
+        if isinstance(read, Score):
+            return read
+        gold, predicted = read
         hits = self._hits(gold, predicted)
         return Score(
             2 * hits / (len(gold) + len(predicted)), f"{hits} hits of {len(gold)}, {len(predicted)} predicted"
         )
 
-    def _hits(self, gold: tuple[Box | Point, ...], predicted: tuple[Point, ...]) -> int:
+    def _hits(self, gold: Sequence[Box | Point], predicted: Sequence[Point]) -> int:
         candidates = [
             (distance, i, j)
             for i, target in enumerate(gold)

@@ -10,7 +10,7 @@ _AND = re.compile(r"\s*(?:,|\\(?:wedge|land|cap)(?![A-Za-z])|\band\b)\s*")
 _ROOT = re.compile(r"(?P<name>\\?[A-Za-z]+)_?\{?(?P<index>[0-9])\}?\s*=\s*(?P<value>[^=,;<>]+)")
 _BETWEEN_ROOTS = re.compile(r"\s*(?:[,;]|\b(?:and|or)\b)\s*")
 _MOST_ROOTS = 8
-_RELATION = re.compile(r"\s*(\\le|\\ge|<|>)(?![A-Za-z])\s*")
+_RELATION = re.compile(r"\s*(\\[lg]e(?![A-Za-z])|<|>)\s*")
 _VARIABLE = re.compile(r"[A-Za-z]|\\(?:theta|alpha|beta|lambda)")
 _IN = re.compile(r"(?P<variable>[A-Za-z]|\\(?:theta|alpha|beta|lambda))\s*\\in(?![A-Za-z])\s*(?P<set>.*)")
 _BUILT = re.compile(r"\\?\{\s*[A-Za-z]\s*(?:\||:|\\mid(?![A-Za-z]))\s*(?P<condition>.*?)\s*\\?\}")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeVar
 
 from rapidfuzz.distance import Levenshtein
 
@@ -75,13 +77,15 @@ def computed(text: str) -> str:
     text = _TIMES.sub(lambda sign: "/" if "d" in sign[0] and "c" not in sign[0] else "*", text)
     if "=" not in text or len(text) > MAX_CHARACTERS or not _COMPUTATION.fullmatch(text):
         return text
+    if text.rstrip().endswith("°"):  # of all numbers
+        text = text.replace("°", "", text.count("°") - 1)
     *sides, last = re.sub("[×✕·*]", "*", text.replace("÷", "/").replace("\u2212", "-")).split("=")
     value = read_quantity(last)
     return last if value and all(_value(side) == value.value for side in sides) else text
 
 
 _TIMES = re.compile(r"\\(?:times|cdot|div)(?![A-Za-z])")
-_COMPUTATION = re.compile(r"[0-9.\s+\-\u2212×✕·*÷/=]+?=\s*-?[0-9][0-9.,]*\s*[A-Za-z²³°%]{0,12}")
+_COMPUTATION = re.compile(r"[0-9.\s+\-\u2212×✕·*÷/=°]+?=\s*-?[0-9][0-9.,]*\s*[A-Za-z²³°%]{0,12}")
 _TERM = re.compile(r"\s*([-+]?)\s*([0-9]+(?:\.[0-9]+)?(?:\s*[*/]\s*[0-9]+(?:\.[0-9]+)?)*)\s*")
 
 
@@ -212,6 +216,29 @@ def unjudged(example: Example, response: Response, gold_fault: str | None = None
     if gold_fault:
         return Score(None, f"the gold {shown(example.answer)} {gold_fault}")
     return Score(0.0, "no answer could be read") if response.answer is None else None
+
+
+Gold = TypeVar("Gold")
+Predicted = TypeVar("Predicted")
+
+
+def both_listed(
+    example: Example,
+    response: Response,
+    gold: Sequence[Gold] | None,
+    predicted: Sequence[Predicted] | None,
+    kinds: tuple[str, str],
+) -> tuple[Sequence[Gold], Sequence[Predicted]] | Score:
+    """Gold and predicted boxes or points, at least one of each; or the score if a side is missing, unreadable
+    (None) or empty. kinds: what the gold and the answer would have to be, for the reason."""
+    if missing := unjudged(example, response, f"is {kinds[0]}" if gold is None else None):
+        return missing
+    if gold is None or predicted is None:
+        return Score(0.0, f"read {shown(response.answer)}, which is not a list of {kinds[1]}")
+    if not gold or not predicted:
+        why = f"read {len(predicted)} {kinds[1]}, the gold has {len(gold)}"
+        return Score(float(not gold and not predicted), why)
+    return gold, predicted
 
 
 def clear_verdict(example: Example, response: Response, gold_fault: str | None = None) -> Score | None:

@@ -52,14 +52,14 @@ _NAMES: dict[str, dict[str, str]] = {
     "sterling": {"1": "£ pound gbp 英镑", "1/100": "penny pence"},
     "yuan": {"1": "¥ yuan cny rmb 元 人民币", "1/10": "角", "1/100": "分"},
     "pixel": {"1": "px pixel"},
-    "newton": {"1": "n newton 牛"},
-    "joule": {"1": "j joule 焦", "1000": "kj kilojoule"},
-    "watt": {"1": "w watt 瓦", "1000": "kw kilowatt 千瓦"},
-    "volt": {"1": "v volt 伏", "1000": "kv kilovolt"},
-    "ampere": {"1": "a ampere 安"},
-    "ohm": {"1": "ω ohm 欧"},
-    "hertz": {"1": "hz hertz", "1000": "khz kilohertz"},
-    "pascal": {"1": "pa pascal 帕", "1000": "kpa kilopascal"},
+    "newton": {"1": "n newton 牛 牛顿"},
+    "joule": {"1": "j joule 焦 焦耳", "1000": "kj kilojoule 千焦"},
+    "watt": {"1": "w watt 瓦 瓦特", "1000": "kw kilowatt 千瓦"},
+    "volt": {"1": "v volt 伏 伏特", "1000": "kv kilovolt"},
+    "ampere": {"1": "a amp ampere 安 安培"},
+    "ohm": {"1": "ω ohm 欧 欧姆"},
+    "hertz": {"1": "hz hertz 赫兹", "1000": "khz kilohertz"},
+    "pascal": {"1": "pa pascal 帕 帕斯卡", "1000": "kpa kilopascal"},
 }
 """{kind: {factor to the kind's base unit: its names}}; a name may have several kinds (degree, pound, 分)."""
 _KINDS: dict[str, dict[str, Fraction]] = {}
@@ -85,7 +85,7 @@ _PER = r"\s*(?:/|\bper\b|每)\s*"
 _NAME = rf"(?:{_ALTERNATIVES})"
 _RAISED = r"(?:\^\s*\{?\s*[-\u2212]\s*(?P<power>[123])\s*\}?|⁻(?P<sign>[¹²³]))"
 _INVERSE = re.compile(
-    rf"(?<![A-Za-z])(?P<above>{_NAME})\s*(?:(?:[·⋅∙•*]|\\cdot)\s*|(?<=\s))(?P<below>{_NAME})\s*{_RAISED}$",
+    rf"(?<![A-Za-z])(?P<above>{_NAME})\s*(?:(?:[·⋅∙•*]|\\cdot)\s*|(?<=\s)|(?<=m)(?=s))(?P<below>{_NAME})\s*{_RAISED}$",
     re.IGNORECASE,
 )
 """`m·s^{-1}` and `m s⁻²`, which are written with a slash."""
@@ -134,7 +134,7 @@ def split(text: str) -> tuple[str, str]:
 def _with_slash(text: str) -> str:
     """A compound unit with a slash, where it is written with a negative power, as a fraction or in words."""
     end = text[-_MAX_CHARACTERS:]
-    end = end.replace("每二次方", "每平方").replace("每平方秒", "/秒^2")
+    end = re.sub(r"\\Omega$", "Ω", end).replace("每二次方", "每平方").replace("每平方秒", "/秒^2")
     end = _STACKED.sub(r"\1/\2", end)
     if inverse := _INVERSE.search(end):
         power = inverse["power"] or str("¹²³".index(inverse["sign"]) + 1)
