@@ -6,6 +6,7 @@ Nothing that somebody installed or set by hand may decide a test.
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import re
 import secrets
@@ -51,6 +52,13 @@ def bundled_fonts_and_no_tex(request: pytest.FixtureRequest, monkeypatch: pytest
     if request.node.get_closest_marker("real_machine") is None:
         monkeypatch.setattr(fonts, "system_fonts", lambda: ())
         monkeypatch.setattr(text_images, "has_latex", lambda: False)
+
+
+def pytest_collection_finish() -> None:
+    """Libraries and tests are no garbage: every training asks for a collection, which looks through all objects
+    that are not frozen."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
