@@ -55,8 +55,8 @@ def bundled_fonts_and_no_tex(request: pytest.FixtureRequest, monkeypatch: pytest
 
 
 def pytest_collection_finish() -> None:
-    """Libraries and tests are no garbage: every training asks for a collection, which looks through all objects
-    that are not frozen."""
+    """Libraries and tests are no garbage: every training asks for a collection, which looks through all that
+    is not frozen."""
     gc.collect()
     gc.freeze()
 
