@@ -15,7 +15,7 @@ from seethink.cli.options import (
     MODELS,
     PROMPT_MODES,
     SETTINGS,
-    DataOptions,
+    ScoredDataOptions,
     refuse_given,
     settings_of,
     takes,
@@ -29,7 +29,7 @@ app = typer.Typer()
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationOptions(DataOptions):
+class EvaluationOptions(ScoredDataOptions):
     """Options of `seethink eval`."""
 
     model: Annotated[str, typer.Option(help=MODELS, show_default=False)] = ""

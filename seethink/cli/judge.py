@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -52,19 +52,17 @@ class JudgeOptions:
     ] = False
 
     @contextmanager
-    def judged(self, data: Any, stage: Path, console: Console) -> Iterator[Any]:
+    def judged(self, task: Task, stage: Path, console: Console) -> Iterator[Task]:
         """The task with the judge in its verifier, while the judge's server is connected; then print the
         summary.
 
-        stage: folder of the stage that judges, in the run's folder. Without --judge-base-url `data` stays as
-        it is. Raises InputError where `data` is no task, or where the server cannot be used.
+        stage: folder of the stage that judges, in the run's folder. Without --judge-base-url `task` stays as
+        it is. Raises InputError where the server cannot be used.
         """
         if not self.judge_base_url:
             self._refuse_options()
-            yield data
+            yield task
             return
-        if not isinstance(data, Task):
-            raise InputError(f"{stage.name} judges no answers; leave out --judge-base-url")
         from seethink.engines.chat import ChatEngine
         from seethink.engines.response_cache import ResponseCache
         from seethink.engines.sync import SyncEngine
@@ -74,10 +72,10 @@ class JudgeOptions:
             with SyncEngine(opening) as engine:
                 shared = (engine.name, engine, cache, self.judge_max_tokens)
                 judge, steps = Judge(*shared), StepsJudge(*shared) if self.steps_judge else None
-                yield with_judge(data, judge, self.judge_for, steps)
+                yield with_judge(task, judge, self.judge_for, steps)
         if not console.quiet:
             judges = [judge, *([steps] if steps else [])]
-            for line in self._summary(judges, stage, data.headline):
+            for line in self._summary(judges, stage, task.headline):
                 say(console, line)
 
     def _refuse_options(self) -> None:

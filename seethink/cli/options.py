@@ -14,7 +14,7 @@ from seethink import formats, verify
 from seethink.cli.judge import JudgeOptions
 from seethink.sequences import LazySequence
 from seethink.tasks import REWARD_WEIGHTS, ReadOptions, load_pairs, load_task, parse_reward_weights
-from seethink.types import Example, InputError, PreferencePair, Task
+from seethink.types import Example, InputError, PreferencePair, Task, Verifier
 
 T = TypeVar("T")
 
@@ -125,29 +125,14 @@ class DataOptions:
     data: Annotated[Path, typer.Option(help="File of questions (docs/data.md), or drawn:WORLD:N.")]
     format: Annotated[str, typer.Option(help=FORMATS)] = "think_answer"
     prompt_mode: Annotated[str, typer.Option(help=PROMPT_MODES)] = "suffix"
-    verifier: Annotated[
-        str, typer.Option(help=f"{', '.join(verify.VERIFIERS)}; or NAME@SYSTEM, as that system published it.")
-    ] = "auto"
-    reward_weights: Annotated[
-        str, typer.Option(help="Weights of the reward's parts; a part of weight 0 is a metric.")
-    ] = DEFAULT_WEIGHTS
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/COMMAND by default.")] = None
     media: MediaGroup
-    judge: JudgeOptions
 
     def load_task(self, answered: bool = True) -> Task:
         """The task; everything that can be wrong with the data is found here, before any work. answered: as
         in `tasks.ReadOptions`."""
-        from seethink import systems
-
-        task = load_task(
-            self.data,
-            self.format,
-            self.prompt_mode,
-            systems.verifier(self.verifier),
-            parse_reward_weights(self.reward_weights),
-            **(self.media.arguments() | {"answered": answered}),
-        )
+        options = self.media.arguments() | {"answered": answered}
+        task = load_task(self.data, self.format, self.prompt_mode, *self._scoring(), **options)
         if isinstance(task.examples, LazySequence):
             refuse_given(self.media, "drawn worlds have their own media", *vars(self.media))
         else:
@@ -159,3 +144,25 @@ class DataOptions:
         pairs = load_pairs(self.data, self.format, self.prompt_mode, **self.media.arguments())
         self.media.refuse_unused(pair.example for pair in pairs)
         return pairs
+
+    def _scoring(self) -> tuple[str | Verifier, Mapping[str, float]]:
+        """Verifier and reward weights; where nothing is scored, those that would be."""
+        return "auto", REWARD_WEIGHTS
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredDataOptions(DataOptions):
+    """Options of every command that also scores the answers."""
+
+    verifier: Annotated[
+        str, typer.Option(help=f"{', '.join(verify.VERIFIERS)}; or NAME@SYSTEM, as that system published it.")
+    ] = "auto"
+    reward_weights: Annotated[
+        str, typer.Option(help="Weights of the reward's parts; a part of weight 0 is a metric.")
+    ] = DEFAULT_WEIGHTS
+    judge: JudgeOptions
+
+    def _scoring(self) -> tuple[str | Verifier, Mapping[str, float]]:
+        from seethink import systems
+
+        return systems.verifier(self.verifier), parse_reward_weights(self.reward_weights)

@@ -1,34 +1,53 @@
-"""The command that trains a model on a user's data."""
+"""The commands that train a model on a user's data, one for each method."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from seethink.cli.options import SETTINGS, DataOptions, refuse_given, settings_of, takes
+from seethink.cli.options import SETTINGS, DataOptions, ScoredDataOptions, settings_of, takes
 from seethink.cli.progress import execute, run_console
 from seethink.cli.tables import say
 from seethink.run.run import Run, Scale
-from seethink.settings import override, unknown
+from seethink.settings import leaves, override, unknown
 from seethink.train.methods import METHODS, TrainingMethod
 from seethink.types import InputError
 
+
+class MethodGroup(TyperGroup):
+    """A command for each training method, with the options that it uses."""
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        self.commands = {name: _command(method) for name, method in METHODS.items()}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] not in self.commands:
+            raise unknown("training method", args[0], self.commands)
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer()
+app.add_typer(
+    typer.Typer(
+        cls=MethodGroup,
+        no_args_is_help=True,
+        help="Train a model on your own data. One command for each method.",
+        epilog="Example: seethink train grpo --model sprout --data my.jsonl max_steps=50",
+    ),
+    name="train",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions(DataOptions):
-    """Options of `seethink train`."""
+    """Options of `seethink train` with a method that learns given replies."""
 
-    method: Annotated[
-        str,
-        typer.Argument(
-            metavar="METHOD", help=f"{'; '.join(f'{name}: {m.about}' for name, m in METHODS.items())}."
-        ),
-    ]
     settings: Annotated[
         list[str] | None, typer.Argument(metavar=SETTINGS, help="Settings: learning_rate=1e-6")
     ] = None
@@ -37,23 +56,32 @@ class TrainingOptions(DataOptions):
     ] = None
     seed: Annotated[int | None, typer.Option(help="Random seed.")] = None
 
-    def load_data(self, method: TrainingMethod) -> Any:
-        """Pairs, or the task that the method trains on or takes its examples from."""
-        if method.data != "task":
-            refuse_given(self, f"{method.name} uses no rewards", "verifier", "reward_weights")
-        return self.load_pairs() if method.data == "pairs" else self.load_task()
+
+@dataclass(frozen=True, kw_only=True)
+class RewardedTrainingOptions(TrainingOptions, ScoredDataOptions):
+    """Options of `seethink train` with a method that learns from rewards."""
 
 
-@app.command("train", epilog="Example: seethink train grpo --model sprout --data my.jsonl max_steps=50")
-@takes(TrainingOptions)
-def train(job: TrainingOptions) -> None:
-    """Train a model on your own data.
+def _command(method: TrainingMethod) -> Any:
+    options = RewardedTrainingOptions if method.data == "task" else TrainingOptions
+    own = typer.Typer(add_completion=False)
+    settings = ", ".join(leaves(method.config()))
 
-    The checkpoint is an ordinary model folder.
-    """
-    if job.method not in METHODS:
-        raise unknown("training method", job.method, METHODS)
-    method = METHODS[job.method]
+    @own.command(
+        method.name,
+        help=f"Train a model on your own data: {method.about}.\n\nThe checkpoint is an ordinary model "
+        f"folder. Settings: {settings}",
+        short_help=f"{method.about.capitalize()}.",
+        epilog=f"Example: seethink train {method.name} --model sprout --data my.jsonl max_steps=50",
+    )
+    @takes(options)
+    def command(job: TrainingOptions) -> None:
+        _train(method, job)
+
+    return typer.main.get_command(own)
+
+
+def _train(method: TrainingMethod, job: TrainingOptions) -> None:
     config: Any = method.config()
     if job.config:
         config = override(config, _read_yaml(job.config), str(job.config))
@@ -63,7 +91,7 @@ def train(job: TrainingOptions) -> None:
     folder = job.out or Path("runs") / name
     overrides = settings_of(method.name, job.settings)
     run = Run(name, Scale("full"), folder, config.training.seed, overrides)
-    data = job.load_data(method)
+    data: Any = job.load_pairs() if method.data == "pairs" else job.load_task()
     if method.data == "examples":
         data = run.traces(data)
 
@@ -71,7 +99,9 @@ def train(job: TrainingOptions) -> None:
         run.train(method.name, method.name, run.model(job.model), data, config)
 
     console = run_console(run)
-    with job.judge.judged(data, folder / method.name, console) as data:
+    scored = isinstance(job, RewardedTrainingOptions)
+    judged = job.judge.judged(data, folder / method.name, console) if scored else nullcontext(data)
+    with judged as data:
         execute(run, recipe, console, notes=False)  # its last line has them
     notes = run.stages[method.name].notes()
     say(console, "; ".join((f"checkpoint: {folder / method.name / 'checkpoint'}", *notes)))

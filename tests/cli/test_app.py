@@ -341,8 +341,6 @@ def test_look_writes_one_page_and_prints_its_path(capsys, path):
         ((*TRAIN, "--reward-weights", "correct=much"), "'correct=much' is no reward weight; write PART=NUM"),
         ((*TRAIN, "--reward-weights", "format=-1"), "the reward weight format=-1.0 is not a finite number"),
         ((*TRAIN, "--reward-weights", "format=0"), "no part has a positive reward weight; known parts: corr"),
-        (("train", "sft", *OWN, "--verifier", "same_text"), "sft uses no rewards; leave out --verifier"),
-        (("train", "sft", *OWN, "--reward-weights", "correct=2"), "sft uses no rewards; leave out --rew"),
         (("train", "grop", *OWN), "unknown training method 'grop'; did you mean grpo"),
         (("ask", "gone.png", "How many?"), "no picture at gone.png"),
         (("ask", "torn.png", "How many?"), "torn.png"),

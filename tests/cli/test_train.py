@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from seethink.settings import leaves
 from seethink.train.methods import METHODS
 from tests import fakes
 from tests.cli.test_app import OWN, TRAIN, call, config_of, well, world, write
@@ -67,3 +70,26 @@ def test_a_conversation_is_one_question_of_grpo_and_one_example_for_each_answer_
     learned, asked = seen
     assert [len(example.history) for example in learned] == [0, 2, 0]
     assert [len(example.history) for example in asked] == [2, 0]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_has_the_options_that_it_uses_and_no_other(capsys, monkeypatch, method):
+    """Rewards and a judge are options of the methods that learn from rewards alone."""
+    monkeypatch.setenv("COLUMNS", "200")
+    rewarded = METHODS[method].data == "task"
+    printed = well(capsys, "train", method, "--help")
+    assert all(option in printed for option in ("--model", "--data", "--config", "--num-frames"))
+    assert all(name in printed for name in leaves(METHODS[method].config()))
+    for option, value in (
+        ("--verifier", "same_text"),
+        ("--reward-weights", "correct=2"),
+        ("--judge-for", "all"),
+    ):
+        assert (option in printed) is rewarded
+        code, _, err = call(capsys, "train", method, *OWN, option, value)
+        assert rewarded or (code == 2 and f"No such option: {option}" in err)
+
+
+def test_the_methods_are_listed(capsys):
+    printed = " ".join(well(capsys, "train", "--help").split())
+    assert all(f"{name} " in printed for name in METHODS) and "Imitation of the rows' own steps" in printed
