@@ -24,9 +24,9 @@ from tests.engines.chat_requests import QUICK
 from tests.servers import ChatServer, HttpReply
 
 GRADES = json.dumps(dict.fromkeys(ATTRIBUTES, 8))
-ROWS = (("red", "crimson"), ("red", "blue"), ("3", "3"), ("4", "5"), ("two dogs", "a pair of dogs"))
+ROWS = (("red", "crimson"), ("red", "blue"), ("3", "3"), ("4", "5"), ("a cat", "a kitten"))
 """Gold and what the model says."""
-RIGHT = {"crimson", "a pair of dogs", "3", "four"}
+RIGHT = {"crimson", "a kitten", "3", "quatre"}
 """What the judge finds right."""
 
 
@@ -109,7 +109,7 @@ def test_without_a_judge_they_stay_unjudged(capsys) -> None:
 
 def test_a_judge_for_everything_is_compared_with_the_rules(capsys) -> None:
     rows = [
-        {"question": f"Say: {answer}.", "answer": gold} for gold, answer in (("3", "3"), ("4", "four"), *ROWS)
+        {"question": f"Say: {answer}.", "answer": gold} for gold, answer in (("3", "3"), ("4", "quatre"), *ROWS)
     ]
     Path("my.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     with ChatServer(judging) as server:
