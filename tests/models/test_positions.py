@@ -29,7 +29,7 @@ from tests.models.test_families import _gradients, _logits, _ordinary
 
 FRAMES = (8, 64, 128)
 SECONDS = (30, 60, 120)
-MROPE = [name for name in vlms.CLIPS if vlms.build(name)[1].family.mrope]
+MROPE = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "glm4v", "glm46v")
 
 
 def clip(n_frames: int, seconds: float) -> DrawnVideo:
@@ -54,6 +54,10 @@ def _group(prompt: Prompt) -> Group:
     generator = torch.Generator().manual_seed(1)
     drawn = [torch.randint(300, 2000, (n,), generator=generator).tolist() for n in (9, 5, 7)]
     return Group(prompt, [Branch(ids, weight=0.1) for ids in drawn], "clip")
+
+
+def test_these_are_the_families_whose_clips_have_positions_of_their_own() -> None:
+    assert tuple(name for name in vlms.CLIPS if vlms.build(name)[1].family.mrope) == MROPE
 
 
 @pytest.mark.parametrize("name", MROPE)
