@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig
+from seethink.train.configs import DPOConfig, EpochConfig, GRPOConfig, SFTConfig
 
 OnStep = Callable[[dict[str, Any]], None]
 """Called with the metrics of every step, and with `step` (from 1) and `steps` among them. While the data are
@@ -44,18 +44,14 @@ def _run_sft(model: str, data: Any, config: SFTConfig, out: Path, media: Path, o
     return sft(model, data, config, out, on_step)
 
 
-def _count_sft(n: int, config: SFTConfig) -> dict[str, int]:
-    return {"optimiser steps": config.steps_for(n), "examples seen": config.rows_seen(n)}
-
-
 def _run_dpo(model: str, data: Any, config: DPOConfig, out: Path, media: Path, on_step: OnStep) -> Path:
     from seethink.train.dpo import dpo
 
     return dpo(model, data, config, out, on_step)
 
 
-def _count_dpo(n: int, config: DPOConfig) -> dict[str, int]:
-    return {"optimiser steps": config.steps_for(n), "pairs seen": config.rows_seen(n)}
+def _count_rows(name: str) -> Callable[[int, EpochConfig], dict[str, int]]:
+    return lambda n, config: {"optimiser steps": config.steps_for(n), f"{name} seen": config.rows_seen(n)}
 
 
 def _run_grpo(model: str, data: Any, config: GRPOConfig, out: Path, media: Path, on_step: OnStep) -> Path:
@@ -84,7 +80,7 @@ METHODS: Mapping[str, TrainingMethod] = {
             config=SFTConfig,
             data="examples",
             run=_run_sft,
-            counts=_count_sft,
+            counts=_count_rows("examples"),
             groups_per_step=lambda config: config.train_batch_size,
         ),
         TrainingMethod(
@@ -93,7 +89,7 @@ METHODS: Mapping[str, TrainingMethod] = {
             config=DPOConfig,
             data="pairs",
             run=_run_dpo,
-            counts=_count_dpo,
+            counts=_count_rows("pairs"),
             groups_per_step=lambda config: config.train_batch_size,
             reference=lambda config: True,
         ),

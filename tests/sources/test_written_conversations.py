@@ -20,21 +20,16 @@ from seethink.sources.row_reader import read_rows
 from seethink.sources.writing import write
 from seethink.types import Example, InputError, Turn
 from tests.sources.test_conversations import CONVERSATIONS
-from tests.sources.test_dialects import png, written
-from tests.sources.test_writing import DIALECTS, same, shown
+from tests.sources.test_dialects import written
+from tests.sources.test_writing import DIALECTS, folder, same, shown
+
+__all__ = ["folder"]
 
 TALKING = (
     *("ours", "llama-factory", "alpaca", "ms-swift", "ms-swift-objects", "query", "openai"),
     *("trl", "trl-sft", "trl-messages", "llava", "rl"),
 )
 """Dialects that hold the turns before a question."""
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "a.png").write_bytes(png())
-    (tmp_path / "b.png").write_bytes(png((10, 200, 10)))
-    return tmp_path
 
 
 @pytest.fixture
