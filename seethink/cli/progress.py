@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bars
 
 from seethink.cli.tables import say, show_report
+from seethink.engines.base import RequestFailed
 from seethink.run.events import (
     ReportWritten,
     StageEvent,
@@ -133,7 +134,8 @@ def run_console(run: Run) -> Console:
 
 
 def execute(run: Run, recipe: Callable[[Run], None], console: Console, notes: bool = True) -> None:
-    """Execute a recipe with its progress at the terminal. Ctrl-C exits with code 130. notes: as in
+    """Execute a recipe with its progress at the terminal. Ctrl-C exits with code 130, a request that its
+    server refuses for good with 1. notes: as in
     `TerminalListener`."""
     run.listeners = (*run.listeners, TerminalListener(console, notes))
     try:
@@ -141,3 +143,6 @@ def execute(run: Run, recipe: Callable[[Run], None], console: Console, notes: bo
     except KeyboardInterrupt:
         say(console, "stopped; the same command continues")
         raise typer.Exit(130) from None
+    except RequestFailed as error:
+        say(Console(stderr=True), f"stopped: {error}; the same command continues")
+        raise typer.Exit(1) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from seethink.engines.base import RequestFailed
 from seethink.settings import leaves
 from seethink.train.methods import METHODS
 from tests import fakes
@@ -93,3 +94,13 @@ def test_a_method_has_the_options_that_it_uses_and_no_other(capsys, monkeypatch,
 def test_the_methods_are_listed(capsys):
     printed = " ".join(well(capsys, "train", "--help").split())
     assert all(f"{name} " in printed for name in METHODS) and "Imitation of the rows' own steps" in printed
+
+
+def test_a_server_that_refuses_is_one_sentence(capsys, monkeypatch):
+    def run(model, data, config, out, media, on_step):
+        raise RequestFailed("503", "the vLLM server at http://localhost:8000/v1 does not answer: 503")
+
+    monkeypatch.setitem(METHODS, "grpo", replace(METHODS["grpo"], run=run))
+    code, _, err = call(capsys, *TRAIN)
+    assert code == 1 and "Traceback" not in err
+    assert " ".join(err.split()).endswith("does not answer: 503; the same command continues")
