@@ -110,9 +110,10 @@ def assert_equal(found: Path, wanted: Path, base: str, within: float = 1e-2) -> 
     assert largest > 1e-4, "something was learned"
     assert two.keys() == one.keys()
     for weight, value in one.items():
-        torch.testing.assert_close(two[weight], value, atol=within * largest, rtol=0)
+        where = f"{found.name}, {weight}: {{}}".format
+        torch.testing.assert_close(two[weight], value, atol=within * largest, rtol=0, msg=where)
     for row, like in zip(rows_of(found), rows_of(wanted), strict=True):
-        assert row == pytest.approx(like, rel=1e-3, abs=1e-5)
+        assert row == pytest.approx(like, rel=1e-3, abs=1e-5), found.name
 
 
 def test_two_processes_end_with_the_weights_and_metrics_of_one(tmp_path) -> None:
