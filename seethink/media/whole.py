@@ -80,7 +80,8 @@ def _png_end(file: BinaryIO) -> int:
 
 
 def _riff_end(file: BinaryIO) -> int:
-    """The end of the last RIFF block: AVI beyond a gigabyte has several."""
+    """The least end of the last RIFF block: some writers count its head of 8 bytes as well. AVI beyond a
+    gigabyte has several blocks."""
     end = 0
     while (head := file.read(8))[:4] == b"RIFF" and len(head) == 8:
         length = int.from_bytes(head[4:], "little")
@@ -88,7 +89,7 @@ def _riff_end(file: BinaryIO) -> int:
             break
         end = file.tell() + length
         file.seek(end + length % 2)
-    return end
+    return max(0, end - 8)
 
 
 def _matroska_end(file: BinaryIO) -> int | None:
