@@ -142,14 +142,18 @@ class Run:
         return Model(key=f"{label}:{identity.of_folder(folder, content=bundled)}", path=name, base=name)
 
     def make(self, name: str, write: Callable[..., object], **inputs: Any) -> Model:
-        """The model that `write(folder, **inputs)` writes; the function's source is part of its identity."""
+        """The model that `write(folder, **inputs)` writes; the function's source is part of its identity.
+
+        A function with a parameter `on_step` is given one, for its progress.
+        """
         source = {"function": write.__qualname__, "source": inspect.getsource(write)}
         stage = self._stage(name, "make", "checkpoint", None, {**source, **inputs})
 
         def work(out: Path, on_progress: OnStep) -> None:
             part = out / "checkpoint.part"
             shutil.rmtree(part, ignore_errors=True)
-            write(part, **inputs)
+            progress = {"on_step": on_progress} if "on_step" in inspect.signature(write).parameters else {}
+            write(part, **inputs, **progress)
             shutil.rmtree(out / "checkpoint", ignore_errors=True)
             os.replace(part, out / "checkpoint")
 

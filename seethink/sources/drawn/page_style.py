@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import PIL.Image
 import PIL.ImageDraw
@@ -32,10 +32,41 @@ def style(rng: random.Random, shifted: bool) -> dict[str, Any]:
     return {"font": rng.choice(PRACTISED_FONTS), "paper": [rng.randint(238, 255)] * 3, "inks": inks}
 
 
-def blank(scene: Mapping[str, Any]) -> tuple[PIL.Image.Image, PIL.ImageDraw.ImageDraw]:
+class WrittenText(NamedTuple):
+    """A line of text on a picture. left, middle: of the line, in pixels."""
+
+    text: str
+    left: float
+    middle: float
+    font: PIL.ImageFont.FreeTypeFont
+
+    def centres(self) -> Iterator[tuple[str, float, float]]:
+        """(character, x, y of its centre) of all characters but blanks."""
+        ends = [self.left + self.font.getlength(self.text[: i + 1]) for i in range(len(self.text))]
+        for character, start, end in zip(self.text, [self.left, *ends], ends, strict=False):
+            if character != " ":
+                yield character, (start + end) / 2, self.middle
+
+
+class Pen(PIL.ImageDraw.ImageDraw):
+    """A drawing context that lists the text it writes as `info["written"]` of the picture."""
+
+    def __init__(self, picture: PIL.Image.Image) -> None:
+        super().__init__(picture)
+        self.written: list[WrittenText] = picture.info.setdefault("written", [])
+
+    def text(
+        self, xy: Any, text: str, fill: Any = None, font: Any = None, anchor: str = "la", **options: Any
+    ) -> None:
+        super().text(xy, text, fill, font, anchor, **options)
+        left, top, _, bottom = font.getbbox(text, anchor=anchor)
+        self.written.append(WrittenText(text, xy[0] + left, xy[1] + (top + bottom) / 2, font))
+
+
+def blank(scene: Mapping[str, Any]) -> tuple[PIL.Image.Image, Pen]:
     """(an empty page of `scene["size"]`, its drawing context)."""
     picture = PIL.Image.new("RGB", tuple(scene["size"]), tuple(scene["style"]["paper"]))
-    return picture, PIL.ImageDraw.Draw(picture)
+    return picture, Pen(picture)
 
 
 def fitting(name: str, texts: Sequence[str], width_px: float, largest_px: int) -> PIL.ImageFont.FreeTypeFont:

@@ -230,7 +230,7 @@ def ask(rng: random.Random, scene: Scene) -> DrawnQuestion:
     )
     expected = _expected(scene["before"], scene["tapped"], scene["size"])
     screens = {"Before": scene["before"], "Expected": expected, "After": scene["after"]}
-    steps = (f"{when}: {_described(screen)}." for when, screen in screens.items())
+    steps = (f"{when}: {described(screen)}." for when, screen in screens.items())
     return DrawnQuestion(question, scene["defect"], (*steps, f"So: {scene['defect']}."))
 
 
@@ -242,7 +242,7 @@ def _tapped(scene: Scene) -> str:
     return f"{_CONTROL_WORDS[element['role']]} of {label['text']}"
 
 
-def _described(screen: Sequence[Element]) -> str:
+def described(screen: Sequence[Element]) -> str:
     """The rows from the top, each with its value: "Bluetooth on, Contrast 3"."""
     values = {e["row"]: e for e in screen if e["role"] in CONTROLS}
     rows = []

@@ -1,108 +1,209 @@
-"""Training examples of `sprout`: questions about pages and drawn shapes, in every response style it is
-taught."""
+"""Training examples of `sprout`: every drawn world and pages of digits, read, described, reasoned about and
+judged, in every response style it is taught."""
 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from seethink.formats import ANSWER_ONLY, THINK_ANSWER, TagFormat
+from seethink.boxes import read_boxes
 from seethink.sequences import LazySequence
 from seethink.sources import handwritten
-from seethink.sources.drawn import grid
-from seethink.types import Example, SFTExample
+from seethink.sources.drawn import WORLDS, grid
+from seethink.sources.drawn.world import Ask, Scene, SceneWorld
+from seethink.systems.llamav_o1 import turns
+from seethink.systems.sprout.readings import read
+from seethink.systems.sprout.styles import PLAIN, PLAN, Manners, respond
+from seethink.types import Example, SFTExample, Turn
 
-PLAIN = TagFormat("plain", "", thinks=False)
-BRIEF = TagFormat("brief", "Answer briefly.", thinks=False)
-BOX = TagFormat("box", "Explain, then put the final answer in \\boxed{}.", thinks=False)
-
-STYLES: Mapping[str, Callable[[str, str], str]] = {
-    "tagged steps": THINK_ANSWER.write,
-    "tagged at once": ANSWER_ONLY.write,
-    "empty thought": lambda thought, answer: THINK_ANSWER.write("", answer),
-    "prose steps": lambda thought, answer: f"{thought} The answer is {answer}.",
-    "prose at once": lambda thought, answer: f"The answer is {answer}.",
-    "boxed steps": lambda thought, answer: f"{thought} \\boxed{{{answer}}}",
-    "boxed at once": lambda thought, answer: f"\\boxed{{{answer}}}",
-    "bare": lambda thought, answer: answer,
+SHARES: Mapping[str, float] = {
+    "pages": 0.16,
+    "counting": 0.08,
+    "grounding": 0.10,
+    "detection": 0.09,
+    "spatial": 0.08,
+    "geometry": 0.14,
+    "charts": 0.12,
+    "text": 0.12,
+    "screens": 0.10,
+    "clips": 0.10,
 }
-
-ResponseStyles = Mapping[TagFormat, Mapping[str, float]]
-"""{prompt format: {response style of `STYLES`: probability}}; empty for reading alone."""
-
-READING: ResponseStyles = {}
-REASONING: ResponseStyles = {
-    THINK_ANSWER: {"tagged steps": 1.0},
-    BOX: {"boxed steps": 1.0},
-    PLAIN: {"prose steps": 1.0},
-}
-ANSWERING: ResponseStyles = {
-    THINK_ANSWER: {
-        "tagged at once": 0.34,
-        "prose at once": 0.18,
-        "tagged steps": 0.16,
-        "prose steps": 0.10,
-        "boxed at once": 0.08,
-        "bare": 0.08,
-        "empty thought": 0.06,
-    },
-    ANSWER_ONLY: {"tagged at once": 0.7, "bare": 0.2, "prose at once": 0.1},
-    BOX: {"boxed steps": 0.4, "boxed at once": 0.4, "prose steps": 0.2},
-    BRIEF: {"bare": 0.6, "prose at once": 0.4},
-    PLAIN: {"prose at once": 0.4, "prose steps": 0.3, "bare": 0.3},
-}
+"""Share of each world in the pictures. `exams` is a mixture of others."""
 
 SMALL_GRIDS = ((2, 2), (2, 3), (3, 3))
 GRIDS = (*SMALL_GRIDS, (3, 4), (4, 4), (4, 4), (4, 4), (4, 4), (4, 5), (5, 4), (5, 5))
-"""Rows x columns of pictures; a grid is drawn as often as it is listed."""
+"""Rows x columns of pages; a grid is drawn as often as it is listed."""
+SHAPE_GRIDS = 0.1
+"""Share of pages that show drawn shapes in the cells instead of digits."""
+READINGS = 0.15
+"""Share of readings among the examples of a picture after the first."""
+JUDGEMENTS = 0.06
+"""Share of questions that ask whether somebody's reasoning is right."""
+DIALOGUES = 0.05
+"""Share of questions that are answered in four turns: plan, caption, reasoning, conclusion."""
 
 
 @dataclass(frozen=True)
 class CurriculumExamples(LazySequence[SFTExample]):
-    """`n` examples, `per_picture` in a row about the same picture; the first of them reads it cell by cell.
+    """`n` examples, `per_picture` in a row about the same picture; the first of them names all it shows.
 
-    styles: prompt formats and response styles. grids: rows x columns of pictures. shapes: share of pictures
-    that show drawn shapes instead of digits.
+    name: of the course, part of the random seeds. manners: prompt formats and response styles; empty for
+    readings alone. shares: world -> share of the pictures.
     """
 
     n: int
     name: str
     seed: int
-    styles: ResponseStyles
-    grids: Sequence[tuple[int, int]]
-    per_picture: int = 1
-    shapes: float = 0.1
+    manners: Manners
+    per_picture: int = 4
+    shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
 
     @property
     def identity(self) -> str:
-        styles = sorted((form.name, dict(weights)) for form, weights in self.styles.items())
-        return f"sprout/{self.name}/{self.seed}/{styles}/{self.grids}/{self.per_picture}/{self.shapes}"
+        manners = sorted((form.name, repr(manner)) for form, manner in self.manners.items())
+        shares = sorted(self.shares.items())
+        return f"sprout/{self.name}/{self.seed}/{manners}/{self.per_picture}/{shares}"
 
     def __len__(self) -> int:
         return self.n
 
     def item(self, i: int) -> SFTExample:
         page, place = divmod(i, self.per_picture)
-        example = picture(f"{self.name}/{self.seed}/{page}", self.grids, self.shapes)
+        return self._example(self.picture(page), page, place)
+
+    def about(self, page: int) -> list[SFTExample]:
+        """All examples about one picture."""
+        example = self.picture(page)
+        return [self._example(example, page, place) for place in range(self.per_picture)]
+
+    def picture(self, page: int) -> Example:
+        """The picture of the examples `per_picture * page` and following, with its ground truth and one of
+        many possible questions."""
+        key = f"{self.name}/{self.seed}/{page}"
+        world = random.Random(f"{key}/world").choices(list(self.shares), list(self.shares.values()))[0]
+        return page_of_digits(key) if world == "pages" else WORLDS[world].example(key, shifted=False)
+
+    def _example(self, example: Example, page: int, place: int) -> SFTExample:
         rng = random.Random(f"{self.name}/{self.seed}/{page}/{place}")
-        if place == 0 or not self.styles or rng.random() < 0.1:
-            return _reading(example, rng, cell_by_cell=place == 0)
-        question = _another_question(example, rng)
-        form = rng.choice(list(self.styles))
-        weights = self.styles[form]
-        style = rng.choices(list(weights), list(weights.values()))[0]
-        thought, answer = " ".join(question.steps), question.answer or ""
-        return SFTExample(question, form, STYLES[style](thought, answer))
+        if place == 0 or not self.manners or rng.random() < READINGS:
+            request, reply = reading(rng, example, first=place == 0)
+            return SFTExample(replace(example, question=request), PLAIN, reply)
+        question = another_question(rng, example)
+        boxes = bool(read_boxes(question.answer or "")) or question.answer == "None"
+        kind = rng.random()
+        if kind < DIALOGUES:
+            return dialogue(rng, question)
+        if kind > 1 - JUDGEMENTS and not boxes:
+            question = judgement(rng, question)
+        form, text = respond(rng, self.manners, question, boxes)
+        return SFTExample(question, form, text)
 
 
-def picture(key: str, grids: Sequence[tuple[int, int]], shapes: float) -> Example:
-    """A picture with its ground truth (page or objects, formal text, caption) and one of many possible
-    questions."""
+def reading(rng: random.Random, example: Example, first: bool) -> tuple[str, str]:
+    """(a request to read the example's picture, the reply). first: the densest reading."""
+    return _page_reading(rng, example, first) if "grid" in example.meta else read(rng, example, first)
+
+
+# Questions --------------------------------------------------------------------------------------------------
+
+
+def another_question(rng: random.Random, example: Example) -> Example:
+    """Another question about the same picture."""
+    if "page" in example.meta:
+        ask = handwritten.QUESTIONS[rng.choice(list(handwritten.QUESTIONS))]
+        drawn = ask(rng, example.meta["page"])
+        return replace(example, question=drawn.question, answer=drawn.answer, steps=drawn.steps)
+    if "grid" in example.meta:
+        question, answer, steps = grid.ask(rng, example.meta["objects"])
+        return replace(example, question=question, answer=answer, steps=steps)
+    for _ in range(8):
+        if drawn := rng.choice(_askable(example))(rng, example.meta["formal"]):
+            return replace(example, question=drawn.question, answer=drawn.answer, steps=drawn.steps)
+    return example  # its own question, which this scene was composed for
+
+
+def _askable(example: Example) -> Sequence[Ask]:
+    """The questions that scenes of this kind allow."""
+    world, scene = example.meta["world"], example.meta["formal"]
+    kinds = _world(world).kinds
+    names = _TOGETHER.get(world, lambda scene: ())(scene) or (example.meta["kind"],)
+    return [*(kinds[name] for name in names), *_also(world)]
+
+
+def _world(name: str) -> SceneWorld:
+    world = WORLDS[name]
+    assert isinstance(world, SceneWorld)
+    return world
+
+
+_SCATTERED = ("counting", "grounding", "detection")
+"""Worlds whose questions can all be asked about each other's pictures."""
+_PAGES = {
+    "prices": ("price", "bill", "cheapest"),
+    "departures": ("departure", "wait"),
+}
+_TOGETHER: Mapping[str, Callable[[Scene], Sequence[str]]] = {
+    **{world: lambda scene, world=world: tuple(_world(world).kinds) for world in (*_SCATTERED, "charts")},
+    "spatial": lambda scene: ("front", "order") if "piled" in scene else ("relation", "nearest"),
+    "text": lambda scene: _PAGES.get(scene["page"], ()),
+}
+"""World -> kinds of questions that go with a scene; a world that is not listed has one for each scene."""
+
+
+def _also(world: str) -> Sequence[Ask]:
+    if world not in _SCATTERED:
+        return ()
+    return [ask for other in _SCATTERED if other != world for ask in _world(other).kinds.values()]
+
+
+_WRONG = {"yes": "no", "no": "yes", "left": "right", "right": "left", "on": "off", "off": "on"}
+_CHANGEABLE = re.compile(rf"\d+|\b(?:{'|'.join([*_WRONG, *grid.COLOURS])})\b")
+
+
+def judgement(rng: random.Random, example: Example) -> Example:
+    """Whether somebody's reasoning about the example is right; half of the time one word of it is changed."""
+    thought, right = " ".join(example.steps), rng.random() < 0.5
+    places = [*_CHANGEABLE.finditer(thought)]
+    if not right and places:
+        place = rng.choice(places)
+        thought = f"{thought[: place.start()]}{_changed(rng, place[0])}{thought[place.end() :]}"
+    right = right or not places
+    question = f"{example.question} Somebody answers: {thought} So {example.answer}. Is every step right?"
+    verdict = "yes" if right else "no"
+    steps = (*example.steps, f"So {verdict}.")
+    return replace(example, question=question, answer=verdict, steps=steps)
+
+
+def _changed(rng: random.Random, word: str) -> str:
+    if word.isdigit():
+        return str(max(0, int(word) + rng.choice((-2, -1, 1, 2)))) if word != "0" else "1"
+    return _WRONG.get(word) or rng.choice([colour for colour in grid.COLOURS if colour != word])
+
+
+def dialogue(rng: random.Random, example: Example) -> SFTExample:
+    """One of the four turns of an answer in LlamaV-o1's stages, after the turns before it."""
+    said = (PLAN, example.meta["caption"], " ".join(example.steps), example.answer or "")
+    asked = (f"{example.question}\n{turns.PLAN}", turns.CAPTION, turns.REASON, turns.CONCLUDE)
+    last = rng.randrange(len(said))
+    history = [
+        turn
+        for request, reply in zip(asked[:last], said[:last], strict=True)
+        for turn in (Turn("user", request), Turn("assistant", reply))
+    ]
+    return SFTExample(replace(example, history=tuple(history), question=asked[last]), PLAIN, said[last])
+
+
+# Pages of digits --------------------------------------------------------------------------------------------
+
+
+def page_of_digits(key: str) -> Example:
+    """A page of handwritten or printed digits, or of shapes, in cells."""
     rng = random.Random(key)
-    rows, columns = rng.choice(grids)
+    rows, columns = rng.choice(GRIDS)
     cells = rows * columns
-    if rng.random() < shapes:
+    if rng.random() < SHAPE_GRIDS:
         example = grid.ShapeGrids(1, key, 0, (rows, columns), (1, min(10, cells)))[0]
         return _with_grid(example, rows, columns)
     most = min(cells, 13 if rng.random() < 0.8 else 20)
@@ -112,43 +213,29 @@ def picture(key: str, grids: Sequence[tuple[int, int]], shapes: float) -> Exampl
 
 
 def _with_grid(example: Example, rows: int, columns: int) -> Example:
-    return replace(example, meta={**example.meta, "grid": (rows, columns)})
+    return replace(example, meta={**example.meta, "world": "pages", "grid": (rows, columns)})
 
 
-def _another_question(example: Example, rng: random.Random) -> Example:
-    """Another question about the same picture."""
-    if "page" in example.meta:
-        ask = handwritten.QUESTIONS[rng.choice(list(handwritten.QUESTIONS))]
-        drawn = ask(rng, example.meta["page"])
-        return replace(example, question=drawn.question, answer=drawn.answer, steps=drawn.steps)
-    question, answer, steps = grid.ask(rng, example.meta["objects"])
-    return replace(example, question=question, answer=answer, steps=steps)
-
-
-def _reading(example: Example, rng: random.Random, cell_by_cell: bool) -> SFTExample:
-    """A perception example: name every cell, blanks included; list the digits; name one cell; describe."""
-    if cell_by_cell:
-        return SFTExample(
-            replace(example, question="Read the picture cell by cell."), PLAIN, example.meta["formal"]
-        )
+def _page_reading(rng: random.Random, example: Example, first: bool) -> tuple[str, str]:
+    """Name every cell, blanks included; list the digits; name one cell; describe."""
+    if first:
+        return "Read the picture cell by cell.", example.meta["formal"]
     kind = rng.choice(["list", "place", "place", "caption"])
     page = example.meta.get("page")
     if kind == "caption" or page is None:
-        return SFTExample(replace(example, question="Describe the picture."), PLAIN, example.meta["caption"])
+        return "Describe the picture.", example.meta["caption"]
     if kind == "list":
-        return SFTExample(
-            replace(example, question="List the digits."), PLAIN, " ".join(map(str, page.values))
-        )
+        return "List the digits.", " ".join(map(str, page.values))
     row, column = rng.randrange(page.rows), rng.randrange(page.columns)
     question = f"Which digit is in row {row + 1}, column {column + 1}?"
-    return SFTExample(replace(example, question=question), PLAIN, str(page.digits.get((row, column), "none")))
+    return question, str(page.digits.get((row, column), "none"))
 
 
 CELL_NAMES = (".", *"0123456789", *(f"{c} {s}" for c in grid.COLOURS for s in grid.SHAPES))
 
 
 def cells(picture: Example) -> list[str]:
-    """The name of what each cell holds (`CELL_NAMES`), in reading order."""
+    """The name of what each cell of a page holds (`CELL_NAMES`), in reading order."""
     rows, columns = picture.meta["grid"]
     page = picture.meta.get("page")
     contents = (

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seethink.formats import FORMATS
 from seethink.sources.handwritten import CELL_PX
-from seethink.systems.sprout.curriculum import (
-    ANSWERING,
-    CELL_NAMES,
-    GRIDS,
-    REASONING,
-    CurriculumExamples,
-    cells,
-    picture,
-)
+from seethink.systems.sprout.curriculum import CurriculumExamples
+from seethink.systems.sprout.styles import ANSWERING, REASONING
 
 CONTROL = (
     "<|endoftext|>",
@@ -26,7 +21,23 @@ CONTROL = (
     "<|image_pad|>",
     "<|video_pad|>",
 )
-TAGS = ("<think>", "</think>", "<answer>", "</answer>")
+PIECES = tuple(
+    dict.fromkeys(
+        [
+            *(tag for form in FORMATS.values() for tag in getattr(form, "tags", ())),
+            *('[{"bbox_2d": [', '{"bbox_2d": [', '"}, {"bbox_2d": [', '], "label": "', '"}]', "]}]"),
+            *('[{"title": "', '{"title": "', '", "content": "', '", "next_action": "', '"}, {"title": "'),
+            *("FINAL ANSWER", "final_answer", "Final Answer:", "\\boxed{"),
+        ]
+    )
+)
+"""Tags and pieces of JSON that are one token each."""
+TITLES = (
+    "Understand the question. Inspect the picture. Identify the objects. Read the values. Compare them. "
+    "Calculate the result. Check the result. Problem understanding. Visual inspection. Calculation. "
+    "Verification. Analysis. Summary. Conclusion. Reasoning. Observation. Final check."
+)
+"""Words of step titles, as teachers write them."""
 TEMPLATE = (
     "{%- for message in messages -%}{{ '<|im_start|>' + message['role'] + '\n' }}"
     "{%- if message['content'] is string -%}{{ message['content'] }}"
@@ -41,7 +52,18 @@ IMAGE_TOKENS = (4, 400)
 """Fewest and most tokens of a picture (28 x 28 pixels each) after the processor's resizing."""
 
 
-def write_initial_model(out: Path, seed: int) -> None:
+@dataclass(frozen=True)
+class ModelSize:
+    """Widths and depths. The heads of the language model have 64 dimensions, those of the tower 32."""
+
+    hidden_size: int = 256
+    num_hidden_layers: int = 6
+    intermediate_size: int = 704
+    tower_dim: int = 192
+    tower_depth: int = 6
+
+
+def write_initial_model(out: Path, seed: int, size: ModelSize) -> None:
     """Write a model folder with a new tokenizer, processor and random weights to `out`."""
     import torch
     from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
@@ -54,11 +76,11 @@ def write_initial_model(out: Path, seed: int) -> None:
     torch.manual_seed(seed)
     text = dict(
         vocab_size=VOCABULARY,
-        hidden_size=256,
-        num_hidden_layers=4,
-        num_attention_heads=4,
+        hidden_size=size.hidden_size,
+        num_hidden_layers=size.num_hidden_layers,
+        num_attention_heads=size.hidden_size // 64,
         num_key_value_heads=2,
-        intermediate_size=640,
+        intermediate_size=size.intermediate_size,
         max_position_embeddings=4096,
         rope_parameters=dict(rope_type="default", mrope_section=[8, 12, 12], rope_theta=10_000.0),
         bos_token_id=None,
@@ -67,10 +89,10 @@ def write_initial_model(out: Path, seed: int) -> None:
         tie_word_embeddings=False,
     )
     vision = dict(
-        depth=4,
-        embed_dim=128,
-        hidden_size=256,
-        num_heads=4,
+        depth=size.tower_depth,
+        embed_dim=size.tower_dim,
+        hidden_size=size.hidden_size,
+        num_heads=size.tower_dim // 32,
         mlp_ratio=2,
         patch_size=14,
         spatial_merge_size=2,
@@ -106,14 +128,14 @@ def _tokenizer() -> Any:
     )
     bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY - len(TAGS),
+        vocab_size=VOCABULARY - len(PIECES),
         special_tokens=list(CONTROL),
         show_progress=False,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         min_frequency=1,
     )
     bpe.train_from_iterator(_texts(), trainer)
-    bpe.add_tokens([AddedToken(tag, normalized=False) for tag in TAGS])
+    bpe.add_tokens([AddedToken(piece, normalized=False) for piece in PIECES])
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe,
         eos_token="<|im_end|>",
@@ -127,8 +149,8 @@ def _texts() -> Sequence[str]:
     """Training text of the tokenizer: prompts and replies of some thousand examples."""
     rows = [
         row
-        for styles in (REASONING, ANSWERING)
-        for row in CurriculumExamples(3000, "words", 0, styles, GRIDS, 6)
+        for manners in (REASONING, ANSWERING)
+        for row in CurriculumExamples(8000, "words", 0, manners)
     ]
     prompts = [
         part["text"]
@@ -136,43 +158,7 @@ def _texts() -> Sequence[str]:
         for part in row.format.prompt(row.example)[0]["content"]
         if part["type"] == "text"
     ]
-    return prompts + [row.text for row in rows]
-
-
-def pretrain_vision_tower(out: Path, model: Any, seed: int, steps: int) -> None:
-    """Write `model` to `out` with its vision tower trained to classify cells, through a linear head that is
-    dropped.
-
-    Other models begin with towers trained on millions of captions. Trained through the language model alone,
-    this one still confused all digits after 300 steps; the head gets there in 200.
-    """
-    import torch
-    from torch.nn.functional import cross_entropy
-
-    from seethink.models.loading import load_policy
-
-    policy, encoder = load_policy(str(model.path))
-    torch.manual_seed(seed)
-    tower, names = policy.model.model.visual, {name: i for i, name in enumerate(CELL_NAMES)}
-    head = torch.nn.Linear(policy.model.config.text_config.hidden_size, len(names))
-    weights = [*tower.parameters(), *head.parameters()]
-    optimizer = torch.optim.AdamW(weights, lr=1e-3, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps, pct_start=0.05)
-    for step in range(steps):
-        pictures = [picture(f"eyes/{seed}/{step}/{i}", GRIDS, shapes=0.2) for i in range(48)]
-        inputs = encoder.processor.image_processor(
-            images=[p.media[0].load() for p in pictures], return_tensors="pt"
-        )
-        labels = torch.tensor([names[name] for page in pictures for name in cells(page)])
-        with torch.autocast("cpu", torch.bfloat16):
-            features = tower(inputs["pixel_values"], grid_thw=inputs["image_grid_thw"]).pooler_output
-        loss = cross_entropy(head(features.float()), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    policy.model.save_pretrained(out)
-    encoder.processor.save_pretrained(out)
+    return prompts + [row.text for row in rows] + [TITLES] * 50
 
 
 def _processor(tokenizer: Any) -> Any:

@@ -1,93 +1,98 @@
-"""sprout: the tiny bundled model, trained from random weights on pages of digits and drawn shapes.
+"""sprout: the tiny bundled model, trained from random weights on every drawn world and on pages of digits.
 
-source   ours; the architecture is Qwen2-VL's (arXiv 2409.12191), with about five million parameters
+source   ours; the architecture is Qwen2-VL's (arXiv 2409.12191), with about eight million parameters
 claim    none: it exists so that everything here runs at once, offline, on two CPU cores
-needs    tiny: two CPU cores, an hour and a quarter
-differs  Perception comes first, cell by cell. Then stepwise answers are learned alone. Only then come the
-         many response styles that pretrained models have read: directly or by steps, in tags, boxes or prose,
-         following the instruction only sometimes. So the model mostly answers directly even where its steps
-         would be right, and reinforcement learning has something to find.
+needs    one_gpu: a GPU for ten minutes, with sixteen cores that draw; tiny: two cores for ten hours
+differs  Perception comes first: the tower names what each square of a picture holds, then the language model
+         says it. Then stepwise answers are learned alone. Only then come the many response styles that
+         pretrained models have read: directly or by steps, in tags, boxes or prose, following the instruction
+         only sometimes. So the model mostly answers directly even where its steps would be right, and
+         reinforcement learning has something to find.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from seethink import verify
+from seethink.formats import PREFILLED_THINK, THINK_ANSWER, BaseFormat
 from seethink.run.run import Run
-from seethink.systems.sprout.curriculum import (
-    ANSWERING,
-    GRIDS,
-    READING,
-    REASONING,
-    SMALL_GRIDS,
-    CurriculumExamples,
-    ResponseStyles,
-)
-from seethink.systems.sprout.initial_model import pretrain_vision_tower, write_initial_model
-from seethink.train.configs import SFTConfig
+from seethink.sources.drawn import WORLDS, by_name
+from seethink.sources.handwritten import Pages
+from seethink.systems.sprout.curriculum import SHARES, CurriculumExamples
+from seethink.systems.sprout.growth import GrowthConfig, grow
+from seethink.systems.sprout.initial_model import ModelSize, write_initial_model
+from seethink.systems.sprout.perception import pretrain_vision_tower
+from seethink.systems.sprout.rows import RowShape
+from seethink.systems.sprout.styles import ANSWERING, READING, REASONING, Manners
+from seethink.types import Sampling, Task
 
-
-def recipe(run: Run) -> None:
-    model = run.make("initial", write_initial_model, seed=run.seed)
-    steps = run.scale(smoke=2, tiny=800)
-    model = run.make("vision", pretrain_vision_tower, model=model, seed=run.seed, steps=steps)
-    for name, full in CURRICULUM.items():
-        stage = run.scale(smoke=replace(full, pictures_per_step=4, max_steps=2), tiny=full)
-        model = run.sft(name, model, stage.examples(name, run.seed), stage.config())
-    run.export("sprout", model)
-
-
-SFT_DEFAULTS = SFTConfig.of(
-    bf16=True,
-    warmup_ratio=0.05,
-    weight_decay=0.01,
-    adam_beta2=0.98,
-    shuffle=False,
-    max_tokens_per_batch=2_000,
-    save_steps=100,
-)
+UNENDING = 10**12
+"""Examples of a course: more than are ever drawn."""
+STILL = {world: share for world, share in SHARES.items() if world != "clips"}
 
 
 @dataclass(frozen=True)
-class CurriculumStage:
-    """One stage of supervised training: each step sees `pictures_per_step` pictures with `per_picture`
-    examples about each, which share the picture's tokens.
+class Course:
+    """A stage of the curriculum. steps: updates at the scales tiny and one_gpu. rows: of 1,024 tokens and of
+    1,024 patches in a batch at one_gpu; an eighth of it at tiny."""
 
-    styles: how often each response style follows each prompt format. grids: rows x columns of the pictures.
-    """
-
-    styles: ResponseStyles
-    pictures_per_step: int
-    per_picture: int
-    max_steps: int
-    grids: Sequence[tuple[int, int]]
+    manners: Manners
+    steps: Mapping[str, int]
     learning_rate: float = 1e-3
-
-    @property
-    def train_batch_size(self) -> int:
-        return self.pictures_per_step * self.per_picture
+    rows: int = 64
+    per_picture: int = 4
+    shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
 
     def examples(self, name: str, seed: int) -> CurriculumExamples:
-        """The stage's examples, in order; its name is part of their random seeds."""
-        n = self.train_batch_size * self.max_steps
-        return CurriculumExamples(n, name, seed, self.styles, self.grids, self.per_picture)
+        """The examples; the course's name is part of their random seeds."""
+        return CurriculumExamples(UNENDING, name, seed, self.manners, self.per_picture, self.shares)
 
-    def config(self) -> SFTConfig:
-        return SFT_DEFAULTS.replace(
-            max_steps=self.max_steps,
-            train_batch_size=self.train_batch_size,
+    def config(self, run: Run, with_text: bool = True) -> GrowthConfig:
+        """with_text: whether batches have rows of tokens."""
+        rows = run.scale(smoke=2, tiny=self.rows // 8, one_gpu=self.rows)
+        return GrowthConfig(
+            max_steps=run.scale(smoke=2, **self.steps),
+            shape=RowShape(rows if with_text else 0, tower_rows=rows),
             learning_rate=self.learning_rate,
+            workers=run.scale(smoke=0, tiny=1, one_gpu=15),
+            compile=run.scale(tiny=False, one_gpu=True),
         )
 
 
-CURRICULUM = {
-    "look": CurriculumStage(READING, pictures_per_step=96, per_picture=1, max_steps=150, grids=SMALL_GRIDS),
-    "reason": CurriculumStage(REASONING, pictures_per_step=32, per_picture=4, max_steps=1500, grids=GRIDS),
-    "practise": CurriculumStage(
-        REASONING, pictures_per_step=32, per_picture=4, max_steps=600, grids=GRIDS, learning_rate=6e-4
-    ),
-    "mixed": CurriculumStage(
-        ANSWERING, pictures_per_step=32, per_picture=6, max_steps=300, grids=GRIDS, learning_rate=5e-4
-    ),
+SEE = Course(READING, {"tiny": 2_000, "one_gpu": 800}, shares=STILL)
+COURSES = {
+    "say": Course(READING, {"tiny": 2_000, "one_gpu": 1_500}),
+    "steps": Course(REASONING, {"tiny": 4_000, "one_gpu": 2_500}, per_picture=5),
+    "answers": Course(ANSWERING, {"tiny": 1_500, "one_gpu": 700}, learning_rate=6e-4, per_picture=6),
 }
+
+
+def recipe(run: Run) -> None:
+    model = run.make("initial", write_initial_model, seed=run.seed, size=ModelSize())
+    see = SEE.examples("see", run.seed)
+    model = run.make("see", pretrain_vision_tower, model=model, course=see, config=SEE.config(run, False))
+    for name, course in COURSES.items():
+        examples = course.examples(name, run.seed)
+        model = run.make(name, grow, model=model, course=examples, config=course.config(run))
+    model = run.export("sprout", model)
+    greedy = Sampling(temperature=0.0, max_tokens=run.scale(smoke=16, tiny=384, one_gpu=384))
+    results = {
+        arm: run.evaluate(f"eval/{arm}", model, _tests(run, form), greedy)
+        for arm, form in {"asked": THINK_ANSWER, "begun": PREFILLED_THINK}.items()
+    }
+    run.compare("report", results)
+
+
+def _tests(run: Run, form: BaseFormat) -> list[Task]:
+    """Held-out questions of every world, and of its shifted variant."""
+    n = run.scale(smoke=2, tiny=300, one_gpu=300)
+    tasks = [Task("pages", Pages(n, "test", run.seed), form, verify.by_name("same_answer"))]
+    for name, world in WORLDS.items():
+        verifier = verify.by_name(world.verifier)
+        tasks += [
+            Task(f"{name}{label}", by_name(name, n, "test", run.seed, shifted), form, verifier)
+            for label, shifted in (("", False), (", shifted", True))
+        ]
+    return tasks

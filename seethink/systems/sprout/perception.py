@@ -1,0 +1,173 @@
+"""Pretraining of the vision tower: each feature names what its square of the picture holds.
+
+Linear heads, dropped afterwards, name the digit or object whose centre lies in the square, its box, and the
+characters. Other models begin with towers trained on millions of captions.
+"""
+
+from __future__ import annotations
+
+import itertools
+import string
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import PIL.Image
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, smooth_l1_loss
+from torch.utils.data import Dataset
+
+from seethink.sources.drawn import shapes
+from seethink.systems.sprout.curriculum import CELL_NAMES, CurriculumExamples, cells
+from seethink.systems.sprout.growth import (
+    PICTURES_A_STEP,
+    GrowthConfig,
+    PackedTower,
+    load,
+    save,
+    skeleton,
+    train,
+)
+from seethink.systems.sprout.rows import Batch, FrameRows, frames_of
+from seethink.train.methods import OnStep
+from seethink.types import Example
+
+CHARACTERS = string.digits + string.ascii_letters + string.punctuation + "°"
+SLOTS = 10
+"""Characters named for each square, in reading order; more are not asked for."""
+_NAMES = {name: i for i, name in enumerate(CELL_NAMES)}
+_LETTERS = {character: i for i, character in enumerate(CHARACTERS, 1)}
+
+
+class SquareTargets(NamedTuple):
+    """Targets of the squares of a picture, in reading order. names: (S,) in `CELL_NAMES`. boxes: (S, 4) centre,
+    width and height of the object in units of the square, from its corner; NaN without one. letters: (S,
+    SLOTS) in `CHARACTERS` from 1; 0 is none."""
+
+    names: Tensor
+    boxes: Tensor
+    letters: Tensor
+
+    @classmethod
+    def none(cls, n: int) -> SquareTargets:
+        """`n` empty squares."""
+        names, letters = torch.zeros(n, dtype=torch.int64), torch.zeros((n, SLOTS), dtype=torch.int64)
+        return cls(names, torch.full((n, 4), torch.nan), letters)
+
+    @classmethod
+    def of(cls, example: Example, picture: PIL.Image.Image, grid: tuple[int, int]) -> SquareTargets:
+        """grid: rows and columns of squares."""
+        rows, columns = grid
+        n, width, height = rows * columns, picture.width / columns, picture.height / rows
+        targets = cls.none(n)
+        if "grid" in example.meta:
+            targets.names[:] = torch.tensor([_NAMES[name] for name in cells(example)])
+            return targets
+        for thing in example.meta["formal"].get("things", ()):
+            x, y = shapes.centre(thing)
+            square = int(y / height) * columns + int(x / width)
+            x1, y1, x2, y2 = thing["box"]
+            targets.names[square] = _NAMES[shapes.name(thing)]
+            targets.boxes[square] = torch.tensor(
+                [x / width % 1, y / height % 1, (x2 - x1) / width, (y2 - y1) / height]
+            )
+        used = [0] * n
+        for character, x, y in _characters(picture):
+            square = int(y / height) * columns + int(x / width)
+            if 0 <= square < n and used[square] < SLOTS:
+                targets.letters[square, used[square]] = _LETTERS[character]
+                used[square] += 1
+        return targets
+
+
+def _characters(picture: PIL.Image.Image) -> Iterator[tuple[str, float, float]]:
+    written = sorted(picture.info.get("written", ()), key=lambda line: (round(line.middle), line.left))
+    for line in written:
+        yield from line.centres()
+
+
+class SquareBatches(Dataset[Batch]):
+    """Batch s of still pictures of a course: as many as fit rows of patches, with the targets of all
+    squares."""
+
+    def __init__(self, course: CurriculumExamples, folder: Path, config: GrowthConfig) -> None:
+        self.course, self.folder, self.config = course, folder, config
+        self._loaded: Any = None
+
+    def __len__(self) -> int:
+        return self.config.max_steps
+
+    def __getitem__(self, step: int) -> Batch:
+        if self._loaded is None:
+            torch.set_num_threads(1)
+            self._loaded = skeleton(self.folder)
+        encoder, model = self._loaded
+        merge = model.config.vision_config.spatial_merge_size
+        rows = FrameRows(self.config.shape)
+        squares = len(rows.rows) * rows.width // merge**2
+        targets = SquareTargets.none(squares)
+        pictures = 0
+        for page in itertools.count(step * PICTURES_A_STEP):
+            example = self.course.picture(page)
+            for medium in example.media:
+                picture = medium.source()  # as drawn, with what is written on it
+                media = dict(encoder.processor.image_processor(images=[picture], return_tensors="pt"))
+                starts = rows.place(frames_of(media, merge))
+                if starts is None:
+                    batch = rows.batch()
+                    counts = {"pictures": torch.tensor(pictures), "group": batch["frame"]}
+                    return batch | targets._asdict() | counts
+                _, high, wide = media["image_grid_thw"][0].tolist()
+                found = SquareTargets.of(example, picture, (high // merge, wide // merge))
+                at = starts[0] // merge**2
+                for whole, part in zip(targets, found, strict=True):
+                    whole[at : at + len(part)] = part
+                pictures += 1
+        raise AssertionError("pages have no end")
+
+
+class SquareLoss(nn.Module):
+    """The mean losses of three linear heads on the features of a tower."""
+
+    names = ("names", "boxes", "letters")
+
+    def __init__(self, model: Any, processor: Any) -> None:
+        super().__init__()
+        self.tower, hidden_size = PackedTower(model.model.visual, processor), model.config.text_config.hidden_size
+        self.merge = model.config.vision_config.spatial_merge_size ** 2
+        self.name_head = nn.Linear(hidden_size, len(CELL_NAMES))
+        self.box_head = nn.Linear(hidden_size, 4)
+        self.letter_head = nn.Linear(hidden_size, SLOTS * (len(CHARACTERS) + 1))
+
+    def forward(self, batch: Batch) -> Tensor:
+        """(3,) losses."""
+        seen = self.tower(batch).float()
+        n = batch["frame"].flatten()[:: self.merge] > 0
+        names = cross_entropy(self.name_head(seen), batch["names"], reduction="none")
+        letters = cross_entropy(
+            self.letter_head(seen).unflatten(-1, (SLOTS, -1)).flatten(0, 1),
+            batch["letters"].flatten(),
+            reduction="none",
+        )
+        has = ~batch["boxes"].isnan()
+        found = smooth_l1_loss(self.box_head(seen), batch["boxes"].nan_to_num(), reduction="none", beta=0.1)
+        count = n.sum()
+        return torch.stack(
+            [
+                (names * n).sum() / count,
+                (found * has).sum() / has.sum().clamp(min=1),
+                (letters.view(-1, SLOTS).sum(1) * n).sum() / count,
+            ]
+        )
+
+
+def pretrain_vision_tower(
+    out: Path, model: Any, course: CurriculumExamples, config: GrowthConfig, on_step: OnStep | None = None
+) -> None:
+    """Write to `out` the model in the folder `model.path` with its tower trained on the still pictures of a
+    course."""
+    policy, processor = load(model.path)
+    batches = SquareBatches(course, Path(model.path), config)
+    train(SquareLoss(policy, processor), batches, config, out, on_step)
+    save(policy, processor, out)
