@@ -34,6 +34,7 @@ MAY_BE_HEAVY = {
     "models",
     "train",
     *(f"engines.{m}" for m in ("local", "own_generate", "sampling", "kv_cache", "vllm", "vllm_server")),
+    *(f"systems.sprout.{m}" for m in ("growth", "perception", "rows")),
 }
 LIGHT = {"train.configs", "train.methods", "train.other_names", "models.names"}
 """Exceptions to MAY_BE_HEAVY: what the command line reads before any training starts."""

@@ -1,53 +1,109 @@
-"""Every reply is true, and the first about a picture reads it cell by cell."""
+"""Every reply is true, the first about a picture names all it shows, and styles come as often as they
+should."""
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 
+import pytest
+
+from seethink import verify
 from seethink.formats import THINK_ANSWER, by_steps, read_any
+from seethink.sources.drawn import WORLDS
 from seethink.systems.sprout.curriculum import (
-    ANSWERING,
     CELL_NAMES,
-    GRIDS,
-    PLAIN,
+    SHARES,
     CurriculumExamples,
     cells,
-    picture,
+    judgement,
+    page_of_digits,
 )
-from seethink.systems.sprout.recipe import CURRICULUM
+from seethink.systems.sprout.styles import ANSWERING, PLAIN, READING, REASONING, STYLES
+from seethink.types import SFTExample
 
-EXAMPLES = CurriculumExamples(6_000, "test", 0, ANSWERING, GRIDS, per_picture=6)
-
-
-def test_the_first_example_about_a_picture_reads_it_cell_by_cell() -> None:
-    for row in EXAMPLES[:600:6]:
-        assert row.format == PLAIN and row.text == row.example.meta["formal"]
+PICTURES, PER_PICTURE = 400, 6
+EXAMPLES = CurriculumExamples(PICTURES * PER_PICTURE, "test", 0, ANSWERING, PER_PICTURE)
 
 
-def test_examples_about_one_picture_follow_each_other() -> None:
-    keys = [row.example.media[0].key for row in EXAMPLES[:600]]
-    assert all(len(set(keys[i : i + 6])) == 1 for i in range(0, 600, 6))
-    assert len(set(keys)) == 100
+@pytest.fixture(scope="module")
+def rows() -> list[SFTExample]:
+    return [row for page in range(PICTURES) for row in EXAMPLES.about(page)]
 
 
-def test_every_answer_is_true_in_whatever_style() -> None:
-    questions = [row for row in EXAMPLES if row.format != PLAIN]
-    assert len(questions) > 2_000
-    for row in questions:
-        assert read_any(row.text).answer == row.example.answer, row.text
+def test_examples_about_one_picture_follow_each_other(rows: list[SFTExample]) -> None:
+    keys = [row.example.media[0].key for row in rows]
+    groups = [set(keys[i : i + PER_PICTURE]) for i in range(0, len(keys), PER_PICTURE)]
+    assert all(len(group) == 1 for group in groups) and len(set(keys)) == PICTURES
+    assert list(EXAMPLES)[: 3 * PER_PICTURE] == rows[: 3 * PER_PICTURE]
 
 
-def test_styles_come_as_often_as_their_weights_say() -> None:
-    texts = [row.text for row in EXAMPLES if row.format == THINK_ANSWER]
-    first = Counter("<answer>" if text.startswith("<answer>") else "other" for text in texts)
-    assert abs(first["<answer>"] / len(texts) - ANSWERING[THINK_ANSWER]["tagged at once"]) < 0.05
-    steps = sum(map(by_steps, texts)) / len(texts)
-    assert 0.15 < steps < 0.35, "it mostly answers at once"
+def test_worlds_come_as_often_as_their_shares(rows: list[SFTExample]) -> None:
+    seen = Counter(row.example.meta["world"] for row in rows[::PER_PICTURE])
+    assert set(SHARES) == {"pages", *WORLDS} - {"exams"} == set(seen)
+    assert all(abs(seen[world] / PICTURES - share) < 0.06 for world, share in SHARES.items())
 
 
-def test_cells_name_what_the_picture_holds() -> None:
+def test_the_first_example_about_a_picture_names_all_it_shows(rows: list[SFTExample]) -> None:
+    for row in rows[::PER_PICTURE]:
+        example, formal = row.example, row.example.meta["formal"]
+        assert row.format == PLAIN
+        if "grid" in example.meta:
+            assert row.text == formal
+        elif example.meta["world"] in ("counting", "grounding", "detection"):
+            assert row.text.count(";") == len(formal["things"]) - 1
+        elif example.meta["world"] == "charts":
+            pairs = zip(formal["names"], formal["values"], strict=True)
+            assert all(f"{name} {value}" in row.text for name, value in pairs)
+        elif example.meta["world"] == "text":
+            assert all(part in row.text for line in formal["lines"] for part in line)
+
+
+def test_every_answer_is_true_in_whatever_style(rows: list[SFTExample]) -> None:
+    judged = Counter[str]()
+    for row in rows:
+        example, world = row.example, row.example.meta["world"]
+        if row.format == PLAIN or example.question.startswith(("Read", "List", "Describe", "Which digit")):
+            continue
+        judged[world] += 1
+        answer = (example.answer or "").strip()
+        assert answer and (answer in row.text or read_any(row.text).answer == answer), row.text
+    assert all(judged[world] > 20 for world in SHARES), judged
+
+
+def test_styles_come_as_often_as_their_weights_say(rows: list[SFTExample]) -> None:
+    texts = [row.text for row in rows if row.format == THINK_ANSWER]
+    at_once = sum(text.startswith("<answer>") for text in texts) / len(texts)
+    assert abs(at_once - ANSWERING[THINK_ANSWER].styles["tagged at once"]) < 0.08
+    assert 0.15 < sum(map(by_steps, texts)) / len(texts) < 0.35, "it mostly answers at once"
+
+
+def test_stepwise_examples_all_begin_with_a_thought() -> None:
+    course = CurriculumExamples(400, "test", 0, REASONING)
+    for row in (row for page in range(100) for row in course.about(page)):
+        if row.format == THINK_ANSWER:
+            assert THINK_ANSWER.parse(row.text).fault is None, row.text
+
+
+def test_a_course_without_manners_only_reads() -> None:
+    course = CurriculumExamples(400, "test", 0, READING)
+    assert all(row.format == PLAIN for page in range(100) for row in course.about(page))
+
+
+def test_half_of_the_judged_chains_have_one_word_changed() -> None:
+    seen = Counter[str]()
     for i in range(200):
-        example = picture(f"cells/{i}", GRIDS, shapes=0.5)
+        example = WORLDS["counting"].example(f"judged/{i}", shifted=False)
+        asked = judgement(random.Random(i), example)
+        whole = " ".join(example.steps) in asked.question
+        assert asked.answer == ("yes" if whole else "no")
+        seen[str(asked.answer)] += 1
+    assert 60 < seen["yes"] < 140
+
+
+def test_cells_name_what_the_page_holds() -> None:
+    for i in range(200):
+        example = page_of_digits(f"cells/{i}")
         rows, columns = example.meta["grid"]
         names = cells(example)
         assert len(names) == rows * columns and set(names) <= set(CELL_NAMES)
@@ -55,10 +111,12 @@ def test_cells_name_what_the_picture_holds() -> None:
             assert names == example.meta["formal"].replace("/", " ").split()
 
 
-def test_curriculum_stages_have_whole_steps() -> None:
-    for name, stage in CURRICULUM.items():
-        rows, config = stage.examples(name, 0), stage.config()
-        assert config.max_steps == stage.max_steps
-        assert len(rows) == stage.max_steps * config.train_batch_size
-        assert not config.shuffle, "examples about one picture follow each other"
-        assert config.training.learning_rate == stage.learning_rate and config.training.bf16
+@pytest.mark.parametrize("name", WORLDS)
+def test_obedient_answers_of_every_world_are_well_formed_and_right(name: str) -> None:
+    verifier = verify.by_name(WORLDS[name].verifier)
+    for i in range(12):
+        example = WORLDS[name].example(f"styles/{i}", shifted=False)
+        for form in (form for form in ANSWERING if form.thinks):
+            read = form.parse(STYLES["obeyed"](form, example))
+            assert read.fault is None and read.thought
+            assert verifier(example, read).value == 1.0, (form.name, read.text)

@@ -7,13 +7,11 @@ gradients are those of the general trainer (tested).
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,32 +23,12 @@ from transformers.models.qwen2_vl.modeling_qwen2_vl import apply_rotary_pos_emb_
 
 from seethink.models.encoder import Encoder
 from seethink.systems.sprout.curriculum import CurriculumExamples
-from seethink.systems.sprout.rows import IGNORED, Batch, BatchBuilder, RowShape, group_of
+from seethink.systems.sprout.growth_config import GrowthConfig
+from seethink.systems.sprout.rows import IGNORED, Batch, BatchBuilder, group_of
 from seethink.train.methods import OnStep
 
 PICTURES_A_STEP = 1_000_000
 """Upper bound of the pictures in a step; step s draws the pictures from s times this."""
-
-
-@dataclass(frozen=True)
-class GrowthConfig:
-    """Settings of one course.
-
-    max_steps: updates. shape: of a batch. learning_rate: the peak, after `warmup_ratio` of the steps, then
-    down to a tenth along a cosine. workers: processes that draw ahead; 0 draws in this one. compile: whether
-    the step is compiled. save_steps: updates between checkpoints.
-    """
-
-    max_steps: int
-    shape: RowShape
-    learning_rate: float = 1e-3
-    warmup_ratio: float = 0.05
-    weight_decay: float = 0.01
-    adam_beta2: float = 0.98
-    max_grad_norm: float = 1.0
-    workers: int = field(default=2, metadata={"identity": False})
-    compile: bool = field(default=False, metadata={"identity": False})
-    save_steps: int = field(default=500, metadata={"identity": False})
 
 
 class CourseBatches(Dataset[Batch]):
@@ -91,6 +69,9 @@ def skeleton(folder: Path) -> tuple[Encoder, Any]:
 class PackedTower(nn.Module):
     """The vision tower on rows of patches of bytes; each frame attends to itself alone."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, tower: Any, processor: Any) -> None:
         super().__init__()
         self.tower = tower
@@ -112,7 +93,13 @@ class PackedTower(nn.Module):
         return tower.merger(x)
 
 
-class PackedLoss(nn.Module):
+class Losses(nn.Module):
+    """A module that maps a batch to (L,) losses, whose sum is minimised. names: of the losses."""
+
+    names: tuple[str, ...]
+
+
+class PackedLoss(Losses):
     """The mean cross-entropy of a batch's targets under a Qwen2-VL model, without data-dependent shapes."""
 
     names = ("loss",)
@@ -178,13 +165,13 @@ def save(model: Any, processor: Any, out: Path) -> None:
 
 
 def train(
-    module: nn.Module,
+    module: Losses,
     batches: Dataset[Batch],
     config: GrowthConfig,
     out: Path,
     on_step: OnStep | None = None,
 ) -> None:
-    """Minimise the sum of what `module(batch)` returns, (L,) losses named by `module.names`.
+    """Minimise the sum of the losses.
 
     Resumes from `<out>.state`, which it writes every `config.save_steps` steps. Means of every ten steps go
     to `metrics.jsonl` in the same folder, and to `on_step`.
@@ -263,13 +250,13 @@ def _save(path: Path, step: int, module: nn.Module, optimizer: Any, schedule: An
 
 def _resume(path: Path, module: nn.Module, optimizer: Any, schedule: Any) -> int:
     """Load a state that `_save` wrote, if there is one. Returns the number of steps done."""
-    with contextlib.suppress(FileNotFoundError):
-        state = torch.load(path, weights_only=True)
-        module.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
-        return state["step"]
-    return 0
+    if not path.exists():
+        return 0
+    state = torch.load(path, weights_only=True)
+    module.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    schedule.load_state_dict(state["schedule"])
+    return state["step"]
 
 
 class _Meter:
@@ -286,11 +273,15 @@ class _Meter:
             return
         *means, grad_norm, tokens, pictures = torch.stack(self.rows).mean(0).tolist()
         seconds = (time.perf_counter() - self.began) / len(self.rows)
-        row = {"step": step} | dict(zip(self.names, means, strict=True)) | {
-            "grad_norm": grad_norm,
-            "tokens_per_s": tokens / seconds,
-            "pictures_per_s": pictures / seconds,
-        }
+        row = (
+            {"step": step}
+            | dict(zip(self.names, means, strict=True))
+            | {
+                "grad_norm": grad_norm,
+                "tokens_per_s": tokens / seconds,
+                "pictures_per_s": pictures / seconds,
+            }
+        )
         self.log.write(json.dumps(row) + "\n")
         self.log.flush()
         if self.on_step:

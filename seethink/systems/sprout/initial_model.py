@@ -148,9 +148,7 @@ def _tokenizer() -> Any:
 def _texts() -> Sequence[str]:
     """Training text of the tokenizer: prompts and replies of some thousand examples."""
     rows = [
-        row
-        for manners in (REASONING, ANSWERING)
-        for row in CurriculumExamples(8000, "words", 0, manners)
+        row for manners in (REASONING, ANSWERING) for row in CurriculumExamples(8000, "words", 0, manners)
     ]
     prompts = [
         part["text"]

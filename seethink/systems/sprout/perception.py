@@ -18,20 +18,22 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, smooth_l1_loss
 from torch.utils.data import Dataset
 
+from seethink.media import Image
 from seethink.sources.drawn import shapes
 from seethink.systems.sprout.curriculum import CELL_NAMES, CurriculumExamples, cells
 from seethink.systems.sprout.growth import (
     PICTURES_A_STEP,
-    GrowthConfig,
+    Losses,
     PackedTower,
     load,
     save,
     skeleton,
     train,
 )
+from seethink.systems.sprout.growth_config import GrowthConfig
 from seethink.systems.sprout.rows import Batch, FrameRows, frames_of
 from seethink.train.methods import OnStep
-from seethink.types import Example
+from seethink.types import Example, Media
 
 CHARACTERS = string.digits + string.ascii_letters + string.punctuation + "°"
 SLOTS = 10
@@ -41,9 +43,11 @@ _LETTERS = {character: i for i, character in enumerate(CHARACTERS, 1)}
 
 
 class SquareTargets(NamedTuple):
-    """Targets of the squares of a picture, in reading order. names: (S,) in `CELL_NAMES`. boxes: (S, 4) centre,
-    width and height of the object in units of the square, from its corner; NaN without one. letters: (S,
-    SLOTS) in `CHARACTERS` from 1; 0 is none."""
+    """Targets of the squares of a picture, in reading order.
+
+    names: (S,) in `CELL_NAMES`. boxes: (S, 4) centre, width and height of the object in units of the square,
+    from its corner; NaN without one. letters: (S, SLOTS) in `CHARACTERS` from 1; 0 is none.
+    """
 
     names: Tensor
     boxes: Tensor
@@ -87,6 +91,12 @@ def _characters(picture: PIL.Image.Image) -> Iterator[tuple[str, float, float]]:
         yield from line.centres()
 
 
+def drawn(medium: Media) -> PIL.Image.Image:
+    """A drawn picture as its world drew it, with the list of what is written on it."""
+    assert isinstance(medium, Image) and callable(medium.source)
+    return medium.source()
+
+
 class SquareBatches(Dataset[Batch]):
     """Batch s of still pictures of a course: as many as fit rows of patches, with the targets of all
     squares."""
@@ -111,7 +121,7 @@ class SquareBatches(Dataset[Batch]):
         for page in itertools.count(step * PICTURES_A_STEP):
             example = self.course.picture(page)
             for medium in example.media:
-                picture = medium.source()  # as drawn, with what is written on it
+                picture = drawn(medium)
                 media = dict(encoder.processor.image_processor(images=[picture], return_tensors="pt"))
                 starts = rows.place(frames_of(media, merge))
                 if starts is None:
@@ -127,15 +137,18 @@ class SquareBatches(Dataset[Batch]):
         raise AssertionError("pages have no end")
 
 
-class SquareLoss(nn.Module):
+class SquareLoss(Losses):
     """The mean losses of three linear heads on the features of a tower."""
 
     names = ("names", "boxes", "letters")
 
     def __init__(self, model: Any, processor: Any) -> None:
         super().__init__()
-        self.tower, hidden_size = PackedTower(model.model.visual, processor), model.config.text_config.hidden_size
-        self.merge = model.config.vision_config.spatial_merge_size ** 2
+        self.tower, hidden_size = (
+            PackedTower(model.model.visual, processor),
+            model.config.text_config.hidden_size,
+        )
+        self.merge = model.config.vision_config.spatial_merge_size**2
         self.name_head = nn.Linear(hidden_size, len(CELL_NAMES))
         self.box_head = nn.Linear(hidden_size, 4)
         self.letter_head = nn.Linear(hidden_size, SLOTS * (len(CHARACTERS) + 1))

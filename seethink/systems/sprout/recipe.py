@@ -21,10 +21,8 @@ from seethink.run.run import Run
 from seethink.sources.drawn import WORLDS, by_name
 from seethink.sources.handwritten import Pages
 from seethink.systems.sprout.curriculum import SHARES, CurriculumExamples
-from seethink.systems.sprout.growth import GrowthConfig, grow
+from seethink.systems.sprout.growth_config import GrowthConfig, RowShape
 from seethink.systems.sprout.initial_model import ModelSize, write_initial_model
-from seethink.systems.sprout.perception import pretrain_vision_tower
-from seethink.systems.sprout.rows import RowShape
 from seethink.systems.sprout.styles import ANSWERING, READING, REASONING, Manners
 from seethink.types import Sampling, Task
 
@@ -70,6 +68,9 @@ COURSES = {
 
 
 def recipe(run: Run) -> None:
+    from seethink.systems.sprout.growth import grow
+    from seethink.systems.sprout.perception import pretrain_vision_tower
+
     model = run.make("initial", write_initial_model, seed=run.seed, size=ModelSize())
     see = SEE.examples("see", run.seed)
     model = run.make("see", pretrain_vision_tower, model=model, course=see, config=SEE.config(run, False))

@@ -18,22 +18,13 @@ from transformers.vision_utils import get_vision_position_ids
 
 from seethink.models.batching import positions
 from seethink.models.encoder import Encoder, Prompt
+from seethink.systems.sprout.growth_config import RowShape
 from seethink.types import SFTExample
 
 IGNORED = -100
 Batch = dict[str, Tensor]
 Frame = tuple[Tensor, Tensor]
 """(patches (N, pixels), their rows and columns (N, 2)) of a picture, or of two frames of a clip."""
-
-
-@dataclass(frozen=True)
-class RowShape:
-    """Size of a batch: rows x width tokens, tower_rows x tower_width patches."""
-
-    rows: int
-    width: int = 1024
-    tower_rows: int = 0
-    tower_width: int = 1024
 
 
 @dataclass
@@ -51,7 +42,7 @@ class _Branch:
 
 
 @dataclass(frozen=True)
-class Group:
+class PictureGroup:
     """Tokens of all examples about the same media. head, head_positions (3, P): of the shared tokens. kinds:
     0 for text. next_position: of the first token after the head."""
 
@@ -63,7 +54,7 @@ class Group:
     frames: list[Frame]
 
 
-def group_of(encoder: Encoder, model: Any, examples: Sequence[SFTExample]) -> Group:
+def group_of(encoder: Encoder, model: Any, examples: Sequence[SFTExample]) -> PictureGroup:
     """The group of examples about the same media. model: of the same configuration; its weights are not
     used."""
     prompts = encoder.prompts([example.format.prompt(example.example) for example in examples])
@@ -77,7 +68,7 @@ def group_of(encoder: Encoder, model: Any, examples: Sequence[SFTExample]) -> Gr
             raise ValueError(f"{example.example.id}: the examples of a group begin with the same media")
         reply = encoder.reply_ids(prompt, example.text)
         branches.append(_Branch([*prompt.ids[length:], *reply], len(prompt.ids) - length))
-    return Group(head.ids, found, head.kinds, after, branches, frames_of(first.media, merge))
+    return PictureGroup(head.ids, found, head.kinds, after, branches, frames_of(first.media, merge))
 
 
 def _positions(model: Any, head: Prompt) -> tuple[Tensor, int]:
@@ -111,7 +102,10 @@ class FrameRows:
         rows = _fit([len(patches) for patches, _ in frames], self.rows, self.width)
         if rows is None:
             return None
-        return [_put(self.rows, r, self.width, len(frame[0]), frame) for r, frame in zip(rows, frames, strict=True)]
+        return [
+            _put(self.rows, r, self.width, len(frame[0]), frame)
+            for r, frame in zip(rows, frames, strict=True)
+        ]
 
     def batch(self) -> Batch:
         """patches: (T, V, pixels), bytes; places: (T, V, 2), row and column in the frame; frame: (T, V),
@@ -138,7 +132,7 @@ class BatchBuilder:
         self.shape, self.merge = shape, merge**2
         self.rows, self.frames = [_Row(0, []) for _ in range(shape.rows)], FrameRows(shape)
 
-    def add(self, group: Group) -> bool:
+    def add(self, group: PictureGroup) -> bool:
         """Whether the whole group fitted; if not, nothing changes. Its branches may be spread over several
         rows, each with the head. Raises ValueError if a branch or a frame fits no empty row."""
         widest = len(group.head) + max(len(branch.ids) for branch in group.branches)
@@ -156,11 +150,11 @@ class BatchBuilder:
             for i in range(0, len(patches), self.merge)
         ]
         for row, part in zip(rows, parts, strict=True):
-            content = (group, part, features)
-            _put(self.rows, row, self.shape.width, self._length(group, part), content)
+            length = self._length(group, part)
+            _put(self.rows, row, self.shape.width, length, _Placed(group, part, features, length))
         return True
 
-    def _parts(self, group: Group) -> list[list[_Branch]]:
+    def _parts(self, group: PictureGroup) -> list[list[_Branch]]:
         """The branches in order, cut where a row is full."""
         parts: list[list[_Branch]] = [[]]
         for branch in group.branches:
@@ -170,7 +164,7 @@ class BatchBuilder:
         return parts
 
     @staticmethod
-    def _length(group: Group, branches: Sequence[_Branch]) -> int:
+    def _length(group: PictureGroup, branches: Sequence[_Branch]) -> int:
         return len(group.head) + sum(len(branch.ids) for branch in branches)
 
     def batch(self) -> Batch:
@@ -185,26 +179,35 @@ class BatchBuilder:
         out["labels"] = torch.full(shape, IGNORED, dtype=torch.int64)
         out["positions"] = torch.zeros((3, *shape), dtype=torch.int32)
         for r, row in enumerate(self.rows):
-            for number, (column, (group, part, features)) in enumerate(row.content, 1):
-                self._write(out, r, column, number, group, part, features)
+            for number, (column, placed) in enumerate(row.content, 1):
+                out["group"][r, column : column + placed.length] = number
+                placed.write({name: tensor[..., r, :] for name, tensor in out.items()}, column)
         return out | self.frames.batch()
 
-    def _write(
-        self, out: Batch, r: int, at: int, number: int, group: Group, part: Sequence[_Branch], features: Any
-    ) -> None:
-        end = at + len(group.head)
-        out["ids"][r, at:end] = torch.tensor(group.head, dtype=torch.int32)
-        out["positions"][:, r, at:end] = group.head_positions
+
+@dataclass(frozen=True)
+class _Placed:
+    """A group, or some of its branches, in a row. features: index of the feature of each media token. length:
+    in tokens."""
+
+    group: PictureGroup
+    branches: Sequence[_Branch]
+    features: Sequence[int]
+    length: int
+
+    def write(self, row: Batch, at: int) -> None:
+        """Write the tokens into a row (W,) of each tensor, from column `at` on."""
+        group, end = self.group, at + len(self.group.head)
+        row["ids"][at:end] = torch.tensor(group.head, dtype=torch.int32)
+        row["positions"][:, at:end] = group.head_positions
         media = torch.tensor(group.kinds) > 0
-        out["feature"][r, at:end][media] = torch.tensor(features, dtype=torch.int32) + 1
-        out["group"][r, at : at + self._length(group, part)] = number
-        for k, branch in enumerate(part, 1):
+        row["feature"][at:end][media] = torch.tensor(self.features, dtype=torch.int32) + 1
+        for k, branch in enumerate(self.branches, 1):
             start, end = end, end + len(branch.ids)
             ids = torch.tensor(branch.ids)
-            out["ids"][r, start:end], out["branch"][r, start:end] = ids, k
-            out["positions"][:, r, start:end] = group.next_position + torch.arange(len(ids))
-            target = start + branch.first_target
-            out["labels"][r, target - 1 : end - 1] = ids[branch.first_target :]
+            row["ids"][start:end], row["branch"][start:end] = ids, k
+            row["positions"][:, start:end] = group.next_position + torch.arange(len(ids))
+            row["labels"][start + branch.first_target - 1 : end - 1] = ids[branch.first_target :]
 
 
 def _fit(lengths: Sequence[int], rows: Sequence[_Row], width: int) -> list[int] | None:

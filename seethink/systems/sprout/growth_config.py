@@ -1,0 +1,36 @@
+"""Settings of a course of `sprout`'s training, and the fixed shape of its batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class RowShape:
+    """Size of a batch: rows x width tokens, tower_rows x tower_width patches."""
+
+    rows: int
+    width: int = 1024
+    tower_rows: int = 0
+    tower_width: int = 1024
+
+
+@dataclass(frozen=True)
+class GrowthConfig:
+    """Settings of one course.
+
+    max_steps: updates. shape: of a batch. learning_rate: the peak, after `warmup_ratio` of the steps, then
+    down to a tenth along a cosine. workers: processes that draw ahead; 0 draws in this one. compile: whether
+    the step is compiled. save_steps: updates between checkpoints.
+    """
+
+    max_steps: int
+    shape: RowShape
+    learning_rate: float = 1e-3
+    warmup_ratio: float = 0.05
+    weight_decay: float = 0.01
+    adam_beta2: float = 0.98
+    max_grad_norm: float = 1.0
+    workers: int = field(default=2, metadata={"identity": False})
+    compile: bool = field(default=False, metadata={"identity": False})
+    save_steps: int = field(default=500, metadata={"identity": False})

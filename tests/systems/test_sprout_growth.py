@@ -1,0 +1,178 @@
+"""Batches of a fixed shape give the losses of ordinary rows, are learned from, and resume exactly."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from transformers import AutoModelForImageTextToText
+
+from seethink.sources.drawn import WORLDS
+from seethink.systems.sprout.curriculum import SHARES, CurriculumExamples
+from seethink.systems.sprout.growth import CourseBatches, PackedLoss, grow, load
+from seethink.systems.sprout.growth_config import GrowthConfig, RowShape
+from seethink.systems.sprout.initial_model import ModelSize, write_initial_model
+from seethink.systems.sprout.perception import (
+    CHARACTERS,
+    SquareBatches,
+    SquareLoss,
+    SquareTargets,
+    drawn,
+    pretrain_vision_tower,
+)
+from seethink.systems.sprout.rows import IGNORED
+from seethink.systems.sprout.styles import ANSWERING, READING
+
+SHAPE = RowShape(rows=2, width=1024, tower_rows=3, tower_width=1024)
+COURSE = CurriculumExamples(10**6, "test", 0, ANSWERING)
+STILL = {world: 1.0 for world in SHARES if world != "clips"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("initial") / "model"
+    write_initial_model(out, seed=0, size=ModelSize(128, 2, 192, 64, 2))
+    return out
+
+
+def test_the_loss_of_a_batch_is_that_of_its_examples_one_by_one(folder: Path) -> None:
+    model, processor = load(folder)
+    batches = CourseBatches(COURSE, folder, GrowthConfig(1, SHAPE))
+    batch = batches[0]
+    packed = PackedLoss(model, processor)(batch)
+    packed.backward()
+    gradients = {name: w.grad.clone() for name, w in model.named_parameters() if w.grad is not None}
+    model.zero_grad()
+    losses, targets = _one_by_one(folder, model, int(batch["pictures"]))
+    (losses / targets).backward()
+    assert targets == (batch["labels"] != IGNORED).sum()
+    assert packed.item() == pytest.approx(losses.item() / targets, abs=1e-5)
+    for name, weights in model.named_parameters():
+        difference = (weights.grad - gradients[name]).norm() / weights.grad.norm().clamp(min=1e-6)
+        assert difference < 1e-4, name
+
+
+def _one_by_one(folder: Path, model: torch.nn.Module, pictures: int) -> tuple[Tensor, int]:
+    """(summed loss, targets) of ordinary rows about the first pictures, by the model's own call."""
+    from seethink.models.loading import load_encoder
+
+    encoder, _ = load_encoder(str(folder))
+    losses, targets = torch.zeros(()), 0
+    for row in (row for page in range(pictures) for row in COURSE.about(page)):
+        (prompt,) = encoder.prompts([row.format.prompt(row.example)])
+        reply = encoder.reply_ids(prompt, row.text)
+        ids = torch.tensor([[*prompt.ids, *reply]])
+        kinds = torch.tensor([[*prompt.kinds, *[0] * len(reply)]])
+        seen = torch.ones_like(ids)
+        logits = model(input_ids=ids, mm_token_type_ids=kinds, attention_mask=seen, **prompt.media).logits[0]
+        at = logits[len(prompt.ids) - 1 : -1].float()
+        losses = losses + cross_entropy(at, torch.tensor(reply), reduction="sum")
+        targets += len(reply)
+    return losses, targets
+
+
+def test_a_batch_holds_whole_groups_and_is_the_same_each_time(folder: Path) -> None:
+    first, second = (CourseBatches(COURSE, folder, GrowthConfig(2, SHAPE))[1] for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert first["pictures"] > 2 and first["ids"].shape == (SHAPE.rows, SHAPE.width)
+    other = CourseBatches(COURSE, folder, GrowthConfig(2, SHAPE))[0]
+    assert not torch.equal(first["ids"], other["ids"])
+
+
+def test_a_course_is_learned_and_resumes_exactly(folder: Path, tmp_path: Path) -> None:
+    pages = CurriculumExamples(10**6, "read", 0, READING, shares={"pages": 1.0})
+    config = GrowthConfig(40, RowShape(2, 512, 2, 512), learning_rate=3e-3, workers=0, save_steps=20)
+    model = SimpleNamespace(path=folder)
+    grow(_in(tmp_path / "whole"), model, pages, config)
+    losses = [row["loss"] for row in _metrics(tmp_path / "whole")]
+    assert losses[-1] < 0.6 * losses[0]
+
+    class Killed(Exception):
+        pass
+
+    def kill(row: dict[str, float]) -> None:
+        if row["step"] == 30:
+            raise Killed
+
+    with pytest.raises(Killed):
+        grow(_in(tmp_path / "cut"), model, pages, config, kill)
+    assert (tmp_path / "cut" / "model.state").exists()
+    grow(tmp_path / "cut" / "model", model, pages, config)
+    whole, cut = (
+        AutoModelForImageTextToText.from_pretrained(tmp_path / n / "model") for n in ("whole", "cut")
+    )
+    for (name, a), (_, b) in zip(whole.named_parameters(), cut.named_parameters(), strict=True):
+        assert torch.equal(a, b), name
+    assert not (tmp_path / "cut" / "model.state").exists()
+
+
+def _in(folder: Path) -> Path:
+    folder.mkdir()
+    return folder / "model"
+
+
+def _metrics(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+# The vision tower -------------------------------------------------------------------------------------------
+
+
+def test_squares_name_the_objects_whose_centres_they_hold() -> None:
+    for i in range(50):
+        example = WORLDS["counting"].example(f"squares/{i}", shifted=False)
+        picture = drawn(example.media[0])
+        grid = (-(-picture.height // 28), -(-picture.width // 28))
+        targets = SquareTargets.of(example, picture, grid)
+        things = example.meta["formal"]["things"]
+        has = ~targets.boxes.isnan().any(1)
+        assert (targets.names > 0).sum() == has.sum() <= len(things)
+        for square in has.nonzero()[:, 0].tolist():
+            row, column = divmod(square, grid[1])
+            x, y, width, height = targets.boxes[square].tolist()
+            cell = picture.width / grid[1], picture.height / grid[0]
+            found = [(column + x) * cell[0], (row + y) * cell[1], width * cell[0], height * cell[1]]
+            boxes = [
+                [(b[0] + b[2]) / 2, (b[1] + b[3]) / 2, b[2] - b[0], b[3] - b[1]]
+                for b in (thing["box"] for thing in things)
+            ]
+            assert min(max(abs(p - q) for p, q in zip(found, box, strict=True)) for box in boxes) < 1e-3
+
+
+@pytest.mark.parametrize("name", ["charts", "text", "screens", "geometry"])
+def test_squares_name_all_characters_of_a_page(name: str) -> None:
+    for i in range(30):
+        example = WORLDS[name].example(f"letters/{i}", shifted=False)
+        picture = drawn(example.media[0])
+        grid = (-(-picture.height // 28), -(-picture.width // 28))
+        targets = SquareTargets.of(example, picture, grid)
+        written = "".join(line.text.replace(" ", "") for line in picture.info["written"])
+        named = [CHARACTERS[c - 1] for c in targets.letters[targets.letters > 0].tolist()]
+        assert sorted(named) == sorted(written)
+
+
+def test_a_tower_learns_to_name_squares_and_the_language_model_stays(folder: Path, tmp_path: Path) -> None:
+    course = CurriculumExamples(10**6, "see", 0, READING, shares=STILL)
+    config = GrowthConfig(20, RowShape(0, tower_rows=2, tower_width=1024), learning_rate=3e-3, workers=0)
+    pretrain_vision_tower(_in(tmp_path / "see"), SimpleNamespace(path=folder), course, config)
+    rows = _metrics(tmp_path / "see")
+    assert rows[-1]["letters"] < 0.7 * rows[0]["letters"] and rows[-1]["names"] < rows[0]["names"]
+    before, after = load(folder)[0], load(tmp_path / "see" / "model")[0]
+    moved = {
+        n
+        for (n, a), (_, b) in zip(before.named_parameters(), after.named_parameters(), strict=True)
+        if not torch.equal(a, b)
+    }
+    assert moved == {n for n, _ in before.named_parameters() if ".visual." in n}
+
+
+def test_squares_without_objects_add_nothing_to_the_loss_of_boxes(folder: Path) -> None:
+    pages = CurriculumExamples(10**6, "see", 0, READING, shares={"pages": 1.0})
+    batch = SquareBatches(pages, folder, GrowthConfig(1, RowShape(0, tower_rows=1)))[0]
+    losses = SquareLoss(*load(folder))(batch)
+    assert losses[1] == 0 and losses[0] > 0 and losses.isfinite().all()
