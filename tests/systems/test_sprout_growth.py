@@ -36,7 +36,7 @@ STILL = {world: 1.0 for world in SHARES if world != "clips"}
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("initial") / "model"
-    write_initial_model(out, seed=0, size=ModelSize(128, 2, 192, 64, 2))
+    write_initial_model(out, seed=0, size=ModelSize(128, 2, 192, 64, 2), texts=2_000)
     return out
 
 
@@ -86,7 +86,7 @@ def test_a_batch_holds_whole_groups_and_is_the_same_each_time(folder: Path) -> N
 
 def test_a_course_is_learned_and_resumes_exactly(folder: Path, tmp_path: Path) -> None:
     pages = CurriculumExamples(10**6, "read", 0, READING, shares={"pages": 1.0})
-    config = GrowthConfig(40, RowShape(2, 512, 2, 512), learning_rate=3e-3, workers=0, save_steps=20)
+    config = GrowthConfig(30, RowShape(1, 512, 1, 512), learning_rate=3e-3, workers=0, save_steps=10)
     model = SimpleNamespace(path=folder)
     grow(_in(tmp_path / "whole"), model, pages, config)
     losses = [row["loss"] for row in _metrics(tmp_path / "whole")]
@@ -96,7 +96,7 @@ def test_a_course_is_learned_and_resumes_exactly(folder: Path, tmp_path: Path) -
         pass
 
     def kill(row: dict[str, float]) -> None:
-        if row["step"] == 30:
+        if row["step"] == 20:
             raise Killed
 
     with pytest.raises(Killed):

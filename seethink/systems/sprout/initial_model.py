@@ -63,12 +63,13 @@ class ModelSize:
     tower_depth: int = 6
 
 
-def write_initial_model(out: Path, seed: int, size: ModelSize) -> None:
-    """Write a model folder with a new tokenizer, processor and random weights to `out`."""
+def write_initial_model(out: Path, seed: int, size: ModelSize, texts: int = 16_000) -> None:
+    """Write a model folder with a new tokenizer, processor and random weights to `out`. texts: examples that
+    the tokenizer is trained on."""
     import torch
     from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
-    tokenizer = _tokenizer()
+    tokenizer = _tokenizer(texts)
     ids = {
         name: tokenizer.convert_tokens_to_ids(f"<|{name}|>")
         for name in ("image_pad", "video_pad", "vision_start", "vision_end", "im_end", "endoftext")
@@ -113,7 +114,7 @@ def write_initial_model(out: Path, seed: int, size: ModelSize) -> None:
     _processor(tokenizer).save_pretrained(out)
 
 
-def _tokenizer() -> Any:
+def _tokenizer(texts: int) -> Any:
     """Byte-level BPE trained on the curriculum's texts; every digit is a token of its own."""
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -134,7 +135,7 @@ def _tokenizer() -> Any:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         min_frequency=1,
     )
-    bpe.train_from_iterator(_texts(), trainer)
+    bpe.train_from_iterator(_texts(texts), trainer)
     bpe.add_tokens([AddedToken(piece, normalized=False) for piece in PIECES])
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe,
@@ -145,10 +146,10 @@ def _tokenizer() -> Any:
     )
 
 
-def _texts() -> Sequence[str]:
-    """Training text of the tokenizer: prompts and replies of some thousand examples."""
+def _texts(n: int) -> Sequence[str]:
+    """Training text of the tokenizer: prompts and replies of `n` examples, and titles of steps."""
     rows = [
-        row for manners in (REASONING, ANSWERING) for row in CurriculumExamples(8000, "words", 0, manners)
+        row for manners in (REASONING, ANSWERING) for row in CurriculumExamples(n // 2, "words", 0, manners)
     ]
     prompts = [
         part["text"]

@@ -49,7 +49,7 @@ class Course:
 
     def config(self, run: Run, with_text: bool = True) -> GrowthConfig:
         """with_text: whether batches have rows of tokens."""
-        rows = run.scale(smoke=2, tiny=self.rows // 8, one_gpu=self.rows)
+        rows = run.scale(smoke=1, tiny=self.rows // 8, one_gpu=self.rows)
         return GrowthConfig(
             max_steps=run.scale(smoke=2, **self.steps),
             shape=RowShape(rows if with_text else 0, tower_rows=rows),
@@ -71,7 +71,8 @@ def recipe(run: Run) -> None:
     from seethink.systems.sprout.growth import grow
     from seethink.systems.sprout.perception import pretrain_vision_tower
 
-    model = run.make("initial", write_initial_model, seed=run.seed, size=ModelSize())
+    texts = run.scale(smoke=400, tiny=16_000, one_gpu=16_000)
+    model = run.make("initial", write_initial_model, seed=run.seed, size=ModelSize(), texts=texts)
     see = SEE.examples("see", run.seed)
     model = run.make("see", pretrain_vision_tower, model=model, course=see, config=SEE.config(run, False))
     for name, course in COURSES.items():
@@ -88,10 +89,10 @@ def recipe(run: Run) -> None:
 
 def _tests(run: Run, form: BaseFormat) -> list[Task]:
     """Held-out questions of every world, and of its shifted variant."""
-    n = run.scale(smoke=2, tiny=300, one_gpu=300)
+    n = run.scale(smoke=1, tiny=300, one_gpu=300)
     tasks = [Task("pages", Pages(n, "test", run.seed), form, verify.by_name("same_answer"))]
-    for name, world in WORLDS.items():
-        verifier = verify.by_name(world.verifier)
+    for name in run.scale(smoke=("counting", "clips"), tiny=tuple(WORLDS), one_gpu=tuple(WORLDS)):
+        verifier = verify.by_name(WORLDS[name].verifier)
         tasks += [
             Task(f"{name}{label}", by_name(name, n, "test", run.seed, shifted), form, verifier)
             for label, shifted in (("", False), (", shifted", True))
