@@ -47,7 +47,7 @@ class Animation(Video):
     def _frames(self) -> Iterator[tuple[Fraction, PIL.Image.Image | None]]:
         """(start in seconds, decoded frame) of each frame, then (length of the clip, None)."""
         if why := whole.cut_short(self.path):
-            raise decoding.PictureError(f"{self.path} {why}; replace the file")
+            raise decoding.PictureError(f"{self.path} is cut short: {why}; replace the file")
         start_ms = 0
         with decoding.opened(self.path, str(self.path), animated=True) as picture:
             film: Any = picture

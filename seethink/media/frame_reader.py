@@ -46,7 +46,7 @@ class FrameReader:
 
     def __init__(self, path: Path) -> None:
         if why := whole.cut_short(path):
-            raise InputError(f"{path} {why}; replace the file")
+            raise InputError(f"{path} is cut short: {why}; replace the file")
         self.path = path
         self._clip, self.stream = _open(path)
         self._container: str = self._clip.format.name

@@ -75,7 +75,7 @@ class Image:
         picture that can be shown."""
         with self._opened() as picture:
             if not callable(self.source) and (why := whole.cut_short(self.source)):
-                raise PictureError(f"{self.where} is broken: it {why}")
+                raise PictureError(f"{self.where} is broken: {why}")
             try:
                 rgb = decoding.upright_rgb(picture, self.stored_bytes)
             except InputError as error:

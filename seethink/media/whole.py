@@ -38,7 +38,7 @@ def cut_short(source: Path | bytes) -> str | None:
                 file.seek(0)
                 end = end_of(file)
                 missing = end is not None and end > size
-                return f"is cut short: it has {size:,} bytes of at least {end:,}" if missing else None
+                return f"it has {size:,} bytes of at least {end:,}" if missing else None
     return None
 
 
