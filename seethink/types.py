@@ -332,3 +332,10 @@ class NotFinite(RuntimeError):
 
 class InputError(ValueError):
     """Unusable user input. The message names file, row and how to fix it; the CLI exits with code 2."""
+
+    @classmethod
+    def of_rows(cls, faults: Sequence[str]) -> InputError:
+        """The first of the faults of several rows, with the number of the others."""
+        others = len(faults) - 1
+        more = f"; {others:,} more {'row is' if others == 1 else 'rows are'} at fault" if others else ""
+        return cls(f"{faults[0]}{more}")

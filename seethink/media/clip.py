@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from math import floor, inf
 from pathlib import Path
 from typing import Literal
@@ -115,19 +116,31 @@ class Video:
     def duration_s(self) -> float:
         """The duration in seconds that the header gives, or that of the packets if it gives none. Raises
         InputError, which names the file."""
+        return float(self._header_s)
+
+    def frame_count(self) -> int:
+        """How many frames `load` returns, if the clip is as long as its header says."""
+        return len(self._wanted_s(self._header_s)) if self.frame_interval else int(self.num_frames)
+
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the frames in pixels as shown, upright and with square pixels.
+
+        The first frame is decoded, once, unless the header gives more than `MAX_PIXELS`. Raises InputError,
+        which names the file.
+        """
+        return self._shown_size
+
+    @cached_property
+    def _header_s(self) -> Fraction:
         with FrameReader(self.path) as reader:
             header_s = reader.header_length_s()
             if header_s is None:
                 reader.first()
                 header_s = reader.length_s()
-            return float(header_s)
+            return header_s
 
-    def size(self) -> tuple[int, int]:
-        """(width, height) of the frames in pixels as shown, upright and with square pixels.
-
-        The first frame is decoded, unless the header gives more than `MAX_PIXELS`. Raises InputError, which
-        names the file.
-        """
+    @cached_property
+    def _shown_size(self) -> tuple[int, int]:
         with FrameReader(self.path) as reader:
             if reader.huge:
                 return reader.stream.width, reader.stream.height

@@ -268,8 +268,11 @@ class FrameReader:
             yield from frames
 
     def _end_s(self, packets: Iterable[Any]) -> Fraction | None:
-        """The end of the last frame; None without packets, if one has no time, or if the clock jumps."""
-        clock, end_pts = _Clock(self.stream, self._container), None
+        """The end of the frame shown last; None without packets, if one has no time, or if the clock jumps.
+
+        Another frame may seem to end later: where frames are stored in another order than they are shown, MP4
+        gives the times between those stored, not those between those shown."""
+        clock, last = _Clock(self.stream, self._container), None  # (its time stamp, its duration)
         for packet in () if self._container == _LOOSE else packets:
             if not packet.size:
                 continue
@@ -278,9 +281,9 @@ class FrameReader:
             if packet.pts is None or clock.jumped:
                 return None
             if not packet.is_discard:
-                end = packet.pts + (packet.duration or clock.step)
-                end_pts = end if end_pts is None else max(end_pts, end)
-        return None if end_pts is None else self._time_s(end_pts)
+                shown = (packet.pts, packet.duration or clock.step)
+                last = max(last or shown, shown)
+        return None if last is None else self._time_s(sum(last))
 
 
 class _SeekError(Exception):

@@ -7,9 +7,10 @@ all accepted so far. So the answer is the processor's own, for every family.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable
-from typing import Any, Literal
+import inspect
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, NamedTuple
 
 import PIL.Image
 
@@ -18,14 +19,22 @@ from seethink.media.resize import size_within
 from seethink.models.encoder import Encoder, texts_of
 from seethink.types import InputError, Media, Task
 
-_LOG = logging.getLogger(__name__)
-
 Kind = Literal["image", "video"]
 
 ORDINARY_RATIO = 4
 ORDINARY_SIDE_PX = 64
 """Sizes up to this ratio and from this side on are judged together, by the first of them."""
 BLANK_FRAMES = 2
+"""Of a blank clip; one for a clip that has no more."""
+
+
+class _Size(NamedTuple):
+    """Of a medium, as the processor sees it."""
+
+    kind: Kind
+    width: int
+    height: int
+    frames: int
 
 
 class AcceptedMedia:
@@ -37,19 +46,21 @@ class AcceptedMedia:
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
         self.tried = 0
-        self._judged: dict[tuple[Kind, int, int], str | None] = {}
+        self._judged: dict[_Size, str | None] = {}
         self._taken: set[str] = set()
-        self._accepted: dict[Kind, list[tuple[int, int]]] = {"image": [], "video": []}
+        self._accepted: dict[tuple[Kind, int], list[tuple[int, int]]] = defaultdict(list)
+        self._count_patches = _patch_counter(encoder.processor)
 
     def refuse(self, medium: Media) -> None:
         """Raise InputError, which names the medium, if the model does not take it. A medium without a header,
         such as a drawn clip, passes."""
         if not isinstance(medium, Image | Video) or medium.key in self._taken:
             return
-        width, height = medium.size()
+        (width, height), frames = medium.size(), 1
         if isinstance(medium, Video):
             width, height = size_within(width, height, medium.max_px)
-        if why := self.why_not(medium.kind, width, height):
+            frames = min(medium.frame_count(), BLANK_FRAMES)
+        if why := self.why_not(medium.kind, width, height, frames):
             name = medium.path if isinstance(medium, Video) else medium.where
             raise InputError(
                 f"the model cannot take {name} of {width} x {height} pixels: {why}; pad, crop or enlarge it, "
@@ -57,50 +68,48 @@ class AcceptedMedia:
             )
         self._taken.add(medium.key)
 
-    def why_not(self, kind: Kind, width: int, height: int) -> str | None:
-        """Why the model does not take media of this size; None if it does."""
-        key = (kind, width, height)
-        if key not in self._judged:
-            self._judged[key] = self._judge(kind, width, height)
-        return self._judged[key]
+    def why_not(self, kind: Kind, width: int, height: int, frames: int = BLANK_FRAMES) -> str | None:
+        """Why the model does not take media of this size; None if it does. frames: of a clip, at most
+        `BLANK_FRAMES`."""
+        size = _Size(kind, width, height, frames if kind == "video" else 1)
+        if size not in self._judged:
+            self._judged[size] = self._judge(size)
+        return self._judged[size]
 
-    def _judge(self, kind: Kind, width: int, height: int) -> str | None:
-        if not self._fails_by_size(kind, width, height) and self._surpassed(kind, width, height):
+    def _judge(self, size: _Size) -> str | None:
+        if not self._fails_by_size(size) and self._surpassed(size):
             return None
-        why = self._try(kind, width, height)
+        why = self._try(size)
         if why is None:
-            self._accepted[kind].append((width, height))
+            self._accepted[size.kind, size.frames].append((size.width, size.height))
         return why
 
-    def _surpassed(self, kind: Kind, width: int, height: int) -> bool:
+    def _surpassed(self, size: _Size) -> bool:
         """Whether an accepted size is as ordinary, or as long and as narrow in the same direction."""
+        width, height, accepted = size.width, size.height, self._accepted[size.kind, size.frames]
         if _is_ordinary(width, height):
-            return any(_is_ordinary(*size) for size in self._accepted[kind])
+            return any(_is_ordinary(*one) for one in accepted)
         if max(width, height) < ORDINARY_SIDE_PX:  # rounding to patches: each small size is a case of its own
             return False
         short, long = sorted((width, height))
         return any(
-            (w > h) == (width > height) and min(w, h) <= short and max(w, h) >= long
-            for w, h in self._accepted[kind]
+            (w > h) == (width > height) and min(w, h) <= short and max(w, h) >= long for w, h in accepted
         )
 
-    def _fails_by_size(self, kind: Kind, width: int, height: int) -> bool:
+    def _fails_by_size(self, size: _Size) -> bool:
         """Whether the processor's function of sizes fails, if it has one: a quick look; a blank decides."""
-        image_processor = getattr(self.encoder.processor, "image_processor", None)
-        count: Any = getattr(image_processor, "get_number_of_image_patches", None)
-        if kind != "image" or count is None:
+        if size.kind != "image" or self._count_patches is None:
             return False
         try:
-            count(height, width, {})
-        except Exception as error:
-            _LOG.debug("%s: %s", (width, height), error)
+            self._count_patches(size.height, size.width)
+        except (ValueError, ArithmeticError):
             return True
         return False
 
-    def _try(self, kind: Kind, width: int, height: int) -> str | None:
+    def _try(self, size: _Size) -> str | None:
         """What the processor says to a blank medium of this size; None if it takes it."""
         self.tried += 1
-        blank = _blank(kind, width, height)
+        kind, blank = size.kind, _blank(size)
         content = [{"type": kind, kind: blank}, {"type": "text", "text": "?"}]
         try:
             (prompt,) = self.encoder.prompts([[{"role": "user", "content": content}]])
@@ -110,6 +119,19 @@ class AcceptedMedia:
         if kind == "image" and tokens < least:
             return f"it becomes {tokens} token(s), and this family needs at least {least}"
         return None
+
+
+def _patch_counter(processor: Any) -> Callable[[int, int], object] | None:
+    """(height, width) -> number of patches, by the processor's own function; None where it has none, or one
+    of another signature."""
+    count: Any = getattr(getattr(processor, "image_processor", None), "get_number_of_image_patches", None)
+    if count is None:
+        return None
+    try:
+        inspect.signature(count).bind(28, 28, {})
+    except TypeError:
+        return None
+    return lambda height, width: count(height, width, {})
 
 
 def refuse_unusable(engine: object, tasks: Iterable[Task]) -> None:
@@ -130,9 +152,7 @@ def refuse_unusable(engine: object, tasks: Iterable[Task]) -> None:
         except InputError as error:
             faults.append(f"{example.label}: {error}")
     if faults:
-        others = len(faults) - 1
-        more = f"; {others:,} more {'row is' if others == 1 else 'rows are'} at fault" if others else ""
-        raise InputError(f"{faults[0]}{more}")
+        raise InputError.of_rows(faults)
 
 
 def is_drawn(medium: Media) -> bool:
@@ -146,10 +166,10 @@ def _is_ordinary(width: int, height: int) -> bool:
     )
 
 
-def _blank(kind: Kind, width: int, height: int) -> Media:
-    picture = PIL.Image.new("RGB", (width, height))
-    key = f"blank {kind} of {width} x {height}"
-    if kind == "image":
+def _blank(size: _Size) -> Media:
+    picture = PIL.Image.new("RGB", (size.width, size.height))
+    key = f"blank {size}"
+    if size.kind == "image":
         return Image.drawn(key, lambda: picture)
-    times_s = tuple(i / BLANK_FRAMES for i in range(BLANK_FRAMES))
-    return DrawnVideo(key, lambda: Frames((picture,) * BLANK_FRAMES, times_s, 1.0))
+    times_s = tuple(i / size.frames for i in range(size.frames))
+    return DrawnVideo(key, lambda: Frames((picture,) * size.frames, times_s, 1.0))

@@ -96,7 +96,7 @@ class Encoder:
         Raises InputError where a text contains a control token, such as a picture's placeholder.
         """
         media = {medium.key: medium for messages in conversations for medium in media_of(messages)}
-        loaded: dict[str, Any] = {key: medium.load() for key, medium in media.items()}
+        loaded: dict[str, Any] = {key: self._loaded(medium) for key, medium in media.items()}
         self.decoded += len(loaded)
         if not self.clips:
             conversations = [_frame_by_frame(messages, loaded) for messages in conversations]
@@ -129,6 +129,18 @@ class Encoder:
         return Completion(
             text, "stop" if ended else "length", len(ids), tuple(ids), tuple(logps), prompt.frame
         )
+
+    def _loaded(self, medium: Media) -> Any:
+        """The decoded medium. A clip of fewer frames than the model joins to one patch, of one frame above
+        all, repeats its last, as processors do with an odd frame; some refuse such a clip instead."""
+        loaded: Any = medium.load()
+        least = getattr(getattr(self.processor, "video_processor", None), "temporal_patch_size", None) or 1
+        if not (self.clips and isinstance(loaded, Frames) and len(loaded.pictures) < least):
+            return loaded
+        pictures, times_s = (
+            (*given, *given[-1:] * (least - len(given))) for given in (loaded.pictures, loaded.times_s)
+        )
+        return replace(loaded, pictures=pictures, times_s=times_s)
 
     def _prompt(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seethink.sources.parsed_row import Conversation, ParsedRow, listed
+from seethink.sources.parsed_row import Conversation, ParsedRow, listed, messages_in
 from seethink.sources.row_reader import Row
 
 CHOSEN = ("chosen", "chosen_messages")
@@ -56,11 +56,12 @@ def parsed_pair(row: Row) -> tuple[ParsedRow, str, str]:
 def _prompt(row: Row) -> Conversation:
     """The turns of the prompt's columns; none, if the responses hold them."""
     prompt, value = Conversation(row), row.values.get
-    messages = [name for name in ("prompt", *CONVERSATIONS) if isinstance(listed(value(name)), dict | list)]
+    said = {"prompt": messages_in(value("prompt")), **{name: listed(value(name)) for name in CONVERSATIONS}}
+    messages = [name for name, turns in said.items() if isinstance(turns, dict | list)]
     texts = [instruction(row), *(value(name) for name in TEXTS)]
     text = next((text for text in texts if text is not None), None)
     if messages:
-        prompt.add_messages(messages[0])
+        prompt.add_messages(messages[0], said[messages[0]])
         prompt.add_system()
     elif text is not None:
         prompt.add_history()
@@ -80,12 +81,12 @@ def _column(row: Row, names: tuple[str, ...]) -> str | None:
 
 
 def _response(row: Row, column: str | None) -> Conversation | None:
-    """The turns of a response: a text is the assistant's."""
+    """The turns of a response: a text that holds no messages is the assistant's."""
     if column is None:
         return None
     response, value = Conversation(row), row.values[column]
-    if isinstance(value, str):
+    if messages := messages_in(value):
+        response.add_messages(column, messages)
+    elif isinstance(value, str):
         response.add("assistant", value, column)
-    elif isinstance(value, dict | list) and value:
-        response.add_messages(column)
     return response

@@ -19,6 +19,11 @@ ROLES = {
 """Role of a turn as data sets name it -> its role in a chat template."""
 PART_KINDS = {"image": "image", "image_url": "image", "video": "video", "video_url": "video"}
 """Type of a content part -> kind of its medium."""
+_OF_MESSAGES = (
+    *({"role", "content"}, {"role", "tool_calls"}, {"from", "value"}),
+    *({"user", "assistant"}, {"human", "assistant"}),
+)
+"""Keys of which a message has all of one set."""
 _LEARNED = ("weight", "loss", "loss_weight")
 """Names of a turn's weight in the loss: OpenAI, ms-swift, LLaMA-Factory."""
 
@@ -155,6 +160,16 @@ def listed(value: Any) -> Any:
         return value
     found = (_evaluated(json.loads, value), _evaluated(ast.literal_eval, value.strip()))
     return next((one for one in found if isinstance(one, list)), value)
+
+
+def messages_in(value: Any) -> Any:
+    """The messages of a column that may hold a text instead: a list or an object as it is, and what a text
+    that is one of messages holds, as tables write them; None for any other text, boxes in JSON among them."""
+    if not isinstance(value, str):
+        return value if isinstance(value, dict | list) else None
+    found = _evaluated(json.loads, value) if value.lstrip().startswith("{") else listed(value)
+    first = found[0] if isinstance(found, list) and found else found
+    return found if isinstance(first, dict) and any(names <= first.keys() for names in _OF_MESSAGES) else None
 
 
 def media_in(value: Any) -> list[Any]:

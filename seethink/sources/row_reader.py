@@ -135,8 +135,9 @@ def _shards_in(folder: Path) -> dict[str, list[Path]]:
 def _only_split(folder: Path, splits: list[str]) -> Path:
     """The path of the only split. Raises InputError if there are several: one must be named."""
     if len(splits) != 1:
-        names = ", ".join(splits) or "none"
-        raise InputError(f"{folder} has the splits {names}; name one of them, as in {folder / 'train'}")
+        one = "train" if "train" in splits else next(iter(splits), "")
+        advice = f"name one of them, as in {folder / one}" if one else "give the path of a file"
+        raise InputError(f"{folder} has the splits {', '.join(splits) or 'none'}; {advice}")
     return folder / splits[0]
 
 

@@ -193,9 +193,7 @@ def _located(error: Exception, example: Example) -> InputError:
 def _refuse(faults: Sequence[str]) -> None:
     """Raise InputError for the first fault, if there is one, with the number of the others."""
     if faults:
-        others = len(faults) - 1
-        more = f"; {others:,} more {'row is' if others == 1 else 'rows are'} at fault" if others else ""
-        raise InputError(f"{faults[0]}{more}")
+        raise InputError.of_rows(faults)
 
 
 def _media_open(row: TrainingRow, messages: Messages, context: RowContext) -> None:
@@ -220,9 +218,7 @@ def _options(row: TrainingRow, messages: Messages, context: RowContext) -> None:
     answer = row.example.answer
     if answer is None:
         return
-    paid = (
-        same_choice(row.example, Response(answer, answer=answer)).value == 1.0
-    )  # in whatever form it is read
+    paid = same_choice(row.example, Response(answer, answer=answer)).value == 1.0
     for fault in (*(() if paid else no_such_option(row.example)), *same_option(row.example)):
         raise InputError(f"{fault}; correct the answer or the choices")
 

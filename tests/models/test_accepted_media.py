@@ -8,17 +8,18 @@ from typing import Any
 
 import PIL.Image
 import pytest
+import torch
 
 from seethink.check import Preflight, check
 from seethink.cli.app import main
 from seethink.engines import local
 from seethink.engines.local import LocalEngine
 from seethink.formats import THINK_ANSWER
-from seethink.media import DrawnVideo, Frames, Image
+from seethink.media import DrawnVideo, Frames, Image, Video
 from seethink.models.accepted_media import AcceptedMedia
 from seethink.train import dpo, grpo, sft
 from seethink.types import InputError, Sampling
-from tests import tiny, vlms
+from tests import films, own_vlms, tiny, vlms
 
 SIZES = [
     *((1, 1), (1, 2), (3, 3), (7, 7), (8, 8), (9, 5), (13, 13), (27, 28), (28, 28), (64, 48), (640, 480)),
@@ -67,6 +68,71 @@ def test_a_clip_is_tried_as_a_clip() -> None:
     accepted = AcceptedMedia(tiny.encoder(tiny.qwen2_vl()))
     assert "aspect ratio" in (accepted.why_not("video", 10, 2_500) or "")
     assert accepted.why_not("video", 64, 48) is None
+
+
+@pytest.mark.parametrize("name", [*vlms.CLIPS, *own_vlms.CLIPS])
+def test_a_clip_of_one_frame_is_the_same_as_of_that_frame_twice_and_is_answered(name: str, tmp_path) -> None:
+    """Some processors raise an error where there are fewer frames than one patch joins."""
+    model, encoder = (own_vlms if name in own_vlms.CLIPS else vlms).build(name)
+    path = films.clip(tmp_path / "a.mp4", 2)
+    for one in (Video(path, num_frames=1), Video(path, frame_interval=9.0)):
+        AcceptedMedia(encoder).refuse(one)
+        (prompt,) = encoder.prompts([_about(one)])
+        frames = one.load()
+        twice = Frames(frames.pictures * 2, frames.times_s * 2, frames.length_s)
+        if len(prompt.loaded) == 1 and len(prompt.loaded[0].pictures) == 2:
+            (wanted,) = encoder.prompts([_about(DrawnVideo("twice", lambda f=twice: f))])
+            assert prompt.ids == wanted.ids
+            assert all(torch.equal(tensor, wanted.media[k]) for k, tensor in prompt.media.items())
+        engine = LocalEngine(model, encoder)
+        assert len(engine.complete([prompt], TWO_TOKENS)[0][0].token_ids) in (1, 2)
+
+
+def _about(video: Any) -> list[dict[str, Any]]:
+    content = [{"type": "video", "video": video}, {"type": "text", "text": "?"}]
+    return [{"role": "user", "content": content}]
+
+
+def test_a_clip_is_judged_with_as_many_frames_as_it_has(tmp_path, monkeypatch) -> None:
+    accepted = AcceptedMedia(tiny.encoder(tiny.qwen2_vl()))
+    monkeypatch.setattr(accepted, "_try", lambda size: "too few" if size.frames < 2 else None)
+    path = films.clip(tmp_path / "a.mp4", 2)
+    for taken in (Video(path), Video(path, frame_interval=0.5)):
+        accepted.refuse(taken)
+    for short in (Video(path, num_frames=1), Video(path, frame_interval=1.5)):
+        with pytest.raises(InputError, match=r"cannot take .*a\.mp4 of 64 x 48 pixels: too few"):
+            accepted.refuse(short)
+
+
+def test_a_function_of_sizes_with_another_signature_is_not_asked(monkeypatch) -> None:
+    encoder = tiny.encoder(tiny.qwen2_vl())
+
+    def count(height: int, width: int) -> int:
+        raise AssertionError("called")
+
+    monkeypatch.setattr(encoder.processor.image_processor, "get_number_of_image_patches", count)
+    accepted = AcceptedMedia(encoder)
+    sizes = [(100 + i, 100) for i in range(50)]
+    assert not any(accepted.why_not("image", *size) for size in sizes) and accepted.tried == 1
+
+
+@pytest.mark.parametrize("options", [("--num-frames", "1"), ("--frame-interval", "60")])
+def test_data_with_clips_of_one_frame_are_checked_trained_and_evaluated(tmp_path, options) -> None:
+    model, encoder = vlms.build("qwen3_vl")
+    model.save_pretrained(tmp_path / "base")
+    encoder.processor.save_pretrained(tmp_path / "base")
+    films.clip(tmp_path / "a.mp4", 2)
+    path, base = tmp_path / "my.jsonl", str(tmp_path / "base")
+    path.write_text(json.dumps({"video": "a.mp4", **TASK}) + "\n", encoding="utf-8")
+    out, given = str(tmp_path / "out"), ("--data", str(path), "--model", base, *options)
+    for words in (
+        ("check", str(path), "--model", base, *options),
+        ("eval", *given, "--out", f"{out}-eval"),
+        ("train", "sft", *given, "--out", f"{out}-sft", "max_steps=1", "train_batch_size=1"),
+    ):
+        with pytest.raises(SystemExit) as exit_:
+            main([*words])
+        assert exit_.value.code == 0, words
 
 
 def test_what_is_drawn_passes() -> None:

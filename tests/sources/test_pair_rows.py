@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import PIL.Image
@@ -80,6 +81,49 @@ def test_pairs_are_read_with_their_turns_in_any_layout(folder, name):
     assert (pair.better, pair.worse, pair.example.question) == ("Yes.", "No.", "Sure?")
     assert pair.example.history == (Turn("user", "<image>Who is it?"), Turn("assistant", "A dog."))
     assert [medium.where for medium in pair.example.media] == [str(folder / "a.png")]
+
+
+def _table(path, row):
+    """A table with each list or object as JSON in its cell."""
+    cells = {name: value if isinstance(value, str) else json.dumps(value) for name, value in row.items()}
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(cells), delimiter="\t" if path.suffix == ".tsv" else ",")
+        writer.writeheader()
+        writer.writerow(cells)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_table_whose_cells_hold_messages_is_read_as_the_rows_that_it_was_written_from(folder, name, suffix):
+    row = {**LAYOUTS[name], "images": ["a.png"]}
+    (wanted,) = read_pairs(lines(folder, row), THINK_ANSWER)
+    (found,) = read_pairs(_table(folder / f"my.{suffix}", row), THINK_ANSWER)
+    assert (found.better, found.worse) == (wanted.better, wanted.worse) == ("Yes.", "No.")
+    assert (found.example.question, found.example.history) == (
+        wanted.example.question,
+        wanted.example.history,
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("[10, 20, 30, 40]", '[{"bbox_2d": [1, 2, 3, 4], "label": "dog"}]', '[{"from": "A", "to": "B"}]'),
+        *("[]", '{"answer": 3}', "[see the figure]", '{"role": "king"}'),
+    ],
+)
+def test_a_response_in_json_that_is_no_message_stays_a_text(folder, text):
+    (pair,) = read_pairs(lines(folder, {"prompt": "?", "chosen": text, "rejected": "No."}), THINK_ANSWER)
+    assert pair.better == text
+    (pair,) = read_pairs(lines(folder, {"prompt": text, "chosen": "Yes.", "rejected": "No."}), THINK_ANSWER)
+    assert pair.example.question == text
+
+
+def test_messages_in_a_cell_that_cannot_be_read_are_refused_with_their_turn(folder):
+    row = {"prompt": "?", "chosen": [said("function", "Yes.")], "rejected": "No."}
+    with pytest.raises(InputError, match=r"my\.csv, row \d: turn 1 of chosen has the role 'function'"):
+        read_pairs(_table(folder / "my.csv", row), THINK_ANSWER)
 
 
 def test_a_question_in_a_column_of_its_own_and_a_system_column(folder):

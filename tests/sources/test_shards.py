@@ -44,6 +44,10 @@ def test_of_several_splits_one_is_named_as_a_path(tmp_path):
     assert [example.answer for example in read(tmp_path / "hub" / "train")] == ["1", "2"]
     assert [example.id for example in read(tmp_path / "hub" / "test")] == ["test-1"]
     assert refused(tmp_path / "hub" / "validation") == "there is no data at validation"
+    shard(tmp_path / "other" / "validation-00000-of-00001.parquet", 1)
+    shard(tmp_path / "other" / "dev-00000-of-00001.parquet", 2)
+    advice = "name one of them, as in other/dev"
+    assert refused(tmp_path / "other") == f"other has the splits dev, validation; {advice}"
 
 
 def test_a_missing_shard_is_named(tmp_path):
