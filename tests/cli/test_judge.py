@@ -109,7 +109,8 @@ def test_without_a_judge_they_stay_unjudged(capsys) -> None:
 
 def test_a_judge_for_everything_is_compared_with_the_rules(capsys) -> None:
     rows = [
-        {"question": f"Say: {answer}.", "answer": gold} for gold, answer in (("3", "3"), ("4", "quatre"), *ROWS)
+        {"question": f"Say: {answer}.", "answer": gold}
+        for gold, answer in (("3", "3"), ("4", "quatre"), *ROWS)
     ]
     Path("my.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     with ChatServer(judging) as server:

@@ -10,7 +10,7 @@ import PIL.ImageDraw
 
 from seethink.sources.drawn import page_style
 from seethink.sources.drawn.shapes import listed
-from seethink.sources.drawn.world import DrawnQuestion, Scene, SceneWorld
+from seethink.sources.drawn.world import DrawnQuestion, Scene, SceneWorld, running_sum
 from seethink.sources.fonts import font
 
 SUBJECTS = {
@@ -184,7 +184,7 @@ def total(rng: random.Random, scene: Scene) -> DrawnQuestion:
     chosen = sorted(rng.sample(range(len(scene["names"])), n))
     names, values = [scene["names"][i] for i in chosen], [scene["values"][i] for i in chosen]
     read = " ".join(f"{name}: {number}." for name, number in zip(names, values, strict=True))
-    steps = (read, f"{' + '.join(map(str, values))} = {sum(values)}.")
+    steps = (read, running_sum(values))
     return DrawnQuestion(f"What is the sum of the values of {listed(names)}?", str(sum(values)), steps)
 
 

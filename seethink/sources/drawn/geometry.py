@@ -13,7 +13,7 @@ import PIL.ImageDraw
 
 from seethink.boxes import Point
 from seethink.sources.drawn import page_style
-from seethink.sources.drawn.world import DrawnQuestion, Scene, SceneWorld
+from seethink.sources.drawn.world import DrawnQuestion, Scene, SceneWorld, running_sum
 from seethink.sources.fonts import font
 
 TRIPLES = ((3, 4, 5), (5, 12, 13), (8, 15, 17), (7, 24, 25), (20, 21, 29))
@@ -243,9 +243,10 @@ def measure(rng: random.Random, scene: Scene) -> DrawnQuestion:
 def angle(rng: random.Random, scene: Scene) -> DrawnQuestion:
     """The third angle of a triangle."""
     known = [text.removesuffix("°") for text in scene["at_corners"] if text != "?"]
-    answer = 180 - sum(map(int, known))
+    both = sum(map(int, known))
+    answer = 180 - both
     given = f"Two angles are {known[0]} and {known[1]} degrees."
-    steps = (given, f"180 - {known[0]} - {known[1]} = {answer}.")
+    steps = (given, f"{known[0]} + {known[1]} = {both}.", f"180 - {both} = {answer}.")
     return DrawnQuestion("How many degrees has the angle marked with a question mark?", str(answer), steps)
 
 
@@ -265,7 +266,7 @@ def side(rng: random.Random, scene: Scene) -> DrawnQuestion:
 def perimeter(rng: random.Random, scene: Scene) -> DrawnQuestion:
     """The perimeter of a polygon."""
     sides = scene["sides"]
-    steps = (f"It has {len(sides)} sides.", f"{' + '.join(map(str, sides))} = {sum(sides)}.")
+    steps = (f"It has {len(sides)} sides.", running_sum(sides))
     return DrawnQuestion("What is the perimeter of the figure?", str(sum(sides)), steps)
 
 
@@ -273,24 +274,30 @@ def area(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
     """The area of a figure, if it is a whole number."""
     figure, sides = scene["figure"], scene["sides"]
     if figure == "rectangle":
-        doubled, sum_ = 2 * sides[0] * sides[1], f"{sides[0]} x {sides[1]}"
+        a, b, added = sides[0], sides[1], ()
     elif figure == "right triangle":
-        doubled, sum_ = sides[0] * sides[2], f"{sides[0]} x {sides[2]} / 2"
+        a, b, added = sides[0], sides[2], ()
     else:
-        doubled, sum_ = (sides[0] + sides[2]) * sides[3], f"({sides[0]} + {sides[2]}) x {sides[3]} / 2"
-    if doubled % 2:
+        a, b = sides[0] + sides[2], sides[3]
+        added = (f"{sides[0]} + {sides[2]} = {a}.",)
+    halved = figure != "rectangle"
+    if halved and a * b % 2:
         return None
-    answer = str(doubled // 2)
-    return DrawnQuestion(
-        "What is the area of the figure?", answer, (f"It is a {figure}.", f"{sum_} = {answer}.")
-    )
+    answer = a * b // 2 if halved else a * b
+    half = (f"{a * b} / 2 = {answer}.",) if halved else ()
+    steps = (f"It is a {figure}.", *added, f"{a} x {b} = {a * b}.", *half)
+    return DrawnQuestion("What is the area of the figure?", str(answer), steps)
 
 
 def squares(rng: random.Random, scene: Scene) -> DrawnQuestion:
     """The number of squares that a figure covers."""
     (w, h), (a, b) = scene["cells"], scene["cut"]
     answer = w * h - a * b
-    steps = (f"A rectangle of {w} x {h} squares = {w * h}.", f"{a} x {b} = {a * b} are missing: {answer}.")
+    steps = (
+        f"A rectangle of {w} x {h} squares = {w * h}.",
+        f"{a} x {b} = {a * b} are missing.",
+        f"{w * h} - {a * b} = {answer}.",
+    )
     return DrawnQuestion("How many squares of the paper does the figure cover?", str(answer), steps)
 
 

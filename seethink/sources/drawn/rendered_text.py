@@ -8,7 +8,7 @@ from typing import Any
 import PIL.Image
 
 from seethink.sources.drawn import page_style
-from seethink.sources.drawn.world import DrawnQuestion, Scene, SceneWorld
+from seethink.sources.drawn.world import DrawnQuestion, Scene, SceneWorld, running_sum
 from seethink.sources.fonts import font
 
 GOODS = ("tea", "soup", "bread", "salad", "juice", "cake", "rice", "eggs", "milk", "honey", "beans", "nuts")
@@ -105,7 +105,11 @@ def bill(rng: random.Random, scene: Scene) -> DrawnQuestion:
     (a, x), (b, y) = rng.sample(scene["lines"], 2)
     n = rng.randint(2, 4)
     total = n * int(x) + int(y)
-    steps = (f"{a} costs {x}, {b} costs {y}.", f"{n} x {x} + {y} = {total}.")
+    steps = (
+        f"{a} costs {x}, {b} costs {y}.",
+        f"{n} x {x} = {n * int(x)}.",
+        running_sum([n * int(x), int(y)]),
+    )
     return DrawnQuestion(f"What do {n} portions of {a} and one of {b} cost together?", str(total), steps)
 
 
@@ -130,11 +134,19 @@ def wait(rng: random.Random, scene: Scene) -> DrawnQuestion:
     """The minutes between two departures."""
     i, j = sorted(rng.sample(range(len(scene["lines"])), 2))
     (t, a), (u, b) = scene["lines"][i], scene["lines"][j]
-    first, second = (60 * int(time[:2]) + int(time[3:]) for time in (t, u))
+    (first, told), (second, told_too) = _minutes(t), _minutes(u)
     question = f"How many minutes after the departure to {a} is that to {b}?"
+    difference = f"{second} - {first} = {second - first}."
     return DrawnQuestion(
-        question, str(second - first), (f"{a}: {t}. {b}: {u}.", f"{second - first} minutes.")
+        question, str(second - first), (f"{a}: {t}. {b}: {u}.", f"{told}, {told_too}.", difference)
     )
+
+
+def _minutes(time: str) -> tuple[int, str]:
+    """(minutes since midnight of a time "08:35", how they are found)"""
+    hours, minutes = map(int, time.split(":"))
+    total = 60 * hours + minutes
+    return total, f"{time} is {60 * hours} + {minutes} = {total} minutes"
 
 
 def word(rng: random.Random, scene: Scene) -> DrawnQuestion:
@@ -148,10 +160,9 @@ def word(rng: random.Random, scene: Scene) -> DrawnQuestion:
 
 
 def problem(rng: random.Random, scene: Scene) -> DrawnQuestion:
-    signed = " ".join(f"{'+' if n > 0 else '-'} {abs(n)}" for n in scene["numbers"])[2:]
-    answer = str(sum(scene["numbers"]))
     text = " ".join(line for line, _ in scene["lines"])
-    return DrawnQuestion("Answer the question in the picture.", answer, (text, f"{signed} = {answer}."))
+    steps = (text, running_sum(scene["numbers"]))
+    return DrawnQuestion("Answer the question in the picture.", str(sum(scene["numbers"])), steps)
 
 
 def caption(scene: Scene) -> str:

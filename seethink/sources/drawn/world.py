@@ -34,6 +34,16 @@ class DrawnQuestion:
     steps: tuple[str, ...]
 
 
+def running_sum(numbers: Sequence[int]) -> str:
+    """A sum of several numbers in steps of two: "3 + 4 = 7, 7 - 2 = 5." """
+    total, steps = numbers[0], []
+    for number in numbers[1:]:
+        sign = "+" if number >= 0 else "-"
+        steps.append(f"{total} {sign} {abs(number)} = {total + number}")
+        total += number
+    return ", ".join(steps) + "."
+
+
 Compose = Callable[[random.Random, str, int, bool], Scene]
 """(rng, kind of question, level, shifted) -> scene."""
 Ask = Callable[[random.Random, Scene], DrawnQuestion | None]

@@ -8,6 +8,8 @@ from collections import Counter, defaultdict
 from functools import cache
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
 from seethink import verify
@@ -15,6 +17,7 @@ from seethink.identity import of_sequence
 from seethink.media import Frames
 from seethink.sources.drawn import WORLDS, by_address, by_name
 from seethink.sources.drawn.page_style import PRACTISED_FONTS, UNSEEN_FONTS
+from seethink.sources.drawn.world import running_sum
 from seethink.types import Example, InputError, Response
 
 BOXES = {"grounding", "detection"}
@@ -193,3 +196,14 @@ def test_worlds_are_found_by_name_and_by_address():
 def test_an_invalid_address_is_refused(address, message):
     with pytest.raises(InputError, match=message):
         by_address(address)
+
+
+@given(st.lists(st.integers(-99, 99), min_size=2, max_size=6))
+def test_a_running_sum_adds_one_number_at_a_time(numbers: list[int]) -> None:
+    steps = running_sum(numbers).removesuffix(".").split(", ")
+    total = numbers[0]
+    for number, step in zip(numbers[1:], steps, strict=True):
+        left, _, right = step.partition(" = ")
+        a, sign, b = left.split(" ")
+        assert (int(a), int(f"{sign}{b}"), int(right)) == (total, number, total + number)
+        total += number
