@@ -75,6 +75,9 @@ class BareEncoder:
     def completion(self, prompt: Prompt, ids: list[int], logps: list[float]) -> Completion:
         return Completion("", token_ids=tuple(ids), logps=tuple(logps))
 
+    def whole_row(self, prompt: Prompt, ids: Sequence[int]) -> Prompt:
+        return replace(prompt, ids=[*prompt.ids, *ids], kinds=[*prompt.kinds, *[0] * len(ids)])
+
 
 def measure(name: str) -> FamilyRow:
     """The row of a model type."""

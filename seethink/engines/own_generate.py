@@ -59,7 +59,7 @@ class OwnGenerate:
     def __init__(self, model: Any, encoder: Encoder, max_tokens_per_batch: int) -> None:
         self.model, self.encoder, self.max_tokens_per_batch = model, encoder, max_tokens_per_batch
         self.together = True
-        self.checked: dict[Any, int] = {}
+        self.checked: dict[verification.PromptKind, int] = {}
 
     @torch.no_grad()
     def decode(self, prompt: Prompt, sampling: Sampling) -> list[tuple[list[int], list[float]]]:
@@ -81,7 +81,7 @@ class OwnGenerate:
     def _decode(
         self, prompt: Prompt, parts: Sequence[Tensor], sampling: Sampling
     ) -> list[tuple[list[int], list[float]]]:
-        kind = (*sorted(prompt.media), len(prompt.loaded))
+        kind = verification.prompt_kind(self.model, prompt)
         unchecked = CHECKED_ROWS if self.checked.get(kind, 0) < len(prompt.ids) else 0
         eos, rows = self.encoder.eos_token_id, []
         for uniforms in parts:
@@ -126,9 +126,12 @@ class OwnGenerate:
         the whole row."""
         (pack,) = pack_groups([Group(prompt, [Branch(ids)])], 1)
         pack = pack.to(plain.device)
-        wanted = _logps(unpacked_rows.logits(self.model, pack), pack.targets)
-        apart = (wanted - plain[: len(ids)]).abs()
-        if not verification.rounding(self.model).holds(apart):
+        logits = unpacked_rows.logits(self.model, pack).float()
+        apart = (_logps(logits, pack.targets) - plain[: len(ids)]).abs()
+        allowed = verification.rounding(
+            self.model, logits, lambda: unpacked_rows.logits(self.model, pack).float()
+        )
+        if not allowed.holds(apart):
             off = f"{float(apart.max()):.2g}"
             raise InputError(
                 f"{type(self.model).__name__} samples tokens with log-probabilities that are {off} off "

@@ -122,6 +122,11 @@ class Video:
         """How many frames `load` returns, if the clip is as long as its header says."""
         return len(self._wanted_s(self._header_s)) if self.frame_interval else int(self.num_frames)
 
+    def length_s(self) -> float:
+        """Seconds of the part to use, if the clip is as long as its header says."""
+        start_s, end_s = self._part_s(self._header_s)
+        return float(end_s - start_s)
+
     def size(self) -> tuple[int, int]:
         """(width, height) of the frames in pixels as shown, upright and with square pixels.
 

@@ -7,7 +7,6 @@ all accepted so far. So the answer is the processor's own, for every family.
 
 from __future__ import annotations
 
-import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple
@@ -16,7 +15,7 @@ import PIL.Image
 
 from seethink.media import DrawnVideo, Frames, Image, Video
 from seethink.media.resize import size_within
-from seethink.models.encoder import Encoder, texts_of
+from seethink.models.encoder import Encoder, takes, texts_of
 from seethink.types import InputError, Media, Task
 
 Kind = Literal["image", "video"]
@@ -125,13 +124,7 @@ def _patch_counter(processor: Any) -> Callable[[int, int], object] | None:
     """(height, width) -> number of patches, by the processor's own function; None where it has none, or one
     of another signature."""
     count: Any = getattr(getattr(processor, "image_processor", None), "get_number_of_image_patches", None)
-    if count is None:
-        return None
-    try:
-        inspect.signature(count).bind(28, 28, {})
-    except TypeError:
-        return None
-    return lambda height, width: count(height, width, {})
+    return (lambda height, width: count(height, width, {})) if takes(count, 28, 28, {}) else None
 
 
 def refuse_unusable(engine: object, tasks: Iterable[Task]) -> None:

@@ -3,6 +3,7 @@ clips."""
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -112,6 +113,15 @@ class Encoder:
     def unexpanded_ids(self, prompt: Prompt) -> list[int]:
         """Token ids of the prompt with one placeholder for each medium."""
         return self.tokenizer(prompt.text, **self._tokenizer_options(prompt.text)).input_ids
+
+    def whole_row(self, prompt: Prompt, ids: Sequence[int]) -> Prompt | None:
+        """A prompt and its response as one prompt, with the kinds of all tokens as the processor tells them;
+        None where it tells none by the tokens alone."""
+        tell: Any = getattr(self.processor, "create_mm_token_type_ids", None)
+        if not takes(tell, [prompt.ids]) or tell([prompt.ids])[0] != prompt.kinds:
+            return None
+        row = [*prompt.ids, *ids]
+        return replace(prompt, ids=row, kinds=tell([row])[0])
 
     def reply_ids(self, prompt: Prompt, text: str) -> list[int]:
         """Token ids of the response `text` (prefill included) that follow the prompt's prefill, boxes in the
@@ -245,6 +255,17 @@ def _keep_frame_sizes(processor: Any) -> None:
     clips: Any = getattr(processor, "video_processor", None)
     if getattr(clips, "cap_pixels_per_frame", False) is None:
         clips.cap_pixels_per_frame = False
+
+
+def takes(function: Any, *given: object) -> bool:
+    """Whether there is a function and it can be called with these arguments."""
+    if function is None:
+        return False
+    try:
+        inspect.signature(function).bind(*given)
+    except TypeError:
+        return False
+    return True
 
 
 def texts_of(messages: Messages) -> list[str]:

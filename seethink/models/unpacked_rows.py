@@ -50,12 +50,13 @@ def _of_group(model: Any, group: Group, device: torch.device) -> Iterator[Tensor
         yield row(model, group.prompt, branch, len(group.prompt.ids) - 1 + trained.to(device))
 
 
-def row(model: Any, prompt: Prompt, branch: Branch, places: Tensor) -> Tensor:
-    """(len(places), V) logits at those places of the row.
+def row(model: Any, prompt: Prompt, branch: Branch | None, places: Tensor) -> Tensor:
+    """(len(places), V) logits at those places of the row; without a branch, of the prompt alone.
 
     Raises InputError where the model cannot compute the row at all."""
     try:
-        row = _continued(model, inputs(model, prompt, 1, places.device), branch)
+        row = inputs(model, prompt, 1, places.device)
+        row = row if branch is None else _continued(model, row, branch)
         keep = {"logits_to_keep": places} if "logits_to_keep" in parameters(model) else {}
         out = model(**row, use_cache=False, **keep).logits[0]
     except torch.OutOfMemoryError:

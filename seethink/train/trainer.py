@@ -40,7 +40,7 @@ class Method(Protocol):
     temperature: float | None
 
     def probes(self) -> list[Group]:
-        """Groups to check before the first step: the longest example of each kind of media in the data."""
+        """Groups to check before the first step: of each kind of media in the data those of `probes.py`."""
         ...
 
     def groups(self, step: int) -> list[Group]:
@@ -73,7 +73,7 @@ class GroupTrainer(ResumableTrainer):
         on_step: OnStep = lambda row: None,
     ) -> None:
         self.method = method
-        self.logp_check = LogProbCheck(policy, method.encoder.media_token_ids, method.temperature)
+        self.logp_check = LogProbCheck(policy, method.encoder, method.temperature)
         self.probed = False
         self.oom_retries = 0
         super().__init__(policy, config, steps, out, method.encoder.processor, method.journals, on_step)
@@ -105,12 +105,12 @@ class GroupTrainer(ResumableTrainer):
         return torch.tensor(loss, device=self.args.device)
 
     def _verify_data(self) -> None:
-        """Before the first step, check an example of each kind that the data have."""
+        """Before the first step, check examples of each kind that the data have."""
         if not self.probed:
             self.policy.eval()
             with sharding.gather_weights(self.policy):
-                probes = self.method.probes()
-            self._verify(probes)
+                for group in self.method.probes():
+                    self.logp_check.check(group)
             self.probed = True
 
     def _verify(self, groups: list[Group]) -> None:

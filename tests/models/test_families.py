@@ -146,11 +146,11 @@ def test_a_model_whose_shared_rows_differ_is_refused() -> None:
     model, encoder = vlms.build("gemma3")
     groups = _groups(encoder)
     scorer = PolicyModel(model)
-    LogProbCheck(scorer, encoder.media_token_ids, None).check(groups[0])
+    LogProbCheck(scorer, encoder, None).check(groups[0])
     (gemma,) = (family for family in FAMILIES if family.name == "gemma3")
     scorer.family = replace(gemma, blocks=False)
     with pytest.raises(LogProbMismatch, match="Gemma3ForConditionalGeneration"):
-        LogProbCheck(scorer, encoder.media_token_ids, None).check(groups[0])
+        LogProbCheck(scorer, encoder, None).check(groups[0])
 
 
 def test_the_thinking_format_fits_every_processor() -> None:
@@ -191,7 +191,7 @@ def test_features_of_a_frozen_tower_stand_for_its_pixels(name: str) -> None:
     scorer, greedy = PolicyModel(model), Sampling(temperature=0.0, max_tokens=8)
     for mine, wanted in zip(pack_groups(seen, 10_000), pack_groups(groups, 10_000), strict=True):
         torch.testing.assert_close(scorer(mine), scorer(wanted), atol=1e-5, rtol=0)
-        LogProbCheck(scorer, encoder.media_token_ids, None).check(mine.groups[0])
+        LogProbCheck(scorer, encoder, None).check(mine.groups[0])
     engine = LocalEngine(model, encoder)
     answers = [
         engine.complete(conversations, greedy)

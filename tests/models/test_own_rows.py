@@ -180,7 +180,7 @@ def test_a_model_that_cannot_generate_or_compute_a_row_is_refused_in_a_sentence(
 def test_a_response_that_sees_what_follows_is_refused(monkeypatch: Any) -> None:
     model, encoder = own_vlms.build("paligemma")
     group = Group(_prompts("paligemma", encoder)[0], [Branch(REPLY)])
-    check = LogProbCheck(PolicyModel(model), encoder.media_token_ids, None)
+    check = LogProbCheck(PolicyModel(model), encoder, None)
     check.check(group)
     like_the_prompt = GenerationMixin._update_model_kwargs_for_generation
     monkeypatch.setattr(type(model), "_update_model_kwargs_for_generation", like_the_prompt)

@@ -16,13 +16,12 @@ import torch
 from seethink.engines import local
 from seethink.engines.local import LocalEngine
 from seethink.formats import ANSWER_ONLY
-from seethink.media import Image
-from seethink.models import batching, policy, verification
+from seethink.media import Image, Video
+from seethink.models import batching, policy, unpacked_rows, verification
 from seethink.models.packing import Branch, Group
 from seethink.models.policy import PolicyModel
 from seethink.models.verification import (
     FULL_PRECISION,
-    LOW_PRECISION,
     MIXTURE,
     LogProbCheck,
     LogProbMismatch,
@@ -37,7 +36,8 @@ from seethink.train.probes import longest_of_each_kind
 from seethink.train.sft import sft
 from seethink.train.trainer import GroupTrainer
 from seethink.types import Example, InputError, PreferencePair, Response, Sampling, Score, SFTExample, Task
-from tests import tiny, vlms
+from tests import own_vlms, tiny, vlms
+from tests.films import Film
 from tests.models.test_positions import clip
 
 PAGE, OTHER = Pages(2, "train", seed=8)
@@ -180,7 +180,7 @@ def test_a_group_is_checked_once_for_its_kind_and_again_at_twice_the_length() ->
     model = tiny.qwen2_vl()
     encoder = tiny.encoder(model)
     text, page = encoder.prompts([ANSWER_ONLY.prompt(example) for example in (TEXT, PAGE)])
-    check = LogProbCheck(PolicyModel(model), encoder.media_token_ids, None)
+    check = LogProbCheck(PolicyModel(model), encoder, None)
     short, long, pictured = (
         Group(text, [Branch([400] * 3)], "short"),
         Group(text, [Branch([400] * 9)], "long"),
@@ -202,8 +202,7 @@ def test_sampled_log_probabilities_must_be_those_of_the_ordinary_row(name: str) 
     model, encoder = vlms.build(name)
     prompts = encoder.prompts([ANSWER_ONLY.prompt(example) for example in (TEXT, PAGE)])
     answers = LocalEngine(model, encoder).complete(prompts, Sampling(n=2, temperature=0.7, max_tokens=9))
-    check = LogProbCheck(PolicyModel(model), encoder.media_token_ids, 0.7)
-    assert check.rounding == FULL_PRECISION
+    check = LogProbCheck(PolicyModel(model), encoder, 0.7)
     for prompt, completions in zip(prompts, answers, strict=True):
         branches = [Branch(c.token_ids, sampled=c.logps) for c in completions]
         check.check(Group(prompt, branches, "right"))
@@ -212,23 +211,155 @@ def test_sampled_log_probabilities_must_be_those_of_the_ordinary_row(name: str) 
             check.check(Group(prompt, off, "off"))
 
 
-@pytest.mark.parametrize("name", ["qwen2_vl", "qwen3_vl", "gemma3", "internvl"])
-def test_rounding_of_bf16_weights_is_no_mismatch(name: str) -> None:
-    model, encoder = vlms.build(name)
+# Kinds that tokens do not tell ---------------------------------------------------------------------------
+
+
+def _films(folder: Path) -> list[Example]:
+    """Clips of many small frames, and between them one of few large frames, which has more tokens."""
+    small = Film("mp4", "libx264", count=160, size=(64, 48)).write(folder / "small.mp4")
+    large = Film("mp4", "libx264", count=16, size=(336, 280)).write(folder / "large.mp4")
+    videos = [*[Video(small, num_frames=160)] * 3, Video(large, num_frames=8), Video(small, num_frames=160)]
+    asked = [f"What happens in <video>, in part {i}?" for i in range(len(videos))]
+    return [Example(f"e{i}", asked[i], (video,), answer="It") for i, video in enumerate(videos)]
+
+
+def _at_the_highest(model, family, ids, kinds, seen, media):
+    """`positions` of an answer right behind the highest, which is wrong where the clip's times run further
+    than a frame is wide and high."""
+    found, first = batching.positions(model, family, ids, kinds, seen, media)
+    return found, torch.maximum(first, (found * seen).flatten(0, -3).amax((0, -1))[:, None] + 1)
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo", "grpo"])
+def test_many_small_frames_are_checked_where_few_large_ones_have_more_tokens(
+    tmp_path, monkeypatch, method: str
+) -> None:
+    base, data = tiny.saved(tmp_path / "base"), _films(tmp_path)
+    _train(method, base, tmp_path / "right", data=data)
+    monkeypatch.setattr(policy, "positions", _at_the_highest)
+    with pytest.raises(LogProbMismatch, match=r"trained on other numbers .* \(one clip\)"):
+        _train(method, base, tmp_path / "out", data=data)
+    assert not (tmp_path / "out" / "metrics.jsonl").exists()
+
+
+def test_prompts_of_one_length_are_of_several_kinds(tmp_path) -> None:
+    model = tiny.qwen2_vl()
+    encoder = tiny.encoder(model)
+    small, large = encoder.prompts([ANSWER_ONLY.prompt(example) for example in _films(tmp_path)[2:4]])
+    assert len(large.ids) > len(small.ids)
+    kinds = [verification.prompt_kind(model, prompt) for prompt in (small, large)]
+    assert [(kind.media, kind.frames, kind.follows) for kind in kinds] == [
+        ("one clip", 8, False),
+        ("one clip", 4, True),
+    ]
+    check = LogProbCheck(PolicyModel(model), encoder, None)
+    groups = [Group(prompt, [Branch([400] * 3)], "x") for prompt in (large, small)]
+    assert check.due(groups) == [groups[1], groups[0]]
+
+
+def test_every_row_is_looked_at(tmp_path) -> None:
+    """Also the one among 500 whose picture is longest."""
+    narrow, wide = _page(28, tmp_path), _page(700, tmp_path)
+    data = [Example(f"{i}", "What?", (wide if i == 333 else narrow,)) for i in range(500)]
+    assert [example.id for example in longest_of_each_kind(data)] == ["333"]
+
+
+# Families that share no rows -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["qwen3_5", "gemma4"])
+def test_a_row_that_is_continued_wrongly_is_not_the_row_that_the_processor_describes(
+    monkeypatch, name: str
+) -> None:
+    model, encoder = own_vlms.build(name)
+    (prompt,) = encoder.prompts([ANSWER_ONLY.prompt(PAGE)])
+    check = LogProbCheck(PolicyModel(model), encoder, None)
+    group = Group(prompt, [Branch([612, 845, 701, 990])], "page")
+    check.check(group)
+    plain = unpacked_rows._continued
+
+    def mistaken(model: Any, row: dict[str, Any], branch: Branch) -> dict[str, Any]:
+        """As if no token were of a picture."""
+        found = plain(model, row, branch)
+        kinds = found["mm_token_type_ids"]
+        return found | {"mm_token_type_ids": torch.cat([kinds[:, :3] * 0 + 1, kinds[:, 3:]], 1)}
+
+    monkeypatch.setattr(unpacked_rows, "_continued", mistaken)
+    with pytest.raises(InputError, match="other numbers|cannot compute"):
+        check.check(group)
+
+
+def test_a_processor_that_tells_kinds_by_more_than_tokens_describes_no_row() -> None:
+    _, encoder = own_vlms.build("paligemma")
+    (prompt,) = encoder.prompts([ANSWER_ONLY.prompt(PAGE)])
+    assert encoder.whole_row(prompt, [612, 845]) is None
+    _, encoder = own_vlms.build("gemma4")
+    (prompt,) = encoder.prompts([ANSWER_ONLY.prompt(PAGE)])
+    whole = encoder.whole_row(prompt, [612, 845])
+    assert whole and whole.ids == [*prompt.ids, 612, 845] and whole.kinds == [*prompt.kinds, 0, 0]
+
+
+# Rounding ---------------------------------------------------------------------------------------------------
+
+DEEP = dict(
+    hidden_size=256, intermediate_size=704, num_hidden_layers=24, num_attention_heads=4, num_key_value_heads=2,
+    rope_parameters=dict(rope_type="default", rope_theta=1e4, mrope_section=[8, 12, 12]),
+)  # fmt: skip
+
+
+def _built(name: str) -> tuple[Any, Any]:
+    if name != "24 layers":
+        return vlms.build(name)
+    model = tiny.qwen2_vl(**DEEP)
+    return model, tiny.encoder(model)
+
+
+@pytest.mark.parametrize("name", ["qwen2_vl", "qwen3_vl", "gemma3", "internvl", "24 layers"])
+def test_rounding_of_bf16_weights_is_no_mismatch_and_a_wrong_position_is(monkeypatch, name: str) -> None:
+    """What is right differs by less than half of what is allowed."""
+    model, encoder = _built(name)
     model = model.bfloat16()
     prompts = encoder.prompts([ANSWER_ONLY.prompt(example) for example in (TEXT, PAGE)])
-    answers = LocalEngine(model, encoder).complete(prompts, Sampling(n=2, max_tokens=32))
-    check = LogProbCheck(PolicyModel(model), encoder.media_token_ids, 1.0)
-    assert check.rounding == LOW_PRECISION
-    for prompt, completions in zip(prompts, answers, strict=True):
-        check.check(Group(prompt, [Branch(c.token_ids, sampled=c.logps) for c in completions], "rounded"))
+    answers = LocalEngine(model, encoder).complete(prompts, Sampling(n=2, max_tokens=64))
+    groups = [
+        Group(prompt, [Branch(c.token_ids, sampled=c.logps) for c in completions], "rounded")
+        for prompt, completions in zip(prompts, answers, strict=True)
+    ]
+    check = LogProbCheck(PolicyModel(model), encoder, 1.0)
+    with monkeypatch.context() as strict:
+        strict.setattr(verification, "NOISES", Rounding(*(n / 2 for n in verification.NOISES)))
+        for group in groups:
+            check.check(group)
+    plain = batching.positions
+
+    def shifted(*given: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        found, first = plain(*given)
+        return found, first + 9
+
+    monkeypatch.setattr(policy, "positions", shifted)
+    for group in groups:
+        with pytest.raises(LogProbMismatch, match="other numbers"):
+            check.check(group)
 
 
 def test_an_expert_chosen_otherwise_is_rounding_and_a_difference_of_all_tokens_is_none() -> None:
     model, _ = vlms.build("qwen3_vl_moe")
-    assert rounding(model) == MIXTURE
+    assert rounding(model, torch.zeros(1, 2), lambda: torch.zeros(1, 2)) == MIXTURE
     assert MIXTURE.holds(torch.tensor([0.05, 1e-6, 1e-6])) and not MIXTURE.holds(torch.full((3,), 1e-3))
     assert not FULL_PRECISION.holds(torch.tensor([2e-3, 0.0, 0.0]))
-    assert not LOW_PRECISION.holds(torch.tensor([0.2, 0.0, 0.0])) and not LOW_PRECISION.holds(
-        torch.tensor([torch.nan])
-    )
+    assert not FULL_PRECISION.holds(torch.tensor([torch.nan]))
+
+
+def test_what_rounds_otherwise_does_so_only_meanwhile() -> None:
+    model = tiny.qwen2_vl().bfloat16()
+    ids = torch.tensor([[400, 401, 402]])
+
+    def logits() -> torch.Tensor:
+        with torch.no_grad():
+            return model(input_ids=ids).logits.float()[0]
+
+    before = logits()
+    allowed = rounding(model, before, logits)
+    assert torch.equal(logits(), before) and allowed == rounding(model, before, logits)
+    assert FULL_PRECISION.largest < allowed.median < allowed.largest
+    assert allowed.at(0.5) == Rounding(2 * allowed.largest, 2 * allowed.median) and allowed.at(2.0) == allowed
