@@ -4,7 +4,8 @@ from ordinary calls, or why it is refused. Prints the table of docs/families.md.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from textwrap import shorten
 from typing import Any
 
@@ -93,7 +94,7 @@ def measure(name: str) -> FamilyRow:
     for case, some in prompts.items():
         found = row.measured[case] = Differences()
         try:
-            _guard(model, some)
+            _guard(model, encoder, some)
             for prompt in some:
                 found.add(training_differences(model, prompt))
         except InputError as error:
@@ -171,9 +172,9 @@ def _group(prompt: Prompt) -> Group:
     return Group(prompt, [Branch(ids, weight=0.1 * (k + 1)) for k, ids in enumerate(REPLIES)])
 
 
-def _guard(model: Any, prompts: list[Prompt]) -> None:
+def _guard(model: Any, encoder: Encoder | None, prompts: list[Prompt]) -> None:
     """Raise LogProbMismatch where a training would: its check looks at the longest prompt of each kind."""
-    check = LogProbCheck(PolicyModel(model), [], None)
+    check = LogProbCheck(PolicyModel(model), encoder or BareEncoder(model, prompts[0]), None)
     for group in check.due(map(_group, prompts)):
         check.check(group)
 

@@ -279,13 +279,14 @@ def test_a_row_that_is_continued_wrongly_is_not_the_row_that_the_processor_descr
     plain = unpacked_rows._continued
 
     def mistaken(model: Any, row: dict[str, Any], branch: Branch) -> dict[str, Any]:
-        """As if no token were of a picture."""
+        """The first tokens are hidden from all others."""
         found = plain(model, row, branch)
-        kinds = found["mm_token_type_ids"]
-        return found | {"mm_token_type_ids": torch.cat([kinds[:, :3] * 0 + 1, kinds[:, 3:]], 1)}
+        mask = found["attention_mask"].clone()
+        mask[:, :3] = 0
+        return found | {"attention_mask": mask}
 
     monkeypatch.setattr(unpacked_rows, "_continued", mistaken)
-    with pytest.raises(InputError, match="other numbers|cannot compute"):
+    with pytest.raises(InputError, match="would be trained on other numbers"):
         check.check(group)
 
 
@@ -301,8 +302,9 @@ def test_a_processor_that_tells_kinds_by_more_than_tokens_describes_no_row() -> 
 
 # Rounding ---------------------------------------------------------------------------------------------------
 
-DEEP = dict(
-    hidden_size=256, intermediate_size=704, num_hidden_layers=24, num_attention_heads=4, num_key_value_heads=2,
+DEEP: dict[str, Any] = dict(
+    hidden_size=256, intermediate_size=704, num_hidden_layers=24, num_attention_heads=4,
+    num_key_value_heads=2,
     rope_parameters=dict(rope_type="default", rope_theta=1e4, mrope_section=[8, 12, 12]),
 )  # fmt: skip
 
