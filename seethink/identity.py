@@ -6,12 +6,14 @@ the outcome.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
@@ -54,6 +56,7 @@ def plain(value: Any) -> Any:
     if is_dataclass(value):
         return {
             "class": type(value).__name__,
+            **_format_source(type(value)),
             **{
                 f.name: plain(getattr(value, f.name))
                 for f in fields(value)
@@ -134,9 +137,56 @@ def _source(definition: Any) -> dict[str, Any]:
     module = inspect.getmodule(definition)
     if module is None:
         raise ValueError(f"{definition!r} belongs to no module, so it has no source; define it in a file")
-    sources = sorted(inspect.getsource(used) for used in _used_modules(module, set()))
-    source = hashlib.sha256("".join(sources).encode()).hexdigest()
-    return {"is": f"{definition.__module__}.{definition.__qualname__}", "source": source}
+    sources = {inspect.getsource(used) for used in _used_modules(module, set())}
+    sources |= {file.read_text(encoding="utf-8") for file in _own_files(module)}
+    source = hashlib.sha256("".join(sorted(sources)).encode()).hexdigest()
+    name = definition.__module__.partition("@")[0]  # what follows says where an own file lies
+    return {"is": f"{name}.{definition.__qualname__}", "source": source}
+
+
+@cache
+def _format_source(cls: type) -> dict[str, Any]:
+    """The source of a user's own class of formats; all else is known by name and fields."""
+    module = inspect.getmodule(cls)
+    is_own = module is not None and module.__name__.partition(".")[0] != "seethink"
+    return _source(cls) if is_own and hasattr(cls, "parse") and hasattr(module, "__file__") else {}
+
+
+def _own_files(module: ModuleType) -> set[Path]:
+    """The files beside a module of a user's own, or in its package, that it imports anywhere in its text,
+    directly or not. Those of this package are `_used_modules`."""
+    top, _, _ = module.__name__.partition(".")
+    if top == "seethink" or not getattr(module, "__file__", None):
+        return set()
+    depth = module.__name__.count(".") + hasattr(module, "__path__")
+    first = Path(str(module.__file__)).resolve()
+    root, found, waiting = first.parents[depth], {first}, [first]
+    installed = {"site-packages", "dist-packages"} & {*root.parts}
+    while waiting:
+        file = waiting.pop()
+        new = {
+            one
+            for name in _imported_names(file, root)
+            if name.partition(".")[0] != "seethink" and (not installed or name.partition(".")[0] == top)
+            for one in (root / f"{name.replace('.', '/')}.py", root / name.replace(".", "/") / "__init__.py")
+            if one.is_file()
+        } - found
+        found |= new
+        waiting += new
+    return found
+
+
+def _imported_names(file: Path, root: Path) -> set[str]:
+    """`a.b` and `a.b.c` for `from a.b import c`, and likewise for relative imports: c may be a module."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            folder = file.parents[node.level - 1].relative_to(root).parts if node.level else ()
+            base = ".".join((*folder, *([node.module] if node.module else [])))
+            names |= {base, *(f"{base}.{alias.name}".lstrip(".") for alias in node.names)}
+    return names - {""}
 
 
 def _used_modules(module: ModuleType, found: set[ModuleType]) -> set[ModuleType]:

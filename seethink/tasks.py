@@ -47,8 +47,9 @@ def load_task(
     """A task from a file of questions, or from a drawn world (`drawn:WORLD:N`).
 
     data: a file, folder or saved dataset (docs/data.md). format, prompt_mode: names from `formats.FORMATS`
-    and `formats.PROMPT_MODES`. verifier: a name from `verify.VERIFIERS` or a verifier. reward_weights:
-    {part: weight} of `REWARD_WEIGHTS`; weight 0 makes a part a metric, which is reported but not rewarded.
+    and `formats.PROMPT_MODES`. verifier: a name from `verify.VERIFIERS` or a verifier. Format and verifier
+    may also be your own, as `./mine.py:near` (docs/own.md). reward_weights: {part: weight} of
+    `REWARD_WEIGHTS`; weight 0 makes a part a metric, which is reported but not rewarded.
 
     All rows and media are checked before this returns. Raises InputError naming file, row and what to do.
     """

@@ -15,6 +15,7 @@ ROWS = (
     ("boxes", "markup", "sequences"),
     ("types",),
     ("media", "identity", "settings", "lock"),
+    ("own",),
     ("formats", "verify"),
     ("models", "sources"),
     ("attempt", "engines"),

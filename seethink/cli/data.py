@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from seethink import formats, systems
-from seethink.cli.options import FORMATS, MODELS, MediaGroup, MediaRoot, refuse_given, takes
+from seethink.cli.options import FORMATS, MODELS, OWN, MediaGroup, MediaRoot, refuse_given, takes
 from seethink.cli.tables import say
 
 if TYPE_CHECKING:
@@ -37,9 +37,10 @@ class CheckOptions:
 
     data: Annotated[Path, typer.Argument(metavar="DATA", help="File of rows, or a folder with one.")]
     format: Annotated[str, typer.Option(help=FORMATS)] = "think_answer"
-    verifier: Annotated[str | None, typer.Option(help="Verifier of all rows; by default each row's own.")] = (
-        None
-    )
+    verifier: Annotated[
+        str | None,
+        typer.Option(help=f"Verifier of all rows, by name, {OWN}; by default each row's own."),
+    ] = None
     model: Annotated[str | None, typer.Option(help=f"Count this model's prompt tokens: {MODELS}")] = None
     max_prompt_length: Annotated[
         int | None, typer.Option(min=1, help="Longer prompts (in tokens) are faults.")

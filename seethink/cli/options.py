@@ -19,7 +19,8 @@ from seethink.types import Example, InputError, PreferencePair, Task, Verifier
 T = TypeVar("T")
 
 MODELS = "sprout (bundled, tiny), a model folder, or a hub id."
-FORMATS = f"{', '.join(formats.FORMATS)}."
+OWN = "or your own, as ./FILE.py:NAME (docs/own.md)"
+FORMATS = f"{', '.join(formats.FORMATS)}; {OWN}."
 PROMPT_MODES = f"Where the format's instruction goes: {', '.join(formats.PROMPT_MODES)}."
 DEFAULT_WEIGHTS = ",".join(f"{part}={weight:g}" for part, weight in REWARD_WEIGHTS.items())
 SETTINGS = "[FIELD=VALUE]..."
@@ -155,7 +156,8 @@ class ScoredDataOptions(DataOptions):
     """Options of every command that also scores the answers."""
 
     verifier: Annotated[
-        str, typer.Option(help=f"{', '.join(verify.VERIFIERS)}; or NAME@SYSTEM, as that system published it.")
+        str,
+        typer.Option(help=f"{', '.join(verify.VERIFIERS)}; NAME@SYSTEM, as that system published it; {OWN}."),
     ] = "auto"
     reward_weights: Annotated[
         str, typer.Option(help="Weights of the reward's parts; a part of weight 0 is a metric.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from seethink import identity, own
 from seethink.formats.base_format import PROMPT_MODES, BaseFormat, PromptMode
 from seethink.formats.endings import lists_several
 from seethink.formats.lenient import STEPWISE_WORDS, by_steps, read_any
@@ -103,10 +104,29 @@ FORMATS: dict[str, BaseFormat] = {
 
 
 def by_name(name: str, prompt_mode: str = "suffix") -> BaseFormat:
-    """A format of `FORMATS` in a mode of `PROMPT_MODES`. Raises InputError for an unknown name or mode."""
+    """A format of `FORMATS`, or your own by its address (`./mine.py:TERSE`, docs/own.md), in a mode of
+    `PROMPT_MODES`. Raises InputError for an unknown name or mode."""
+    if own.is_address(name):
+        return _own(name).with_prompt_mode(prompt_mode)
     if name not in FORMATS:
-        raise InputError(f"unknown format {name!r}; the formats are {', '.join(FORMATS)}")
+        known = ", ".join(FORMATS)
+        raise InputError(f"unknown format {name!r}; the formats are {known}; your own is ./FILE.py:NAME")
     return FORMATS[name].with_prompt_mode(prompt_mode)
+
+
+def _own(address: str) -> BaseFormat:
+    found = own.load("format", address)
+    if not isinstance(found, BaseFormat):
+        what = f"the class {found.__name__}" if isinstance(found, type) else f"{found!r:.60}"
+        raise InputError(
+            f"{address} is {what}; a format is an instance, such as TagFormat('terse', 'Answer inside "
+            "<answer> </answer>.', thinks=False)"
+        )
+    try:
+        identity.plain(found)
+    except TypeError as error:
+        raise InputError(f"{address}: {error}") from error
+    return found
 
 
 __all__ = [

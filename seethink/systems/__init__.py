@@ -22,7 +22,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, Literal, get_type_hints
 
-from seethink import verify
+from seethink import own, verify
 from seethink.settings import override, unknown
 from seethink.synth.chain import Chain
 from seethink.types import Example, Verifier
@@ -66,11 +66,11 @@ def rewards() -> dict[str, dict[str, Verifier]]:
 
 
 def verifier(name: str) -> Verifier:
-    """A verifier of `verify.VERIFIERS` by name, or a published reward as `name@system`, such as
-    `same_math@r1v`. Raises InputError for an unknown name."""
+    """A verifier of `verify.VERIFIERS` by name, a published reward as `name@system`, such as `same_math@r1v`,
+    or your own by its address. Raises InputError for an unknown name."""
     reward, at, system = name.partition("@")
-    if not at:
-        return verify.by_name(reward)
+    if own.is_address(name) or not at:
+        return verify.by_name(name)
     folder = named(system, "rewards")
     published = _rewards(folder)
     if reward not in published:

@@ -1,11 +1,13 @@
 """Verifiers: pure functions `(Example, Response) -> Score`, and three combinators of them."""
 
+from seethink import own
 from seethink.types import InputError, Verifier
 from seethink.verify.auto import Auto
 from seethink.verify.box_metrics import BoxesWeighted, BoxIoU, ap50, boxes_f1, boxes_length, mean_precision
 from seethink.verify.choice import same_choice
 from seethink.verify.combine import first_of, only_if, weighted
 from seethink.verify.ordering import Ordering
+from seethink.verify.own_verifier import OwnVerifier
 from seethink.verify.points import Points
 from seethink.verify.relaxed import relaxed_number
 from seethink.verify.shape import (
@@ -57,10 +59,14 @@ here."""
 
 
 def by_name(name: str) -> Verifier:
-    """A verifier by name; `systems.verifier` also finds published rewards, `name@system`. Raises InputError
-    for an unknown name."""
+    """A verifier by name, or by the address of your own (`./mine.py:near`, docs/own.md); `systems.verifier`
+    also finds published rewards, `name@system`. Raises InputError for an unknown name."""
+    if own.is_address(name):
+        return OwnVerifier.load(name)
     if name not in VERIFIERS:
-        raise InputError(f"unknown verifier {name!r}; the verifiers are {', '.join(VERIFIERS)}")
+        raise InputError(
+            f"unknown verifier {name!r}; the verifiers are {', '.join(VERIFIERS)}; your own is ./FILE.py:NAME"
+        )
     return VERIFIERS[name]
 
 
