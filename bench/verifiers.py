@@ -3,10 +3,10 @@
     python -m bench.verifiers --strings 200000 --math 2000
 
 Each string is read by every format and by the lenient reader, and judged by every verifier and published
-reward, as an answer to a gold of the verifier's kind, or as the gold itself. Verifiers that call math-verify
-get only the first `--math` strings. Times are thread CPU time, so other work on the machine does not count;
-math-verify works in a child process and is timed by the clock. Exits 1 if anything raised, left [0, 1] (a
-Score refuses that) or, mathematics excepted, took longer than 50 ms. The last line is one JSON object.
+reward, as an answer to a gold of the verifier's kind, or as the gold itself. Verifiers that are mostly
+math-verify get only the first `--math` strings. Times are thread CPU time, so other work on the machine does
+not count; math-verify works in a child process and is timed by the clock. Exits 1 if anything raised, left
+[0, 1] (a Score refuses that) or, mathematics excepted, took longer than 50 ms. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -226,10 +226,11 @@ def verifiers() -> dict[str, Verifier]:
 
 
 def asks_math(name: str) -> bool:
-    """Whether the verifier calls math-verify."""
+    """Whether the verifier calls math-verify for most strings. `same_answer` and what holds it do for some,
+    and are timed without its process."""
     return (
         name == "same_math"
-        or name.startswith(("same_math@", "same_answer@"))
+        or name.startswith(("same_math@", "same_answer@", "geoqa_eval@"))
         or name
         in (
             "same_choice@visualthinker",

@@ -51,7 +51,7 @@ _CHINESE_TENS = {"十": 10, "拾": 10, "百": 100, "佰": 100, "千": 1000, "仟
 _D = "[" + "".join(_CHINESE_DIGITS) + "]"
 _N = "[" + "".join((*_CHINESE_DIGITS, *_CHINESE_TENS)) + "廿卅万亿]"
 _CHINESE = re.compile(
-    rf"(?P<sign>负)?(?:(?P<percent>百分之)(?P<of_hundred>{_N}+(?:点{_D}+)?|[0-9.]+)"
+    rf"(?P<sign>负)?(?:(?P<percent>百分之)(?P<of_hundred>{_N}+(?:点{_D}+)?|[0-9]+(?:[.][0-9]+)?)"
     rf"|(?:(?P<whole>{_N}+)又)?(?P<below>{_N}+|[0-9]+)分之(?P<above>{_N}+|[0-9]+)"
     rf"|(?P<half>一半|半(?=个))|(?P<number>{_N}+)(?:点(?P<decimals>{_D}+))?)"
 )
