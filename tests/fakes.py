@@ -134,6 +134,9 @@ def _train(kind: str, model: str, steps: int, out: Path, on_step: Any) -> Path:
         row = {"step": step, "loss": 1 / step, "pid": os.getpid()}
         _append(out / "metrics.jsonl", row)
         on_step({**row, "steps": steps})
+    kept = out / "resume" / f"checkpoint-{steps}"
+    kept.mkdir(parents=True, exist_ok=True)
+    (kept / "trainer_state.json").write_text("{}", encoding="utf-8")
     return model_folder(out / "checkpoint", json.dumps([kind, model, steps]).encode())
 
 

@@ -97,8 +97,9 @@ class TerminalListener:
             case StageProgress(_, row):
                 if self._progress:
                     self._progress(row)
-            case StageStarted(stage, resumed):
-                self._say(f"{stage}: {'resumed' if resumed else 'started'}")
+            case StageStarted(stage, resumed, continues):
+                begun = "resumed" if resumed else "started"
+                self._say(f"{stage}: {', '.join(filter(None, (begun, continues)))}")
                 self._progress = ProgressBar(self.console, stage)
                 self._progress.start()
             case StageFinished(stage, seconds, notes):
@@ -110,8 +111,8 @@ class TerminalListener:
                 self._say_done(f"{stage}: skipped, finished before in {seconds:.0f} s", notes)
             case StageLeftOut(stage):
                 self._say(f"{stage}: left out")
-            case StageSetAside(stage, folder):
-                self._say(f"{stage}: its settings changed; the old folder is now {folder}")
+            case StageSetAside(stage, folder, changes):
+                self._say(f"{stage}: starts anew ({', '.join(changes)}); the old folder is now {folder}")
             case ReportWritten(_, path, report):
                 show_report(self.console, report)
                 self._say(f"report: {path}")

@@ -17,9 +17,11 @@ class StageEvent:
 
 @dataclass(frozen=True)
 class StageStarted(StageEvent):
-    """Work on a stage begins. resumed: an earlier process began it."""
+    """Work on a stage begins. resumed: an earlier process began it. continues: from which step of it a
+    training goes on, and what has changed since; empty where it makes its first step."""
 
     resumed: bool
+    continues: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,11 @@ class StageLeftOut(StageEvent):
 
 @dataclass(frozen=True)
 class StageSetAside(StageEvent):
-    """The stage's settings or inputs changed. folder: where its old results are now."""
+    """The stage's settings or inputs changed, so that it starts anew. folder: where its old results are now.
+    changes: what differs, such as "learning_rate 1e-06 -> 1e-05"."""
 
     folder: Path
+    changes: Sequence[str]
 
 
 @dataclass(frozen=True)

@@ -299,8 +299,9 @@ class Run:
             self._emit(StageLeftOut(stage.name))
             return None
         if status == "changed":
-            self._emit(StageSetAside(stage.name, stage.set_aside()))
-        self._emit(StageStarted(stage.name, resumed=status == "begun"))
+            changes = stage.changes(stage.state()).texts
+            self._emit(StageSetAside(stage.name, stage.set_aside(), changes))
+        self._emit(StageStarted(stage.name, status == "begun", stage.continues()))
         try:
             state = self._work(stage, work)
         except BaseException as error:

@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seethink import identity
+from seethink.train.continuing import Changes, compare, how_it_continues, reopen
 from seethink.train.methods import METHODS
 from seethink.types import InputError, Messages, PreferencePair, SFTExample, Task
 
 Status = Literal["pending", "begun", "done", "changed"]
-"""begun: interrupted, will be resumed. changed: finished or begun with other settings or inputs."""
+"""begun: interrupted, or finished with fewer steps; will be resumed. changed: finished or begun with settings
+or inputs that alter its result."""
 
 _PART = "stage.json.part"
 
@@ -158,9 +160,23 @@ class Stage:
         state = self.state()
         if not state:
             return "pending"
-        if state["key"] != self.key:
+        changes = self.changes(state)
+        if not changes.continues:
             return "changed"
-        return "done" if state["status"] == "done" and (self.folder / self.product).exists() else "begun"
+        finished = state["status"] == "done" and (self.folder / self.product).exists()
+        return "done" if finished and changes.finished else "begun"
+
+    def changes(self, state: Mapping[str, Any]) -> Changes:
+        """What differs between `state`, the content of stage.json, and what is asked for."""
+        if state["key"] == self.key:
+            return Changes((), continues=True, finished=True)
+        return compare(self.kind, self.config, self.inputs, state, self.folder, self.examples.count)
+
+    def continues(self) -> str:
+        """From which step a training that was begun goes on, and what changed; empty for other stages."""
+        if not self.trains or not (state := self.state()):
+            return ""
+        return how_it_continues(self.changes(state), self.config, self.folder)
 
     def set_aside(self) -> Path:
         """Move the results of other settings to `<run>/.stale/`; nothing is deleted. Returns their new
@@ -176,13 +192,16 @@ class Stage:
     def begin(self) -> dict[str, Any]:
         """Mark the stage as running, started or resumed, and return the content of stage.json.
 
-        Raises InputError if the folder holds files of something else.
+        The checkpoint of a training that had fewer steps is kept as `checkpoint-N`. Raises InputError if the
+        folder holds files of something else.
         """
         state = self.state()
         if not state and self.folder.is_dir() and any(file.name != _PART for file in self.folder.iterdir()):
             raise InputError(
                 f"{self.folder} holds files that no stage wrote; move it away or choose another --out"
             )
+        if self.trains and state and not self.changes(state).finished:
+            reopen(self.folder)
         state = {
             "name": self.name,
             "kind": self.kind,

@@ -7,14 +7,17 @@ those of TRL and transformers where the meaning is the same; `docs/names.md` lis
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Literal
 
 from seethink.settings import Config
 from seethink.train import other_names
 
 SchedulerType = Literal["constant", "linear", "cosine"]
+_NO_NUMBER = MappingProxyType({"identity": False})
+"""Of a field that alters no number beyond rounding: with another value, a training continues."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,10 @@ class TrainingConfig(Config):
     max_grad_norm: float = 1.0
     max_prompt_length: int | None = None
     filter_overlong_prompts: bool = False
-    max_tokens_per_batch: int = 16_384
-    gradient_checkpointing: bool = False
+    max_tokens_per_batch: int = field(default=16_384, metadata=_NO_NUMBER)
+    gradient_checkpointing: bool = field(default=False, metadata=_NO_NUMBER)
     bf16: bool | None = None
-    save_steps: int = 50
+    save_steps: int = field(default=50, metadata=_NO_NUMBER)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -166,7 +169,7 @@ class RolloutConfig(Config):
     pass_rate_range: tuple[float, float] = (0.0, 1.0)
     dynamic_sampling_retries: int = 0
     rollout_backend: str = "local"
-    vllm_gpu_memory_utilization: float = 0.3
+    vllm_gpu_memory_utilization: float = field(default=0.3, metadata=_NO_NUMBER)
     importance_sampling_cap: float = 2.0
 
     def __post_init__(self) -> None:

@@ -25,7 +25,9 @@ class TrainingMethod:
     data, config, out, media, on_step) -> checkpoint folder`; continues what was begun in `out`. counts:
     {what: how many} that follow from the number of examples and the config, for plans. groups_per_step:
     prompts of one optimiser step. sampled: (completions of a prompt, tokens of each at most) where the method
-    samples, None where it learns given replies. reference: whether it needs a second model."""
+    samples, None where it learns given replies. reference: whether it needs a second model. whole_step:
+    `(step, number of examples, config)` -> whether a longer training makes optimiser step `step` (from 0)
+    likewise, and so can go on after it."""
 
     name: str
     about: str
@@ -36,6 +38,7 @@ class TrainingMethod:
     groups_per_step: Callable[[Any], int]
     sampled: Callable[[Any], tuple[int, int] | None] = lambda config: None
     reference: Callable[[Any], bool] = lambda config: False
+    whole_step: Callable[[int, int, Any], bool] = lambda step, n, config: True
 
 
 def _run_sft(model: str, data: Any, config: SFTConfig, out: Path, media: Path, on_step: OnStep) -> Path:
@@ -52,6 +55,10 @@ def _run_dpo(model: str, data: Any, config: DPOConfig, out: Path, media: Path, o
 
 def _count_rows(name: str) -> Callable[[int, EpochConfig], dict[str, int]]:
     return lambda n, config: {"optimiser steps": config.steps_for(n), f"{name} seen": config.rows_seen(n)}
+
+
+def _takes_a_whole_batch(step: int, n: int, config: EpochConfig) -> bool:
+    return len(config.positions(step, n)) == config.train_batch_size
 
 
 def _run_grpo(model: str, data: Any, config: GRPOConfig, out: Path, media: Path, on_step: OnStep) -> Path:
@@ -82,6 +89,7 @@ METHODS: Mapping[str, TrainingMethod] = {
             run=_run_sft,
             counts=_count_rows("examples"),
             groups_per_step=lambda config: config.train_batch_size,
+            whole_step=_takes_a_whole_batch,
         ),
         TrainingMethod(
             name="dpo",
@@ -92,6 +100,7 @@ METHODS: Mapping[str, TrainingMethod] = {
             counts=_count_rows("pairs"),
             groups_per_step=lambda config: config.train_batch_size,
             reference=lambda config: True,
+            whole_step=_takes_a_whole_batch,
         ),
         TrainingMethod(
             name="grpo",
@@ -103,6 +112,7 @@ METHODS: Mapping[str, TrainingMethod] = {
             groups_per_step=lambda config: config.rollout.prompts_per_step,
             sampled=lambda config: (config.rollout.num_generations, config.rollout.max_completion_length),
             reference=lambda config: config.beta > 0,
+            whole_step=lambda step, n, config: (step + 1) % config.num_iterations == 0,
         ),
     )
 }

@@ -23,6 +23,7 @@ from seethink.models.policy import PolicyModel
 from seethink.train import ranks, sharding
 from seethink.train.adapters import merge, mixed_precision, prepare
 from seethink.train.configs import TrainingConfig
+from seethink.train.continuing import step_of, steps_done, why_unfinished
 from seethink.train.methods import OnStep
 from seethink.types import InputError, NotFinite
 
@@ -85,7 +86,7 @@ class ResumableTrainer(Trainer):
 
     def fit(self) -> Path:
         """Train, from the last whole checkpoint if there is one; returns the finished model's folder. A
-        finished training is not repeated."""
+        finished training is not repeated. `out/resume` stays, so that a longer training goes on from it."""
         finished = self.out / "checkpoint"
         if not finished.exists():
             self._train_from_last_checkpoint()
@@ -99,16 +100,13 @@ class ResumableTrainer(Trainer):
                 self._save(str(unfinished))
                 os.replace(unfinished, finished)
             ranks.barrier()
-        if ranks.rank() == 0:
-            shutil.rmtree(self.out / "resume", ignore_errors=True)
         return finished
 
     def _train_from_last_checkpoint(self) -> None:
         if ranks.rank() == 0:
-            found = last_checkpoint(self.out / "resume")
-            done = int(found.name.split("-")[-1]) if found else 0
+            last_checkpoint(self.out / "resume")  # removes unfinished ones
             for name in self.journals:
-                truncate(self.out / name, done)
+                truncate(self.out / name, steps_done(self.out))
         ranks.barrier()
         found = last_checkpoint(self.out / "resume")
         self.train(resume_from_checkpoint=str(found) if found else None)
@@ -180,6 +178,21 @@ class ResumableTrainer(Trainer):
         saved = type(inner).from_pretrained(resume_from_checkpoint, dtype=inner.dtype)
         inner.load_state_dict(saved.state_dict())
 
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """The learning rate of the next step is that of this training's schedule: the one saved belongs to a
+        schedule of another length where a finished training goes on."""
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is None or self.optimizer is None:
+            return
+        schedule: Any = self.lr_scheduler
+        rates = [
+            base * factor(schedule.last_epoch)
+            for base, factor in zip(schedule.base_lrs, schedule.lr_lambdas, strict=True)
+        ]
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        schedule._last_lr = rates
+
 
 class _MetricsWriter(TrainerCallback):
     """Appends a row to metrics.jsonl for each step, and calls `on_step`."""
@@ -238,11 +251,9 @@ def last_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint that was written to its end; unfinished ones are removed."""
     whole = []
     for path in folder.glob("checkpoint-*"):
-        state = path / "trainer_state.json"
-        try:
-            json.loads(state.read_text(encoding="utf-8"))
-            whole.append(path)
-        except (FileNotFoundError, json.JSONDecodeError) as error:
-            _LOG.warning("removing the unfinished checkpoint %s (%s)", path, error)
+        if why := why_unfinished(path):
+            _LOG.warning("removing the unfinished checkpoint %s (%s)", path, why)
             shutil.rmtree(path)
-    return max(whole, key=lambda path: int(path.name.split("-")[-1]), default=None)
+        else:
+            whole.append(path)
+    return max(whole, key=step_of, default=None)

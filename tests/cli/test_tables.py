@@ -82,21 +82,23 @@ def test_the_terminal_prints_a_line_for_each_event(console, output, tmp_path):
     listener = TerminalListener(console)
     for event in (
         StageSkipped("sft", 61.4),
-        StageSetAside("grpo", tmp_path / "old"),
+        StageSetAside("grpo", tmp_path / "old", ["the rows", "beta 0.0 -> 0.1"]),
         StageStarted("grpo", resumed=False),
         StageProgress("grpo", {"step": 1, "steps": 2, "reward": 0.5}),
         StageFinished("grpo", 12.6),
         StageLeftOut("eval/grpo"),
+        StageStarted("dpo", resumed=True, continues="continues from step 40"),
         StageStarted("eval/base", resumed=True),
         StageFailed("eval/base", KeyboardInterrupt()),
     ):
         listener(event)
     assert output.getvalue().splitlines() == [
         "sft: skipped, finished before in 61 s",
-        f"grpo: its settings changed; the old folder is now {tmp_path / 'old'}",
+        f"grpo: starts anew (the rows, beta 0.0 -> 0.1); the old folder is now {tmp_path / 'old'}",
         "grpo: started",
         "grpo: finished, 13 s",
         "eval/grpo: left out",
+        "dpo: resumed, continues from step 40",
         "eval/base: resumed",
     ]
 

@@ -54,12 +54,32 @@ def test_another_setting_redoes_the_stage_and_what_follows_and_loses_nothing(tmp
     output = go(tmp_path, overrides=["grpo.beta=0.1"])
     assert fakes.calls == ["grpo", "evaluate"]
     assert (tmp_path / "run" / ".stale" / f"grpo-{old}" / "checkpoint" / "config.json").is_file()
-    assert "grpo: its settings changed; the old folder is now" in output
+    assert "grpo: starts anew (beta 0.0 -> 0.1); the old folder is now" in output
     assert "sft: skipped" in output
     go(tmp_path)
     go(tmp_path, overrides=["grpo.beta=0.1"])
     go(tmp_path)
     assert len([f for f in (tmp_path / "run" / ".stale").iterdir() if f.name.startswith(f"grpo-{old}")]) == 2
+
+
+def test_more_steps_continue_and_what_follows_is_done_again(tmp_path):
+    go(tmp_path)
+    output = go(tmp_path, overrides=["grpo.max_steps=6"])
+    assert fakes.calls == ["grpo", "evaluate"]
+    assert "grpo: resumed, continues from step 4, max_steps 4 -> 6" in output.splitlines()
+    rows = (tmp_path / "run" / "grpo" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(row)["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert (tmp_path / "run" / "grpo" / "checkpoint-4" / "config.json").is_file()
+    assert not any(path.name.startswith("grpo") for path in (tmp_path / "run" / ".stale").iterdir())
+    assert "grpo: skipped" in go(tmp_path, overrides=["grpo.max_steps=6"])
+    output = go(tmp_path, overrides=["grpo.max_steps=5"])
+    assert "grpo: starts anew (max_steps 6 -> 5); the old folder is now" in output
+
+
+def test_a_setting_that_alters_no_number_redoes_nothing(tmp_path):
+    go(tmp_path)
+    go(tmp_path, overrides=["grpo.save_steps=7", "sft.gradient_checkpointing=true"])
+    assert fakes.calls == []
 
 
 def test_another_base_model_redoes_everything(tmp_path):
@@ -188,10 +208,10 @@ def test_a_dry_run_touches_neither_pictures_nor_disk(tmp_path):
 
 def test_a_dry_run_knows_what_is_done_and_what_has_changed(tmp_path):
     go(tmp_path)
-    run, _ = a_run(tmp_path, overrides=["grpo.max_steps=5"])
+    run, _ = a_run(tmp_path, overrides=["grpo.beta=0.1", "sft.max_steps=5"])
     statuses = {name: stage.status() for name, stage in run.dry_run(recipe_of(tmp_path)).items()}
     assert statuses == {
-        "sft": "done", "grpo": "changed", "eval/base": "done", "eval/sft": "done", "eval/grpo": "changed",
+        "sft": "begun", "grpo": "changed", "eval/base": "done", "eval/sft": "changed", "eval/grpo": "changed",
         "report": "changed",
     }  # fmt: skip
 
