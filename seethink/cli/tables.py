@@ -68,7 +68,8 @@ def show_benchmarks(console: Console, benchmarks: Iterable[Benchmark]) -> None:
 
 
 def show_results(console: Console, title: str, results: Mapping[str, Mapping[str, Any]]) -> None:
-    """Arms by tasks, {arm: {task: row}}: strict over lenient accuracy, each with its 95 % interval."""
+    """Arms by tasks, {arm: {task: row}}: strict accuracy with its 95 % interval, and lenient accuracy where
+    it differs."""
     tasks = list(dict.fromkeys(task for rows in results.values() for task in rows))
     table = Table("", *tasks, title=title)
     for arm, rows in results.items():
@@ -77,18 +78,24 @@ def show_results(console: Console, title: str, results: Mapping[str, Mapping[str
 
 
 def show_report(console: Console, report: Mapping[str, Any]) -> None:
-    """Results, paired tests and published numbers of a report.json."""
+    """Results, paired tests, published numbers and conclusion of a report.json."""
+    from seethink.report.scores import conclusion, lenient_differs
+
     show_results(console, f"{report['recipe']} at {report['scale']}: {report['headline']}", report["results"])
+    differs = lenient_differs(report)
     for test in report["tests"]:
-        lenient = f"lenient {_points(test['lenient_difference'])} (p {_p(test['lenient_p'])})"
-        strict = f"{_points(test['difference'])} (p {_p(test['p'])})"
-        say(console, f"{test['task']}: {test['b']} - {test['a']} = {strict}, {lenient}, n = {test['n']}")
+        strict = f"{_points(test['difference'])} (p {_p(test['p'])}, corrected {_p(test['p_holm'])})"
+        lenient = f", lenient {_points(test['lenient_difference'])} (p {_p(test['lenient_p'])})"
+        numbers = f"{strict}{lenient if differs else ''}, n = {test['n']}"
+        say(console, f"{test['task']}: {test['b']} - {test['a']} = {numbers}")
         if prompts := test.get("asked"):
             modes = f"{test['a']} by {prompts[0]}; {test['b']} by {prompts[1]}"
             say(console, f"  but they were asked differently: {modes}")
     for claim in report["claims"]:
         numbers = f"paper {_percent(claim['paper'])}, here {_percent(claim['measured'])}"
         say(console, f"{claim['task']}, {claim['arm']}: {numbers} ({claim['source']})")
+    for sentence in conclusion(report):
+        say(console, sentence)
 
 
 def show_measured(console: Console, measured: ChainQuality) -> None:
@@ -114,7 +121,9 @@ def show_measured(console: Console, measured: ChainQuality) -> None:
 def _cell(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return "-"
-    lines = [f"{_interval(row)}", f"lenient {_interval(row['lenient'])}"]
+    lines = [_interval(row)]
+    if row["lenient"]["value"] != row["value"]:
+        lines.append(f"lenient {_interval(row['lenient'])}")
     return "\n".join([*lines, f"{row['unjudged']} unjudged"] if row["unjudged"] else lines)
 
 

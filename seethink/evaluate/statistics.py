@@ -56,6 +56,17 @@ def interval(values: Sequence[float]) -> dict[str, float | None]:
     return {"value": average, "low": max(0.0, float(low)), "high": min(1.0, float(high))}
 
 
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """The p-values corrected for their number by Holm's method (1979), in the same order; None stays None."""
+    known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    corrected: list[float | None] = [None] * len(p_values)
+    least = 0.0
+    for rank, (p, i) in enumerate(known):
+        least = max(least, min(1.0, (len(known) - rank) * p))
+        corrected[i] = least
+    return corrected
+
+
 def compare(a: Path, b: Path) -> list[dict[str, Any]]:
     """Paired tests between two files of attempts, one row for each task that both answered.
 

@@ -30,6 +30,7 @@ METRICS = {
     "kl": ("KL divergence", NUMBER, "from the reference model, nats per token"),
     "entropy": ("Entropy", NUMBER, "of the policy, nats per token"),
     "grad_norm": ("Gradient norm", NUMBER, "before clipping"),
+    "learning_rate": ("Learning rate", NUMBER, ""),
 }
 """{name in metrics.jsonl: (title, unit, description)}, in the order of the panels; `*` is a part of the
 reward."""

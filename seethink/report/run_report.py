@@ -14,6 +14,7 @@ from seethink.report.gallery import OUTCOMES, build_gallery
 from seethink.report.groups import ScoredGroup, scored_groups
 from seethink.report.page import render_page, write_atomically
 
+SMOKE = "At scale smoke a run shows that everything works, and nothing else: its numbers prove nothing."
 FIELDS = ("source", "claim", "needs", "differs")
 _FIELD = re.compile(rf"({'|'.join(FIELDS)})\b\s*:?\s+(.+)", re.DOTALL)
 
@@ -40,7 +41,9 @@ def write_report(
         report=report,
         facts=[match.groups() for note in notes if (match := _FIELD.match(note))],
         title=texts[0] if has_title else "",
-        remarks=texts[1:] if has_title else texts,
+        remarks=[*([SMOKE] if report["scale"] == "smoke" else []), *(texts[1:] if has_title else texts)],
+        conclusion=scores.conclusion(report),
+        lenient_differs=scores.lenient_differs(report),
         table=scores.score_table(report),
         tests=[(test, scores.describe_test(test)) for test in report["tests"]],
         gains={task: scores.task_gains(report["results"], task) for task in scores.measured_tasks(report)},

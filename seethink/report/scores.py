@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,10 @@ Report = Mapping[str, Any]
 
 MIN_CHANGE = 0.02
 """A share that changed by less than this is described as hardly changed."""
+CHANCE = 0.05
+"""A difference whose corrected p-value is not below this may be chance."""
+MOST_ARMS = 4
+"""Of more trained arms than this, the conclusion counts those that are above the first."""
 MIN_ANSWERS = 10
 """Accuracies over fewer answers than this are not compared in words."""
 
@@ -42,6 +46,15 @@ def measured_tasks(report: Report) -> list[str]:
     return list(dict.fromkeys(task for by_task in report["results"].values() for task in by_task))
 
 
+def lenient_differs(report: Report) -> bool:
+    """Whether lenient accuracy is another than strict accuracy anywhere, or a test of it."""
+    results = (result for by_task in report["results"].values() for result in by_task.values())
+    return any(result["lenient"]["value"] != result["value"] for result in results) or any(
+        (test["lenient_difference"], test["lenient_p"]) != (test["difference"], test["p"])
+        for test in report["tests"]
+    )
+
+
 # Paired tests -----------------------------------------------------------------------------------------------
 
 
@@ -56,16 +69,55 @@ def describe_test(test: Mapping[str, Any]) -> str:
     )
     if prompts := test.get("asked"):
         text += f" Their prompts differ: {a} uses {prompts[0]}, {b} uses {prompts[1]}."
-    if test["p"] is None or not test["difference"]:
+    if test["p_holm"] is None or not test["difference"]:
         return text
     leader = b if test["difference"] > 0 else a
     probability = f"with probability {p_value(test['p'])}"
     null = f"If neither were better, a difference this large would occur {probability}"
-    if test["p"] < 0.01:
+    if test["p_holm"] != test["p"]:
+        null += f" in this test, {p_value(test['p_holm'])} after correction for all of them"
+    if test["p_holm"] < 0.01:
         return f"{text} {null}: strong evidence that {leader} is better here."
-    if test["p"] < 0.05:
+    if test["p_holm"] < CHANCE:
         return f"{text} {null}: some evidence that {leader} is better here."
     return f"{text} {null}: this may be chance."
+
+
+def conclusion(report: Report) -> list[str]:
+    """A sentence for each task: what the arms gained over the first, by the corrected tests."""
+    arms = list(report["results"])
+    sentences = []
+    for task in dict.fromkeys(test["task"] for test in report["tests"]):
+        tests = {(test["a"], test["b"]): test for test in report["tests"] if test["task"] == task}
+        over_first = [_verdict(tests[arms[0], arm]) for arm in arms[1:] if (arms[0], arm) in tests]
+        if len(over_first) > MOST_ARMS:
+            over_first = _counted(
+                arms[0], [tests[arms[0], arm] for arm in arms[1:] if (arms[0], arm) in tests]
+            )
+            others = []
+        else:
+            others = [_verdict(test) for (a, _), test in tests.items() if a != arms[0]]
+        sentences.append(f"On {task}: {'; '.join([*over_first, *others])}.")
+    return sentences
+
+
+def _verdict(test: Mapping[str, Any]) -> str:
+    """Who is ahead of whom in one paired test."""
+    a, b, difference = test["a"], test["b"], test["difference"]
+    if difference is None or test["p_holm"] is None:
+        return f"{b} and {a} could not be compared"
+    if test["p_holm"] >= CHANCE or not difference:
+        return f"{b} and {a} cannot be told apart ({points(difference)} points)"
+    return f"{b} is {'above' if difference > 0 else 'below'} {a} by {points(abs(difference))[1:]} points"
+
+
+def _counted(first: str, tests: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How many arms are above and below the first, and the best of them."""
+    clear = [test for test in tests if test["p_holm"] is not None and test["p_holm"] < CHANCE]
+    above = sum(test["difference"] > 0 for test in clear)
+    best = max(tests, key=lambda test: test["difference"] if test["difference"] is not None else -1.0)
+    counts = f"{above} of {len(tests)} arms are above {first}, {len(clear) - above} below"
+    return [f"{counts}, the others cannot be told apart from it", _verdict(best)]
 
 
 # Decomposition of the gain ----------------------------------------------------------------------------------
@@ -82,12 +134,12 @@ class GainComponent:
 
 @dataclass(frozen=True)
 class ArmGain:
-    """The gain of `arm` over `first` in strict accuracy, and the three components that add up to it."""
+    """The gain of `arm` over `first` in strict accuracy, and the components that add up to it."""
 
     arm: str
     first: str
     difference: float | None
-    components: tuple[GainComponent, GainComponent, GainComponent]
+    components: tuple[GainComponent, ...]
 
 
 def task_gains(results: Mapping[str, Mapping[str, Result]], task: str) -> list[ArmGain]:
@@ -97,19 +149,22 @@ def task_gains(results: Mapping[str, Mapping[str, Result]], task: str) -> list[A
     return [_gain(first, arm, measured[first], measured[arm]) for arm in trained]
 
 
-def decompose_gain(before: Result, after: Result) -> tuple[float, float, float] | None:
+def decompose_gain(before: Result, after: Result) -> tuple[float, float | None, float | None] | None:
     """(form, mode, skill), which add up to the strict gain. None if a score is missing.
 
     Form is the strict gain less the lenient gain. Lenient accuracy is the mean of the accuracies step by
     step and direct, weighted by their shares: mode is the change of the shares times the advantage of
     reasoning, averaged over both arms; skill is the rest of the lenient gain. In a mode with fewer than
-    `MIN_ANSWERS` answers in one arm, that arm is given the accuracy of the other.
+    `MIN_ANSWERS` answers in one arm, that arm is given the accuracy of the other. Where no mode has that many
+    answers of both arms, nothing tells mode from skill, and both are None.
     """
     strict = _difference(before["value"], after["value"])
     lenient = _difference(before["lenient"]["value"], after["lenient"]["value"])
     shares = _difference(before["by_steps"], after["by_steps"])
     if strict is None or lenient is None or shares is None:
         return None
+    if not any(all(_n_answers(mode, result) >= MIN_ANSWERS for result in (before, after)) for mode in MODES):
+        return strict - lenient, None, None
     advantages = []
     for one, other in ((before, after), (after, before)):
         by_steps, at_once = (_accuracy(mode, one, other) for mode in ("by_steps", "at_once"))
@@ -119,17 +174,18 @@ def decompose_gain(before: Result, after: Result) -> tuple[float, float, float] 
 
 
 def _gain(first: str, arm: str, before: Result, after: Result) -> ArmGain:
+    difference = _difference(before["value"], after["value"])
     form, mode, skill = decompose_gain(before, after) or (None, None, None)
-    components = (
-        GainComponent("form", form, f"readable answers {_change(before['readable'], after['readable'])}"),
-        GainComponent("mode", mode, f"step-by-step answers {_change(before['by_steps'], after['by_steps'])}"),
-        GainComponent(
-            "skill",
-            skill,
-            ", ".join(_accuracy_change(mode, before, after) for mode in ("by_steps", "at_once")),
-        ),
-    )
-    return ArmGain(arm, first, _difference(before["value"], after["value"]), components)
+    readable = f"readable answers {_change(before['readable'], after['readable'])}"
+    stepwise = f"step-by-step answers {_change(before['by_steps'], after['by_steps'])}"
+    components = [GainComponent("form", form, readable)]
+    if difference is not None and form is not None and mode is None:
+        why = f"they cannot be told apart here: no mode has {MIN_ANSWERS} answers of both arms"
+        components.append(GainComponent("mode and skill", difference - form, f"{stepwise}; {why}"))
+    else:
+        accuracies = ", ".join(_accuracy_change(mode, before, after) for mode in MODES)
+        components += [GainComponent("mode", mode, stepwise), GainComponent("skill", skill, accuracies)]
+    return ArmGain(arm, first, difference, tuple(components))
 
 
 MODES = {"by_steps": "step-by-step", "at_once": "direct"}

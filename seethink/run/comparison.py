@@ -31,14 +31,15 @@ def common_headline(headlines: set[str]) -> str:
 
 def paired_tests(results: Mapping[str, Evaluation]) -> list[dict[str, Any]]:
     """A row for each pair of arms and each task: the paired difference on the same questions, and its
-    p-value."""
-    from seethink.evaluate.statistics import compare
+    p-value, alone ("p") and corrected for the number of rows ("p_holm")."""
+    from seethink.evaluate.statistics import compare, holm
 
-    return [
+    rows = [
         {"a": a, "b": b, **row}
         for a, b in combinations(results, 2)
         for row in compare(results[a].path, results[b].path)
     ]
+    return [row | {"p_holm": p} for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True)]
 
 
 def measured_claims(results: Mapping[str, Evaluation], claims: Sequence[Claim]) -> list[dict[str, Any]]:

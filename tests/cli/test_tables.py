@@ -128,11 +128,12 @@ def test_the_table_shows_missing_numbers_as_missing(console, output):
         "recipe": "r1v", "scale": "tiny", "headline": "correct",
         "results": {"base": {"seen": fakes.result_row(0.5, 400), "unseen": nothing}, "grpo": {}},
         "tests": [{"a": "base", "b": "grpo", "task": "seen", "difference": 0.172, "p": 0.00012,
-                   "lenient_difference": None, "lenient_p": None, "n": 400}],
+                   "p_holm": 0.00012, "lenient_difference": None, "lenient_p": None, "n": 400}],
         "claims": [{"task": "seen", "arm": "grpo", "paper": 0.825, "measured": None, "source": "[a] paper"}],
     }  # fmt: skip
     show_report(console, report)
     text = output.getvalue()
     assert "50.0% (40.0% to 60.0%)" in text and "4 unjudged" in text
-    assert "seen: grpo - base = +17.2 points (p 0.00012), lenient - (p -), n = 400" in text
+    assert "seen: grpo - base = +17.2 points (p 0.00012, corrected 0.00012), lenient - (p -), n = 400" in text
+    assert "On seen: grpo is above base by 17.2 points." in text.splitlines()[-1]
     assert "seen, grpo: paper 82.5%, here - ([a] paper)" in text

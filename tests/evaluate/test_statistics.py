@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, ttest_rel
 
-from seethink.evaluate.statistics import interval, mean, paired, summarise
+from seethink.evaluate.statistics import holm, interval, mean, paired, summarise
 
 SCORES = st.lists(st.floats(0, 1), min_size=2, max_size=30)
 
@@ -58,3 +58,19 @@ def test_an_unjudged_attempt_is_counted_and_left_out_of_the_mean():
     found = summarise([row(1.0), row(None)])
     assert (found["value"], found["n"], found["unjudged"]) == (1.0, 1, 1)
     assert mean([None, 2.0]) == 2.0 and mean([None]) is None
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=8))
+def test_corrected_p_values_are_holms(p_values):
+    corrected = holm(p_values)
+    known = [(p, c) for p, c in zip(p_values, corrected, strict=True) if p is not None]
+    assert [c is None for c in corrected] == [p is None for p in p_values]
+    assert all(p <= c <= 1 for p, c in known)
+    for alpha in (0.01, 0.05, 0.3):
+        rejected, left = set(), len(known)
+        for p, i in sorted((p, i) for i, (p, _) in enumerate(known)):  # Holm's steps, as he states them
+            if p * left > alpha:
+                break
+            rejected.add(i)
+            left -= 1
+        assert {i for i, (_, c) in enumerate(known) if c <= alpha} == rejected

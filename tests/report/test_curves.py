@@ -90,7 +90,7 @@ def test_the_metrics_that_grpo_logs_have_their_curves(tmp_path):
 
 def test_every_curve_is_a_metric_that_trainings_log():
     rollouts = RolloutStatistics()
-    logged = {*step_metrics(rollouts, UpdateStatistics()), "loss", "grad_norm"}
+    logged = {*step_metrics(rollouts, UpdateStatistics()), "loss", "grad_norm", "learning_rate"}
     assert {name for name in METRICS if "*" not in name} <= logged
 
 

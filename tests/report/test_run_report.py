@@ -32,7 +32,7 @@ def test_the_page_shows_the_numbers(tmp_path):
         "51.2 %",
         "47.2 % to 55.2 %",
         "n = 400",
-        "+27.1 points, p < 0.001",
+        "+27.1 points, p < 0.001; corrected p < 0.001",
         "+10.2 points, p = 0.013",
     ):
         assert number in text
@@ -47,7 +47,9 @@ def test_an_arm_that_nobody_could_judge_shows_no_number(tmp_path):
     unknown = result(None, n=0, unjudged=4, readable=None, by_steps=None, truncated=None, mean_tokens=None)
     content = report(
         results={"base": {"seen": unknown}, "grpo": {"seen": result(0.5)}},
-        tests=[paired_test(difference=None, p=None, lenient_difference=None, lenient_p=None, n=0)],
+        tests=[
+            paired_test(difference=None, p=None, p_holm=None, lenient_difference=None, lenient_p=None, n=0)
+        ],
     )
     page = written(tmp_path, content).text
     assert "none of 4 could be judged" in page
@@ -66,6 +68,37 @@ def test_claims_are_shown_beside_the_measurement_and_missing_ones_are_visibly_em
     assert cells == 6, "three arms, two tasks with a number in the paper"
     assert len(page.all("span", cls="empty", title="not reported in the paper")) == cells - 2
     assert len(page.all("span", cls="empty", title="not measured")) == 3
+
+
+def test_a_number_of_the_paper_is_not_on_the_axis_of_our_test(tmp_path):
+    claims = [{"task": "seen", "arm": "grpo", "paper": 0.825, "measured": 0.512, "source": "the paper"}]
+    with_claim, without = (
+        written(tmp_path / name, report(claims=c)) for name, c in (("a", claims), ("b", []))
+    )
+    assert with_claim.html.count("<svg") == without.html.count("<svg")
+
+
+def test_the_conclusion_comes_before_everything_else(tmp_path):
+    text = written(tmp_path).text
+    said = "On seen: grpo is above base by 27.1 points."
+    assert text.index(said) < text.index("The sections, in order")
+
+
+def test_at_scale_smoke_the_page_says_that_nothing_is_proven(tmp_path):
+    assert "prove nothing" in written(tmp_path / "smoke", report(scale="smoke")).text
+    assert "prove nothing" not in written(tmp_path / "tiny").text
+
+
+def test_lenient_numbers_are_shown_only_where_they_differ(tmp_path):
+    same = paired_test(lenient_difference=0.271, lenient_p=0.0002)
+    results = {
+        arm: {"seen": result(0.5, lenient={"value": 0.5, "low": 0.4, "high": 0.6})}
+        for arm in ("base", "grpo")
+    }
+    assert "lenient" in written(tmp_path / "differs").text
+    page = written(tmp_path / "same", report(results=results, tests=[same]))
+    assert not [tag for tag in page.all("th") if "lenient" in str(tag)]
+    assert "“Lenient” repeats" not in page.text
 
 
 def test_the_docstring_becomes_title_and_fields_and_a_remark_is_a_note(tmp_path):

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seethink.report.page import number, p_value, percent, points
-from seethink.report.scores import decompose_gain, describe_test, score_table, task_gains
+from seethink.report.scores import conclusion, decompose_gain, describe_test, score_table, task_gains
 from tests.report.sample_run import paired_test, report, result
 
 SHARE = st.floats(0, 1)
@@ -19,8 +19,9 @@ def arm(share, by_steps, at_once, form=1.0):
 @given(st.tuples(SHARE, SHARE, SHARE), st.tuples(SHARE, SHARE, SHARE))
 def test_form_mode_and_skill_add_up_to_the_gain(first, trained):
     before, after = arm(*first, form=0.6), arm(*trained)
-    parts = decompose_gain(before, after)
-    assert parts is not None
+    results = {"base": {"seen": before}, "grpo": {"seen": after}}
+    (gain,) = task_gains(results, "seen")
+    parts = [component.gain for component in gain.components]
     assert sum(parts) == pytest.approx(after["value"] - before["value"], abs=1e-9)
 
 
@@ -32,8 +33,13 @@ def test_only_what_changed_contributes_to_the_gain():
     assert decompose_gain(arm(0.2, 0.5, 0.5), arm(0.2, 0.7, 0.7)) == pytest.approx((0, 0, 0.2))
 
 
-def test_a_mode_that_an_arm_never_uses_counts_as_no_better_there():
-    assert decompose_gain(arm(0.0, None, 0.4), arm(1.0, 0.9, None)) == pytest.approx((0, 0.5, 0))
+def test_mode_and_skill_cannot_be_told_apart_where_the_arms_share_no_mode():
+    base, grpo = arm(0.0, None, 0.4, form=0.5), arm(1.0, 0.9, None)
+    assert decompose_gain(base, grpo) == (pytest.approx(0.2), None, None)
+    (gain,) = task_gains({"base": {"seen": base}, "grpo": {"seen": grpo}}, "seen")
+    form, both = gain.components
+    assert (form.gain, both.kind, both.gain) == (pytest.approx(0.2), "mode and skill", pytest.approx(0.5))
+    assert "cannot be told apart" in both.description
 
 
 def test_without_a_score_there_is_no_decomposition():
@@ -86,10 +92,16 @@ def test_arms_and_tasks_that_only_the_paper_has_get_their_own_cells():
     ("changes", "expected"),
     [
         ({}, "strong evidence that grpo is better here"),
-        ({"p": 0.03, "difference": -0.1}, "some evidence that base is better here"),
-        ({"p": 0.4}, "this may be chance"),
-        ({"difference": 0.0, "p": 1.0, "only_a": 5, "only_b": 5}, "on the other 390 they scored the same."),
-        ({"n": 0, "p": None, "difference": None}, "No question could be judged for both."),
+        ({"p": 0.03, "p_holm": 0.03, "difference": -0.1}, "some evidence that base is better here"),
+        (
+            {"p": 0.03, "p_holm": 0.4},
+            "p\u00a0=\u00a00.400 after correction for all of them: this may be chance",
+        ),
+        (
+            {"difference": 0.0, "p": 1.0, "p_holm": 1.0, "only_a": 5, "only_b": 5},
+            "on the other 390 they scored the same.",
+        ),
+        ({"n": 0, "p": None, "p_holm": None, "difference": None}, "No question could be judged for both."),
     ],
 )
 def test_a_paired_test_is_described_in_words(changes, expected):
@@ -123,8 +135,33 @@ def test_numbers_are_formatted_for_readers():
 
 def test_a_single_answer_does_not_determine_the_accuracy_of_a_mode():
     rare = arm(1 / 400, 0.0, 0.14) | {"n": 400, "unjudged": 0}
-    trained = arm(1.0, 0.36, None) | {"n": 400, "unjudged": 0}
+    trained = arm(0.9, 0.36, 0.14) | {"n": 400, "unjudged": 0}
     form, mode, skill = decompose_gain(rare, trained)
     assert form == pytest.approx(0, abs=1e-9)
-    assert mode == pytest.approx((1 - 1 / 400) * (0.36 - 0.14))
+    assert mode == pytest.approx((0.9 - 1 / 400) * (0.36 - 0.14))
     assert abs(skill) < 0.002
+
+
+def row(a, b, difference, p_holm, task="seen"):
+    return paired_test(a=a, b=b, task=task, difference=difference, p=p_holm, p_holm=p_holm)
+
+
+def test_the_conclusion_says_what_the_corrected_tests_show():
+    results = {name: {"seen": result(0.5)} for name in ("base", "sft", "grpo")}
+    tests = [row("base", "sft", 0.635, 1e-9), row("base", "grpo", -0.1, 0.2), row("sft", "grpo", -0.3, 0.04)]
+    tests.append(row("base", "sft", None, None, task="unseen"))
+    assert conclusion(report(results=results, tests=tests)) == [
+        "On seen: sft is above base by 63.5 points; grpo and base cannot be told apart (\u221210.0 points); "
+        "grpo is below sft by 30.0 points.",
+        "On unseen: sft and base could not be compared.",
+    ]
+
+
+def test_the_conclusion_counts_many_arms():
+    arms = ["base", *(f"arm{i}" for i in range(9))]
+    tests = [row("base", arm, 0.1 * (i - 4), 0.001 if i != 4 else 1.0) for i, arm in enumerate(arms[1:])]
+    (said,) = conclusion(report(results={arm: {} for arm in arms}, tests=tests))
+    assert said == (
+        "On seen: 4 of 9 arms are above base, 4 below, the others cannot be told apart from it; "
+        "arm8 is above base by 40.0 points."
+    )
