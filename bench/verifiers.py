@@ -6,7 +6,8 @@ Each string is read by every format and by the lenient reader, and judged by eve
 reward, as an answer to a gold of the verifier's kind, or as the gold itself. Verifiers that are mostly
 math-verify get only the first `--math` strings. Times are thread CPU time, so other work on the machine does
 not count; math-verify works in a child process and is timed by the clock. Exits 1 if anything raised, left
-[0, 1] (a Score refuses that) or, mathematics excepted, took longer than 50 ms. The last line is one JSON object.
+[0, 1] (a Score refuses that) or, mathematics excepted, took longer than 50 ms. The last line is one JSON
+object.
 """
 
 from __future__ import annotations
