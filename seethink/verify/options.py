@@ -227,7 +227,7 @@ def _called(texts: tuple[str, ...], text: str) -> frozenset[int]:
     for form, options in zip(_FORMS, _by_form(texts), strict=True):
         if (key := form(text)) in options:
             return options[key]
-    number = read_quantity(computed(_readable(text)))
+    number = read_quantity(computed(_readable(text)), "\n".join(texts))
     others = [read_quantity(_NAMED.sub("", _readable(option))) for option in texts] if number else []
     return frozenset(
         i

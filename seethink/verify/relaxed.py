@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from seethink.types import Example, Response, Score
-from seethink.verify.text import read_quantity, unjudged, unreadable, verdict
+from seethink.verify.text import read_quantity, said, unjudged, unreadable, verdict
 
 TOLERANCE = Fraction(5, 100)
 
@@ -21,7 +21,7 @@ def relaxed_number(example: Example, response: Response) -> Score:
     gold = read_quantity(str(example.answer))
     if missing := unjudged(example, response, None if gold else "is not one number"):
         return missing
-    answer = read_quantity(str(response.answer))
+    answer = read_quantity(str(response.answer), said(example))
     if gold is None or answer is None:
         return unreadable(response, "which is not one number")
     ratio = answer.in_unit_of(gold)

@@ -15,7 +15,7 @@ from seethink.verify import units
 from seethink.verify.math_process import MathProcess
 from seethink.verify.solutions import alike
 from seethink.verify.spelling import formula, spans
-from seethink.verify.text import clear_verdict, same_text, shown, unreadable, verdict
+from seethink.verify.text import clear_verdict, said, same_text, shown, unreadable, verdict
 
 _PROCESS = MathProcess(limit_s=5)
 atexit.register(_PROCESS.close)
@@ -44,7 +44,7 @@ _CONSTANT = re.compile(r"\\(?:frac|sqrt|pi|times|cdot|div|pm|sin|cos|tan|cot|log
 _DECIMAL_COMMA = re.compile(r"-?(?![1-9][0-9]{0,2},[0-9]{3}$)[0-9]+,[0-9]+")
 _NOT_A_VALUE = re.compile(
     r"[0-9]+(?:\s*-\s*[0-9]+)+|[^=]*(?<![\\A-Za-z])[A-Za-z]+[0-9][^=]*"
-    r"|[0-9]+(?:/[0-9]+){2,}|[^=]*[0-9](?:st|nd|rd|th)\b[^=]*|[^=]*[0-9]\.[0-9]+\.[0-9][^=]*"
+    r"|[0-9]+(?:/[0-9]+){2,}|[^=]*[0-9] ?(?:st|nd|rd|th)\b[^=]*|[^=]*[0-9]\.[0-9]+\.[0-9][^=]*"
 )
 """A range or a date, a code such as A4 or CO2, an ordinal, a version."""
 
@@ -79,21 +79,21 @@ class _Side:
         return bool(re.search(r"[0-9\\+*/^=|<>]", self.text) or re.fullmatch("[A-Za-z]", self.text))
 
 
-def _read(text: str) -> list[_Side]:
+def _read(text: str, said: str | None = None) -> list[_Side]:
     """The sides of a chain of equations that ends in a value (`AB = 2r = 12 cm`), else the whole text alone.
 
     Not a chain: several equations, or one whose last side has unknowns (`y = 2x`), or which leaves the first
     side unsolved (`2x = 5`).
     """
     plain = formula(text) if len(text) <= MAX_CHARACTERS else ""
-    if not _side(plain).is_mathematics and not _DENIAL.search(text) and (found := _formulas(text)):
+    if not _side(plain, said).is_mathematics and not _DENIAL.search(text) and (found := _formulas(text)):
         plain = formula(joined) if len(joined := ", ".join(found)) <= MAX_CHARACTERS else ""
-    sides = [_side(side.strip()) for side in _EQUALS.split(plain)]
+    sides = [_side(side.strip(), said) for side in _EQUALS.split(plain)]
     first, inner = sides[0], sides[1:-1]
     solved = first.is_name or first.is_constant or any(side.is_constant for side in inner)
     if 1 < len(sides) <= MAX_SIDES and sides[-1].is_constant and solved and not any(map(_is_list, inner)):
         return sides
-    return [_side(plain)]
+    return [_side(plain, said)]
 
 
 def _formulas(text: str) -> list[str]:
@@ -105,8 +105,8 @@ def _is_list(side: _Side) -> bool:
     return bool(re.search(r"[,;<>]|\b(?:and|or|not)\b", side.text))
 
 
-def _side(text: str) -> _Side:
-    before, unit = units.split(text)
+def _side(text: str, said: str | None) -> _Side:
+    before, unit = units.split(text, said)
     if unit == "°" and _TRIGONOMETRY.search(text):  # of the angle, not of the value
         before, unit = text, ""
     whole = _Side(before, unit)
@@ -134,7 +134,7 @@ def same_math(example: Example, response: Response) -> Score:
     readable = gold.is_mathematics and not _SIDE_BY_SIDE.search(gold.text)
     if clear := clear_verdict(example, response, None if readable else "is not mathematics"):
         return clear
-    sides = _read(str(response.answer))
+    sides = _read(str(response.answer), said(example))
     answer = sides[-1]
     if re.fullmatch("[A-J]", gold.text):  # may be an option, which "A = B" does not name
         same = answer.text.strip("()") == gold.text

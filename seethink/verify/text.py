@@ -47,19 +47,19 @@ class Quantity:
         return None if is_name and not self.unit else units.ratio(self.unit, gold.unit)
 
 
-def read_quantity(text: str) -> Quantity | None:
+def read_quantity(text: str, said: str | None = None) -> Quantity | None:
     """The text as one number, or None if it is anything else or more than that.
 
     Integers, decimals, `1,234`, `1 234`, `3/4`, `\\frac{3}{4}`, `50%` (a half), in the marks that
     `spelling.unwrapped` drops, and numbers in words (`number_words.in_digits`); ASCII digits, no exponents,
-    no mixed numbers in digits. A unit may follow, as `units.split` finds it.
+    no mixed numbers in digits. A unit may follow, as `units.split` finds it; `said` is its.
     """
     if len(text) > 4 * MAX_CHARACTERS or len(plain := unwrapped(text)) > MAX_CHARACTERS:
         return None
-    number, unit = units.split(plain)
+    number, unit = units.split(plain, said)
     match, in_words = _NUMBER.fullmatch(number), False
     if not match and (digits := in_digits(plain)):
-        number, unit = units.split(digits)
+        number, unit = units.split(digits, said)
         match, in_words = _NUMBER.fullmatch(number), True
     if not match:
         return None
@@ -110,14 +110,15 @@ def same_number(example: Example, response: Response) -> Score:
 
     Formula: equality of exact fractions, without rounding (`0.5`, `1/2` and `50%` are equal, `0.33` and `1/3`
     are not). A unit may be missing on either side; if both have one, it must be the same (`m`, `meter` and
-    `metres` are, `m` and `km` are not: `same_math` converts). Number words count as digits. Two numbers earn
+    `metres` are, `m` and `km` are not: `same_math` converts). A word counts as a unit as
+    `units.split` says. Number words count as digits. Two numbers earn
     0; what is not one number is unread. Range: {0, 1}; None if the gold is not one number. Source: R1-V's
     counting evaluation, which takes the integer between the answer tags, extended to fractions and units.
     """
     gold = read_quantity(str(example.answer))
     if clear := clear_verdict(example, response, None if gold else "is not one number"):
         return clear
-    answer = read_quantity(str(response.answer))
+    answer = read_quantity(str(response.answer), said(example))
     if gold is None or answer is None:
         return unreadable(response, "which is not one number")
     ratio = answer.in_unit_of(gold)
@@ -239,6 +240,11 @@ def both_listed(
         why = f"read {len(predicted)} {kinds[1]}, the gold has {len(gold)}"
         return Score(float(not gold and not predicted), why)
     return gold, predicted
+
+
+def said(example: Example) -> str:
+    """The question and the gold, whose words an answer may count."""
+    return f"{example.question}\n{example.answer}"
 
 
 def clear_verdict(example: Example, response: Response, gold_fault: str | None = None) -> Score | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from fractions import Fraction
 from functools import lru_cache
 
@@ -14,6 +15,7 @@ _NAMES: dict[str, dict[str, str]] = {
         "1/1000": "mm millimeter millimetre 毫米",
         "1/1000000": "μm um micrometer micrometre micron 微米",
         "1/1000000000": "nm nanometer nanometre 纳米",
+        "1/10000000000": "å angstrom ångström 埃",
         "1000": "km kilometer kilometre 千米 公里",
         "127/5000": 'in inch inches 英寸 " ″',
         "381/1250": "ft foot feet 英尺 ' ′",
@@ -25,11 +27,13 @@ _NAMES: dict[str, dict[str, str]] = {
     "length^3": {
         "1/1000": "l liter litre 升",
         "1/1000000": "ml milliliter millilitre 毫升",
+        "1/1000000000": "μl microliter microlitre 微升",
     },
     "mass": {
         "1": "kg kilogram 千克 公斤",
         "1/1000": "g gram 克",
         "1/1000000": "mg milligram 毫克",
+        "1/1000000000": "μg microgram 微克",
         "1000": "tonne 吨",
         "1/2": "斤",
         "45359237/100000000": "lb lbs pound",
@@ -38,6 +42,7 @@ _NAMES: dict[str, dict[str, str]] = {
     "time": {
         "1": "s sec second 秒 秒钟",
         "1/1000": "ms millisecond 毫秒",
+        "1/1000000": "μs microsecond 微秒",
         "60": "min minute 分 分钟",
         "3600": "h hr hour 时 小时 个小时 钟头 个钟头",
         "86400": "day 天 日",
@@ -46,6 +51,7 @@ _NAMES: dict[str, dict[str, str]] = {
     "angle": {"1": "° deg degree 度", "1/60": "' ′ arcmin", "1/3600": '" ″ arcsec'},
     "radian": {"1": "rad radian 弧度"},
     "temperature": {"1": "°c ℃ degree celsius 度 摄氏度"},
+    "kelvin": {"1": "kelvin 开尔文"},
     "fahrenheit": {"1": "°f ℉ degree fahrenheit 华氏度"},
     "dollar": {"1": "$ dollar usd us$ 美元", "1/100": "cent"},
     "euro": {"1": "€ euro eur 欧元", "1/100": "cent"},
@@ -62,14 +68,41 @@ _NAMES: dict[str, dict[str, str]] = {
     "pascal": {"1": "pa pascal 帕 帕斯卡", "1000": "kpa kilopascal"},
 }
 """{kind: {factor to the kind's base unit: its names}}; a name may have several kinds (degree, pound, 分)."""
+
+
+@lru_cache(maxsize=4096)
+def _letter(character: str) -> str:
+    """A letter, or a sign made of letters, in its usual characters: ㎝ is `cm`, ℓ `l`, U+00B5 μ, ℃ `°C`.
+
+    Small digits and fractions, which would run into a number, stay."""
+    tag = unicodedata.decomposition(character).partition(">")[0]
+    usual = unicodedata.normalize("NFKC", character)
+    return usual if tag not in _RAISED_TAGS and (usual[0].isalpha() or usual[0] == "°") else character
+
+
+_RAISED_TAGS = {"<super", "<sub", "<fraction", "<circle"}
+
+
+def _usual(text: str) -> str:
+    return text if text.isascii() else "".join(map(_letter, text))
+
+
+def _key(text: str) -> str:
+    """A text as units are matched and looked up: usual characters, lower case, as long as `_usual` of it."""
+    usual = _usual(text)
+    return "".join(low if len(low := c.lower()) == 1 else c for c in usual)
+
+
 _KINDS: dict[str, dict[str, Fraction]] = {}
 for _kind, _factors in _NAMES.items():
     for _factor, _names in _factors.items():
         for _name in _names.split():
-            _KINDS.setdefault(_name.replace("_", " "), {})[_kind] = Fraction(_factor)
+            _KINDS.setdefault(_key(_name.replace("_", " ")), {})[_kind] = Fraction(_factor)
 
 _SPACED = {*"njwva"}
 """Symbols that are read as units only in capitals behind a blank; `3a` is a product."""
+_PREFIXES = "mg"
+"""Symbols that are units in capitals only where they are named in small: 5 M may be five million."""
 _ALTERNATIVES = "|".join(
     re.escape(name) for name in sorted(_KINDS, key=len, reverse=True) if name not in _SPACED
 )
@@ -79,64 +112,132 @@ _KNOWN = (
     r"(?:\s*\^\s*\{?\s*(?P<exponent>[23])\s*\}?\^?|\s*(?P<sign>[²³])|(?P<digit>[23])(?![0-9])"
     r"|\s+(?P<word>squared|cubed))?"
 )
-_ONE = re.compile(_KNOWN, re.IGNORECASE)
+"""All patterns are matched against `_key` of a text, none ignores case: what they match, `_KINDS` has."""
+_ONE = re.compile(_KNOWN)
 _UNNAMED = re.sub(r"\?P<\w+>", "?:", _KNOWN)
 _PER = r"\s*(?:/|\bper\b|每)\s*"
 _NAME = rf"(?:{_ALTERNATIVES})"
 _RAISED = r"(?:\^\s*\{?\s*[-\u2212]\s*(?P<power>[123])\s*\}?|⁻(?P<sign>[¹²³]))"
 _INVERSE = re.compile(
-    rf"(?<![A-Za-z])(?P<above>{_NAME})\s*(?:(?:[·⋅∙•*]|\\cdot)\s*|(?<=\s)|(?<=m)(?=s))(?P<below>{_NAME})\s*{_RAISED}$",
-    re.IGNORECASE,
+    rf"(?<![a-z])(?P<above>{_NAME})\s*(?:(?:[·⋅∙•*]|\\cdot)\s*|(?<=\s)|(?<=m)(?=s))(?P<below>{_NAME})\s*{_RAISED}$"
 )
 """`m·s^{-1}` and `m s⁻²`, which are written with a slash."""
-_STACKED = re.compile(rf"\\frac\s*\{{\s*({_UNNAMED})\s*\}}\s*\{{\s*({_UNNAMED})\s*\}}$", re.IGNORECASE)
-_NOT_UNITS = {
-    *("half", "third", "quarter", "dozen", "score", "hundred", "thousand", "million", "billion", "trillion"),
-    *("pi", "and", "or", "to", "percent", "pct", "percentage", "not", "no", "nor", "but", "maybe", "than"),
-    *("wrong", "incorrect", "false", "untrue", "never", "neither", "none", "without", "except", "excluded"),
-    *("less", "fewer", "lower", "smaller", "more", "greater", "larger", "higher", "extra", "over", "under"),
-    *("above", "below", "almost", "nearly", "about", "approximately", "roughly", "plus", "minus"),
-    *("divided", "negative", "fold", "double", "twice", "halves", "short", "off", "past"),
-    *("too", "least", "most", "perhaps", "possibly", "probably", "unsure", "bc", "bce"),
-    *("ad", "ce", "am", "pm"),
-}
-"""Words that change or compare the number before them, begin another, or deny it; eras; am and pm."""
-_OTHER = r"(?<=\s)[a-z]{2,}|(?<=\s)(?-i:[A-Z])|[\u4e00-\u9fff]{1,4}"
-_NOT_COUNTERS = re.compile(r"[不非没或和与到至约多余几半十百千万亿分以左右之是对错少减加负]")
-_TAIL = re.compile(
-    rf"(?:(?<=[0-9)}}\]])|(?<=\\pi))\s*(?P<unit>{_UNNAMED}(?:{_PER}{_UNNAMED})?|{_OTHER})$", re.IGNORECASE
-)
-_INNER = re.compile(rf"(?<=[0-9)}}\]])\s*{_UNNAMED}", re.IGNORECASE)
+_STACKED = re.compile(rf"\\frac\s*\{{\s*({_UNNAMED})\s*\}}\s*\{{\s*({_UNNAMED})\s*\}}$")
+_GREEK = re.compile(r"\\(?:(mu)(?![A-Za-z])\s*(?=[A-Za-z]{1,10}$)|Omega\s*$)")
+"""Letters of units that are commands in a formula."""
+_OTHER = r"(?<=\s)[a-z]+|[\u4e00-\u9fff]{1,5}"
+_TAIL = re.compile(rf"(?:(?<=[0-9)}}\]])|(?<=\\pi))\s*(?P<unit>{_UNNAMED}(?:{_PER}{_UNNAMED})?|{_OTHER})$")
+_INNER = re.compile(rf"(?<=[0-9)}}\]])\s*{_UNNAMED}")
 _CURRENCY = re.compile(r"[-+\u2212]?(?P<sign>[$€£¥])\s*(?=[0-9.]+(?:,[0-9]{3})*(?:\.[0-9]+)?$)")
 _MAX_CHARACTERS = 40
 """No unit is longer."""
 
+# Nouns behind a number -----------------------------------------------------------------------------------
 
-def split(text: str) -> tuple[str, str]:
+_NUMERALS = (
+    "(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen"
+    "|(?:twen|thir|for|fif|six|seven|eigh|nine)ty)"
+)
+_PARTS = (
+    "(?:half|halve|third|quarter|(?:four|fif|six|seven|eigh|nin|ten|eleven|twelf|hundred|thousand|[mbtr]+illion"
+    "|(?:thir|four|fif|six|seven|eigh|nine)teen|(?:twent|thirt|fort|fift|sixt|sevent|eight|ninet)ie)th)"
+)
+_CHANGES = re.compile(
+    rf"(?:{_PARTS}|dozen|score|gross|hundred|thousand|[mbtr]+illion|quadrillion|googol|lakh|crore|grand|mil|mn|bn"
+    r"|squared|cubed|power|factorial|reciprocal|inverse|inverted|negated|opposite|root|log|ln|exp|sin|cos|tan"
+    r"|mod|modulo|choose|permille|permil|percent|pct|percentage|pp|bps|pi|i"
+    r"|fold|[a-z]+fold|single|double|triple|treble|quadruple|quintuple|doubled|tripled|halved|twice|thrice|multiple"
+    r"|divided|negative|plus|minus|less|fewer|lower|smaller|more|greater|larger|higher|extra|over|under|above"
+    r"|below|almost|nearly|about|approximately|roughly|ish|odd|or|to|and|than|each|apiece|too|least|most|max|min"
+    r"|not|no|nor|but|maybe|wrong|incorrect|false|untrue|never|neither|none|without|except|excluded|perhaps"
+    r"|possibly|probably|unsure|short|off|past|left|out|bc|bce|ad|ce|am|pm|st|nd|rd|th|is|was|has|this|its|yes"
+    r"|versus|vs|always|sometimes|besides|thus|isn|hence|ths)s?"
+)
+"""Words that change or compare the number before them, begin another, or deny it; eras; am and pm."""
+_GROUPS = re.compile(
+    rf"(?:{_NUMERALS}|pair|couple|duo|trio|twin|triplet|quartet|tuple|thing|group|set|[a-z]+tie)s?"
+)
+"""Nouns that count several things at once: 5 pairs may be 10."""
+_PLURAL = re.compile(r"[a-z]{2,}(?<!s)s|people|persons?|children|(?:wo)?men|fish|sheep|mice|geese|teeth|dice")
+_CHINESE_CHANGES = re.compile(
+    r"[不非没或和与到至约多余几半十百千万亿分以左右之是对错少减加负倍幂的]"
+    r"|[次平开乘]方|立方(?!体)|方根|根号|阶乘|倒数|位数|进制|^[成折打双番]$|^[成折番]"
+)
+_COUNTERS = re.compile(
+    r"[个只条张件名位本辆棵朵颗块头匹人次种台支根座架艘枚粒盏幅度把杯瓶碗盘盒袋箱包串束片篇首部门口户栋排行列"
+    r"步类项款场轮圈笔封份岁年月层级页家所间扇面边段句字词集节回趟遍滴株羽尾顶道处样站点号楼][\u4e00-\u9fff]{0,4}"
+)
+
+
+def split(text: str, said: str | None = None) -> tuple[str, str]:
     """A text as what stands before its unit, and the unit ("" without one), in lower case.
 
-    Known units may be attached (`5cm`, `6米`, `9 m^{2}`, `3 km/h`); any other single word behind a blank, and
-    up to four Chinese characters, count as one too ("5 cubes"), except words that change the number. A
-    currency sign may also stand in front.
+    Known units may be attached (`5cm`, `6米`, `9 m^{2}`, `3 km/h`); a currency sign may also stand in front.
+    One other word counts as a unit where it can only be the noun that is counted: a plural, or any after 1
+    ("5 cubes", "1 cube"), a Chinese counter with a noun (5个, 5只狗), or a word of `said`. Never a word that
+    changes the number ("5 squared", "5 tenths", 5成).
+
+    said: the question and the gold, for an answer; None for a gold, whose noun is its own.
     """
-    text = _with_slash(text)
-    if paid := _CURRENCY.match(text):
-        return text[: paid.start("sign")] + text[paid.end() :], paid["sign"]
-    found = _TAIL.search(text, max(0, len(text) - _MAX_CHARACTERS))
-    if not found:
+    seen = _with_slash(text)
+    if paid := _CURRENCY.match(seen):
+        return seen[: paid.start("sign")] + seen[paid.end() :], paid["sign"]
+    key = _key(seen[-_MAX_CHARACTERS:])
+    found = _TAIL.search(key)
+    if not found or not _may_follow(seen, found, seen if said is None else said):
         return text, ""
-    unit = found["unit"].lower()
-    if _parts(unit) is None and ({unit, unit.removesuffix("s")} & _NOT_UNITS or _NOT_COUNTERS.search(unit)):
-        return text, ""
-    return text[: found.start()].rstrip(), unit
+    before = seen[: len(seen) - len(key) + found.start()]
+    return before.rstrip(), found["unit"]
+
+
+def _may_follow(seen: str, found: re.Match[str], said: str) -> bool:
+    """Whether the word behind the number is a unit, or the noun that is counted."""
+    unit = found["unit"]
+    if unit in _PREFIXES and seen[-1].isupper():
+        return bool(re.search(rf"(?<![A-Za-z]){unit}(?![A-Za-z])", said))
+    if _parts(unit) is not None:
+        return True
+    said = _usual(said)
+    if len(unit) == 1 and unit.isascii():
+        symbol = seen[-1]
+        return symbol.isupper() and (unit in _SPACED or _is_symbol(symbol, said))
+    if not unit.isascii():
+        if _CHINESE_CHANGES.search(unit):
+            return False
+        return bool(_COUNTERS.fullmatch(unit)) or unit in said
+    if _CHANGES.fullmatch(unit):
+        return False
+    is_one = re.search(r"(?<![0-9./}])1$", found.string[: found.start()])
+    is_plain = not _GROUPS.fullmatch(unit) and bool(is_one or _PLURAL.fullmatch(unit))
+    return is_plain or not _forms(unit).isdisjoint(_said_forms(said))
+
+
+def _is_symbol(symbol: str, said: str) -> bool:
+    """Whether a capital is a symbol in the question or in the gold. M, B and T are millions and more."""
+    names = "K|kelvins?" if symbol == "K" else symbol
+    return symbol not in "MBT" and bool(re.search(rf"(?<![A-Za-z])(?:{names})(?![A-Za-z])", said))
+
+
+@lru_cache(maxsize=256)
+def _said_forms(said: str) -> frozenset[str]:
+    return frozenset().union(*map(_forms, re.findall(r"[a-z]{2,}", said.lower())))
+
+
+def _forms(word: str) -> frozenset[str]:
+    """A noun and what may be its singular."""
+    return frozenset({word, word.removesuffix("s"), word.removesuffix("es"), re.sub("ies$", "y", word)})
 
 
 def _with_slash(text: str) -> str:
-    """A compound unit with a slash, where it is written with a negative power, as a fraction or in words."""
-    end = text[-_MAX_CHARACTERS:]
-    end = re.sub(r"\\Omega$", "Ω", end).replace("每二次方", "每平方").replace("每平方秒", "/秒^2")
-    end = _STACKED.sub(r"\1/\2", end)
-    if inverse := _INVERSE.search(end):
+    """A compound unit with a slash, where it is written with a negative power, as a fraction or in words; the
+    end of the text in usual characters."""
+    end = _usual(text[-_MAX_CHARACTERS:])
+    end = _GREEK.sub(lambda sign: "μ" if sign[1] else "Ω", end)
+    end = end.replace("每二次方", "每平方").replace("每平方秒", "/秒^2")
+    key = _key(end)
+    if stacked := _STACKED.search(key):
+        end = f"{end[: stacked.start()]}{stacked[1]}/{stacked[2]}"
+    elif inverse := _INVERSE.search(key):
         power = inverse["power"] or str("¹²³".index(inverse["sign"]) + 1)
         end = f"{end[: inverse.start()]}{inverse['above']}/{inverse['below']}" + (
             f"^{power}" if power != "1" else ""
@@ -146,8 +247,14 @@ def _with_slash(text: str) -> str:
 
 def split_sum(text: str) -> tuple[str, str]:
     """`split` for a sum whose terms have all the same known unit (`5 cm + 7 cm`)."""
-    found = {unit.strip().lower() for unit in _INNER.findall(text)}
-    return (_INNER.sub("", text), found.pop()) if len(found) == 1 else (text, "")
+    usual, key = _usual(text), _key(text)
+    found = [*_INNER.finditer(key)]
+    is_prefix = any(usual[unit.start() : unit.end()].strip() in {*_PREFIXES.upper()} for unit in found)
+    if is_prefix or len(names := {unit[0].strip() for unit in found}) != 1:
+        return text, ""
+    for unit in reversed(found):
+        usual = usual[: unit.start()] + usual[unit.end() :]
+    return usual, names.pop()
 
 
 def is_known(unit: str) -> bool:
@@ -173,6 +280,7 @@ def _kinds(unit: str) -> dict[str, Fraction] | None:
     if not unit:
         return None
     if (parts := _parts(unit)) is None:
+        unit = _key(unit)
         singular = unit.removesuffix("s") if len(unit) > 2 else unit
         return _KINDS.get(singular, {singular: Fraction(1)})
     if any(part["any"] for part in parts):
@@ -185,7 +293,7 @@ def _kinds(unit: str) -> dict[str, Fraction] | None:
 
 def _parts(unit: str) -> list[re.Match[str]] | None:
     """The one or two known units of a text ("km/h"); None if it is no known unit."""
-    found = [_ONE.fullmatch(part) for part in re.split(_PER, unit)]
+    found = [_ONE.fullmatch(part) for part in re.split(_PER, _key(unit))]
     return [part for part in found if part] if all(found) else None
 
 
