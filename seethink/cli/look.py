@@ -98,8 +98,19 @@ def look(
             by_question.setdefault((row["task"], row.get("step"), row["id"]), []).append(row)
         questions = list(by_question.values())
         selected = questions[:: -(-len(questions) // limit)]
-        write_gallery_page([row for attempts in selected for row in attempts], folder, out, title=str(path))
-    say(Console(), f"{len(selected):,} of {len(questions):,} questions: {out}")
+        shown = [row for attempts in selected for row in attempts]
+        count = f"{len(selected):,} of {len(questions):,} questions"
+        write_gallery_page(shown, folder, out, f"{path}: {count}", _trainings(path))
+    say(Console(), f"{count}: {out}")
+
+
+def _trainings(path: Path) -> dict[str, Path]:
+    """{stage: metrics.jsonl} of all trainings in a folder, or of the one whose attempts.jsonl `path` is."""
+    folder = path.parent if path.is_file() else path
+    files = [file for file in sorted(folder.rglob("metrics.jsonl")) if ".stale" not in file.parts]
+    return (
+        {file.parent.name: file for file in files} if path.is_dir() or path.name == "attempts.jsonl" else {}
+    )
 
 
 def _page_of(path: Path) -> Path:
@@ -120,7 +131,8 @@ def _attempts(path: Path, temporary: Path) -> tuple[list[dict[str, Any]], Path]:
     if not files:
         return _questions(path, temporary), temporary
     rows = ((file, _placed(row, file, path)) for file in files for row in read_attempts(file))
-    return [row | {"task": f"{file.parent.relative_to(path)}: {row['task']}"} for file, row in rows], path
+    stages = {file: f"{file.parent.relative_to(path)}: " if file.parent != path else "" for file in files}
+    return [row | {"task": f"{stages[file]}{row['task']}"} for file, row in rows], path
 
 
 def _placed(row: dict[str, Any], file: Path, folder: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ OUTCOMES = {
     "flipped": "flipped by training",
     "broken": "broken by training",
     "unjudged": "not judged",
+    "faulty": "breaks its format",
 }
 PER_OUTCOME = 24
 """Most cards picked for one task, arm and combination of outcomes."""
@@ -41,7 +42,8 @@ class GalleryAnswer:
 
 @dataclass(frozen=True)
 class GalleryCard:
-    """A question with its answers. outcomes: for each arm of the page, its keys of `OUTCOMES`."""
+    """A question with its answers. outcomes: for each arm of the page, its keys of `OUTCOMES`. step: of the
+    training, if it was asked in one."""
 
     task: str
     id: str
@@ -51,6 +53,18 @@ class GalleryCard:
     pictures: tuple[EmbeddedImage, ...]
     answers: tuple[GalleryAnswer, ...] = ()
     outcomes: tuple[tuple[str, ...], ...] = ()
+    step: int | None = None
+
+    @property
+    def reward(self) -> float | None:
+        """The mean score of the answers that could be judged."""
+        judged = [answer.row["value"] for answer in self.answers if answer.row.get("value") is not None]
+        return sum(judged) / len(judged) if judged else None
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest answer."""
+        return max((answer.row.get("n_tokens") or 0 for answer in self.answers), default=0)
 
 
 @dataclass(frozen=True)
@@ -63,18 +77,19 @@ class Gallery:
     counts: dict[str, list[dict[str, int]]]
 
 
-def outcomes(verdicts: Verdicts, first: str, arm: str) -> tuple[str, ...]:
-    """Outcomes of one question in `arm`: right or wrong, and whether it was flipped or broken since
-    `first`."""
+def outcomes(verdicts: Verdicts, first: str, arm: str, faulty: bool = False) -> tuple[str, ...]:
+    """Outcomes of one question in `arm`: right or wrong, whether it was flipped or broken since `first`, and
+    whether the answer is `faulty`, which is to say breaks its format."""
     if arm not in verdicts:
         return ()
     now, before = verdicts[arm], verdicts.get(first)
+    fault = ("faulty",) if faulty else ()
     if now is None:
-        return ("unjudged",)
+        return ("unjudged", *fault)
     outcome = "right" if now else "wrong"
     if before is None or before == now:
-        return (outcome,)
-    return (outcome, "flipped" if now else "broken")
+        return (outcome, *fault)
+    return (outcome, "flipped" if now else "broken", *fault)
 
 
 def gallery_card(
@@ -94,6 +109,7 @@ def gallery_card(
         pictures=tuple(embed_image(folder / path) for path in row.get("media") or ()),
         answers=tuple(answers),
         outcomes=tuple(outcomes),
+        step=row.get("step"),
     )
 
 
@@ -113,8 +129,11 @@ def build_gallery(arms: Mapping[str, Path], folder: Path, headline: str) -> Gall
     twice, so that only the sample is held in memory.
     """
     names = tuple(arms)
-    judged = _verdicts(arms, headline)
-    by_key = {key: [outcomes(verdicts, names[0], arm) for arm in names] for key, verdicts in judged.items()}
+    judged, faulty = _verdicts(arms, headline)
+    by_key = {
+        key: [outcomes(verdicts, names[0], arm, (key, arm) in faulty) for arm in names]
+        for key, verdicts in judged.items()
+    }
     shown = sample_questions(by_key, len(names))
     answers: dict[Key, dict[str, GalleryAnswer]] = {key: {} for key in shown}
     for arm, path in arms.items():
@@ -166,12 +185,20 @@ def outcome_counts(
     return counts
 
 
-def _verdicts(arms: Mapping[str, Path], headline: str) -> dict[Key, dict[str, AttemptVerdict]]:
+def _verdicts(
+    arms: Mapping[str, Path], headline: str
+) -> tuple[dict[Key, dict[str, AttemptVerdict]], set[tuple[Key, str]]]:
+    """(verdict of each arm on each question, questions and arms whose answer breaks its format)"""
     judged: dict[Key, dict[str, AttemptVerdict]] = {}
+    faulty: set[tuple[Key, str]] = set()
     for arm, path in arms.items():
         for row in read_attempts(path):
-            judged.setdefault(_key(row), {}).setdefault(arm, verdict(row, headline))
-    return judged
+            by_arm = judged.setdefault(_key(row), {})
+            if arm not in by_arm:
+                by_arm[arm] = verdict(row, headline)
+                if row.get("fault"):
+                    faulty.add((_key(row), arm))
+    return judged, faulty
 
 
 def _key(row: AttemptRow) -> Key:

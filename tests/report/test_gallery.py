@@ -34,6 +34,15 @@ def test_the_first_arm_is_neither_flipped_nor_broken():
     assert outcomes({"base": True, "grpo": False}, "base", "base") == ("right",)
 
 
+@pytest.mark.parametrize("verdict", [True, False, None])
+def test_an_answer_that_breaks_its_format_is_listed_as_such_too(verdict, tmp_path):
+    assert outcomes({"base": verdict}, "base", "base", faulty=True)[-1] == "faulty"
+    rows = [attempt("q0", verdict, fault="no answer"), attempt("q1", verdict)]
+    shown = build_gallery(write_arms(tmp_path, {"base": rows}), tmp_path, "correct")
+    assert ["faulty" in card.outcomes[0] for card in shown.cards] == [True, False]
+    assert shown.counts["seen"][0]["faulty"] == 1
+
+
 def test_cards_pair_the_arms_by_question(tmp_path):
     arms, _ = write_run(tmp_path)
     shown = build_gallery(arms, tmp_path, "correct")
@@ -52,6 +61,7 @@ def test_cards_pair_the_arms_by_question(tmp_path):
         "flipped": 1,
         "broken": 1,
         "unjudged": 0,
+        "faulty": 0,
     }
 
 

@@ -6,8 +6,9 @@ function filterCards(gallery) {
   const cards = [...gallery.querySelectorAll(".card")];
   const form = gallery.querySelector("form");
   const buttons = [...form.querySelectorAll("button")];
-  const { task, arm, find, every } = form.elements;
-  const texts = cards.map((card) => card.textContent.toLowerCase());
+  const { task, arm, find, every, order } = form.elements;
+  const list = gallery.querySelector(".cards");
+  const texts = cards.map((card) => `${card.textContent} ${card.querySelector(".id").title}`.toLowerCase());
   const outcomes = cards.map((card) => card.dataset.outcomes.split(";").map((names) => ["all", ...names.split(" ")]));
   let outcome = "all";
 
@@ -57,11 +58,42 @@ function filterCards(gallery) {
     gallery.querySelector("[role=status]").textContent = message + sampled;
   }
 
+  // Cards without a score come last, whatever the order.
+  function sort() {
+    const key = order.value.replace("-", ""), sign = order.value.startsWith("-") ? -1 : 1;
+    const value = (card) => (card.dataset[key] === "" ? Infinity : sign * Number(card.dataset[key]));
+    const sorted = key ? [...cards].sort((a, b) => value(a) - value(b)) : cards;
+    list.append(...sorted);
+  }
+
+  function move(by) {
+    const shown = [...list.children].filter((card) => !card.hidden);
+    const at = shown.indexOf(document.activeElement.closest(".card"));
+    const next = shown[at < 0 ? 0 : Math.min(Math.max(at + by, 0), shown.length - 1)];
+    if (!next) return;
+    next.focus({ preventScroll: true });
+    next.scrollIntoView({ block: "start" });
+  }
+
+  addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input, select, textarea")) {
+      if (event.key === "Escape") event.target.blur();
+      return;
+    }
+    const by = { j: 1, ArrowRight: 1, k: -1, ArrowLeft: -1 }[event.key];
+    if (by) move(by);
+    else if (event.key === "/") find.focus();
+    else return;
+    event.preventDefault();
+  });
+  order.addEventListener("change", sort);
   buttons.forEach((button) => button.addEventListener("click", () => { outcome = button.value; remember(); show(); }));
   form.addEventListener("input", () => { remember(); show(); });
   form.addEventListener("submit", (event) => event.preventDefault());
   addEventListener("hashchange", () => { restore(); show(); });
   form.hidden = false;
+  gallery.querySelector(".keys").hidden = false;
   restore();
   show();
 }
