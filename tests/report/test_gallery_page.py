@@ -1,7 +1,6 @@
 from seethink.report import write_gallery_page
 from tests.report.sample_run import Page, attempt, write_arms, write_rows
 
-
 LONG = "handwritten/train/0/(4, 4)/(4, 12)/scans/('count', 'total')/1145"
 
 
