@@ -4,6 +4,7 @@ names suggest similar ones."""
 from __future__ import annotations
 
 import difflib
+import math
 import operator
 import re
 from collections.abc import Iterable, Mapping
@@ -41,9 +42,12 @@ class Config:
 
     def require(self, **limits: str) -> None:
         """Raise ValueError naming the first setting that breaks its limit: `require(beta="at least 0")`.
-        Limits are "at least N", "above N" and "below N", joined by "and"; None passes."""
+        Limits are "at least N", "above N" and "below N", joined by "and"; None passes, infinity and NaN do
+        not."""
         for name, limit in limits.items():
             value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise ValueError(f"{name}={value}: it must be a finite number, {limit}")
             for words in limit.split(" and "):
                 relation, _, bound = words.rpartition(" ")
                 if value is not None and not _RELATIONS[relation](value, float(bound)):
@@ -67,6 +71,30 @@ def leaves(config: Any) -> dict[str, Any]:
         value = getattr(config, field.name)
         values |= leaves(value) if is_dataclass(value) else {field.name: value}
     return values
+
+
+def described(config: Any) -> list[str]:
+    """A line for each setting, nested ones included: `name=default` as `override` reads it, and what it may
+    be."""
+    types = _types(config)
+    return [f"{name}={_written(value)}  ({_words(types[name])})" for name, value in leaves(config).items()]
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(_written, value))
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
+def _words(kind: Any) -> str:
+    choices = get_args(kind)
+    if get_origin(kind) is Literal:
+        return ", ".join(choices)
+    if NoneType in choices:
+        return f"{_words(next(choice for choice in choices if choice is not NoneType))}, or none"
+    if get_origin(kind) is tuple:
+        return f"{len(choices)} values with commas between them"
+    return _EXPECTED.get(kind, "text")
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:

@@ -298,14 +298,16 @@ class Sampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if (
-            self.n < 1
-            or self.max_tokens < 1
-            or self.temperature < 0
-            or not 0 < self.top_p <= 1
-            or self.top_k < 0
-        ):
-            raise ValueError(f"invalid sampling parameters: {self}")
+        limits = {
+            "n": ("at least 1", self.n >= 1),
+            "temperature": ("a finite number of at least 0", 0 <= self.temperature < float("inf")),
+            "top_p": ("above 0 and at most 1", 0 < self.top_p <= 1),
+            "top_k": ("at least 0", self.top_k >= 0),
+            "max_tokens": ("at least 1", self.max_tokens >= 1),
+        }
+        for name, (limit, holds) in limits.items():
+            if not holds:
+                raise ValueError(f"{name}={getattr(self, name)}: it must be {limit}")
         if self.temperature == 0 and self.n > 1:
             raise ValueError("greedy decoding gives one completion; set n=1 or a temperature above 0")
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seethink.settings import Config, leaves, override, parse, unknown
+from seethink.settings import Config, described, leaves, override, parse, unknown
 from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig
 from seethink.types import InputError, Sampling
 
@@ -97,8 +97,67 @@ def test_an_unknown_field_is_answered_with_the_near_ones_and_all():
 
 
 def test_what_the_config_itself_refuses_is_an_error_with_its_place():
-    with pytest.raises(InputError, match="eval/base: invalid sampling parameters"):
+    with pytest.raises(InputError, match="eval/base: max_tokens=0: it must be at least 1"):
         override(Sampling(), {"max_tokens": "0"}, "eval/base")
+
+
+CONFIGS = {"sft": SFTConfig(), "dpo": DPOConfig(), "grpo": GRPOConfig(), "eval": Sampling()}
+NUMBERS = [
+    (stage, name)
+    for stage, config in CONFIGS.items()
+    for name, value in leaves(config).items()
+    if not isinstance(value, bool | str | tuple) and name not in ("bf16", "seed")
+]
+
+
+@pytest.mark.parametrize(("stage", "name"), NUMBERS)
+def test_a_number_out_of_its_range_is_named_with_its_value(stage, name):
+    """Whole numbers below their range; other numbers also at infinity, which no setting takes."""
+    assert len(NUMBERS) > 60
+    for value in ("-3", "inf", "-inf", "nan"):
+        with pytest.raises(InputError, match=rf"^{stage}: {name}={value}(\.0)?(:| is not) "):
+            override(CONFIGS[stage], {name: value}, stage)
+
+
+@pytest.mark.parametrize(("stage", "name"), NUMBERS)
+def test_so_it_is_in_python(stage, name):
+    if isinstance(config := CONFIGS[stage], Config):
+        with pytest.raises(ValueError, match=rf"{name}=(-3|nan): "):
+            config.replace(**{name: -3})
+        with pytest.raises(ValueError, match=rf"{name}=nan: "):
+            config.replace(**{name: float("nan")})
+
+
+ABBREVIATIONS = {
+    "lr": "learning_rate",
+    "wd": "weight_decay",
+    "steps": "max_steps",
+    "epochs": "num_train_epochs|max_steps",
+    "batch_size": "train_batch_size|prompts_per_step",
+    "grad_clip": "max_grad_norm",
+    "learing_rate": "learning_rate",
+    "learningrate": "learning_rate",
+    "max_step": "max_steps",
+}
+
+
+@pytest.mark.parametrize("name", ABBREVIATIONS)
+@pytest.mark.parametrize("config", [SFTConfig(), DPOConfig(), GRPOConfig()], ids=("sft", "dpo", "grpo"))
+def test_an_abbreviation_or_a_slip_is_answered_with_the_setting(config, name):
+    with pytest.raises(
+        InputError, match=rf"'{name}'; (its name here is|did you mean) ({ABBREVIATIONS[name]})"
+    ):
+        override(config, {name: "1"}, "train")
+
+
+def test_every_setting_is_described_as_it_is_written():
+    for config in (SFTConfig(), DPOConfig(), GRPOConfig()):
+        lines = described(config)
+        assert [line.partition("=")[0] for line in lines] == [*leaves(config)]
+        pairs = dict(parse(line.partition("  (")[0]) for line in lines)
+        assert override(config, pairs, "train") == config
+    assert "pass_rate_range=0.0,1.0  (2 values with commas between them)" in lines
+    assert "bf16=none  (true or false, or none)" in lines and "max_steps=100  (a whole number)" in lines
 
 
 @pytest.mark.parametrize("text", ["steps", "=3", "", "  = "])

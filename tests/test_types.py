@@ -71,10 +71,19 @@ def test_any_other_score_is_refused(value):
 
 @pytest.mark.parametrize(
     "setting",
-    [{"n": 0}, {"max_tokens": 0}, {"temperature": -1.0}, {"top_p": 0.0}, {"top_p": 1.1}, {"top_k": -1}],
+    [
+        {"n": 0},
+        {"max_tokens": 0},
+        {"temperature": -1.0},
+        {"temperature": float("inf")},
+        {"top_p": 0.0},
+        {"top_p": 1.1},
+        {"top_k": -1},
+    ],
 )
 def test_invalid_sampling_parameters_are_refused(setting):
-    with pytest.raises(ValueError, match="invalid sampling parameters"):
+    ((name, value),) = setting.items()
+    with pytest.raises(ValueError, match=rf"{name}={value}: it must be "):
         Sampling(**setting)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -29,6 +29,7 @@ COMMANDS = {
     "convert": CommandEntry("data", "Write data in another dialect."),
     "ask": CommandEntry("look", "Ask a model about one or more pictures."),
     "look": CommandEntry("look", "Write an HTML page of attempts, synthesis traces or unanswered questions."),
+    "list": CommandEntry("listing", "List recipes, verifiers, formats, chains, worlds or families by name."),
     "gallery": CommandEntry("look", "Draw one sheet of examples for each drawn world."),
 }
 
@@ -55,12 +56,27 @@ def load_command(name: str) -> Any:
 
 
 app = typer.Typer(
-    cls=LazyGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False
+    cls=LazyGroup,
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
+def _print_version(wanted: bool) -> None:
+    from importlib.metadata import version
+
+    if wanted:
+        typer.echo(f"seethink {version('seethink')}")
+        raise typer.Exit
+
+
 @app.callback()
-def seethink() -> None:
+def seethink(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     """Teach vision-language models to reason, and measure what they learned."""
 
 
@@ -69,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from seethink.types import InputError, NotFinite
 
     try:
-        app(arguments)
+        app(arguments, prog_name="seethink")
     except InputError as error:
         _print_error(f"error: {error}")
         sys.exit(2)

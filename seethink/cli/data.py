@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from seethink import formats, systems
-from seethink.cli.options import FORMATS, MODELS, OWN, MediaGroup, MediaRoot, refuse_given, takes
+from seethink.cli.options import FORMATS, MODELS, OWN, MediaGroup, MediaRoot, refuse_given, takes, trained
 from seethink.cli.tables import say
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def check(job: CheckOptions) -> None:
             verifier=None if job.verifier in (None, "auto") else systems.verifier(job.verifier),
             label=job.verifier or "",
             decode=job.decode,
-            model=job.model,
+            model=job.model and trained(job.model, Console(quiet=job.json)),
             max_prompt_length=job.max_prompt_length,
             decontaminate_against=job.decontaminate_against,
         )

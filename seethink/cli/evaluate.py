@@ -19,6 +19,7 @@ from seethink.cli.options import (
     refuse_given,
     settings_of,
     takes,
+    trained,
 )
 from seethink.cli.progress import execute, run_console
 from seethink.cli.tables import say, show_benchmarks, show_results
@@ -80,8 +81,10 @@ def evaluate(job: EvaluationOptions) -> None:
     run = Run("eval", Scale("full"), folder, overrides=settings_of("eval", job.settings))
     (task, sampling, claims), results, console = job.load(), {}, run_console(run)
 
+    model = trained(job.model, console)
+
     def recipe(run: Run) -> None:
-        results[job.model] = run.evaluate("eval", run.model(job.model), [task], sampling).rows
+        results[job.model] = run.evaluate("eval", run.model(model), [task], sampling).rows
 
     with job.judge.judged(task, folder / "eval", console) as task:
         execute(run, recipe, console)

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from seethink import formats
-from seethink.cli.options import FORMATS, MODELS, PROMPT_MODES
+from seethink.cli.options import FORMATS, MODELS, PROMPT_MODES, trained
 from seethink.cli.tables import say
 from seethink.types import GREEDY, Example, InputError, Response, Score, Task
 
@@ -48,6 +48,8 @@ def ask(
         medium.load()
     task = Task("ask", [example], formats.by_name(format, prompt_mode), _unjudged)
 
+    console = Console()
+    model = trained(model, console)
     from seethink.attempt import attempt
     from seethink.engines.local import LocalEngine
     from seethink.models.accepted_media import refuse_unusable
@@ -55,7 +57,6 @@ def ask(
     engine = LocalEngine.load(model)
     refuse_unusable(engine, [task])
     ((rollout,),) = attempt(engine, task, [example], replace(GREEDY, max_tokens=max_tokens))
-    console = Console()
     _show_response(console, rollout.response)
     if model == "sprout":
         say(console, "(sprout is a tiny model: it errs)")

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
+from rich.console import Console
 
 from seethink import formats, verify
 from seethink.cli.judge import JudgeOptions
+from seethink.cli.tables import say
 from seethink.sequences import LazySequence
 from seethink.tasks import REWARD_WEIGHTS, ReadOptions, load_pairs, load_task, parse_reward_weights
 from seethink.types import Example, InputError, PreferencePair, Task, Verifier
 
 T = TypeVar("T")
 
-MODELS = "sprout (bundled, tiny), a model folder, or a hub id."
+MODELS = "sprout (bundled, tiny), a model folder, the folder of a run or stage that trained one, or a hub id."
 OWN = "or your own, as ./FILE.py:NAME (docs/own.md)"
 FORMATS = f"{', '.join(formats.FORMATS)}; {OWN}."
 PROMPT_MODES = f"Where the format's instruction goes: {', '.join(formats.PROMPT_MODES)}."
@@ -85,9 +88,50 @@ def refuse_given(options: Any, why: str, *names: str) -> None:
         raise InputError(f"{why}; leave out {listed}")
 
 
+def trained(model: str, console: Console) -> str:
+    """The model that an option names; of the folder of a run or a stage, its checkpoint: of several the one
+    trained last, which is then said. Raises InputError for a run that has finished no training."""
+    folder = Path(model).expanduser()
+    if not folder.is_dir() or (folder / "config.json").exists():
+        return model
+    found = [file for depth in ("", "*/", "*/*/") for file in folder.glob(f"{depth}stage.json")]
+    stages = [file for file in found if ".stale" not in file.relative_to(folder).parts]
+    if not stages:
+        return model
+    finished = [file for file in stages if (file.parent / "checkpoint" / "config.json").is_file()]
+    if not finished:
+        raise InputError(f"{model} has no checkpoint, for no training in it is finished; finish one first")
+    last = max(finished, key=_time_of).parent / "checkpoint"
+    others = f", the last of {len(finished)}" if len(finished) > 1 else ""
+    say(console, f"model: {last}{others}")
+    return str(last)
+
+
+def _time_of(stage: Path) -> tuple[str, int]:
+    """When a stage was started, by its stage.json, and when that was written."""
+    try:
+        started = json.loads(stage.read_text(encoding="utf-8"))["started"]
+    except (ValueError, KeyError) as error:
+        raise InputError(
+            f"{stage} is no record of a stage ({error!r}); name the checkpoint itself"
+        ) from error
+    return started, stage.stat().st_mtime_ns
+
+
 def settings_of(stage: str, settings: list[str] | None) -> list[str]:
-    """`field=value` arguments of a command as overrides of its one stage."""
-    return [f"{stage}.{setting}" for setting in settings or ()]
+    """`field=value` arguments of a command as overrides of its one stage, which they may name, as those of
+    `seethink run` do."""
+    return [f"{stage}.{own_setting(stage, setting)}" for setting in settings or ()]
+
+
+def own_setting(stage: str, setting: str) -> str:
+    """`field=value` of `field=value` or `stage.field=value`. Raises InputError for another stage."""
+    named, dot, rest = setting.partition("=")[0].rpartition(".")
+    if dot and named != stage:
+        raise InputError(
+            f"{setting!r} names the stage {named!r}, and there is {stage} alone; write {rest}=VALUE"
+        )
+    return setting.removeprefix(f"{stage}.") if dot else setting
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,14 @@ ScaleName = Annotated[str, typer.Option(help="smoke, tiny, one_gpu or full.")]
 RunFolder = Annotated[Path | None, typer.Option(help="Run folder; runs/RECIPE-SCALE by default.")]
 
 
-@app.command("run", epilog="Example: seethink run r1v --scale tiny grpo.max_steps=50")
+RECIPES = "\n".join(f"{name}  {title}" for name, title in systems.recipes().items())
+
+
+@app.command(
+    "run",
+    help="Run a recipe; finished stages are skipped, interrupted ones resumed.\n\n\b\n" + RECIPES,
+    epilog="Example: seethink run r1v --scale tiny grpo.max_steps=50",
+)
 def run_recipe(
     recipe: RecipeName,
     overrides: Overrides = None,

@@ -10,11 +10,19 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from seethink.cli.options import SETTINGS, DataOptions, ScoredDataOptions, settings_of, takes
+from seethink.cli.options import (
+    SETTINGS,
+    DataOptions,
+    ScoredDataOptions,
+    own_setting,
+    settings_of,
+    takes,
+    trained,
+)
 from seethink.cli.progress import execute, run_console
 from seethink.cli.tables import say
 from seethink.run.run import Run, Scale
-from seethink.settings import leaves, override, unknown
+from seethink.settings import described, override, unknown
 from seethink.train.methods import METHODS, TrainingMethod
 from seethink.types import InputError
 
@@ -65,12 +73,13 @@ class RewardedTrainingOptions(TrainingOptions, ScoredDataOptions):
 def _command(method: TrainingMethod) -> Any:
     options = RewardedTrainingOptions if method.data == "task" else TrainingOptions
     own = typer.Typer(add_completion=False)
-    settings = ", ".join(leaves(method.config()))
+    settings = "\n".join(described(method.config()))
 
     @own.command(
         method.name,
         help=f"Train a model on your own data: {method.about}.\n\nThe checkpoint is an ordinary model "
-        f"folder. Settings: {settings}",
+        f"folder. Settings, each with its default (docs/names.md says what they are elsewhere):\n\n\b\n"
+        f"{settings}",
         short_help=f"{method.about.capitalize()}.",
         epilog=f"Example: seethink train {method.name} --model sprout --data my.jsonl max_steps=50",
     )
@@ -84,7 +93,7 @@ def _command(method: TrainingMethod) -> Any:
 def _train(method: TrainingMethod, job: TrainingOptions) -> None:
     config: Any = method.config()
     if job.config:
-        config = override(config, _read_yaml(job.config), str(job.config))
+        config = override(config, _read_yaml(job.config, method.name), str(job.config))
     if job.seed is not None:
         config = config.replace(seed=job.seed)
     name = f"train-{method.name}"
@@ -95,10 +104,12 @@ def _train(method: TrainingMethod, job: TrainingOptions) -> None:
     if method.data == "examples":
         data = run.traces(data)
 
-    def recipe(run: Run) -> None:
-        run.train(method.name, method.name, run.model(job.model), data, config)
-
     console = run_console(run)
+    model = trained(job.model, console)
+
+    def recipe(run: Run) -> None:
+        run.train(method.name, method.name, run.model(model), data, config)
+
     scored = isinstance(job, RewardedTrainingOptions)
     judged = job.judge.judged(data, folder / method.name, console) if scored else nullcontext(data)
     with judged as data:
@@ -107,7 +118,8 @@ def _train(method: TrainingMethod, job: TrainingOptions) -> None:
     say(console, "; ".join((f"checkpoint: {folder / method.name / 'checkpoint'}", *notes)))
 
 
-def _read_yaml(file: Path) -> dict[str, Any]:
+def _read_yaml(file: Path, method: str) -> dict[str, Any]:
+    """Settings by name; also where they are `grpo.max_steps: 4`, or stand under `grpo:`."""
     import yaml
 
     try:
@@ -116,4 +128,7 @@ def _read_yaml(file: Path) -> dict[str, Any]:
         raise InputError(f"{file} is not YAML: {error}") from error
     if not isinstance(settings, dict):
         raise InputError(f"{file} holds no settings; write lines such as learning_rate: 1e-6")
-    return settings
+    under = settings.pop(method, {})
+    if not isinstance(under, dict):
+        raise InputError(f"{file}: {method}={under} is no setting; write them under {method}:, a line each")
+    return {own_setting(method, str(name)): value for name, value in (settings | under).items()}

@@ -13,12 +13,14 @@ r1_v and r1v are one system.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, make_dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, get_type_hints
 
@@ -55,6 +57,17 @@ def _normalised(name: str) -> str:
 def recipe(name: str) -> ModuleType:
     """The recipe module of a system. Raises InputError where there is none."""
     return import_module(f"{__name__}.{named(name, 'recipe')}.recipe")
+
+
+def recipes() -> dict[str, str]:
+    """{system: first paragraph of its recipe's docstring}; no recipe is imported."""
+    return {name: _title(name) for name in names("recipe")}
+
+
+def _title(system: str) -> str:
+    file = find_spec(f"{__name__}.{system}.recipe").origin  # type: ignore[union-attr]
+    text = ast.get_docstring(ast.parse(Path(str(file)).read_text(encoding="utf-8"))) or ""
+    return " ".join(text.split("\n\n")[0].split())
 
 
 # Rewards ----------------------------------------------------------------------------------------------------

@@ -72,6 +72,10 @@ class TrainingConfig(Config):
             max_prompt_length="at least 1",
             save_steps="at least 1",
             lora_rank="at least 0",
+            lora_alpha="at least 1",
+            weight_decay="at least 0",
+            adam_beta2="at least 0 and below 1",
+            max_grad_norm="above 0",
         )
         if self.load_in_4bit and not self.lora_rank:
             raise ValueError(
@@ -182,8 +186,11 @@ class RolloutConfig(Config):
             vllm_gpu_memory_utilization="above 0 and below 1",
             importance_sampling_cap="at least 0",
         )
-        if self.num_generations < 2:
-            raise ValueError("a group needs num_generations of at least 2, or no advantage can be formed")
+        if not self.num_generations >= 2:  # NaN neither
+            raise ValueError(
+                f"num_generations={self.num_generations}: a group needs num_generations of at least 2, or no "
+                "advantage can be formed"
+            )
         low, high = self.pass_rate_range
         if not 0 <= low < high <= 1:
             raise ValueError(f"pass_rate_range is a range within 0 and 1, such as 0.1,0.9, not {low},{high}")

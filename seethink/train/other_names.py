@@ -9,7 +9,19 @@ from collections.abc import Mapping
 _SAMPLED = "completions are sampled from the whole distribution, as policy gradients assume"
 
 _EVERY_METHOD = {
-    "lr": "learning_rate",
+    **dict.fromkeys(("lr", "learn_rate", "step_size"), "learning_rate"),
+    **dict.fromkeys(("scheduler", "lr_scheduler", "schedule", "lr_decay_style"), "lr_scheduler_type"),
+    **dict.fromkeys(("warmup", "warmup_fraction", "lr_warmup_ratio"), "warmup_ratio"),
+    "wd": "weight_decay",
+    **dict.fromkeys(("clip_grad", "grad_clip", "max_norm", "gradient_clipping"), "max_grad_norm"),
+    **dict.fromkeys(("beta2", "adam_betas", "betas"), "adam_beta2"),
+    **dict.fromkeys(("rank", "r"), "lora_rank"),
+    "alpha": "lora_alpha",
+    **dict.fromkeys(("steps", "num_steps", "total_steps", "iters", "max_iters"), "max_steps"),
+    **dict.fromkeys(("save_freq", "save_interval"), "save_steps"),
+    **dict.fromkeys(("grad_checkpointing", "gc"), "gradient_checkpointing"),
+    **dict.fromkeys(("load_in_8bit", "load_4bit"), "load_in_4bit"),
+    "random_seed": "seed",
     **dict.fromkeys(("vit_lr", "freeze_vit", "freeze_vision_tower"), "vision_learning_rate"),
     **dict.fromkeys(("aligner_lr", "freeze_aligner"), "projector_learning_rate"),
     "freeze_llm": "language_learning_rate",
@@ -28,11 +40,13 @@ _EVERY_METHOD = {
 EPOCHS: Mapping[str, str] = {
     **_EVERY_METHOD,
     **dict.fromkeys(
-        ("per_device_train_batch_size", "gradient_accumulation_steps"),
+        ("per_device_train_batch_size", "gradient_accumulation_steps", "grad_accum", "micro_batch_size"),
         "train_batch_size, of one optimiser step over all processes, with max_tokens_per_batch",
     ),
     **dict.fromkeys(("train_sampling_strategy", "train_dataloader_shuffle"), "shuffle"),
     **dict.fromkeys(("completion_only_loss", "assistant_only_loss"), "the replies alone are learned"),
+    **dict.fromkeys(("batch_size", "bs", "global_batch_size"), "train_batch_size"),
+    **dict.fromkeys(("epochs", "num_epochs", "n_epochs", "total_epochs"), "num_train_epochs"),
     "packing": "examples about one picture share it, and rows are packed always",
     "loss_weights": "rpo_alpha, of DPO",
 }
@@ -41,11 +55,22 @@ EPOCHS: Mapping[str, str] = {
 ROLLOUTS: Mapping[str, str] = {
     **_EVERY_METHOD,
     **dict.fromkeys(
-        ("per_device_train_batch_size", "gradient_accumulation_steps", "generation_batch_size"),
+        (
+            *("per_device_train_batch_size", "gradient_accumulation_steps", "generation_batch_size"),
+            *("batch_size", "bs", "train_batch_size", "rollout_batch_size", "grad_accum", "micro_batch_size"),
+        ),
         "prompts_per_step, each with num_generations completions, with max_tokens_per_batch",
     ),
-    "num_train_epochs": "max_steps",
-    "max_new_tokens": "max_completion_length",
+    **dict.fromkeys(("num_train_epochs", "epochs", "num_epochs", "total_epochs"), "max_steps"),
+    **dict.fromkeys(
+        ("max_new_tokens", "max_tokens", "max_response_length", "response_length"), "max_completion_length"
+    ),
+    **dict.fromkeys(
+        ("group_size", "n", "num_return_sequences", "n_samples_per_prompt", "num_rollouts"), "num_generations"
+    ),
+    "temp": "temperature",
+    **dict.fromkeys(("kl_coef", "kl_beta", "kl_loss_coef", "init_kl_coef"), "beta"),
+    **dict.fromkeys(("eps", "clip_range", "cliprange", "clip_eps"), "epsilon"),
     **dict.fromkeys(("shuffle_dataset", "dataset_shuffle"), "shuffle"),
     **dict.fromkeys(("max_resample_times", "dynamic_sample"), "dynamic_sampling_retries"),
     **dict.fromkeys(("use_vllm", "vllm_mode", "vllm_server_base_url"), "rollout_backend"),

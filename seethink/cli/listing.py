@@ -1,0 +1,73 @@
+"""The command that lists what has a name here, a line each: recipes, verifiers, formats and the like."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, get_args
+
+import typer
+from rich.console import Console
+
+from seethink import formats, systems, verify
+from seethink.cli.tables import say
+
+Listed = Literal["recipes", "verifiers", "formats", "chains", "worlds", "families"]
+app = typer.Typer()
+
+
+@app.command("list", epilog="Example: seethink list verifiers")
+def list_names(
+    kind: Annotated[Listed, typer.Argument(metavar="KIND", help=f"{', '.join(get_args(Listed))}.")],
+) -> None:
+    """List recipes, verifiers, formats, chains, worlds or families by name."""
+    lines = LISTS[kind]()
+    width = max(map(len, lines))
+    for name, about in lines.items():
+        say(Console(), f"{name:<{width}}  {about}")
+
+
+def _verifiers() -> dict[str, str]:
+    published = {
+        f"{name}@{system}": verifier
+        for system, verifiers in systems.rewards().items()
+        for name, verifier in verifiers.items()
+    }
+    return {name: first_sentence(verifier) for name, verifier in (verify.VERIFIERS | published).items()}
+
+
+def _formats() -> dict[str, str]:
+    return {name: form.instruction for name, form in formats.FORMATS.items()}
+
+
+def _chains() -> dict[str, str]:
+    return {name: first_sentence(chain) for name, chain in systems.chains().items()}
+
+
+def _worlds() -> dict[str, str]:
+    from seethink.sources.drawn import WORLDS
+
+    return {name: world.about for name, world in WORLDS.items()}
+
+
+def _families() -> dict[str, str]:
+    from seethink.models.families import FAMILIES
+
+    return {family.name: f"model_type {', '.join(family.model_types)}" for family in FAMILIES}
+
+
+LISTS: Mapping[Listed, Callable[[], Mapping[str, str]]] = {
+    "recipes": systems.recipes,
+    "verifiers": _verifiers,
+    "formats": _formats,
+    "chains": _chains,
+    "worlds": _worlds,
+    "families": _families,
+}
+"""{kind: function that gives {name: one line}}"""
+
+
+def first_sentence(documented: Any) -> str:
+    """The first paragraph of a docstring, up to its first full stop."""
+    paragraph = (inspect.getdoc(documented) or "").split("\n\n")[0]
+    return f"{' '.join(paragraph.split()).partition('. ')[0].removesuffix('.')}."
