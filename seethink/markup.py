@@ -8,19 +8,23 @@ import re
 BOUNDARY = "\x1f"
 """What `plain` leaves where markup ended or began. Python and `re` take it for white space."""
 
-_SEEN_AS_ASCII = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | str.maketrans(
+SEEN_AS_ASCII = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | str.maketrans(
     "\u3000\u00a0\u3002\u3001\u3010\u3011\u300c\u300d\u2018\u2019\u201c\u201d\u2212",
     "  .,[][]''\"\"-",
 )
+"""{code of a character: the one, or its code, that it is read as}; the one table of such signs."""
 _STYLE = (
     r"\\(?:boxed|fbox|framebox|mbox|underline|emph|bm|boldsymbol|displaystyle"
     r"|text(?:bf|it|rm|sf|tt|normal)?|math(?:bf|rm|it|sf|tt|bb|cal|normal)?)"
 )
-_BRACES = re.compile(rf"{_STYLE}\s*\{{|\\[^A-Za-z]|[{{}}]")
-_SPACING = re.compile(r"\\(?:[,;:! ]|q?quad\b|[()\[\]]|displaystyle\b|bf\b|rm\b|left\b|right\b)|~")
-_MARKDOWN = re.compile(
-    r"\*\*|__|`+|^[ \t]*(?:#{1,6}|>)[ \t]+|</?(?:b|strong|i|em|u|code|mark)>", re.MULTILINE | re.IGNORECASE
+_TAG = r"</?(?i:b|strong|i|em|u|code|mark|small|big|tt|span|p|br)\s*/?>"
+_BRACES = re.compile(rf"{_STYLE}\s*\{{|\\[^A-Za-z]|[{{}}]|{_TAG}")
+SPACING = (
+    r"(?<!\\)\\(?:[,;:! ]|[()\[\]])|\\(?:(?:q?quad|displaystyle|bf|rm|it|sf|tt|left|right)(?![A-Za-z]))|~"
 )
+"""LaTeX's delimiters, blanks and switches of fonts, which leave a blank."""
+_SPACING = re.compile(SPACING)
+_MARKDOWN = re.compile(r"\*\*|__|`+|^[ \t]*(?:#{1,6}|>)[ \t]+", re.MULTILINE)
 _DOLLARS = re.compile(r"\$\$?([^$]*)\$\$?")
 _ESCAPED = re.compile(r"\\([%$#&_{}])")
 
@@ -30,25 +34,31 @@ _PAIRS = (("**", "**"), ("__", "__"), ("`", "`"), ("$$", "$$"), ("$", "$"), ("\\
 def seen_as_ascii(text: str) -> str:
     """The text with full-width letters, digits and punctuation, typographic quotes and the minus sign
     replaced by the ASCII characters that they are read as. Its length does not change."""
-    return text.translate(_SEEN_AS_ASCII)
+    return text.translate(SEEN_AS_ASCII)
 
 
 def unstyled(text: str, mark: str) -> str:
-    """The text with `mark` for each of LaTeX's commands of fonts and boxes, and for the braces of these."""
+    """The text with `mark` for each of LaTeX's commands of fonts and boxes, for the braces of these, and for
+    HTML's emphasis. Without a mark: a blank for HTML, and where a command would run into the next word."""
     pieces: list[str] = []
     is_style: list[bool] = []
     end = 0
     for brace in _BRACES.finditer(text):
-        pieces.append(text[end : brace.start()])
+        said = text[end : brace.start()]
         end = brace.end()
-        if brace[0] == "}":
-            pieces.append(mark if is_style and is_style.pop() else "}")
-        elif brace[0].endswith("{") and brace[0] != "\\{":
-            is_style.append(brace[0] != "{")
-            pieces.append(mark if is_style[-1] else "{")
-        else:
-            pieces.append(brace[0])
+        kept = brace[0]
+        if kept == "}":
+            kept = mark if is_style and is_style.pop() else "}"
+        elif kept[0] == "<":
+            kept = mark or " "
+        elif kept.endswith("{") and kept != "\\{":
+            is_style.append(kept != "{")
+            kept = mark if is_style[-1] else "{"
+        pieces += (said, " " if not kept and _ENDS_COMMAND.search(said) else kept)
     return "".join((*pieces, text[end:]))
+
+
+_ENDS_COMMAND = re.compile(r"\\[A-Za-z]{1,20}$")
 
 
 def plain(text: str) -> str:

@@ -8,15 +8,13 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from seethink.markup import text_of_object, unstyled
+from seethink.markup import SEEN_AS_ASCII, SPACING, text_of_object, unstyled
 from seethink.verify import units
 from seethink.verify.number_words import in_digits
 
 _DOLLAR = re.compile(r"(?<!\\)\$")
-_DELIMITER = re.compile(r"(?<!\\)\\[()\[\]]|\\displaystyle\b|\\(?:left|right)\b")
-_BLANK = re.compile(r"\\q?quad\b|(?<!\\)\\[ ,;:>!]|~|\{\s*\}")
-_BEFORE_FONT = re.compile(r"(\\[A-Za-z]+)(?=\\(?:text|math)[a-z]*\s*\{)|(?=\\boxed\s*\{)")
-"""A command that would run into the text of the next (`^\\circ\\text{C}`), and a box."""
+_BLANK = re.compile(rf"{SPACING}|(?<!\\)\\>|\{{\s*\}}")
+_BEFORE_BOX = re.compile(r"(?=\\boxed\s*\{)")
 _COMMA = re.compile(r"(?<=[0-9])\s*(?:\{,\s*\}|,\\!)\s*")
 _NEXT_BOX = re.compile(r"\}[\s$]*(?=\\boxed\b)")
 _DEGREE = re.compile(
@@ -39,8 +37,8 @@ def unwrapped(text: str) -> str:
     if len(_DOLLAR.findall(text)) % 2 == 0:
         text = _DOLLAR.sub(" ", text)
     text = _NEXT_BOX.sub("}, ", text)
-    text = _DELIMITER.sub(" ", _COMMA.sub(",", text))
-    text = _BLANK.sub(" ", unstyled(_BEFORE_FONT.sub(r"\1 ", text), ""))
+    text = unstyled(_BEFORE_BOX.sub(" ", _COMMA.sub(",", text)), "")
+    text = _BLANK.sub(" ", text)
     text = _DEGREE.sub("°", text.replace("\\$", "$").replace("\\%", "%"))
     text = re.sub(r"\\[dtc]frac(?![A-Za-z])", r"\\frac", text)
     text = _TEMPERATURE.sub(r"°\1", " ".join(text.split())).rstrip(_CLOSING).lstrip(" *`")
@@ -70,11 +68,11 @@ _SIGNS = {
     **{"φ": "\\phi ", "ω": "\\omega ", "Δ": "\\Delta ", "△": "\\triangle ", "∠": "\\angle ", "∞": "\\infty "},
     **{"×": "\\times ", "✕": "\\times ", "÷": "\\div ", "±": "\\pm ", "≈": "\\approx ", "≒": "\\approx "},
     **dict.fromkeys("·∙⋅•", "\\cdot "),
-    **{"−": "-", "﹣": "-", "∗": "*", "⁄": "/", "∕": "/", "∶": ":", "、": ",", "。": ".", "‘": "'", "’": "'"},
+    **{chr(code): chr(seen) if isinstance(seen, int) else seen for code, seen in SEEN_AS_ASCII.items()},
+    **{"﹣": "-", "∗": "*", "⁄": "/", "∕": "/", "∶": ":", "\u00b5": "\\mu "},
     **{"≤": "\\le ", "≥": "\\ge ", "≠": "\\ne ", "⩽": "\\le ", "⩾": "\\ge "},
     **{"∪": "\\cup ", "∩": "\\cap ", "∈": "\\in ", "∅": "\\emptyset ", "ℝ": "\\mathbb{R}"},
     **{"∛": "\\sqrt[3]", "根号": "√", "￥": "¥", "￡": "£", "\u200b": "", "\ufeff": ""},
-    **{chr(0xFF01 + i): chr(0x21 + i) for i in range(94)},
 }
 _SIGN = re.compile("|".join(map(re.escape, _SIGNS)))
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ₀₁₂₃₄₅₆₇₈₉", "0123456789+-n0123456789")

@@ -144,6 +144,11 @@ def test_another_value_is_not_paid(gold, answer):
         ("-5", "-5"),
         ("'it'", "it"),
         (r"\text{a}\mathbf{b", "ab"),
+        (r"25^\circ\text{C}", "25°C"),
+        (r"\mathbf{\alpha}b", r"\alpha b"),
+        (r"\pi\emph{cm}", r"\pi cm"),
+        ("<b>12</b>", "12"),
+        ("1<b>2</b>", "1 2"),
     ],
 )
 def test_marks_are_dropped_and_content_is_kept(text, plain):
