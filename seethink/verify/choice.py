@@ -8,6 +8,7 @@ from functools import lru_cache
 from seethink.markup import plain, seen_as_ascii
 from seethink.types import Example, Response, Score
 from seethink.verify.options import Options
+from seethink.verify.rejected import calls_wrong, without_rejected
 from seethink.verify.text import shown, unjudged, unreadable, verdict
 
 MOST_CHARACTERS = 4_000
@@ -129,7 +130,7 @@ def _named(text: str, options: Options, concludes: bool = True) -> Chosen:
 
 def _leads_to(said: str, found: Chosen, options: Options) -> bool:
     """Whether a text before a conclusion names and doubts nothing that is not concluded."""
-    said = _WRONG.sub(lambda wrong: wrong[0] if _mentioned(wrong[0], options) & found else " ", said)
+    said = without_rejected(said, lambda letters: bool(_mentioned(letters, options) & found))
     said = said if _denied(said, options) & found else _without_denials(said, options)
     mentioned = _mentioned(said, options)
     if _NOT_OTHERS.fullmatch(said):
@@ -186,7 +187,9 @@ def _remarks(more: str, letter: str, at: Chosen, options: Options) -> bool:
 
 def _explains(said: str, letter: str, reasoned: bool = False) -> bool:
     """Whether the text after a letter leaves it chosen: no second option, no doubt, no other answer."""
-    said = _WRONG.sub(lambda wrong: wrong[0] if letter.upper() in (wrong[1] or "") else " ", said)
+    said = without_rejected(said, lambda letters: letter.upper() in letters)
+    if calls_wrong(said):
+        return False
     if _other_letters(said, letter) or _concludes_otherwise(letter.upper()).search(said):
         return False
     doubt = _DENIAL if len(said.split()) >= _SENTENCE_WORDS else _DOUBT
@@ -347,12 +350,6 @@ _NOT_OTHERS = re.compile(
     r"\W*(?:(?:it|this|that)(?:'s|\s+is)?\s+)?(?:(?:not|neither|can(?:no|')t\s+be)\s|不是)[^.;:!?\n]{1,120}",
     re.IGNORECASE,
 )
-_WRONG = re.compile(
-    r"\b(?:([A-Z](?:(?:,\s*(?:and\s+|or\s+)?|\s+(?:and|or)\s+)[A-Z]\b){0,8})|(?:the\s+)?(?:other|remaining)s?"
-    r"(?:\s+(?:options|choices|answers|ones))?)\s+(?:is|are)\s+(?:all\s+|both\s+)?"
-    r"(?:wrong|incorrect|false|not\s+(?:correct|right))\b",
-)
-"""Other options that are said to be wrong."""
 _TAIL = re.compile(
     rf"(?<!\s)\s+is\s+(?:correct|right|(?:the\s+)?{_BEST}{_THING})[\s.!]*$",
     re.IGNORECASE,
@@ -374,13 +371,13 @@ _OPTION_LETTER = re.compile(
     r"|(?<![/\-])[a-hj](?=[\s)]*(?:[,;:/&.](?![A-Za-z])|$)))"
 )
 """A letter that may be an option: no article, no pronoun, no part of a word."""
-_DOUBT = re.compile(
-    r"\b(?:not|or|nor|either|neither|maybe|perhaps|possibly|unsure|wrong|incorrect|unless|except|instead|rather|"
-    r"however|wait|but)\b|\?|不对|不是|不选|不正确|错误|错的|或|吗|除了|除外|并非",
-    re.IGNORECASE,
+_DOUBTS = (
+    r"or|nor|n?either|maybe|perhaps|possibly|unsure|wrong|incorrect|unless|except|instead|rather|however|wait"
 )
+_DOUBTS_IN_CHINESE = r"\?|不对|不是|不选|不正确|错误|错的|或|吗|除了|除外|并非"
+_DOUBT = re.compile(rf"\b(?:not|but|{_DOUBTS})\b|{_DOUBTS_IN_CHINESE}", re.IGNORECASE)
 _DENIAL = re.compile(
-    _DOUBT.pattern.replace("not|", "").replace("|but", "") + r"|\A\W*(?:not|but)\b"
+    rf"\b(?:{_DOUBTS})\b|{_DOUBTS_IN_CHINESE}|\A\W*(?:not|but)\b"
     r"|(?:\bnot|n't)\s+(?:\w+\s+)?(?:correct|right|true|answer|option|choice|sure)\b",
     re.IGNORECASE,
 )

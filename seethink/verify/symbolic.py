@@ -50,6 +50,8 @@ _NOT_A_VALUE = re.compile(
 
 _TOWER = re.compile(r"(?:\^\s*(?:[0-9]+|\{[0-9]+\})\s*){3}")
 _RATIO = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:\s*:\s*[0-9]+(?:\.[0-9]+)?)+")
+_RATIO_OF_TWO = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*:\s*([0-9]*[1-9][0-9]*(?:\.[0-9]+)?)")
+_FRACTION = re.compile(r"[0-9]+\s*/\s*[0-9]+|\\frac\s*\{\s*[0-9]+\s*\}\s*\{\s*[0-9]+\s*\}")
 _CLOCK = re.compile(r"[0-9]{1,2}(?::[0-5][0-9]){1,2}")
 _SET = re.compile(r"\\?\{.*,.*\}")
 _TUPLE = re.compile(r"[(\[].*,.*[)\]]")
@@ -123,7 +125,8 @@ def same_math(example: Example, response: Response) -> Score:
     count by their value. A unit may be missing on either side; two units are converted, and must measure the
     same. A chain of equations counts by its last side if the numbers in it are equal ("x = 6/2 = 3"; rounded
     as the last one is), and `4 = 5` or `x = 4 = 5` earn 0 (unless the gold has them too), as do adjacent
-    numbers ("1 2", which math-verify adds). Ratios must be proportional, a time of day (`3:45`) equals only
+    numbers ("1 2", which math-verify adds). Ratios must be proportional, one of two terms
+    is also their fraction, a time of day (`3:45`) equals only
     itself, a pair is no set, and letters count with their case. Range: {0, 1}; None if the gold is not
     mathematics, or if the comparison fails or takes too long; unread if the answer is no mathematics. Source:
     math-verify 0.9,
@@ -142,6 +145,7 @@ def same_math(example: Example, response: Response) -> Score:
     if not answer.is_mathematics or any(_TOWER.search(side.text) for side in sides):
         return unreadable(response, "which is not mathematics")
     gold, answer = _with_point(gold, answer), _with_point(answer, gold)
+    gold, answer = _as_quotient(gold, answer), _as_quotient(answer, gold)
     texts = alike(gold.text, answer.text)
     gold, answer = replace(gold, text=texts[0]), replace(answer, text=texts[1])
     if fault := _fault(gold.text, answer.text):
@@ -173,6 +177,14 @@ def _with_point(side: _Side, other: _Side) -> _Side:
     """The side with a decimal comma as a point where the other has one; `1,234` is a thousand and more."""
     is_decimal = re.fullmatch(r"-?[0-9]*\.[0-9]+", other.text) and _DECIMAL_COMMA.fullmatch(side.text)
     return replace(side, text=side.text.replace(",", ".")) if is_decimal else side
+
+
+def _as_quotient(side: _Side, other: _Side) -> _Side:
+    """A ratio of two terms as a fraction, beside one without a unit (`3:2` is 3/2); no time of day."""
+    found = _RATIO_OF_TWO.fullmatch(side.text)
+    if not found or _CLOCK.fullmatch(side.text) or other.unit or not _FRACTION.fullmatch(other.text):
+        return side
+    return replace(side, text=rf"\frac{{{found[1]}}}{{{found[2]}}}")
 
 
 def _fault(gold: str, answer: str) -> str:

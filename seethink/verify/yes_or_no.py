@@ -17,10 +17,12 @@ _YES_NO = re.compile(
 _YES = re.compile(r"\byes\b", re.IGNORECASE)
 _ALONE_NO = re.compile(r"\bno\b(?!\s+\w)", re.IGNORECASE)
 _ENDS = r"(?=\s*(?:$|[.,;:!\n]))"
-_CHINESE_YES_NO = re.compile(
-    rf"(?:所以|因此)?,?(?:(?:最终)?答案\s*[是为]?\s*:?\s*)?(?:(?P<yes>[是有对]的?)|(?:没有|不是|不对|否|不)){_ENDS}"
+_CHINESE_WORD = (
+    r"(?:(?P<yes>(?:确实|当然)?[是有对](?:的|啊|呀|了)?|是这样的?|没错的?)"
+    r"|(?:并?(?:没有|不是|不对)|当然不是?|否|不)(?:的|啊|呀)?|并?不是这样的?)"
 )
-_CHINESE_EITHER = re.compile(rf"[,.;:!\s](?:(?P<yes>[是有对]的?)|(?:没有|不是|不对|否|不)){_ENDS}|吗|\?")
+_CHINESE_YES_NO = re.compile(rf"(?:所以|因此)?,?(?:(?:最终)?答案\s*[是为]?\s*:?\s*)?{_CHINESE_WORD}{_ENDS}")
+_CHINESE_EITHER = re.compile(rf"[,.;:!\s]{_CHINESE_WORD}{_ENDS}|吗|\?")
 
 
 def yes_no(example: Example, response: Response) -> Score:
