@@ -139,26 +139,30 @@ _NUMERALS = (
     "|(?:twen|thir|for|fif|six|seven|eigh|nine)ty)"
 )
 _PARTS = (
-    "(?:half|halve|third|quarter|(?:four|fif|six|seven|eigh|nin|ten|eleven|twelf|hundred|thousand|[mbtr]+illion"
+    "(?:half|halve|third|quarter|(?:four|fif|six|seven|eigh|nin|ten|eleven|twelf|hundred|thousand|[a-z]*illion"
     "|(?:thir|four|fif|six|seven|eigh|nine)teen|(?:twent|thirt|fort|fift|sixt|sevent|eight|ninet)ie)th)"
 )
 _CHANGES = re.compile(
-    rf"(?:{_PARTS}|dozen|score|gross|hundred|thousand|[mbtr]+illion|quadrillion|googol|lakh|crore|grand|mil|mn|bn"
-    r"|squared|cubed|power|factorial|reciprocal|inverse|inverted|negated|opposite|root|log|ln|exp|sin|cos|tan"
+    rf"(?:{_PARTS}|dozen|score|gross|hundred|thousand|[a-z]*illion|googol|myriad|lakh|crore|grand|mil|mn|bn"
+    r"|squared|cubed|factorial|reciprocal|inverse|inverted|negated|log|ln|exp|sin|cos|tan"
     r"|mod|modulo|choose|permille|permil|percent|pct|percentage|pp|bps|pi|i"
-    r"|fold|[a-z]+fold|single|double|triple|treble|quadruple|quintuple|doubled|tripled|halved|twice|thrice|multiple"
+    r"|fold|[a-z]+fold|single|double|triple|treble|quadruple|quintuple|doubled|tripled|halved|twice|thrice"
     r"|divided|negative|plus|minus|less|fewer|lower|smaller|more|greater|larger|higher|extra|over|under|above"
     r"|below|almost|nearly|about|approximately|roughly|ish|odd|or|to|and|than|each|apiece|too|least|most|max|min"
     r"|not|no|nor|but|maybe|wrong|incorrect|false|untrue|never|neither|none|without|except|excluded|perhaps"
-    r"|possibly|probably|unsure|short|off|past|left|out|bc|bce|ad|ce|am|pm|st|nd|rd|th|is|was|has|this|its|yes"
+    r"|possibly|probably|unsure|short|off|past|bc|bce|ad|ce|am|pm|st|nd|rd|th|is|was|has|this|its|yes"
     r"|versus|vs|always|sometimes|besides|thus|isn|hence|ths)s?"
 )
 """Words that change or compare the number before them, begin another, or deny it; eras; am and pm."""
 _GROUPS = re.compile(
-    rf"(?:{_NUMERALS}|pair|couple|duo|trio|twin|triplet|quartet|tuple|thing|group|set|[a-z]+tie)s?"
+    rf"(?:{_NUMERALS}|pair|couple|duo|trio|twin|triplet|quartet|quintet|sextet|octet|tuple|group|set|zeroe?"
+    r"|root|power|multiple|opposite|(?:twen|thir|for|fif|six|seven|eigh|nine)tie)s?"
 )
-"""Nouns that count several things at once: 5 pairs may be 10."""
-_PLURAL = re.compile(r"[a-z]{2,}(?<!s)s|people|persons?|children|(?:wo)?men|fish|sheep|mice|geese|teeth|dice")
+"""Nouns that count several things at once: 5 pairs may be 10. They are units where they are asked for."""
+_PLURAL = re.compile(
+    r"[a-z]{2,}(?<!s)s|people|persons?|children|(?:wo)?men|fish|sheep|mice|geese|teeth|dice"
+    r"|total|altogether|left|remaining|visible"
+)
 _CHINESE_CHANGES = re.compile(
     r"[不非没或和与到至约多余几半十百千万亿分以左右之是对错少减加负倍幂的]"
     r"|[次平开乘]方|立方(?!体)|方根|根号|阶乘|倒数|位数|进制|^[成折打双番]$|^[成折番]"

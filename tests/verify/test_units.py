@@ -101,6 +101,7 @@ def test_no_verifier_raises_on_any_text(text):
 
 
 CHANGES = (
+    "zillion myriad roots powers multiples quintets zeros reciprocals factorials "
     "squared cubed tenths hundredths thousandths factorial pairs K M B couples dozens dozen lakh "
     "crore gross tens twos fifths twelfths twentieths halves percent permille million millions fold "
     "tenfold doubled inverted reciprocal negated less each th mod trios bn thousands root power "
@@ -129,7 +130,13 @@ def test_what_is_not_read_is_not_found_wrong():
 @pytest.mark.parametrize(
     ("question", "gold", "answer"),
     [
-        *[("How many apples are there?", "5", "5 apples"), ("How many pairs are there?", "5", "5 pairs")],
+        *[
+            ("How many apples are there?", "5", "5 apples"),
+            ("How many real roots?", "2", "2 roots"),
+            ("How many are left?", "2", "2 left"),
+            ("How many?", "2", "2 total"),
+            ("How many pairs are there?", "5", "5 pairs"),
+        ],
         *[("What is it in K?", "300", "300 K"), ("What is it?", "300 K", "300.0 K"), ("?", "300 K", "300")],
         *[("Temperature in kelvin?", "300", "300 K"), ("?", "5 pairs", "5 pairs."), ("?", "5 pairs", "5")],
         *[("有多少苹果?", "5", "5苹果"), ("?", "5", "5个苹果"), ("?", "5", "5只"), ("?", "5", "5个正方形")],
