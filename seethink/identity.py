@@ -190,13 +190,25 @@ def _imported_names(file: Path, root: Path) -> set[str]:
 
 
 def _used_modules(module: ModuleType, found: set[ModuleType]) -> set[ModuleType]:
-    """The module and those it uses, directly or not, of its own package or of `_ALWAYS_HASHED`."""
+    """The module and those it uses, directly or not, of its own package or of `_ALWAYS_HASHED`.
+
+    A submodule that its package does not import is no use of it: it is an attribute of the package from the
+    moment when anybody imports it."""
     found.add(module)
-    for value in vars(module).values():
-        used = value if inspect.ismodule(value) else sys.modules.get(getattr(value, "__module__", None) or "")
+    for name, value in vars(module).items():
+        if isinstance(value, ModuleType):
+            is_submodule = value.__name__ == f"{module.__name__}.{name}"
+            used = None if is_submodule and not _imports(module, value) else value
+        else:
+            used = sys.modules.get(getattr(value, "__module__", None) or "")
         if used and used not in found and _counts(used, module):
             _used_modules(used, found)
     return found
+
+
+def _imports(package: ModuleType, submodule: ModuleType) -> bool:
+    file = Path(str(package.__file__)).resolve()
+    return submodule.__name__ in _imported_names(file, file.parents[package.__name__.count(".") + 1])
 
 
 def _counts(used: ModuleType, module: ModuleType) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seethink import identity
+from seethink import identity, verify
 from seethink.types import Example
 from tests import fakes
 
@@ -94,3 +94,24 @@ def test_a_models_folder_changes_with_its_weights_by_content_or_by_file(tmp_path
     assert touched[0] == before[0] and touched[1] != before[1]
     fakes.model_folder(tmp_path, b"other weights")
     assert identity.of_folder(folder, True) != before[0]
+
+
+def whole(example, response):
+    """A verifier whose module uses the package of verifiers as a whole."""
+    return verify.same_answer(example, response)
+
+
+def test_a_verifier_is_the_same_whatever_else_was_imported():
+    """A submodule is an attribute of its package from the moment when anybody imports it."""
+    code = "{}from tests import test_identity as t; print(t.identity.of_verifier(t.whole))"
+    keys = {
+        subprocess.run(
+            [sys.executable, "-c", code.format(first)],
+            cwd=Path(__file__).parent.parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for first in ("", "import seethink.verify.judge, seethink.verify.math_process; ")
+    }
+    assert len(keys) == 1

@@ -16,12 +16,12 @@ from rich.console import Console
 
 from seethink import settings, systems
 from seethink.cli.options import MediaRoot, takes
-from seethink.cli.progress import ProgressBar
 from seethink.cli.synth_tables import show_status
 from seethink.cli.tables import say, show_measured
 from seethink.engines.base import AsyncEngine, Role
 from seethink.synth.chain import Chain
 from seethink.synth.dispatch import Budget, Price
+from seethink.train.progress_bar import ProgressBar
 from seethink.types import Example, InputError
 
 if TYPE_CHECKING:

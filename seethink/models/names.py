@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from seethink import identity
 from seethink.types import InputError
 
 SPROUT = Path(__file__).parents[1] / "systems" / "sprout" / "model"
@@ -28,3 +29,17 @@ def resolve(name: str) -> str:
             f"there is no model at {name}; give 'sprout', a folder, or a hub id such as owner/name"
         )
     return name
+
+
+def model_key(name: str) -> str:
+    """The identity of a model: the bundled one by its content, a folder by the sizes and times of its files,
+    a hub id by itself. Raises InputError as `resolve` does."""
+    folder = Path(resolve(name))
+    if not folder.is_dir():
+        return name
+    return f"{name if is_bundled(folder) else folder.name}:{identity.of_folder(folder, is_bundled(folder))}"
+
+
+def is_bundled(folder: Path) -> bool:
+    """Whether a model folder ships with SeeThink."""
+    return folder.is_relative_to(Path(__file__).parents[1])

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from seethink import identity
 from seethink.lock import alone_in
-from seethink.models.names import resolve
+from seethink.models.names import is_bundled, model_key, resolve
 from seethink.run.comparison import (
     Claim,
     common_headline,
@@ -132,14 +132,9 @@ class Run:
 
     def model(self, name: str) -> Model:
         """A model that exists: the bundled `sprout`, a folder, or a hub id; InputError for any other."""
-        folder = Path(resolve(name))
-        if not folder.is_dir():
-            return Model(key=name, path=name, base=name)
-        bundled = folder.is_relative_to(Path(__file__).parents[1])
-        if bundled and TINY not in self.notes:
+        if is_bundled(Path(resolve(name))) and TINY not in self.notes:
             self.notes = (*self.notes, TINY)
-        label = name if bundled else folder.name
-        return Model(key=f"{label}:{identity.of_folder(folder, content=bundled)}", path=name, base=name)
+        return Model(key=model_key(name), path=name, base=name)
 
     def make(self, name: str, write: Callable[..., object], **inputs: Any) -> Model:
         """The model that `write(folder, **inputs)` writes; the function's source is part of its identity.

@@ -17,6 +17,7 @@ from seethink.models.policy import LogProbs, PolicyModel
 from seethink.train import objectives, ranks
 from seethink.train.configs import DPOConfig
 from seethink.train.epochs import shuffled_index
+from seethink.train.guard import guarded
 from seethink.train.methods import OnStep
 from seethink.train.preflight import check_pairs
 from seethink.train.probes import longest_of_each_kind
@@ -26,6 +27,7 @@ from seethink.train.trainer import GroupTrainer
 from seethink.types import PreferencePair
 
 
+@guarded("dpo")
 def dpo(
     model: str,
     pairs: Sequence[PreferencePair],
@@ -36,7 +38,8 @@ def dpo(
     """Train `model` to prefer the better response of each pair; returns `out/checkpoint`, for
     `from_pretrained`.
 
-    Called again on the same `out` after a kill, it continues from its last checkpoint.
+    Called again on the same `out` (`guarded`) it continues from its last checkpoint; InputError for other
+    settings or data. Without `on_step`, a bar on a terminal.
     """
     pairs = check_pairs(model, pairs, config, out, on_step)
     policy, encoder = load_policy(model, config.training.load_in_4bit)

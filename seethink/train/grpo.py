@@ -19,6 +19,7 @@ from seethink.train import objectives, ranks
 from seethink.train.attempt_log import AttemptLog
 from seethink.train.configs import GRPOConfig
 from seethink.train.grpo_metrics import RolloutStatistics, UpdateStatistics, step_metrics
+from seethink.train.guard import guarded
 from seethink.train.methods import OnStep
 from seethink.train.preflight import check_task
 from seethink.train.probes import rollout_probes
@@ -30,6 +31,7 @@ from seethink.train.trainer import GroupTrainer
 from seethink.types import Rollout, Sampling, Task
 
 
+@guarded("grpo")
 def grpo(
     model: str,
     task: Task,
@@ -41,7 +43,7 @@ def grpo(
     """Reinforce what `task.verifier` rewards; returns `out/checkpoint`, a folder for `from_pretrained`.
 
     Every attempt is written to `out/attempts.jsonl`, its pictures under `media`. Called again on the same
-    `out` after a kill, it continues from the last checkpoint."""
+    `out` (`guarded`) it continues; InputError for other settings. Without `on_step`, a bar on a terminal."""
     task = check_task(model, task, config, out, on_step)
     policy, encoder = load_policy(model, config.training.load_in_4bit)
     method = GRPOMethod(model, policy, encoder, task, config)

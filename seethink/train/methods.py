@@ -4,6 +4,7 @@ follow. No torch."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,13 +45,13 @@ class TrainingMethod:
 def _run_sft(model: str, data: Any, config: SFTConfig, out: Path, media: Path, on_step: OnStep) -> Path:
     from seethink.train.sft import sft
 
-    return sft(model, data, config, out, on_step)
+    return inspect.unwrap(sft)(model, data, config, out, on_step)
 
 
 def _run_dpo(model: str, data: Any, config: DPOConfig, out: Path, media: Path, on_step: OnStep) -> Path:
     from seethink.train.dpo import dpo
 
-    return dpo(model, data, config, out, on_step)
+    return inspect.unwrap(dpo)(model, data, config, out, on_step)
 
 
 def _count_rows(name: str) -> Callable[[int, EpochConfig], dict[str, int]]:
@@ -64,7 +65,7 @@ def _takes_a_whole_batch(step: int, n: int, config: EpochConfig) -> bool:
 def _run_grpo(model: str, data: Any, config: GRPOConfig, out: Path, media: Path, on_step: OnStep) -> Path:
     from seethink.train.grpo import grpo
 
-    return grpo(model, data, config, out, media, on_step)
+    return inspect.unwrap(grpo)(model, data, config, out, media, on_step)
 
 
 def _count_grpo(n: int, config: GRPOConfig) -> dict[str, int]:

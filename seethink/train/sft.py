@@ -15,6 +15,7 @@ from seethink.models.policy import LogProbs
 from seethink.train import objectives, ranks
 from seethink.train.configs import SFTConfig
 from seethink.train.epochs import shuffled_index
+from seethink.train.guard import guarded
 from seethink.train.methods import OnStep
 from seethink.train.preflight import check_examples
 from seethink.train.probes import longest_of_each_kind
@@ -22,6 +23,7 @@ from seethink.train.trainer import GroupTrainer
 from seethink.types import SFTExample
 
 
+@guarded("sft")
 def sft(
     model: str,
     examples: Sequence[SFTExample],
@@ -32,7 +34,8 @@ def sft(
     """Fine-tune `model` on the replies of `examples`; returns `out/checkpoint`, a folder for
     `from_pretrained`.
 
-    Called again on the same `out` after a kill, it continues from its last checkpoint.
+    Called again on the same `out` (`guarded`) it continues from its last checkpoint; InputError for other
+    settings or data. Without `on_step`, a bar on a terminal.
     """
     examples = check_examples(model, examples, config, out, on_step)
     policy, encoder = load_policy(model, config.training.load_in_4bit)

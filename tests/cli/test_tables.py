@@ -5,8 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from seethink.cli import progress
-from seethink.cli.progress import ProgressBar, TerminalListener
+from seethink.cli.progress import TerminalListener
 from seethink.cli.tables import show_plan, show_report
 from seethink.run.events import (
     StageFailed,
@@ -18,6 +17,8 @@ from seethink.run.events import (
     StageStarted,
 )
 from seethink.run.plan import StagePlan
+from seethink.train import progress_bar
+from seethink.train.progress_bar import ProgressBar
 from tests import fakes
 
 
@@ -33,7 +34,7 @@ def console(output):
 
 def test_away_from_a_terminal_progress_is_a_line_every_ten_seconds(console, output, monkeypatch):
     clock = iter(4.0 * step for step in range(1, 9))
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(progress_bar.time, "monotonic", lambda: next(clock))
     with ProgressBar(console, "grpo") as bar:
         for step in range(51, 59):
             bar({"step": step, "steps": 60, "reward": 0.61, "seconds": 4.0})
@@ -66,7 +67,7 @@ def test_a_bar_runs_while_its_stage_does(console, monkeypatch, end):
 
 def test_a_row_with_another_number_of_steps_begins_a_new_count(console, output, monkeypatch):
     clock = iter(6.0 * step for step in range(20))
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(progress_bar.time, "monotonic", lambda: next(clock))
     with ProgressBar(console, "sft") as bar:
         for row in (1_000, 2_000, 3_000):
             bar({"step": row, "steps": 5_000, "detail": "rows checked"})

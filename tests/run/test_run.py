@@ -306,8 +306,9 @@ def test_two_stages_of_one_name_are_a_mistake_of_the_recipe(tmp_path):
 def test_a_hub_model_is_known_by_its_name_and_the_bundled_one_by_its_content(tmp_path, monkeypatch):
     run, _ = a_run(tmp_path)
     assert run.model("owner/model").key == "owner/model"
-    monkeypatch.setattr("seethink.run.run.resolve", lambda name: str(tmp_path / "base"))
-    monkeypatch.setattr("seethink.run.run.__file__", str(tmp_path / "run.py"))
+    for module in ("seethink.run.run", "seethink.models.names"):
+        monkeypatch.setattr(f"{module}.resolve", lambda name: str(tmp_path / "base"))
+    monkeypatch.setattr("seethink.models.names.__file__", str(tmp_path / "models" / "names.py"))
     assert run.model("sprout").key == f"sprout:{identity.of_folder(tmp_path / 'base', content=True)}"
 
 
