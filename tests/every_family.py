@@ -15,35 +15,37 @@ from torch import Tensor
 from seethink.engines.local import LocalEngine
 from seethink.formats import ANSWER_ONLY
 from seethink.models import unpacked_rows
-from seethink.models.encoder import Encoder, Prompt, refuse_unsuitable
+from seethink.models.encoder import Encoder, Prompt, _media_token_ids, refuse_unsuitable
 from seethink.models.packing import Branch, Group, pack_groups
 from seethink.models.policy import PolicyModel
 from seethink.models.verification import LogProbCheck
 from seethink.types import Completion, InputError, Sampling
-from tests import own_vlms, shrunk, vlms
+from tests import own_vlms, shrunk, shrunk_prompts, vlms
 from tests.models.test_families import _examples
 from tests.models.test_positions import _example
 
 REPLIES = ([612, 845, 701, 990, 1203, 655, 1400, 333], [701, 990, 1203], [655, 1400, 333, 612, 845])
 CASES = ("one picture", "two pictures", "text", "clips")
+PICTURES = {"one picture": 1, "two pictures": 2, "text": 0}
 CLIPS = tuple((frames, seconds) for frames in (8, 64, 128) for seconds in (30, 60, 120))
 """(frames, seconds)"""
 SHORT = 500
-"""Tokens of a prompt up to which gradients are compared."""
+"""Tokens of a prompt up to which gradients are compared; of each case also those of the shortest prompt."""
 
 
 @dataclass
 class Differences:
     """Largest differences from ordinary calls: of log-probabilities, of gradients (relative to the largest of
-    each tensor), and of the log-probabilities that rollouts report."""
+    each tensor), and of the log-probabilities that rollouts report. None where nothing was measured."""
 
-    logps: float = 0.0
-    gradients: float = 0.0
-    rollouts: float = 0.0
+    logps: float | None = None
+    gradients: float | None = None
+    rollouts: float | None = None
 
     def add(self, other: Differences) -> None:
         for name, value in vars(other).items():
-            setattr(self, name, max(getattr(self, name), value))
+            known = [one for one in (getattr(self, name), value) if one is not None]
+            setattr(self, name, max(known, default=None))
 
 
 @dataclass
@@ -71,7 +73,7 @@ class BareEncoder:
 
     def __init__(self, model: Any, prompt: Prompt) -> None:
         self.family, config = prompt.family, model.config
-        self.media_token_ids = [config.image_token_id]
+        self.media_token_ids = sorted(_media_token_ids(config))
 
     def completion(self, prompt: Prompt, ids: list[int], logps: list[float]) -> Completion:
         return Completion("", token_ids=tuple(ids), logps=tuple(logps))
@@ -95,8 +97,10 @@ def measure(name: str) -> FamilyRow:
         found = row.measured[case] = Differences()
         try:
             _guard(model, encoder, some)
+            shortest = min(len(prompt.ids) for prompt in some)
             for prompt in some:
-                found.add(training_differences(model, prompt))
+                backward = len(prompt.ids) <= max(SHORT, shortest)
+                found.add(training_differences(model, prompt, backward))
         except InputError as error:
             row.refused[case] = str(error)
             del row.measured[case]
@@ -136,9 +140,11 @@ def _prompts(
 ) -> tuple[dict[str, list[Prompt]], dict[str, str]]:
     """({case: prompts}, {case: why its prompts were refused})"""
     if encoder is None:
-        prompts = {case: [shrunk.prompt(model, n)] for case, n in zip(CASES, (1, 2, 0), strict=False)}
-        if shrunk.takes_clips(model):
-            prompts["clips"] = _distinct([shrunk.clip_prompt(model, n, seconds) for n, seconds in CLIPS])
+        prompts = {case: [shrunk_prompts.prompt(model, n)] for case, n in PICTURES.items()}
+        if shrunk_prompts.takes_clips(model):
+            prompts["clips"] = _distinct(
+                [shrunk_prompts.clip_prompt(model, n, seconds) for n, seconds in CLIPS]
+            )
         return prompts, {}
     asked = dict(zip(CASES, ([example] for example in _examples()), strict=False))
     if name in (*vlms.CLIPS, *own_vlms.CLIPS):
@@ -179,14 +185,14 @@ def _guard(model: Any, encoder: Encoder | None, prompts: list[Prompt]) -> None:
         check.check(group)
 
 
-def training_differences(model: Any, prompt: Prompt) -> Differences:
-    """Of responses to one prompt. Gradients are compared where the prompt is short."""
+def training_differences(model: Any, prompt: Prompt, backward: bool) -> Differences:
+    """Of responses to one prompt. backward: whether gradients are compared, too."""
     policy, pack = PolicyModel(model), pack_groups([_group(prompt)], 1)[0]
 
     def rows() -> Tensor:
         return torch.cat([ordinary(model, prompt, ids) for ids in REPLIES])
 
-    if len(prompt.ids) > SHORT:
+    if not backward:
         with torch.no_grad():
             return Differences(float((policy(pack) - rows()).abs().max()))
     found, got = _backward(model, lambda: policy(pack), pack.weights)
@@ -265,7 +271,8 @@ def as_line(row: FamilyRow) -> str:
     worst = Differences()
     for found in row.measured.values():
         worst.add(found)
-    figures = [f"{value:.0e}" if tried else "" for value in vars(worst).values()]
+    shown = ["not measured" if value is None else f"{value:.0e}" for value in vars(worst).values()]
+    figures = shown if tried else [""] * 3
     figures[2] = figures[2] if row.samples else ""
     note = row.refused.get("") or next(iter(row.refused.values()), "")
     cells = [f"`{row.name}`", row.status, cases, *figures, shorten(note.replace("|", "/"), 200)]

@@ -2,21 +2,19 @@
 
 `vlms.py` and `own_vlms.py` build some families with all that a user has. Here the rest of what
 `AutoModelForImageTextToText` maps is built, so that each can at least be computed: sizes that fit together
-for most, `CHANGES` for those that need others, `MEDIA` for those that take pictures in another layout."""
+for most, `CHANGES` for those that need others. `shrunk_prompts.py` has their pictures and clips."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import transformers as hf
 from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
-
-from seethink.models.encoder import Prompt
-from seethink.models.families import Family, family_of
 
 MODELS: Mapping[str, str] = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 """{model type: class}"""
@@ -140,6 +138,29 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
         "vision_config.projector_output_dim": 64,
     },
     "llava_next_video": {"image_grid_pinpoints": [[32, 32]]},
+    "gemma3n": {
+        "text_config.intermediate_size": [INNER] * 2,
+        "text_config.activation_sparsity_pattern": [0.5, 0.0],
+        "text_config.num_kv_shared_layers": 0,
+        "text_config.laurel_rank": 8,
+        "text_config.vocab_size_per_layer_input": 2000,
+        "text_config.final_logit_softcapping": 2.0,
+        "vision_config.vocab_offset": 2000,
+        "vision_config.vocab_size": 128,
+        "vision_soft_tokens_per_image": 16,
+        "audio_config.vocab_offset": 2128,
+        "audio_config.vocab_size": 128,
+        "audio_config.conf_num_hidden_layers": 1,
+        "audio_config.conf_num_attention_heads": 4,
+        "audio_config.sscp_conv_channel_size": [8, 4],
+    },
+    "granite4_vision": {
+        "text_config.num_hidden_layers": 4,
+        "spatial_target_layers": [0, 1, 2, 3],
+        "deepstack_layer_map": [[0, 1], [1, 2]],
+        "downsample_rate": "1/2",
+        "image_grid_pinpoints": [[32, 32]],
+    },
     "muse_glimmer": {"out_hidden_size": 256},
     "step3p7": {"text_config.sliding_window": 16},
     "vipllava": {"vision_feature_layers": [0, 1, -1], "vision_config.num_hidden_layers": 3},
@@ -147,18 +168,17 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
 """{model type: {dotted name: value}}: where the default configuration or `SIZES` do not fit."""
 
 UNBUILT: Mapping[str, str] = {
-    **dict.fromkeys(("fast_vlm", "gemma3n", "perception_lm"), "its vision tower needs timm"),
+    **dict.fromkeys(("fast_vlm", "perception_lm"), "its vision tower needs timm"),
     **dict.fromkeys(
         (
             *(
                 "deepseek_vl_hybrid",
                 "diffusion_gemma",
                 "dots3_note",
-                "fuyu",
                 "gemma4_unified",
                 "granite_docling",
             ),
-            *("granite4_vision", "inkling2", "inkling_mm_model", "molmo2", "muse_spark", "unlimited_ocr"),
+            *("inkling2", "inkling_mm_model", "molmo2", "muse_spark", "unlimited_ocr"),
         ),
         "its default configuration cannot be made small by rules",
     ),
@@ -203,164 +223,25 @@ def _shrink(values: Mapping[str, Any], marks: dict[int, int]) -> dict[str, Any]:
 def build(model_type: str) -> Any:
     """A lively model of the family, the same every time."""
     torch.manual_seed(0)
-    return getattr(hf, MODELS[model_type])(config(model_type))
+    with patch.object(hf.AutoModel, "from_config", _from_config):
+        return getattr(hf, MODELS[model_type])(config(model_type))
 
 
-# Pictures --------------------------------------------------------------------------------------------------
+class _Tower(torch.nn.Module):
+    """In place of a tower that needs timm: one layer of patches."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.patches = torch.nn.Conv2d(3, config.hidden_size, 8, 8)
+
+    def forward(self, pixel_values: Tensor, **_: Any) -> BaseModelOutputWithPooling:
+        return BaseModelOutputWithPooling(last_hidden_state=self.patches(pixel_values))
 
 
-def _noise(number: int, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(number))
+_plain_from_config = hf.AutoModel.from_config
 
 
-def _vision(model: Any) -> Any:
-    return getattr(model.config, "vision_config", model.config)
-
-
-def _square(model: Any, number: int) -> dict[str, Tensor]:
-    vision = _vision(model)
-    size = getattr(vision, "sam_config", vision).image_size
-    size = size if isinstance(size, int) else size[0]
-    return {"pixel_values": _noise(number, 1, 3, size, size)}
-
-
-def _patches(
-    model: Any, number: int, square: bool = False, grid: str = "image_grid_thw"
-) -> dict[str, Tensor]:
-    """Rows of patches, and how many there are in height and width: more in the second picture."""
-    vision, (height, width) = _vision(model), (4, 8 if number else 4)
-    channels = getattr(vision, "in_channels", None) or getattr(vision, "num_channels", 3)
-    side, times = vision.patch_size, getattr(vision, "temporal_patch_size", 1)
-    shape = (channels, side, side) if square else (channels * times * side * side,)
-    sizes = [[1, height, width]] if grid.endswith("thw") else [[height, width]]
-    return {"pixel_values": _noise(number, height * width, *shape), grid: torch.tensor(sizes)}
-
-
-def _sized(model: Any, number: int) -> dict[str, Tensor]:
-    size = _vision(model).image_size
-    return _square(model, number) | {"image_sizes": torch.tensor([[size, size]])}
-
-
-def _nested(model: Any, number: int) -> dict[str, Tensor]:
-    size = _vision(model).image_size
-    seen = torch.ones(1, 1, size, size, dtype=torch.bool)
-    return {"pixel_values": _noise(number, 1, 1, 3, size, size), "pixel_attention_mask": seen}
-
-
-def _tiles(model: Any, number: int) -> dict[str, Tensor]:
-    size = _vision(model).image_size
-    return {"pixel_values": _noise(number, 1, 2, 3, size, size), "image_sizes": torch.tensor([[size, size]])}
-
-
-def _strip(model: Any, number: int) -> dict[str, Tensor]:
-    """Patches side by side."""
-    side = _vision(model).patch_size
-    size = {"target_sizes": torch.tensor([[8, 8]], dtype=torch.int32)}
-    return {"pixel_values": _noise(number, 1, 3, side, 64 * side)} | size
-
-
-def _flat(model: Any, number: int) -> dict[str, Tensor]:
-    """Padded rows of patches with their shapes."""
-    shape = {"spatial_shapes": torch.tensor([[4, 4]]), "pixel_attention_mask": torch.ones(1, 16, dtype=int)}
-    return {"pixel_values": _noise(number, 1, 16, 3 * _vision(model).patch_size ** 2)} | shape
-
-
-MEDIA: Mapping[str, Callable[[Any, int], dict[str, Tensor]]] = {
-    "idefics2": _nested,
-    "kimi_k25": lambda model, number: _patches(model, number, square=True),
-    "lfm2_vl": _flat,
-    "lighton_ocr": _sized,
-    "llava_next_video": _tiles,
-    **dict.fromkeys(("minicpm_ocr", "minicpmv4_6", "minicpmv4_7"), _strip),
-    "mistral_large4": _sized,
-    "nemotron_h_omni": lambda model, number: _patches(model, number, grid="image_grid_hw"),
-    "paddleocr_vl": lambda model, number: _patches(model, number, square=True),
-    "video_llama_3": lambda model, number: _patches(model, number) | {"image_merge_sizes": torch.tensor([2])},
-}
-"""{model type: (model, number of the picture) -> tensors}, where a picture is neither a square nor, for
-models that take a grid, a row of patches."""
-
-
-def _tower(model: Any) -> Any:
-    return getattr(model, "get_image_features", None) or model.model.get_image_features
-
-
-def _media(model: Any, number: int) -> dict[str, Tensor]:
-    by_grid = "image_grid_thw" in inspect.signature(_tower(model)).parameters
-    return MEDIA.get(model.config.model_type, _patches if by_grid else _square)(model, number)
-
-
-@torch.no_grad()
-def _n_features(model: Any, media: Mapping[str, Tensor]) -> int:
-    """How many tokens the model makes of a picture."""
-    out = _tower(model)(**media, return_dict=True)
-    features = out.last_hidden_state if out.pooler_output is None else out.pooler_output
-    rows = features if isinstance(features, list | tuple) else [features]
-    return sum(row.numel() // row.shape[-1] for row in rows)
-
-
-def prompt(model: Any, pictures: int, family: Family | None = None) -> Prompt:
-    """A prompt of words and `pictures`, as a processor would encode it."""
-    ids, kinds, shown = [1, *range(40, 50)], [0] * 11, []
-    for number in range(pictures):
-        shown.append(_media(model, number))
-        tokens = _n_features(model, shown[-1])
-        ids += [*[model.config.image_token_id] * tokens, 60 + number, 61]
-        kinds += [*[1] * tokens, 0, 0]
-    ids, kinds = [*ids, *range(70, 82)], [*kinds, *[0] * 12]
-    names = dict.fromkeys(name for one in shown for name in one)
-    strips = MEDIA.get(model.config.model_type) is _strip
-    axes = {name: 3 if strips and name == "pixel_values" else 0 for name in names}
-    media = {name: torch.cat([one[name] for one in shown], axes[name]) for name in names}
-    family = family or family_of(model.config)
-    return Prompt(ids, kinds, media, f"{pictures} pictures", family=family, loaded=(0,) * pictures)
-
-
-# Clips -----------------------------------------------------------------------------------------------------
-
-
-def takes_clips(model: Any) -> bool:
-    """Whether the model places clips by their grids, as M-RoPE needs."""
-    if "video_grid_thw" not in inspect.signature(model.forward).parameters:
-        return False
-    place = getattr(getattr(model, "model", None), "get_rope_index", None)
-    return place is not None and "mm_token_type_ids" in inspect.signature(place).parameters
-
-
-def clip_prompt(model: Any, frames: int, seconds: float) -> Prompt:
-    """A prompt with a clip: its tokens in one run, or a run for each of its times where the model's own
-    positions want a text, the time, between."""
-    vision, family = _vision(model), family_of(model.config)
-    merge, per_time = vision.spatial_merge_size, getattr(vision, "temporal_patch_size", 1)
-    times, side = frames // per_time, 2 * merge
-    channels = getattr(vision, "in_channels", None) or getattr(vision, "num_channels", 3)
-    patches = _noise(0, times * side * side, channels * per_time * vision.patch_size**2)
-    media = {"pixel_values_videos": patches, "video_grid_thw": torch.tensor([[times, side, side]])}
-    if "video_second_per_grid" in inspect.signature(model.forward).parameters:
-        media["video_second_per_grid"] = torch.tensor([seconds / times])
-    if model.config.model_type == "video_llama_3":
-        media["video_merge_sizes"] = torch.tensor([merge])
-    pictures = model.config.model_type.startswith("glm")  # whose frames are pictures, told by their kind
-    token = model.config.image_token_id if pictures else model.config.video_token_id
-    for runs in (1, times):
-        ids, kinds = [1, *range(40, 50)], [0] * 11
-        for run in range(runs):
-            tokens = times * 4 // runs // getattr(vision, "temporal_merge_size", 1)
-            ids += [100 + run, *[token] * tokens]
-            kinds += [0, *[2] * tokens]
-        ids, kinds = [*ids, *range(70, 82)], [*kinds, *[0] * 12]
-        if runs == times or _places(model, ids, kinds, media["video_grid_thw"]):
-            break
-    key = f"{frames} frames in {seconds} s"
-    return Prompt(ids, kinds, media, key, family=family, loaded=(0,))
-
-
-def _places(model: Any, ids: list[int], kinds: list[int], grid: Tensor) -> bool:
-    """Whether the model's positions fit a clip in one run."""
-    try:
-        model.model.get_rope_index(
-            torch.tensor([ids]), mm_token_type_ids=torch.tensor([kinds]), video_grid_thw=grid
-        )
-    except (RuntimeError, IndexError, StopIteration, ValueError) as error:
-        return not str(error)
-    return True
+def _from_config(config: Any, **options: Any) -> Any:
+    if config.model_type == "gemma3n_vision":
+        return _Tower(config)
+    return _plain_from_config(config, **options)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -33,23 +35,34 @@ def pretrained(name: str, quantization_config: Any = None) -> tuple[Any, Any]:
     unset_hf_deepspeed_config()
     disable_progress_bar()
     path = resolve(name)
-    family = family_of(AutoConfig.from_pretrained(path))
-    # others attend as transformers chooses: PaliGemma 2 caps its scores, which sdpa cannot
-    attention = "sdpa" if family.shared else None
-    model = AutoModelForImageTextToText.from_pretrained(
-        path, dtype=torch.float32, attn_implementation=attention, quantization_config=quantization_config
-    )
-    if family.segments:
-        model.set_attn_implementation({"vision_config": segments.NAME})
-    return model, AutoProcessor.from_pretrained(path)
+    with _packages_of(name):
+        family = family_of(AutoConfig.from_pretrained(path))
+        # others attend as transformers chooses: PaliGemma 2 caps its scores, which sdpa cannot
+        attention = "sdpa" if family.shared else None
+        model = AutoModelForImageTextToText.from_pretrained(
+            path, dtype=torch.float32, attn_implementation=attention, quantization_config=quantization_config
+        )
+        if family.segments:
+            model.set_attn_implementation({"vision_config": segments.NAME})
+        return model, AutoProcessor.from_pretrained(path)
+
+
+@contextmanager
+def _packages_of(name: str) -> Iterator[None]:
+    """Raise InputError where a model's code needs a package that is not installed: Gemma 3n's tower timm."""
+    try:
+        yield
+    except ImportError as error:
+        raise InputError(f"{name} cannot be loaded: {' '.join(str(error).split())}") from error
 
 
 def load_encoder(name: str) -> tuple[Encoder, int | None]:
     """(encoder, maximum position embeddings or None) of a model, without loading its weights."""
     path = resolve(name)
-    config = AutoConfig.from_pretrained(path)
-    longest = getattr(config.get_text_config(), "max_position_embeddings", None)
-    return Encoder(AutoProcessor.from_pretrained(path), config), longest
+    with _packages_of(name):
+        config = AutoConfig.from_pretrained(path)
+        longest = getattr(config.get_text_config(), "max_position_embeddings", None)
+        return Encoder(AutoProcessor.from_pretrained(path), config), longest
 
 
 def load_policy(name: str, load_in_4bit: bool = False) -> tuple[PolicyModel, Encoder]:
@@ -90,5 +103,5 @@ def count_parameters(name: str) -> int | None:
         config = AutoConfig.from_pretrained(resolve(name), local_files_only=True)
     except OSError:
         return None
-    with torch.device("meta"):
+    with _packages_of(name), torch.device("meta"):
         return sum(p.numel() for p in AutoModelForImageTextToText.from_config(config).parameters())

@@ -17,6 +17,8 @@ ROWS = {
     if (cells := line.strip("| ").split(" | ")) and re.fullmatch(r"`[^`]+`", cells[0])
 }
 """{model type: [status, cases, ...]} as documented."""
+SAMPLED = dict.fromkeys(("hunyuan_vl", "minicpm_ocr", "minicpmv4_7", "qwen3_5", "qwen3_5_moe"), 1e-4)
+"""Bounds of what sampling reports, where the cached states of `generate` round more than 2e-5."""
 
 
 def test_the_table_has_a_row_for_every_family_of_the_installed_transformers() -> None:
@@ -41,6 +43,8 @@ def test_a_family_is_exact_or_refused_as_the_table_says(name: str) -> None:
     measured = [case for case in CASES if case in row.measured]
     assert measured == cases.split(", ")
     for case, found in row.measured.items():
-        assert found.logps <= 1e-5, case
-        assert found.gradients <= 1e-4, case
-        assert found.rollouts <= 1e-4, case
+        assert found.logps is not None and found.logps <= 1e-5, case
+        if case in CASES:
+            assert found.gradients is not None and found.gradients <= 1e-4, case
+        if row.samples:
+            assert found.rollouts is not None and found.rollouts <= SAMPLED.get(name, 2e-5), case

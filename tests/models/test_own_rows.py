@@ -11,6 +11,7 @@ from transformers import GenerationMixin
 
 from seethink.engines.local import LocalEngine
 from seethink.formats import ANSWER_ONLY
+from seethink.models import loading
 from seethink.models.encoder import Encoder, Prompt
 from seethink.models.packing import Branch, Group, pack_groups
 from seethink.models.parts import Parts
@@ -206,6 +207,26 @@ def test_a_model_that_takes_no_conversations_is_refused_in_a_sentence(lack: dict
     )
     with pytest.raises(InputError, match=f"qwen2_vl cannot be used here: .*{why}"):
         Encoder(processor, config)
+
+
+def test_a_model_whose_code_needs_another_package_is_refused_in_a_sentence(
+    monkeypatch: Any, tmp_path: Any
+) -> None:
+    """As Gemma 3n's tower does, which is timm's."""
+    base = tiny.saved(tmp_path / "base")
+
+    def lacking(*args: Any, **kwargs: Any) -> Any:
+        raise ImportError("\nTimmWrapperModel requires the timm library.\n`pip install timm`.")
+
+    for name, load in (
+        ("AutoModelForImageTextToText.from_pretrained", loading.load_policy),
+        ("AutoProcessor.from_pretrained", loading.load_encoder),
+        ("AutoModelForImageTextToText.from_config", loading.count_parameters),
+    ):
+        with monkeypatch.context() as lacks:
+            lacks.setattr(f"seethink.models.loading.{name}", lacking)
+            with pytest.raises(InputError, match=r"base cannot be loaded: Timm.*\. `pip install timm`"):
+                load(base)
 
 
 def test_a_question_that_the_processor_refuses_is_named() -> None:
