@@ -14,7 +14,7 @@ from tests.package_source import MODULES, PACKAGE, ROOT, SOURCES, imports, modul
 ROWS = (
     ("boxes", "markup", "sequences"),
     ("types",),
-    ("media", "identity", "settings", "lock"),
+    ("media", "identity", "settings", "lock", "hub"),
     ("own",),
     ("formats", "verify"),
     ("models", "sources"),

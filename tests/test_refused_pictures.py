@@ -6,7 +6,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from seethink.media import Image
+from seethink.media import Image, Video
 from seethink.media.decoding import FORMATS
 from seethink.types import InputError
 from tests import picture_files as files
@@ -29,6 +29,17 @@ from tests import picture_files as files
         (b"\0\0\1\0\1\0\x10\x10", "icon"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "Git LFS pointer"),
         (b"PK\3\4", "archive"),
+        (b"\xef\xbb\xbf\r\n<!DOCTYPE html>", "web page, such as of an error; download the file"),
+        (b"<!-- 404 -->\n<!-- b --><html>", "web page"),
+        (b"<head><title>403 Forbidden</title></head>", "web page"),
+        (b'<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code></Error>', "failed download"),
+        (b'{"error": "not found"}', "failed download"),
+        (b"Not Found", "failed download"),
+        (b"<svg:svg xmlns:svg='x'/>", "SVG drawing"),
+        ('<?xml version="1.0"?><svg></svg>'.encode("utf-16"), "SVG drawing"),
+        (b"\0" * 500, "all zero, as an unfinished download"),
+        (b"\0\0\0\x18ftypheix\0\0\0\0mif1heic", "HEIC picture"),
+        (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf" + bytes(40), "AVIF picture"),
         (b"not a picture at all", "no picture format that is read"),
     ],
 )
@@ -99,3 +110,20 @@ def test_a_broken_file_is_a_sentence_wherever_it_is_cut_or_changed(file_format):
             assert picture.size() == picture.load().size
         except InputError as error:
             assert "cut.x" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("data", "match"),
+    [
+        (b"", "it is empty; download or copy it again"),
+        (b"<!DOCTYPE html><html></html>", "it is a web page, such as of an error; download the file itself"),
+        (b'{"error": "not found"}', "it is a text, such as of a failed download"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "it is a Git LFS pointer"),
+        (b"\0" * 500, "its first bytes are all zero"),
+        (b"no clip at all", "Invalid data"),
+    ],
+)
+def test_what_is_no_clip_is_named_with_its_mend(tmp_path, data, match):
+    (tmp_path / "film.mp4").write_bytes(data)
+    with pytest.raises(InputError, match=rf"film\.mp4 cannot be read as a clip: {match}"):
+        Video(tmp_path / "film.mp4", num_frames=2).load()

@@ -12,9 +12,10 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 from rich.console import Console
 
-from seethink import formats, verify
+from seethink import formats, hub, verify
 from seethink.cli.judge import JudgeOptions
 from seethink.cli.tables import say
+from seethink.models.names import resolve
 from seethink.sequences import LazySequence
 from seethink.tasks import REWARD_WEIGHTS, ReadOptions, load_pairs, load_task, parse_reward_weights
 from seethink.types import Example, InputError, PreferencePair, Task, Verifier
@@ -90,9 +91,13 @@ def refuse_given(options: Any, why: str, *names: str) -> None:
 
 def trained(model: str, console: Console) -> str:
     """The model that an option names; of the folder of a run or a stage, its checkpoint: of several the one
-    trained last, which is then said. Raises InputError for a run that has finished no training."""
+    trained last, which is then said. Raises InputError for a run that has finished no training, and for a hub
+    id that the hub does not give."""
     folder = Path(model).expanduser()
-    if not folder.is_dir() or (folder / "config.json").exists():
+    if not folder.is_dir():
+        hub.refuse_unreachable(resolve(model))
+        return model
+    if (folder / "config.json").exists():
         return model
     found = [file for depth in ("", "*/", "*/*/") for file in folder.glob(f"{depth}stage.json")]
     stages = [file for file in found if ".stale" not in file.relative_to(folder).parts]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import struct
+import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF
 """Pillow's names of the formats that are read. Its other decoders are never called."""
 
 _LOG = logging.getLogger(__name__)
+# Pillow's own limit is below ours, and its word on damaged metadata names no file; `orientation` does
+warnings.filterwarnings("ignore", category=PIL.Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Transpose.FLIP_LEFT_RIGHT,
@@ -171,10 +175,43 @@ def orientation(picture: PIL.Image.Image) -> int:
             picture.load()
         # the base class's own method: that of PNG decodes the whole picture
         value = PIL.Image.Image.getexif(picture).get(_ORIENTATION, 1)
+        _say_if_damaged(picture)
     except Exception as error:
         _LOG.warning("%s: its EXIF block cannot be read (%s)", getattr(picture, "filename", ""), error)
         return 1
     return value if value in _TURNS else 1
+
+
+_SAID: set[str] = set()
+_VALUE_BYTES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8)
+"""Bytes of one value of each TIFF type."""
+
+
+def _say_if_damaged(picture: PIL.Image.Image) -> None:
+    """Log, once for a file, an EXIF block whose first directory leads out of it."""
+    block = picture.info.get("exif", b"").removeprefix(b"Exif\0\0")
+    name = str(getattr(picture, "filename", ""))
+    if picture.format != "TIFF" and name not in _SAID and block and _leads_out(block):
+        _SAID.add(name)
+        _LOG.warning(
+            "%s: its EXIF block is damaged; it is turned by what can be read of it", name or "a picture"
+        )
+
+
+def _leads_out(block: bytes) -> bool:
+    """Whether a TIFF block, its first directory or a value of it ends behind the block."""
+    order = ">" if block.startswith(b"MM") else "<"
+    try:
+        (start,) = struct.unpack_from(f"{order}I", block, 4)
+        (entries,) = struct.unpack_from(f"{order}H", block, start)
+        for i in range(entries):
+            _, kind, count, value = struct.unpack_from(f"{order}HHII", block, start + 2 + 12 * i)
+            size = count * _VALUE_BYTES[kind] if kind < len(_VALUE_BYTES) else 0
+            if size > 4 and value + size > len(block):
+                return True
+    except struct.error:
+        return True
+    return False
 
 
 def _has_late_metadata(picture: PIL.Image.Image) -> bool:

@@ -11,7 +11,7 @@ from math import floor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from seethink.media import whole
+from seethink.media import signatures, whole
 from seethink.media.decoding import MAX_PIXELS
 from seethink.types import InputError
 
@@ -362,7 +362,9 @@ def _open(path: Path) -> tuple[Any, Any]:
         # a playlist may not fetch anything, and a title in an unknown encoding is no reason to fail
         clip = av.open(f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="replace")
     except FFmpegError as error:
-        raise InputError(f"{path} cannot be read as a clip: {error.strerror}") from error
+        raise InputError(
+            f"{path} cannot be read as a clip: {signatures.why_no_clip(path) or error.strerror}"
+        ) from error
     try:
         return clip, _main_stream(clip, path)
     except InputError:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from seethink.media import signatures
 from seethink.types import InputError
 
 SUFFIXES = (".jsonl", ".json", ".parquet", ".tsv", ".csv")
@@ -79,6 +80,8 @@ def read_rows_with_errors(path: Path) -> Iterator[Row]:
         return _numbered(path, _saved_rows(path))
     if not path.is_file():
         raise InputError(f"there is no data at {path}")
+    if why := signatures.why_no_rows(path):
+        raise InputError(f"{path} has no rows: {why}")
     suffix = _plain(path).suffix
     if suffix not in SUFFIXES:
         raise InputError(

@@ -193,3 +193,20 @@ def test_a_run_without_a_checkpoint_is_refused(capsys, model, message):
     Path("empty").mkdir()
     code, _, err = call(capsys, "eval", "--model", model, "--data", "my.jsonl")
     assert code == 2 and message in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "sft", "--data", "my.jsonl"),
+        ("train", "grpo", "--data", "my.jsonl"),
+        ("eval", "--data", "my.jsonl"),
+        ("ask", "page.png", "How many?"),
+        ("check", "my.jsonl"),
+    ],
+)
+def test_a_hub_that_cannot_be_reached_is_one_sentence(capsys, monkeypatch, words):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:1")
+    code, out, err = call(capsys, *words, "--model", "owner/name")
+    assert (code, out) == (2, "") and err.startswith("error: the hub at http://127.0.0.1:1 cannot be reached")
+    assert len(err.splitlines()) == 1 and not Path("runs").exists()

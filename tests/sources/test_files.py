@@ -297,6 +297,25 @@ def test_a_row_of_another_layout_is_refused_with_its_number(folder):
     assert refused(path).startswith("my.jsonl, row 3: unknown column 'messages'")
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".json", ".jsonl", ".parquet"])
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "it is empty; download or copy it again"),
+        (
+            b"<!DOCTYPE html><html>404</html>",
+            "it is a web page, such as of an error; download the file itself",
+        ),
+        (b"version https://git-lfs.github.com/spec/v1\n", "it is a Git LFS pointer; run `git lfs pull`"),
+        (bytes(500), "its first bytes are all zero, as an unfinished download leaves them"),
+    ],
+)
+def test_what_holds_no_rows_is_named_with_its_mend(folder, content, why, suffix):
+    path = folder / f"my{suffix}"
+    path.write_bytes(content)
+    assert refused(path).startswith(f"my{suffix} has no rows: {why}")
+
+
 # Whatever is in a file
 
 
