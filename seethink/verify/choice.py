@@ -374,10 +374,13 @@ _OPTION_LETTER = re.compile(
 _DOUBTS = (
     r"or|nor|n?either|maybe|perhaps|possibly|unsure|wrong|incorrect|unless|except|instead|rather|however|wait"
 )
-_DOUBTS_IN_CHINESE = r"\?|不对|不是|不选|不正确|错误|错的|或|吗|除了|除外|并非"
-_DOUBT = re.compile(rf"\b(?:not|but|{_DOUBTS})\b|{_DOUBTS_IN_CHINESE}", re.IGNORECASE)
+_UNKNOWN = (
+    r"\bI\s+(?:can(?:not|'t)|do(?:n't|\s+not)|am\s+not)\s+(?:be\s+)?(?:sure|certain|tell|know|think|say)\b"
+)
+_OTHER_DOUBTS = rf"{_UNKNOWN}|\?|不对|不是|不选|不正确|错误|错的|或|吗|除了|除外|并非"
+_DOUBT = re.compile(rf"\b(?:not|but|{_DOUBTS})\b|{_OTHER_DOUBTS}", re.IGNORECASE)
 _DENIAL = re.compile(
-    rf"\b(?:{_DOUBTS})\b|{_DOUBTS_IN_CHINESE}|\A\W*(?:not|but)\b"
+    rf"\b(?:{_DOUBTS})\b|{_OTHER_DOUBTS}|\A\W*(?:not|but)\b"
     r"|(?:\bnot|n't)\s+(?:\w+\s+)?(?:correct|right|true|answer|option|choice|sure)\b",
     re.IGNORECASE,
 )

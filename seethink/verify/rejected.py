@@ -12,13 +12,13 @@ _FAILS = (
     r"[a-z]+\b"
 )
 _WRONG = re.compile(
-    r"(?:(?<![A-Za-z])(?:(?:[Oo]ptions?|选项)\s*)?([A-Z](?:\s*(?:,|[和与及]|\band\b|\bor\b)\s*(?:(?:and|or)\s+)?"
+    r"(?:(?<![A-Za-z])(?:(?:[Oo]ptions?|选项)\s*)?([A-HJ-Z](?:\s*(?:,|[和与及]|\band\b|\bor\b)\s*(?:(?:and|or)\s+)?"
     r"[A-Z](?![A-Za-z])){0,8})|\b(?:[Tt]he\s+)?(?:[Oo]ther|[Rr]emaining)s?(?:\s+(?:options|choices|answers|ones))?)"
     rf"(?:\s+(?:is|are)(?:\s+(?:all|both|clearly|simply|much|far))?\s+(?:{_FALSE}|{_UNFIT}|not\s+{_FAILS})"
     rf"|\s+(?:(?:is|are|do|does|can|could)n't|(?:do|does|can|could)\s+not|cannot)\s+{_FAILS}"
     rf"|项?\s*[都均]?(?:明显)?(?:[太过][\u4e00-\u9fff]了?|是?(?:{_FALSE}|不符合?(?:题意)?)的?))",
 )
-"""`C and D are too small`, `the others are wrong`; group 1 is the letters."""
+"""`C and D are too small`, `the others are wrong`; group 1 is the letters, I none of them."""
 
 
 def without_rejected(said: str, is_kept: Callable[[str], bool]) -> str:
