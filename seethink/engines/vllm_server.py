@@ -31,6 +31,7 @@ from seethink.engines.vllm import check_prompt, sampled_completion, sampling_par
 from seethink.media import Frames
 from seethink.models.encoder import Encoder, Prompt
 from seethink.models.names import resolve
+from seethink.models.saving import follow_umask
 from seethink.types import Completion, InputError, Messages, Sampling
 
 _LOG = logging.getLogger(__name__)
@@ -167,6 +168,7 @@ class VllmServerEngine:
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / "weights.part"
         save_file({name: value.detach().to("cpu", self.dtype, copy=True) for name, value in weights}, part)
+        follow_umask(part)  # the server may be another user
         os.replace(part, folder / "model.safetensors")
         self._loop.run(self._reload(folder))
 

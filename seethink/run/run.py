@@ -41,6 +41,7 @@ from seethink.run.events import (
 from seethink.run.stage import NO_EXAMPLES, Evaluation, Model, Stage, StageExamples
 from seethink.settings import override, parse, unknown
 from seethink.tasks import GoldTraces, with_every_answer
+from seethink.train.card import write_card
 from seethink.train.methods import METHODS, OnStep
 from seethink.train.notes import training_notes
 from seethink.types import InputError, PreferencePair, Sampling, SFTExample, Task
@@ -178,7 +179,9 @@ class Run:
         stage = self._stage(name, method, "checkpoint", config, inputs, StageExamples.of(entry.data, data))
 
         def work(out: Path, on_step: OnStep) -> dict[str, Any]:
-            entry.run(str(model.path), data, stage.config, out, self.out / "media", on_step)
+            checkpoint = entry.run(str(model.path), data, stage.config, out, self.out / "media", on_step)
+            if self.is_main_process:
+                write_card(checkpoint, method, str(model.path), str(model.base), data, stage.config)
             return {"notes": training_notes(out)}
 
         self._execute(stage, work)
@@ -358,7 +361,7 @@ class Run:
 
 def _write_bf16(folder: Path, model: Model) -> None:
     from seethink.models.loading import pretrained
+    from seethink.models.saving import save_model_folder
 
     weights, processor = pretrained(str(model.path))
-    weights.bfloat16().save_pretrained(folder)
-    processor.save_pretrained(folder)
+    save_model_folder(weights.bfloat16(), processor, folder)

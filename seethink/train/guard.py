@@ -19,6 +19,7 @@ from rich.console import Console
 from seethink import identity
 from seethink.lock import alone_in
 from seethink.models.names import model_key
+from seethink.train.card import write_card
 from seethink.train.continuing import compare, how_it_continues, reopen, steps_done
 from seethink.train.methods import METHODS, OnStep
 from seethink.train.notes import training_notes
@@ -54,8 +55,10 @@ def guarded(method: str) -> Callable[[Callable[P, Path]], Callable[P, Path]]:
                 said = _begin(method, model, data, config, out, main)
                 with _progress(method, said, main) if "on_step" not in given else nullcontext() as on_step:
                     checkpoint = train(**given, **({"on_step": on_step} if on_step else {}))  # type: ignore[call-arg]
-                for note in training_notes(out) if main else ():
-                    _LOG.warning("%s: %s", method, note)
+                if main:
+                    write_card(checkpoint, method, model, model, data, config)
+                    for note in training_notes(out):
+                        _LOG.warning("%s: %s", method, note)
             return checkpoint
 
         return call

@@ -16,14 +16,28 @@ ROWS_FILE = "rows.json"
 def training_notes(out: Path) -> list[str]:
     """Sentences about the training in `out`, without a full stop, from its `rows.json` and `metrics.jsonl`;
     empty where there is nothing to say."""
-    rows, metrics = out / ROWS_FILE, out / "metrics.jsonl"
+    rows = out / ROWS_FILE
     notes: list[str] = []
     if rows.exists():
         notes += _of_rows(json.loads(rows.read_text(encoding="utf-8")))
-    if metrics.exists():
-        with metrics.open(encoding="utf-8") as lines:
-            notes += _of_rewards([json.loads(line) for line in lines])
-    return notes
+    return [*notes, *_of_rewards(metrics_rows(out))]
+
+
+def start_and_end(out: Path, name: str) -> tuple[float, float] | None:
+    """The mean of a column of `metrics.jsonl` over the first and over the last tenth of the steps, at least
+    one; None where it has no number there."""
+    rows = [row for row in metrics_rows(out) if row.get(name) is not None]
+    n = max(1, len(rows) // 10)
+    first, last = _mean(rows[:n], name), _mean(rows[-n:], name)
+    return None if first is None or last is None else (first, last)
+
+
+def metrics_rows(out: Path) -> list[dict[str, Any]]:
+    """The rows of a training's `metrics.jsonl`; none where it has none yet."""
+    if not (out / "metrics.jsonl").exists():
+        return []
+    with (out / "metrics.jsonl").open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
 
 
 def _of_rows(facts: Mapping[str, Any]) -> Iterator[str]:

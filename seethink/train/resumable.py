@@ -20,6 +20,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from seethink.evaluate.attempts import append_rows
 from seethink.models.policy import PolicyModel
+from seethink.models.saving import follow_umask, save_model_folder
 from seethink.train import ranks, sharding
 from seethink.train.adapters import merge, mixed_precision, prepare
 from seethink.train.configs import TrainingConfig
@@ -163,9 +164,9 @@ class ResumableTrainer(Trainer):
             named = self.policy.model.named_parameters()
             trained = {name: value.detach().contiguous() for name, value in named if value.requires_grad}
             save_file(trained, Path(folder, ADAPTER_FILE))
+            follow_umask(Path(folder))
             return
-        self.policy.model.save_pretrained(folder)
-        self.processor.save_pretrained(folder)
+        save_model_folder(self.policy.model, self.processor, Path(folder))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         if self.sharded:
