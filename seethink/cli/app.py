@@ -20,6 +20,9 @@ class CommandEntry(NamedTuple):
 
 
 COMMANDS = {
+    "init": CommandEntry(
+        "init", "Write a folder to start from: pictures, questions, a verifier and a format."
+    ),
     "run": CommandEntry("recipes", "Run a recipe; finished stages are skipped, interrupted ones resumed."),
     "show": CommandEntry("recipes", "Print a recipe's stages, settings and derived numbers."),
     "train": CommandEntry("train", "Train a model on your own data."),

@@ -203,7 +203,7 @@ def test_another_mode_is_another_evaluation(capsys):
     stage = json.loads(Path("runs/eval/eval/stage.json").read_text(encoding="utf-8"))
     form = stage["inputs"]["tasks"][0]["format"]
     assert (form["name"], form["prompt_mode"]) == ("think_answer", "system")
-    assert "its settings changed" in well(capsys, "eval", *OWN, "--prompt-mode", "direct")
+    assert "eval: starts anew (" in well(capsys, "eval", *OWN, "--prompt-mode", "direct")
 
 
 # Benchmarks -------------------------------------------------------------------------------------------------

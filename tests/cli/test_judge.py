@@ -211,7 +211,7 @@ def test_another_judge_is_another_evaluation(capsys) -> None:
     with ChatServer(judging, models=(("a", "me"), ("b", "me"))) as server:
         evaluated(capsys, "--judge-base-url", f"{server.url}#a")
         out = evaluated(capsys, "--judge-base-url", f"{server.url}#b")
-    assert any(line.startswith("eval: its settings changed") for line in out)
+    assert any(line.startswith("eval: starts anew (") for line in out)
     assert (server.n_requests, {body["model"] for body in server.bodies}) == (6, {"a", "b"})
 
 

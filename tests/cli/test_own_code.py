@@ -28,7 +28,7 @@ def test_they_check_train_and_evaluate_and_a_changed_file_starts_anew(capsys):
     assert stage["inputs"]["task"]["format"]["name"] == "terse"
     assert "grpo: skipped" in well(capsys, *TRAIN, *OWN_CODE)
     Path("mine.py").write_text(MINE.replace("float", "1.0 * "), encoding="utf-8")
-    assert "its settings changed" in well(capsys, *TRAIN, *OWN_CODE)
+    assert "starts anew (the verifier)" in well(capsys, *TRAIN, *OWN_CODE)
     well(capsys, "eval", *OWN, *OWN_CODE)
     well(capsys, "train", "sft", *OWN, *OWN_CODE[2:])
     assert not Path("__pycache__").exists()
