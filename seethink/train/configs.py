@@ -38,7 +38,8 @@ class TrainingConfig(Config):
     max_tokens_per_batch: padded tokens of one forward pass. A larger group still goes through, alone. How a
     step is cut into passes changes no number, so there is no per-device batch size. bf16: autocast (weights
     and optimiser states stay fp32); None means on an accelerator, not on a CPU. save_steps: optimiser steps
-    between checkpoints from which a killed run continues."""
+    between checkpoints from which a killed run continues. stop_when: "no_signal" ends a training whose
+    rewards taught nothing for some steps, "diverging" one whose loss rises (`signals.py`), "any" both."""
 
     learning_rate: float = 1e-6
     vision_learning_rate: float | None = None
@@ -59,6 +60,7 @@ class TrainingConfig(Config):
     bf16: bool | None = None
     save_steps: int = field(default=50, metadata=_NO_NUMBER)
     seed: int = 0
+    stop_when: Literal["never", "no_signal", "diverging", "any"] = "never"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -50,6 +50,7 @@ def compare(kind: str, config: Any, inputs: Any, before: Mapping[str, Any], out:
     """
     now, old = dict(_settings(identity.plain(config))), dict(_settings(before["config"]))
     undecided = (set(leaves(config)) if config else set()) - now.keys()
+    undecided |= {name for name in STEP_FIELDS if name not in old}  # records older than the field
     names = [name for name in now | old if name not in undecided and now.get(name) != old.get(name)]
     other = [] if kind == before["kind"] else ["the method"]
     new_inputs, old_inputs = dict(_parts(identity.plain(inputs))), dict(_parts(before["inputs"]))

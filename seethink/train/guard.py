@@ -108,12 +108,18 @@ def _progress(name: str, said: str, main: bool) -> Iterator[OnStep]:
     """A bar where somebody watches, else nothing. said: what stands above it."""
     console = Console(stderr=True)
     if not (main and is_watched(console)):
-        yield lambda row: None
+        yield _warn
         return
     if said:
         console.print(f"{name}: {said}", markup=False, highlight=False, soft_wrap=True)
     with ProgressBar(console, name) as bar:
         yield bar
+
+
+def _warn(row: Mapping[str, Any]) -> None:
+    """Say what goes wrong where nobody sees a bar."""
+    for text in row.get("said", ()):
+        _LOG.warning("step %d: %s", row["step"], text)
 
 
 def _of_rows(rows: Any) -> Any:

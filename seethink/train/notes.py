@@ -9,6 +9,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from seethink.train.signals import signals_of
+
 ROWS_FILE = "rows.json"
 """In a training's folder: how many rows its data have, and how many were left out or cannot be judged."""
 
@@ -20,7 +22,10 @@ def training_notes(out: Path) -> list[str]:
     notes: list[str] = []
     if rows.exists():
         notes += _of_rows(json.loads(rows.read_text(encoding="utf-8")))
-    return [*notes, *_of_rewards(metrics_rows(out))]
+    nothing_learned, said = list(_of_rewards(metrics_rows(out))), signals_of(out)
+    if nothing_learned:
+        said.pop("no_signal", None)  # of the whole training, with the reason
+    return [*notes, *nothing_learned, *said.values()]
 
 
 def start_and_end(out: Path, name: str) -> tuple[float, float] | None:

@@ -60,12 +60,17 @@ class ProgressBar:
             self._first, self._steps, self._printed_at = (step, now), steps, now
             self._bar = self._bars.add_task(self._name, total=steps, completed=step - 1, detail=detail)
         self._bars.update(self._bar, completed=step, detail=detail)
+        for text in row.get("said", ()):
+            self._print(f"{self._name}, step {step}: {text}")
         if not is_watched(self._console) and now - self._printed_at >= LINE_EVERY_S:
             first, since = self._first
             left = f"{(now - since) / max(1, step - first) * (steps - step):.0f} s left"
             line = ", ".join(filter(None, (f"{self._name}: {step} of {steps}", detail, left)))
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._print(line)
             self._printed_at = now
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def is_watched(console: Console) -> bool:

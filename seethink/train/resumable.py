@@ -26,6 +26,8 @@ from seethink.train.adapters import merge, mixed_precision, prepare
 from seethink.train.configs import TrainingConfig
 from seethink.train.continuing import step_of, steps_done, why_unfinished
 from seethink.train.methods import OnStep
+from seethink.train.notes import metrics_rows
+from seethink.train.signals import SIGNALS_FILE, Signals
 from seethink.types import InputError, NotFinite
 
 _LOG = logging.getLogger(__name__)
@@ -67,7 +69,7 @@ class ResumableTrainer(Trainer):
         on_step: OnStep,
     ) -> None:
         self.policy, self.config, self.out, self.processor = policy, config, out, processor
-        self.journals = ("metrics.jsonl", *journals)
+        self.journals = ("metrics.jsonl", SIGNALS_FILE, *journals)
         self.row: dict[str, float | None] = {}
         self.n_packs = 0  # backward passes of the step
         prepare(policy, config)
@@ -196,20 +198,35 @@ class ResumableTrainer(Trainer):
 
 
 class _MetricsWriter(TrainerCallback):
-    """Appends a row to metrics.jsonl for each step, and calls `on_step`."""
+    """Appends a row to metrics.jsonl for each step, and calls `on_step`; says what goes wrong, and ends the
+    training then if it is to end."""
 
     def __init__(self, trainer: ResumableTrainer, steps: int, on_step: OnStep) -> None:
         self.trainer, self.steps, self.on_step = trainer, steps, on_step
+        parameters = sum(parameter.numel() for parameter in trainer.policy.parameters())
+        self.signals = Signals(trainer.config, parameters)
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        for row in metrics_rows(self.trainer.out):
+            self.signals(row)
 
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any
     ) -> None:
-        if not logs or "loss" not in logs or ranks.rank():
+        if not logs or "loss" not in logs:
+            return
+        news = self.signals(self.trainer.row)
+        control.should_training_stop = control.should_training_stop or self.signals.ends(news)
+        control.should_save = control.should_save or self.signals.ends(news)
+        if ranks.rank():
             return
         known = {name: float(logs[name]) for name in ("grad_norm", "learning_rate") if name in logs}
         row = {"step": state.global_step, **self.trainer.row, **known}
         append_rows(self.trainer.out / "metrics.jsonl", [row])
-        self.on_step({**row, "steps": self.steps})
+        said = [{"step": state.global_step, "kind": kind, "text": text} for kind, text in news.items()]
+        if said:
+            append_rows(self.trainer.out / SIGNALS_FILE, said)
+        self.on_step({**row, "steps": self.steps, **({"said": list(news.values())} if news else {})})
 
 
 def _arguments(config: TrainingConfig, steps: int, folder: Path) -> TrainingArguments:

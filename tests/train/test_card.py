@@ -74,7 +74,7 @@ def test_the_card_of_a_run_tells_base_data_settings_figures_and_command(base, tm
 
 
 def test_the_card_of_a_call_from_python_and_of_what_was_trained_before(base, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["/home/me/mine.py", "--fast"])
+    monkeypatch.setattr(sys, "argv", ["scripts/mine.py", "--fast"])
     folder = dpo(base, PAIRS, DPOConfig.of(**QUICK), tmp_path / "dpo")
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert "4 rows" in card and "| share of pairs in the right order |" in card
