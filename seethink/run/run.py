@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from seethink import identity
+from seethink import hub, identity
 from seethink.lock import alone_in
 from seethink.models.names import is_bundled, model_key, resolve
 from seethink.run.comparison import (
@@ -119,9 +119,18 @@ class Run:
 
     def execute(self, recipe: Callable[[Run], None]) -> None:
         """Dry-run the recipe, so that bad input fails before any work; then execute what is not finished."""
-        self.dry_run(recipe)
+        self._refuse_unreachable(self.dry_run(recipe))
         with alone_in(self.out) if self.is_main_process else nullcontext():
             recipe(self)
+
+    def _refuse_unreachable(self, stages: Mapping[str, Stage]) -> None:
+        """Raises InputError for a model of the hub that a stage is about to load and cannot get."""
+        for stage in stages.values():
+            if stage.status() == "done" or (self.only and stage.name not in self.only):
+                continue
+            for model in stage.needs:
+                if isinstance(model, Model) and isinstance(model.path, str):  # a name, nothing trained here
+                    hub.refuse_unreachable(resolve(model.path))
 
     @cached_property
     def is_main_process(self) -> bool:

@@ -27,7 +27,7 @@ from typing import Any, Literal, get_type_hints
 from seethink import own, verify
 from seethink.settings import override, unknown
 from seethink.synth.chain import Chain
-from seethink.types import Example, Verifier
+from seethink.types import Example, InputError, Verifier
 
 Part = Literal["recipe", "rewards", "chain"]
 
@@ -120,7 +120,13 @@ def chain(
         for parameter, kind in _parameters(name).items()
         if kind == Sequence[Example] and parameter in values and read is not None
     }
-    return chains()[name](**asdict(override(_defaults(name), values, name)), **examples)
+    defaults = _defaults(name)
+    given = asdict(override(defaults, values, name))
+    for parameter, default in asdict(defaults).items():
+        if type(default) is int and given[parameter] < min(default, 1):
+            least = min(default, 1)  # counts, of which a chain may need one
+            raise InputError(f"{name}: {parameter}={given[parameter]}: it must be at least {least}")
+    return chains()[name](**given, **examples)
 
 
 def chain_settings(name: str) -> list[str]:

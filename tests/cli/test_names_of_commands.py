@@ -210,3 +210,35 @@ def test_a_hub_that_cannot_be_reached_is_one_sentence(capsys, monkeypatch, words
     code, out, err = call(capsys, *words, "--model", "owner/name")
     assert (code, out) == (2, "") and err.startswith("error: the hub at http://127.0.0.1:1 cannot be reached")
     assert len(err.splitlines()) == 1 and not Path("runs").exists()
+
+
+def test_so_it_is_to_a_recipe_before_any_work(capsys, monkeypatch):
+    well(capsys, "run", "toy")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:1")
+    recipe = Path("systems/toy/recipe.py")
+    named = recipe.read_text(encoding="utf-8").replace(str(Path("base").resolve()), "owner/name")
+    recipe.write_text(named, encoding="utf-8")
+    sys.modules.pop("seethink.systems.toy.recipe")
+    well(capsys, "show", "toy")
+    for words in (("run", "toy", "--out", "new"), ("run", "toy")):
+        code, out, err = call(capsys, *words)
+        assert (code, out) == (2, "") and err.startswith("error: the hub at http://127.0.0.1:1 cannot be")
+    assert not Path("new").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("r1_onevision", "passes=-3"), "r1_onevision: passes=-3: it must be at least 1"),
+        (("insight_v", "paths=0"), "insight_v: paths=0: it must be at least 1"),
+        (("insight_v", "tries=-1"), "insight_v: tries=-1: it must be at least 0"),
+        (("open_r1_video", "frames=0"), "open_r1_video: frames=0: it must be at least 1"),
+    ],
+)
+def test_a_count_of_a_chain_out_of_its_range_is_named(capsys, words, message):
+    code, out, err = call(capsys, "synth", *words, "--data", "drawn:4", "--out", "made")
+    assert (code, out) == (2, "") and message in err and not Path("made").exists()
+
+
+def test_what_is_no_count_of_a_chain_has_no_range():
+    assert systems.chain("r1_vision", {"reads": "false"}) and systems.chain("insight_v", {"tries": "0"})
