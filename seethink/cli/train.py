@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,7 @@ from seethink.cli.tables import say
 from seethink.run.run import Run, Scale
 from seethink.settings import described, override, unknown
 from seethink.train.methods import METHODS, TrainingMethod
+from seethink.train.notes import start_and_end
 from seethink.types import InputError
 
 
@@ -63,6 +65,20 @@ class TrainingOptions(DataOptions):
         Path | None, typer.Option(exists=True, dir_okay=False, help="YAML file of settings.")
     ] = None
     seed: Annotated[int | None, typer.Option(help="Random seed.")] = None
+
+    def evaluated_alike(self) -> list[str]:
+        """The options that were given and that `eval` has too, as they are typed."""
+        own = {"model", "data", "out", "settings", "config", "seed"}
+        options = {f.name: (getattr(self, f.name), f.default) for f in fields(self) if f.name not in own}
+        for group in [value for value, _ in options.values() if is_dataclass(value)]:
+            options |= {f.name: (getattr(group, f.name), f.default) for f in fields(group)}
+        given = {name: value for name, (value, usual) in options.items() if value != usual}
+        return [
+            word
+            for name, value in given.items()
+            if not is_dataclass(value)
+            for word in [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +130,19 @@ def _train(method: TrainingMethod, job: TrainingOptions) -> None:
     judged = job.judge.judged(data, folder / method.name, console) if scored else nullcontext(data)
     with judged as data:
         execute(run, recipe, console, notes=False)  # its last line has them
+    for line in _figures_and_next(method, job, folder / method.name):
+        say(console, line)
     notes = run.stages[method.name].notes()
     say(console, "; ".join((f"checkpoint: {folder / method.name / 'checkpoint'}", *notes)))
+
+
+def _figures_and_next(method: TrainingMethod, job: TrainingOptions, folder: Path) -> list[str]:
+    """The reward or loss at start and end, and the command that evaluates the checkpoint alike."""
+    found = {name: both for name in ("reward", "loss") if (both := start_and_end(folder, name))}
+    lines = [f"{name}: {a:.3f} at start, {b:.3f} at end" for name, (a, b) in [*found.items()][:1]]
+    data = job.data if method.data != "pairs" else "QUESTIONS.jsonl"
+    command = ["seethink", "eval", "--model", folder / "checkpoint", "--data", data, *job.evaluated_alike()]
+    return [*lines, f"next: {shlex.join(map(str, command))}"]
 
 
 def _read_yaml(file: Path, method: str) -> dict[str, Any]:

@@ -64,7 +64,8 @@ def _data(data: Any) -> str:
     if isinstance(data, Task):
         asked = f"{len(data.examples):,} questions of `{data.name}`"
         return f"{asked}, in the format `{data.format.name}` (instruction: {data.format.prompt_mode})"
-    return f"{len(data):,} rows"
+    named = f" of `{data.task.name}`" if isinstance(getattr(data, "task", None), Task) else ""
+    return f"{len(data):,} rows{named}"
 
 
 def _settings(method: str, config: Any) -> Sequence[str]:

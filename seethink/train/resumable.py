@@ -107,7 +107,8 @@ class ResumableTrainer(Trainer):
 
     def _train_from_last_checkpoint(self) -> None:
         if ranks.rank() == 0:
-            last_checkpoint(self.out / "resume")  # removes unfinished ones
+            if found := last_checkpoint(self.out / "resume"):  # which removes unfinished ones
+                _set_save_steps(found / "trainer_state.json", self.config.save_steps)
             for name in self.journals:
                 truncate(self.out / name, steps_done(self.out))
         ranks.barrier()
@@ -252,6 +253,15 @@ def _arguments(config: TrainingConfig, steps: int, folder: Path) -> TrainingArgu
         bf16=mixed_precision(config),
         dataloader_pin_memory=False,
     )
+
+
+def _set_save_steps(file: Path, save_steps: int) -> None:
+    """Make the state of a checkpoint agree with the settings: transformers warns where it does not."""
+    state = json.loads(file.read_text(encoding="utf-8"))
+    if state["save_steps"] != save_steps:
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps(state | {"save_steps": save_steps}, indent=2) + "\n", encoding="utf-8")
+        os.replace(part, file)
 
 
 def truncate(path: Path, last_step: int) -> None:

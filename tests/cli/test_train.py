@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -104,3 +105,14 @@ def test_a_server_that_refuses_is_one_sentence(capsys, monkeypatch):
     code, _, err = call(capsys, *TRAIN)
     assert code == 1 and "Traceback" not in err
     assert " ".join(err.split()).endswith("does not answer: 503; the same command continues")
+
+
+def test_the_last_lines_say_how_it_went_and_what_to_type_next(capsys):
+    given = ["--format", "answer_only", "--verifier", "same_number"]
+    lines = well(capsys, *TRAIN, *given, "max_steps=2").splitlines()
+    at = lines.index("loss: 1.000 at start, 0.500 at end")
+    assert lines[at + 1].startswith("next: seethink eval --model runs/train-grpo/grpo/checkpoint --data ")
+    assert lines[at + 2].startswith("checkpoint: ")
+    words = shlex.split(lines[at + 1].removeprefix("next: seethink "))
+    assert words[-4:] == given
+    assert "all attempts:" in well(capsys, *words)

@@ -176,3 +176,19 @@ def test_what_a_training_has_to_say_is_a_warning(base, tmp_path, caplog) -> None
     with caplog.at_level(logging.WARNING):
         sft(base, lessons, SFTConfig.of(train_batch_size=1, max_steps=1), tmp_path / "out")
     assert "sft: 1 of 1 examples have no steps" in caplog.text
+
+
+def test_another_save_steps_continues_without_a_warning(base, tmp_path, caplog) -> None:
+    def stop(row: dict[str, Any]) -> None:
+        if row["step"] == 2 and "loss" in row:
+            raise KeyboardInterrupt
+
+    settings: dict[str, Any] = QUICK | {"max_steps": 3}
+    with pytest.raises(KeyboardInterrupt):
+        sft(base, LESSONS, SFTConfig.of(**settings, save_steps=1), tmp_path / "out", stop)
+    rows: list[dict[str, Any]] = []
+    with caplog.at_level(logging.WARNING, logger="transformers"):
+        logging.getLogger("transformers").propagate = True
+        sft(base, LESSONS, SFTConfig.of(**settings, save_steps=2), tmp_path / "out", rows.append)
+    assert [row["step"] for row in rows if "loss" in row] == [2, 3]
+    assert "do not match" not in caplog.text
