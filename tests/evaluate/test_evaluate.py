@@ -43,7 +43,7 @@ def test_a_comparison_of_two_ways_of_asking_says_so(tmp_path: Path, other: tuple
     first = attempts(tmp_path / "a", "think_answer", "suffix")
     (test,) = compare(first, attempts(tmp_path / "b", *other))
     assert test["asked"] == ["think_answer, suffix", ", ".join(other)]
-    named = {"a": "base", "b": "grpo", **test}
+    named = {"a": "base", "b": "grpo", "p_holm": test["p"], **test}
     text = f"Their prompts differ: base uses think_answer, suffix, grpo uses {', '.join(other)}."
     assert text in describe_test(named)
     heard = io.StringIO()
@@ -51,7 +51,7 @@ def test_a_comparison_of_two_ways_of_asking_says_so(tmp_path: Path, other: tuple
         "recipe": "r",
         "scale": "tiny",
         "headline": "correct",
-        "results": {},
+        "results": {"base": {}, "grpo": {}},
         "tests": [named],
         "claims": [],
     }
@@ -62,7 +62,7 @@ def test_a_comparison_of_two_ways_of_asking_says_so(tmp_path: Path, other: tuple
 def test_a_comparison_of_one_way_of_asking_has_nothing_to_say(tmp_path: Path) -> None:
     (test,) = compare(*(attempts(tmp_path / name, "think_answer", "before") for name in "ab"))
     assert "asked" not in test
-    assert "differently" not in describe_test({"a": "base", "b": "grpo", **test})
+    assert "differently" not in describe_test({"a": "base", "b": "grpo", "p_holm": test["p"], **test})
 
 
 def test_after_a_kill_only_examples_without_a_row_are_answered(tmp_path: Path) -> None:
