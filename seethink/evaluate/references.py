@@ -19,12 +19,13 @@ def refuse_unjudgeable(tasks: Sequence[Task]) -> None:
     for task in tasks:
         if uses_judge(task.verifier):
             continue
-        whys = []
-        for i in spread(range(len(task.examples))):
+        whys, rows = [], spread(range(len(task.examples)))
+        answers = two_answers(task, rows)
+        for i in rows:
             example = task.examples[i]
             if example.answer is None:
                 continue
-            why = unjudged(task, example)
+            why = unjudged(task, example, answers)
             if why is None:
                 break
             whys.append(f"{example.label}: {why}")
@@ -38,11 +39,27 @@ def spread(indices: Sequence[int]) -> Sequence[int]:
     return indices[:: -(-len(indices) // PROBED) or 1]
 
 
-def unjudged(task: Task, example: Example) -> str | None:
-    """Why the verifier cannot judge a response that gives the row's own answer; None if it can, or if the row
-    has no steps for a format that needs some, so that there is no such response."""
+def two_answers(task: Task, rows: Sequence[int]) -> tuple[str, ...]:
+    """Two different reference answers of the rows, or as many as there are."""
+    found: dict[str, None] = {}
+    for i in rows:
+        if (answer := task.examples[i].answer) is not None:
+            found[answer] = None
+        if len(found) == 2:
+            break
+    return tuple(found)
+
+
+def unjudged(task: Task, example: Example, answers: Sequence[str]) -> str | None:
+    """Why the verifier cannot judge a response to the row; None if it can, or if the row has no steps for a
+    format that needs some, so that there is no such response.
+
+    The response gives the one of `answers` that is not the row's own: its own is right even for a verifier
+    that cannot read it, since it is the same text.
+    """
+    given = next((answer for answer in answers if answer != example.answer), example.answer or "unknown")
     try:
-        text = task.format.write(example.steps, example.answer or "unknown")
+        text = task.format.write(example.steps, given)
     except ValueError:
         return None
     score = judge(task, example, Completion(text)).score

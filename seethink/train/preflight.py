@@ -322,17 +322,18 @@ def _without_thought(thoughtless: Set[int], usable: Sequence[int]) -> dict[str, 
 
 
 def _judged(task: Task, usable: Sequence[int], on_step: OnStep) -> dict[str, Any]:
-    """How many rows the verifier cannot judge, by their own reference answers. A judge model is not asked.
+    """How many rows the verifier cannot judge, by another row's reference answer. A judge model is not asked.
 
     Raises InputError where it can judge none, and for a row without an answer that it cannot judge."""
     if uses_judge(task.verifier):
         return {}
     probed = references.spread(usable)
+    answers = references.two_answers(task, probed)
     unjudged: list[str] = []
     silent: list[str] = []
     for i in _watched(probed, len(probed), "references judged", on_step):
         example = task.examples[i]
-        why = references.unjudged(task, example)
+        why = references.unjudged(task, example, answers)
         if why is not None:
             unjudged.append(f"{example.label}: {why}")
             silent += [unjudged[-1]] if example.answer is None else []

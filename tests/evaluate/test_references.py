@@ -27,6 +27,12 @@ def test_a_verifier_that_can_judge_no_reference_answer_is_refused():
         refuse_unjudgeable([task("yes"), task("4", "5")])
 
 
+def test_a_text_that_equals_a_reference_answer_says_nothing_of_whether_it_can_be_read():
+    with pytest.raises(InputError, match="can judge no row.*'cat' is not one number"):
+        refuse_unjudgeable([task("cat", "dog", "cat", verifier=verify.same_number)])
+    refuse_unjudgeable([task("cat", "3", verifier=verify.same_number)])
+
+
 def test_one_that_can_be_judged_is_enough_and_the_rest_is_not_looked_at():
     seen: list[str] = []
 
