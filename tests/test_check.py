@@ -349,10 +349,13 @@ def test_check_exits_with_1_and_names_every_row_as_json(folder, capsys):
     assert f"{len(PLANTED.keys() & FAULTS.keys())} of {len(CLEAN) + len(PLANTED)} rows are at fault" in out
 
 
+HEADERS = "headers of the media are read, not their pixels; --decode finds what is broken inside"
+
+
 def test_check_exits_with_0_on_clean_data_and_2_where_it_cannot_run(folder, capsys):
     path = lines(folder / "my.jsonl", *CLEAN)
     compared = "answers are compared by letters alone 3, same_math 2, same_number 1, same_choice 1"
-    told = f"{path}: 7 rows (plain), 6 pictures and clips\n{compared}\nno row is at fault\n"
+    told = f"{path}: 7 rows (plain), 6 pictures and clips\n{compared}\n{HEADERS}\nno row is at fault\n"
     assert call(capsys, "check", path)[:2] == (0, told)
     code, _, err = call(capsys, "check", folder / "gone.jsonl")
     assert code == 2 and "there is no data at" in err
@@ -373,3 +376,11 @@ def test_convert_writes_what_check_finds_clean(folder, capsys):
     assert call(capsys, "check", folder / "out")[0] == 0
     code, _, err = call(capsys, "convert", path, folder / "out")
     assert code == 2 and "exists and is not empty" in err
+
+
+def test_answers_that_are_equal_in_other_words_are_not_two(tmp_path):
+    rows = [{"question": "How many?", "answer": text, "id": text} for text in ("2", "2.0", "two")]
+    path = lines(tmp_path / "rows.jsonl", *rows)
+    assert "two answers" not in check(Preflight(path, THINK_ANSWER)).counts
+    path = lines(tmp_path / "more.jsonl", *rows, rows[0] | {"id": "other", "answer": "3"})
+    assert check(Preflight(path, THINK_ANSWER)).counts["two answers"] == 1

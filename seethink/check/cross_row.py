@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from seethink import verify
 from seethink.check.faults import Fault
 from seethink.check.media_info import MediaInfo, duplicates
 from seethink.check.row_checks import CheckedRow
+from seethink.types import Example, Response
 
 LARGER = 1.25
 """A picture counts as larger than 1000 if its longest side exceeds 1000 by this factor."""
@@ -24,7 +26,8 @@ def same_id(checked: Sequence[CheckedRow]) -> Iterator[Fault]:
 
 
 def repeated(checked: Sequence[CheckedRow]) -> Iterator[Fault]:
-    """Rows with the question and media of an earlier row, with the same or with another answer."""
+    """Rows with the question and media of an earlier row, with the same or with another answer; a row without
+    an answer has no other one."""
     first: dict[str, CheckedRow] = {}
     for one in checked:
         earlier = first.setdefault(one.digest, one) if one.digest else one
@@ -33,10 +36,18 @@ def repeated(checked: Sequence[CheckedRow]) -> Iterator[Fault]:
         if earlier.answer == one.answer:
             message = f"question, media and answer equal those of row {earlier.row}"
             yield Fault("same row", one.row, one.id, message)
-        else:
+        elif earlier.answer is not None and one.answer is not None and not _equal(earlier.answer, one.answer):
             answers = f"{earlier.answer!r:.40}, not {one.answer!r:.40}"
             message = f"row {earlier.row} has the same question and media and answers {answers}"
             yield Fault("two answers", one.row, one.id, message)
+
+
+def _equal(answer: str, other: str) -> bool:
+    """Whether two reference answers are the same number, formula or text."""
+    return (
+        verify.by_name("same_answer")(Example("", "", answer=answer), Response(other, answer=other)).value
+        == 1.0
+    )
 
 
 def same_picture(checked: Sequence[CheckedRow], media: Mapping[str, MediaInfo]) -> Iterator[Fault]:

@@ -79,7 +79,7 @@ def check(job: CheckOptions) -> None:
     if job.json:
         typer.echo(json.dumps(report.as_json()))
     else:
-        _show(Console(), report)
+        _show(Console(), report, job.decode)
     if not report.clean:
         raise typer.Exit(1)
 
@@ -103,8 +103,8 @@ def convert(
 # Output --------------------------------------------------------------------------------------------------
 
 
-def _show(console: Console, report: CheckReport) -> None:
-    """Tables of faults and of suspicions, token counts, and a verdict."""
+def _show(console: Console, report: CheckReport, decoded: bool) -> None:
+    """Tables of faults and of suspicions, token counts, and a verdict. decoded: whether all media were."""
     missing = f", {report.missing:,} of them missing" if report.missing else ""
     named = f"{report.pictures:,} pictures and clips{missing}"
     say(console, f"{report.data}: {report.rows:,} rows ({report.dialect}), {named}")
@@ -118,6 +118,8 @@ def _show(console: Console, report: CheckReport) -> None:
     if report.tokens:
         _show_tokens(console, report.tokens)
     rows = len({fault.row for fault in report.faults if not fault.suspected})
+    if report.pictures and not decoded:
+        say(console, "headers of the media are read, not their pixels; --decode finds what is broken inside")
     say(console, "no row is at fault" if report.clean else f"{rows:,} of {report.rows:,} rows are at fault")
 
 

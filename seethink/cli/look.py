@@ -129,6 +129,8 @@ def _attempts(path: Path, temporary: Path) -> tuple[list[dict[str, Any]], Path]:
     if path.name == "attempts.jsonl":
         return [_placed(row, path, path.parent) for row in read_attempts(path)], path.parent
     files = [file for file in sorted(path.rglob("attempts.jsonl")) if ".stale" not in file.parts]
+    if not files and path.is_dir() and _trainings(path):
+        raise InputError(f"{path} holds no attempts: SFT and DPO sample none; evaluate its checkpoint first")
     if not files:
         return _questions(path, temporary), temporary
     rows = ((file, _placed(row, file, path)) for file in files for row in read_attempts(file))

@@ -28,7 +28,7 @@ def test_a_verifier_that_can_judge_no_reference_answer_is_refused():
 
 
 def test_a_text_that_equals_a_reference_answer_says_nothing_of_whether_it_can_be_read():
-    with pytest.raises(InputError, match="can judge no row.*'cat' is not one number"):
+    with pytest.raises(InputError, match=r"can judge no row.*'cat' is not one number"):
         refuse_unjudgeable([task("cat", "dog", "cat", verifier=verify.same_number)])
     refuse_unjudgeable([task("cat", "3", verifier=verify.same_number)])
 
