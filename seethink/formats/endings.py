@@ -162,10 +162,11 @@ def _after(text: str, seen: str, phrase: re.Match[str]) -> str:
         return text[start + len(line) : stop].strip()
     if "\n" not in phrase[0]:
         before = seen[max(0, start - _MOST_BEFORE) : start].rpartition("\n")[2]
-        line = line.partition("**")[0] if before.count("**") % 2 else line
+        line = _emphasised(line) if before.count("**") % 2 else line
         line = line[: _closes(line, _open_mark(before))]
     end = len(line) if _LETTER_START.match(plain(line[:_HEAD])) else _sentence_end(line)
     answer = text[start : start + end].strip()
+    answer = answer.replace("**", "") if answer.count("**") % 2 else answer
     if counted := _COUNTED.match(answer):
         return counted[1]
     if (other := _NOT_ANOTHER.search(answer)) and other[1].strip() not in answer[: other.start()]:
@@ -173,6 +174,14 @@ def _after(text: str, seen: str, phrase: re.Match[str]) -> str:
     return "" if _NO_ANSWER.match(line) else answer
 
 
+def _emphasised(line: str) -> str:
+    """The rest of what is in bold type when the line begins; all of the line if another answer follows."""
+    bold, _, rest = line.partition("**")
+    return line if _ALTERNATIVE.match(rest) else bold
+
+
+_ALTERNATIVE = re.compile(r"[\s,(]*(?:(?:or|and|but)\b|[或和但])", re.IGNORECASE)
+"""What follows an answer and gives another one beside it."""
 _NOT_ANOTHER = re.compile(r",\s(?:and\s)?not\s([^,.;]{1,40})\Z", re.IGNORECASE)
 _DISPLAY = {"\\[": "\\]", "$$": "$$", "```": "```", "```text": "```"}
 _HEAD = 60
@@ -298,8 +307,9 @@ _COMPUTED = re.compile(rf"{_OPERATOR.pattern}|[A-Za-z/\u03c0\u221a\u00b0]")
 """In a term of a chain of equations that is not a plain number."""
 _SEVERAL = re.compile(r"[,;](?!\d{3})|\band\b|\A\W*[A-Z][.):]")
 _SAYS = re.compile(
-    r"(?:(?<!there )\b(?:is|are|was|equals?|be|measures|weighs|costs?|needs?|pays?|spends?|has|have|get)\b"
-    r"|=|是|为|得|等于)\s*:?\s*"
+    r"(?:(?<!there )(?<!not )(?<!n't )(?<!never )"
+    r"\b(?:is|are|was|equals?|be|measures|weighs|costs?|needs?|pays?|spends?|has|have|get)\b"
+    r"|=|(?<![不非])(?<!不会)(?<!不能)(?<!不可能)(?<!不应该)(?:是|为|得|等于))\s*:?\s*"
     r"(?:(?:equal\s+to|about|approximately|exactly|therefore)\s+)?",
     re.IGNORECASE,
 )

@@ -41,6 +41,8 @@ _JSON = re.compile(
     re.IGNORECASE,
 )
 _LONE_WORDS = 4
+_DENIED = re.compile(r"answer\s+(?:is\s+not|isn't|cannot|can't)\b|答案\s*(?:不|并非|绝不)", re.IGNORECASE)
+"""In a short text that says what the answer is not."""
 STEPWISE_WORDS = 6
 """A text with fewer words before its answer answers directly. "I think the answer is" has five."""
 
@@ -65,7 +67,8 @@ def read_any(text: str, several: bool = False) -> Response:
     outside = rest.partition("<think>")[0]
     if (marked := _marked(outside, several)) is not None:
         return _read(text, start + marked[0], marked[1])
-    if outside.strip() and len(outside.split()) <= _LONE_WORDS and "<" not in rest:
+    lone = outside.strip() and len(outside.split()) <= _LONE_WORDS and "<" not in rest
+    if lone and not _DENIED.search(outside):
         return _read(text, start, outside)
     return Response(text=text, fault="no final answer in any form")
 
@@ -94,10 +97,29 @@ def _marked(outside: str, several: bool) -> tuple[int, str] | None:
         value = found[-1][1]
         return found[-1].start(), json.loads(value, strict=False) if value.startswith('"') else value
     if (boxes := boxed(outside)) and last_answer_line(outside) <= boxes[-1][0]:
-        contents = dict.fromkeys(content.strip() for _, _, content in boxes)
-        return (boxes[0][0], ", ".join(contents)) if several else (boxes[-1][0], boxes[-1][2])
+        if not several:
+            return _last_box(outside, boxes)
+        return boxes[0][0], ", ".join(dict.fromkeys(content.strip() for _, _, content in boxes))
     readers = (last_phrase, first_letter, first_word, last_value, last_quantity)
     return next(filter(None, (reader(outside) for reader in readers)), None)
+
+
+def _last_box(text: str, boxes: list[tuple[int, int, str]]) -> tuple[int, str] | None:
+    """The last `\\boxed{}`, with those that it is an alternative to; None if the words before it deny it."""
+    first = len(boxes) - 1
+    while first and _JOINS.fullmatch(text[boxes[first - 1][1] : boxes[first][0]]):
+        first -= 1
+    if _DENIES.search(text[max(0, boxes[first][0] - _MOST_DENIAL) : boxes[first][0]]):
+        return None
+    contents = dict.fromkeys(content.strip() for _, _, content in boxes[first:])
+    return boxes[first][0], " or ".join(contents)
+
+
+_JOINS = re.compile(r"[\s$*]*(?:,|\bor\b|\band\b|[或和、])[\s$*]*", re.IGNORECASE)
+_DENIES = re.compile(
+    r"(?:\b(?:not|cannot\s+be|never)|n't(?:\s+be)?|不(?:会|能|可能)?是|并非)[\s$*:]*\Z", re.IGNORECASE
+)
+_MOST_DENIAL = 30
 
 
 def _read(text: str, start: int, answer_text: str) -> Response:

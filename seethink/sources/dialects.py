@@ -155,7 +155,7 @@ MESSAGES = Dialect(
 )
 QUERY = Dialect(
     "query",
-    ("query", "response", "history", "system"),
+    ("query", "response", "history", "system", "objects"),
     _turned(lambda row: row.values.get("query"), "response"),
     answered_by="give the response",
 )

@@ -182,7 +182,7 @@ def test_without_a_final_answer_there_is_none(text):
 @pytest.mark.parametrize(
     ("text", "last", "all_of_them"),
     [
-        ("\\boxed{3} and \\boxed{5}", "5", "3, 5"),
+        ("\\boxed{3} and \\boxed{5}", "3 or 5", "3, 5"),
         ("x is \\boxed{3}. Likewise, y is \\boxed{5}, as x is \\boxed{3}.", "3", "3, 5"),
         ("It is \\boxed{5}.", "5", "5"),
         ("\\boxed{3}, \\boxed{5}\nAnswer: 8", "8", "8"),

@@ -266,6 +266,18 @@ def test_marks_of_objects_are_filled_in_reading_order(folder):
     assert examples[3].history[1].text == "[0, 24.0, 16.0, 48]"  # of 64 x 48 pixels
 
 
+def test_objects_of_query_and_response_are_filled_in_too(folder):
+    objects = {"ref": ["cup"], "bbox": [[1, 2, 3, 4]]}
+    row = {
+        "query": "<image>Find the <ref-object>.",
+        "response": "<bbox>",
+        "images": PATHS[:1],
+        "objects": objects,
+    }
+    (example,) = read(written(folder, row))
+    assert (example.question, example.answer) == ("<image>Find the cup.", "[1, 2, 3, 4]")
+
+
 @pytest.mark.parametrize(
     ("objects", "why"),
     [
