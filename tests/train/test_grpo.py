@@ -49,8 +49,10 @@ def sometimes(example: Example, response: Response) -> Score:
 
 
 def never(example: Example, response: Response) -> Score:
-    """Can judge the reference answers, without which the training would be refused, and no completion."""
-    return Score(1.0) if response.answer == example.answer else Score(None, "cannot judge")
+    """Can judge any answer in the format, without which the training would be refused, and no completion."""
+    if response.answer is None:
+        return Score(None, "cannot judge")
+    return Score(float(response.answer == example.answer))
 
 
 def has_e(example: Example, response: Response) -> Score:
