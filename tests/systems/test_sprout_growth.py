@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from rich.console import Console
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForImageTextToText
@@ -27,6 +29,7 @@ from seethink.systems.sprout.perception import (
 )
 from seethink.systems.sprout.rows import IGNORED
 from seethink.systems.sprout.styles import ANSWERING, READING
+from seethink.train.progress_bar import ProgressBar
 
 SHAPE = RowShape(rows=2, width=1024, tower_rows=3, tower_width=1024)
 COURSE = CurriculumExamples(10**6, "test", 0, ANSWERING)
@@ -95,7 +98,10 @@ def test_a_course_is_learned_and_resumes_exactly(folder: Path, tmp_path: Path) -
     class Killed(Exception):
         pass
 
+    bar = ProgressBar(Console(file=io.StringIO()), "read")
+
     def kill(row: dict[str, float]) -> None:
+        bar(row)
         if row["step"] == 20:
             raise Killed
 
@@ -109,6 +115,7 @@ def test_a_course_is_learned_and_resumes_exactly(folder: Path, tmp_path: Path) -
     for (name, a), (_, b) in zip(whole.named_parameters(), cut.named_parameters(), strict=True):
         assert torch.equal(a, b), name
     assert not (tmp_path / "cut" / "model.state").exists()
+    assert [row["step"] for row in _metrics(tmp_path / "cut")] == [10, 20, 30]
 
 
 def _in(folder: Path) -> Path:

@@ -2,7 +2,7 @@
 
 The general trainer (`seethink.train`) serves any model. For one of a few million parameters, drawing,
 processing and launching kernels cost more than arithmetic; `bench/grow.py` compares both. Losses and
-gradients are those of the general trainer (tested).
+gradients are those of ordinary rows under the model's own forward pass (tested).
 """
 
 from __future__ import annotations
@@ -26,26 +26,35 @@ from seethink.systems.sprout.curriculum import CurriculumExamples
 from seethink.systems.sprout.growth_config import GrowthConfig
 from seethink.systems.sprout.rows import IGNORED, Batch, BatchBuilder, group_of
 from seethink.train.methods import OnStep
+from seethink.train.resumable import truncate
 
 PICTURES_A_STEP = 1_000_000
 """Upper bound of the pictures in a step; step s draws the pictures from s times this."""
 
 
-class CourseBatches(Dataset[Batch]):
-    """Batch s of a course: as many of the pictures `s * PICTURES_A_STEP` and following as fit."""
+class PictureBatches(Dataset[Batch]):
+    """Batches of a course for the model in `folder`, one for each step; subclasses draw them."""
 
     def __init__(self, course: CurriculumExamples, folder: Path, config: GrowthConfig) -> None:
         self.course, self.folder, self.config = course, folder, config
-        self._loaded: tuple[Encoder, Any] | None = None
+        self._skeleton: tuple[Encoder, Any] | None = None
 
     def __len__(self) -> int:
         return self.config.max_steps
 
-    def __getitem__(self, step: int) -> Batch:
-        if self._loaded is None:  # once in every process
+    def skeleton(self) -> tuple[Encoder, Any]:
+        """What `skeleton` returns, made once in every process, which gets one thread."""
+        if self._skeleton is None:
             torch.set_num_threads(1)
-            self._loaded = skeleton(self.folder)
-        encoder, model = self._loaded
+            self._skeleton = skeleton(self.folder)
+        return self._skeleton
+
+
+class CourseBatches(PictureBatches):
+    """Batch s: as many of the pictures `s * PICTURES_A_STEP` and following as fit, with their examples."""
+
+    def __getitem__(self, step: int) -> Batch:
+        encoder, model = self.skeleton()
         builder = BatchBuilder(self.config.shape, model.config.vision_config.spatial_merge_size)
         pages = itertools.count(step * PICTURES_A_STEP)
         pictures = 0
@@ -182,8 +191,10 @@ def train(
     state = out.with_suffix(".state")
     done = _resume(state, module, optimizer, schedule)
     losses = torch.compile(module, dynamic=False) if config.compile else module
-    with (out.parent / "metrics.jsonl").open("a", encoding="utf-8") as log:
-        meter = _Meter(log, module.names, on_step)
+    metrics = out.parent / "metrics.jsonl"
+    truncate(metrics, done)
+    with metrics.open("a", encoding="utf-8") as log:
+        meter = _Meter(log, module.names, config.max_steps, on_step)
         for step, batch in _loaded(batches, done, config, device):
             with torch.autocast(device.type, torch.bfloat16):
                 values = losses(batch)
@@ -235,7 +246,7 @@ def _optimizer(module: nn.Module, config: GrowthConfig) -> tuple[Any, Any]:
 
 
 def _save(path: Path, step: int, module: nn.Module, optimizer: Any, schedule: Any) -> None:
-    part = path.with_suffix(".part")
+    part = path.with_name(f"{path.name}.part")
     torch.save(
         {
             "step": step,
@@ -262,8 +273,8 @@ def _resume(path: Path, module: nn.Module, optimizer: Any, schedule: Any) -> int
 class _Meter:
     """Means of every ten steps, as a line of JSON and for `on_step`."""
 
-    def __init__(self, log: Any, names: Sequence[str], on_step: OnStep | None) -> None:
-        self.log, self.names, self.on_step, self.rows = log, names, on_step, []
+    def __init__(self, log: Any, names: Sequence[str], steps: int, on_step: OnStep | None) -> None:
+        self.log, self.names, self.steps, self.on_step, self.rows = log, names, steps, on_step, []
         self.began = time.perf_counter()
 
     def add(self, step: int, losses: Tensor, norm: Tensor, batch: Batch) -> None:
@@ -273,17 +284,13 @@ class _Meter:
             return
         *means, grad_norm, tokens, pictures = torch.stack(self.rows).mean(0).tolist()
         seconds = (time.perf_counter() - self.began) / len(self.rows)
-        row = (
-            {"step": step}
-            | dict(zip(self.names, means, strict=True))
-            | {
-                "grad_norm": grad_norm,
-                "tokens_per_s": tokens / seconds,
-                "pictures_per_s": pictures / seconds,
-            }
-        )
+        by_name = dict(zip(self.names, means, strict=True))
+        rates = {"tokens_per_s": tokens / seconds, "pictures_per_s": pictures / seconds}
+        row = {"step": step, **by_name, "grad_norm": grad_norm, **rates}
         self.log.write(json.dumps(row) + "\n")
         self.log.flush()
         if self.on_step:
-            self.on_step(row)
+            said = ", ".join(f"{name} {value:.3f}" for name, value in by_name.items())
+            detail = f"{said}, {rates['tokens_per_s']:,.0f} tokens/s"
+            self.on_step(row | {"steps": self.steps, "detail": detail})
         self.rows, self.began = [], time.perf_counter()

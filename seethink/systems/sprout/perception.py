@@ -16,7 +16,6 @@ import PIL.Image
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, smooth_l1_loss
-from torch.utils.data import Dataset
 
 from seethink.media import Image
 from seethink.sources.drawn import shapes
@@ -25,9 +24,9 @@ from seethink.systems.sprout.growth import (
     PICTURES_A_STEP,
     Losses,
     PackedTower,
+    PictureBatches,
     load,
     save,
-    skeleton,
     train,
 )
 from seethink.systems.sprout.growth_config import GrowthConfig
@@ -97,22 +96,12 @@ def drawn(medium: Media) -> PIL.Image.Image:
     return medium.source()
 
 
-class SquareBatches(Dataset[Batch]):
-    """Batch s of still pictures of a course: as many as fit rows of patches, with the targets of all
-    squares."""
-
-    def __init__(self, course: CurriculumExamples, folder: Path, config: GrowthConfig) -> None:
-        self.course, self.folder, self.config = course, folder, config
-        self._loaded: Any = None
-
-    def __len__(self) -> int:
-        return self.config.max_steps
+class SquareBatches(PictureBatches):
+    """Batch s: as many still pictures, from picture `s * PICTURES_A_STEP` on, as fit rows of patches, with
+    the targets of all squares."""
 
     def __getitem__(self, step: int) -> Batch:
-        if self._loaded is None:
-            torch.set_num_threads(1)
-            self._loaded = skeleton(self.folder)
-        encoder, model = self._loaded
+        encoder, model = self.skeleton()
         merge = model.config.vision_config.spatial_merge_size
         rows = FrameRows(self.config.shape)
         squares = len(rows.rows) * rows.width // merge**2

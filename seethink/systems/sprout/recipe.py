@@ -2,7 +2,7 @@
 
 source   ours; the architecture is Qwen2-VL's (arXiv 2409.12191), with about eight million parameters
 claim    none: it exists so that everything here runs at once, offline, on two CPU cores
-needs    one_gpu: a GPU for ten minutes, with sixteen cores that draw; tiny: two cores for ten hours
+needs    one_gpu: a GPU and sixteen cores that draw; tiny: two cores; not run to its end at either scale
 differs  Perception comes first: the tower names what each square of a picture holds, then the language model
          says it. Then stepwise answers are learned alone. Only then come the many response styles that
          pretrained models have read: directly or by steps, in tags, boxes or prose, following the instruction

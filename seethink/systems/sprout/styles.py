@@ -32,7 +32,7 @@ BRIEF = TagFormat("brief", "Answer briefly.", thinks=False)
 BOX = TagFormat("box", "Explain, then put the final answer in \\boxed{}.", thinks=False)
 
 PLAN = "First I look at what the picture shows, then I work out the answer."
-"""The summary of every answer in `STAGED`: what LLaVA-CoT's first stage says."""
+"""The first stage of every answer in `STAGED`, and of every dialogue."""
 
 Style = Callable[[BaseFormat, Example], str]
 
