@@ -17,7 +17,7 @@ from seethink.engines.rate_limit import RateLimiter
 from seethink.types import InputError
 from tests.servers import CLOSE, HANG, ChatServer, HttpReply
 
-QUICK = RequestPolicy(max_attempts=3, retry_delay_s=0.01, request_timeout_s=0.3, startup_timeout_s=0.0)
+QUICK = RequestPolicy(max_attempts=3, retry_delay_s=0.01, request_timeout_s=30.0, startup_timeout_s=0.0)
 
 
 def use(url: str, work: Callable[[HttpClient], Awaitable[Any]], policy: RequestPolicy = QUICK) -> Any:
@@ -71,9 +71,10 @@ def test_other_statuses_are_returned_at_once(status) -> None:
 @pytest.mark.parametrize(("answer", "kind"), [(HANG, "timeout"), (CLOSE, "connection")])
 def test_what_stays_broken_fails_after_all_attempts(answer, kind) -> None:
     kinds: list[str] = []
+    policy = replace(QUICK, request_timeout_s=1.0) if answer is HANG else QUICK
     with ChatServer(responses(answer)) as server:
         with pytest.raises(RequestFailed, match="after 3 attempts: ") as error:
-            use(server.url, lambda client: post(client, kinds))
+            use(server.url, lambda client: post(client, kinds), policy)
         assert (error.value.kind, kinds, server.n_requests) == (kind, [kind] * 3, 3)
 
 
