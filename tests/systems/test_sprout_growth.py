@@ -43,11 +43,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_the_loss_of_a_batch_is_that_of_its_examples_one_by_one(folder: Path) -> None:
+@pytest.mark.parametrize("fixed_shape", [True, False])
+def test_the_loss_of_a_batch_is_that_of_its_examples_one_by_one(folder: Path, fixed_shape: bool) -> None:
     model, processor = load(folder)
     batches = CourseBatches(COURSE, folder, GrowthConfig(1, SHAPE))
     batch = batches[0]
-    packed = PackedLoss(model, processor)(batch)
+    packed = PackedLoss(model, processor, fixed_shape)(batch)
     packed.backward()
     gradients = {name: w.grad.clone() for name, w in model.named_parameters() if w.grad is not None}
     model.zero_grad()
@@ -181,5 +182,7 @@ def test_a_tower_learns_to_name_squares_and_the_language_model_stays(folder: Pat
 def test_squares_without_objects_add_nothing_to_the_loss_of_boxes(folder: Path) -> None:
     pages = CurriculumExamples(10**6, "see", 0, READING, shares={"pages": 1.0})
     batch = SquareBatches(pages, folder, GrowthConfig(1, RowShape(0, tower_rows=1)))[0]
-    losses = SquareLoss(*load(folder))(batch)
-    assert losses[1] == 0 and losses[0] > 0 and losses.isfinite().all()
+    losses, others = (SquareLoss(*load(folder), fixed_shape) for fixed_shape in (True, False))
+    others.load_state_dict(losses.state_dict())
+    assert losses(batch)[1] == 0 and losses(batch)[0] > 0 and losses(batch).isfinite().all()
+    torch.testing.assert_close(others(batch), losses(batch))

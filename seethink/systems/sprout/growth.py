@@ -1,8 +1,9 @@
 """Training of `sprout` at full speed: worker processes draw ahead, and one compiled step has one shape.
 
 The general trainer (`seethink.train`) serves any model. For one of a few million parameters, drawing,
-processing and launching kernels cost more than arithmetic; `bench/grow.py` compares both. Losses and
-gradients are those of ordinary rows under the model's own forward pass (tested).
+processing and launching kernels cost more than arithmetic; `bench/grow.py` compares both. Without a compiler
+shapes may follow the data, and attention computes only what is seen. Losses and gradients are those of
+ordinary rows under the model's own forward pass (tested).
 """
 
 from __future__ import annotations
@@ -11,16 +12,19 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, scaled_dot_product_attention
+from torch.nn.functional import cross_entropy, linear, pad, scaled_dot_product_attention
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 from transformers.models.qwen2_vl.modeling_qwen2_vl import apply_rotary_pos_emb_vision
 
+from seethink.models.attention import branching, segments
 from seethink.models.encoder import Encoder
 from seethink.systems.sprout.curriculum import CurriculumExamples
 from seethink.systems.sprout.growth_config import GrowthConfig
@@ -76,28 +80,51 @@ def skeleton(folder: Path) -> tuple[Encoder, Any]:
 
 
 class PackedTower(nn.Module):
-    """The vision tower on rows of patches of bytes; each frame attends to itself alone."""
+    """The vision tower on rows of patches of bytes; each frame attends to itself alone.
+
+    fixed_shape: whether nothing may depend on the data but values, for `torch.compile`. If not, padding is
+    left out, and frames of equal size share a call of attention.
+    """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, tower: Any, processor: Any) -> None:
+    def __init__(self, tower: Any, processor: Any, fixed_shape: bool) -> None:
         super().__init__()
-        self.tower = tower
+        self.tower, self.fixed_shape = tower, fixed_shape
         of = processor.image_processor
         pixels = of.temporal_patch_size * of.patch_size**2  # of each of the three colours
         for name, values in (("mean", of.image_mean), ("std", of.image_std)):
             self.register_buffer(name, 255 * torch.tensor(values).repeat_interleave(pixels), persistent=False)
 
     def forward(self, batch: Batch) -> Tensor:
-        """(T * V / merge**2, hidden) features."""
-        tower, frame = self.tower, batch["frame"]
-        patches = batch["patches"].flatten(0, 1)
-        x = tower.patch_embed((patches.float() - self.mean) / self.std)
-        cos, sin = tower.rotary_pos_emb(x, batch["places"].flatten(0, 1).long())
-        mask = (frame[:, :, None] == frame[:, None, :])[:, None]
+        """(T * V / merge**2, hidden) features; of padding without meaning."""
+        frame, patches, places = batch["frame"], batch["patches"].flatten(0, 1), batch["places"].flatten(0, 1)
+        if self.fixed_shape:
+            mask = (frame[:, :, None] == frame[:, None, :])[:, None]
+            return self._features(patches, places, partial(_masked_attention, mask=mask))
+        real = (frame > 0).flatten().nonzero()[:, 0]
+        of_row = frame * len(frame) + torch.arange(len(frame), device=frame.device)[:, None]
+        _, sizes = of_row.flatten()[real].unique_consecutive(return_counts=True)
+        ends = pad(sizes.cumsum(0), (1, 0))
+        seen = self._features(patches[real], places[real], partial(_segment_attention, ends=ends))
+        merge = len(real) // len(seen)
+        return seen.new_zeros(len(patches) // merge, seen.shape[1]).index_copy(
+            0, real[::merge] // merge, seen
+        )
+
+    def _features(self, patches: Tensor, places: Tensor, attention: Callable[..., Tensor]) -> Tensor:
+        tower = self.tower
+        patches = (patches.float() - self.mean) / self.std
+        # one product: convolution over exactly one patch, whose gradient is slow on a CPU
+        x = linear(patches, tower.patch_embed.proj.weight.flatten(1))
+        cos, sin = tower.rotary_pos_emb(x, places.long())
         for block in tower.blocks:
-            x = x + _tower_attention(block.attn, block.norm1(x), (cos, sin), mask)
+            normed = block.norm1(x)
+            query, key, value = block.attn.qkv(normed).unflatten(-1, (3, block.attn.num_heads, -1)).unbind(1)
+            query, key = apply_rotary_pos_emb_vision(query, key, cos, sin)
+            seen = attention(query.to(value.dtype), key.to(value.dtype), value)
+            x = x + block.attn.proj(seen.flatten(1))
             x = x + block.mlp(block.norm2(x))
         return tower.merger(x)
 
@@ -109,43 +136,73 @@ class Losses(nn.Module):
 
 
 class PackedLoss(Losses):
-    """The mean cross-entropy of a batch's targets under a Qwen2-VL model, without data-dependent shapes."""
+    """The mean cross-entropy of a batch's targets under a Qwen2-VL model. fixed_shape: as in
+    `PackedTower`."""
 
     names = ("loss",)
 
-    def __init__(self, model: Any, processor: Any) -> None:
+    def __init__(self, model: Any, processor: Any, fixed_shape: bool) -> None:
         super().__init__()
-        self.model, self.tower = model, PackedTower(model.model.visual, processor)
+        self.model, self.tower = model, PackedTower(model.model.visual, processor, fixed_shape)
+        self.fixed_shape = fixed_shape
+        model.set_attn_implementation({"text_config": "sdpa" if fixed_shape else branching.NAME})
 
     def forward(self, batch: Batch) -> Tensor:
         """(1,)"""
-        logits = self.model.lm_head(self._hidden(batch, self.tower(batch))).flatten(0, 1).float()
-        return cross_entropy(logits, batch["labels"].flatten(), ignore_index=IGNORED)[None]
+        hidden, labels = self._hidden(batch, self.tower(batch)).flatten(0, 1), batch["labels"].flatten()
+        if not self.fixed_shape:
+            predicts = (labels != IGNORED).nonzero()[:, 0]
+            hidden, labels = hidden[predicts], labels[predicts]
+        return cross_entropy(self.model.lm_head(hidden).float(), labels, ignore_index=IGNORED)[None]
 
     def _hidden(self, batch: Batch, features: Tensor) -> Tensor:
         """(R, W, hidden) last hidden states; features (N, hidden) of the media."""
         words = self.model.model.get_input_embeddings()(batch["ids"])
         at = batch["feature"].long()
         media = features.index_select(0, (at - 1).clamp(min=0).flatten()).view_as(words).to(words.dtype)
-        group, branch = batch["group"], batch["branch"]
+        return self.model.model.language_model(
+            inputs_embeds=torch.where(at[..., None] > 0, media, words),
+            position_ids=batch["positions"].long(),
+            use_cache=False,
+            **self._visible(batch["group"], batch["branch"]),
+        ).last_hidden_state
+
+    def _visible(self, group: Tensor, branch: Tensor) -> dict[str, Any]:
+        """What says which tokens see which: a dense mask, or a layout with a mask that is ignored."""
+        if not self.fixed_shape:
+            return {"attention_mask": group.new_ones(1, 1, 1, 1), "packed": _layout(group, branch)}
         place = torch.arange(group.shape[1], device=group.device)
         mask = (group[:, :, None] == group[:, None, :]) & (place[:, None] >= place[None, :])
         mask &= (branch[:, None, :] == 0) | (branch[:, :, None] == branch[:, None, :])
-        return self.model.model.language_model(
-            inputs_embeds=torch.where(at[..., None] > 0, media, words),
-            attention_mask=mask[:, None],
-            position_ids=batch["positions"].long(),
-            use_cache=False,
-        ).last_hidden_state
+        return {"attention_mask": mask[:, None]}
 
 
-def _tower_attention(layer: Any, x: Tensor, rotation: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
-    query, key, value = layer.qkv(x).unflatten(-1, (3, layer.num_heads, -1)).unbind(1)
-    query, key = apply_rotary_pos_emb_vision(query, key, *rotation)
-    shape = (mask.shape[0], mask.shape[-1], layer.num_heads, -1)
-    query, key, value = (t.to(value.dtype).view(shape).transpose(1, 2) for t in (query, key, value))
-    seen = scaled_dot_product_attention(query, key, value, mask)
-    return layer.proj(seen.transpose(1, 2).reshape(x.shape[0], -1))
+def _layout(group: Tensor, branch: Tensor) -> branching.BranchLayout:
+    """The layout of (R, W) groups, numbered from 1 in each row, and their branches: that of rows with one
+    group each, with places in the rows given."""
+    number = torch.where(
+        group > 0, group * len(group) + torch.arange(len(group), device=group.device)[:, None], 0
+    ).flatten()
+    places = pad_sequence([(number == n).nonzero()[:, 0] for n in number.unique().tolist() if n], True, -1)
+    numbers = branch.flatten()[places]
+    packed = branching.layout(torch.where(places < 0, -2, torch.where(numbers == 0, -1, numbers)))
+    for part in (packed, *packed.batches):
+        part.tokens = places.flatten()[part.tokens]
+    return packed
+
+
+def _masked_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+    """(T * V, heads, size) of each; mask: (T, 1, V, V)."""
+    rows = (mask.shape[0], mask.shape[-1])
+    q, k, v = (x.unflatten(0, rows).transpose(1, 2) for x in (query, key, value))
+    return scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(0, 1)
+
+
+def _segment_attention(query: Tensor, key: Tensor, value: Tensor, ends: Tensor) -> Tensor:
+    """(N, heads, size) of each; ends: (segments + 1,), from 0."""
+    q, k, v = (x.transpose(0, 1)[None] for x in (query, key, value))
+    scaling = query.shape[-1] ** -0.5
+    return segments.attend(None, q, k, v, None, cu_seq_lens_q=ends, scaling=scaling)[0][0]
 
 
 def grow(
@@ -154,7 +211,7 @@ def grow(
     """Write to `out` the model in the folder `model.path` after `config.max_steps` updates on a course."""
     policy, processor = load(model.path)
     batches = CourseBatches(course, Path(model.path), config)
-    train(PackedLoss(policy, processor), batches, config, out, on_step)
+    train(PackedLoss(policy, processor, config.compile), batches, config, out, on_step)
     save(policy, processor, out)
 
 

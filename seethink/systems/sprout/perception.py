@@ -127,16 +127,14 @@ class SquareBatches(PictureBatches):
 
 
 class SquareLoss(Losses):
-    """The mean losses of three linear heads on the features of a tower."""
+    """The mean losses of three linear heads on the features of a tower. fixed_shape: as in `PackedTower`."""
 
     names = ("names", "boxes", "letters")
 
-    def __init__(self, model: Any, processor: Any) -> None:
+    def __init__(self, model: Any, processor: Any, fixed_shape: bool) -> None:
         super().__init__()
-        self.tower, hidden_size = (
-            PackedTower(model.model.visual, processor),
-            model.config.text_config.hidden_size,
-        )
+        self.tower = PackedTower(model.model.visual, processor, fixed_shape)
+        hidden_size = model.config.text_config.hidden_size
         self.merge = model.config.vision_config.spatial_merge_size**2
         self.name_head = nn.Linear(hidden_size, len(CELL_NAMES))
         self.box_head = nn.Linear(hidden_size, 4)
@@ -171,5 +169,5 @@ def pretrain_vision_tower(
     course."""
     policy, processor = load(model.path)
     batches = SquareBatches(course, Path(model.path), config)
-    train(SquareLoss(policy, processor), batches, config, out, on_step)
+    train(SquareLoss(policy, processor, config.compile), batches, config, out, on_step)
     save(policy, processor, out)

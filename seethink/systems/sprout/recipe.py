@@ -34,7 +34,7 @@ STILL = {world: share for world, share in SHARES.items() if world != "clips"}
 @dataclass(frozen=True)
 class Course:
     """A stage of the curriculum. steps: updates at the scales tiny and one_gpu. rows: of 1,024 tokens and of
-    1,024 patches in a batch at one_gpu; an eighth of it at tiny."""
+    1,024 patches in a batch at one_gpu; a sixteenth of it at tiny."""
 
     manners: Manners
     steps: Mapping[str, int]
@@ -49,21 +49,22 @@ class Course:
 
     def config(self, run: Run, with_text: bool = True) -> GrowthConfig:
         """with_text: whether batches have rows of tokens."""
-        rows = run.scale(smoke=1, tiny=self.rows // 8, one_gpu=self.rows)
+        rows = run.scale(smoke=1, tiny=self.rows // 16, one_gpu=self.rows)
         return GrowthConfig(
             max_steps=run.scale(smoke=2, **self.steps),
             shape=RowShape(rows if with_text else 0, tower_rows=rows),
             learning_rate=self.learning_rate,
             workers=run.scale(smoke=0, tiny=1, one_gpu=15),
             compile=run.scale(tiny=False, one_gpu=True),
+            save_steps=run.scale(tiny=200, one_gpu=500),
         )
 
 
-SEE = Course(READING, {"tiny": 2_000, "one_gpu": 800}, shares=STILL)
+SEE = Course(READING, {"tiny": 3_000, "one_gpu": 800}, shares=STILL)
 COURSES = {
-    "say": Course(READING, {"tiny": 2_000, "one_gpu": 1_500}),
-    "steps": Course(REASONING, {"tiny": 4_000, "one_gpu": 2_500}, per_picture=5),
-    "answers": Course(ANSWERING, {"tiny": 1_500, "one_gpu": 700}, learning_rate=6e-4, per_picture=6),
+    "say": Course(READING, {"tiny": 4_000, "one_gpu": 1_500}),
+    "steps": Course(REASONING, {"tiny": 12_000, "one_gpu": 2_500}, per_picture=5),
+    "answers": Course(ANSWERING, {"tiny": 3_000, "one_gpu": 700}, learning_rate=6e-4, per_picture=6),
 }
 
 
