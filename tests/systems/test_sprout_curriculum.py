@@ -15,6 +15,7 @@ from seethink.systems.sprout.curriculum import (
     CELL_NAMES,
     SHARES,
     CurriculumExamples,
+    HeldOutReadings,
     cells,
     judgement,
     page_of_digits,
@@ -120,3 +121,11 @@ def test_obedient_answers_of_every_world_are_well_formed_and_right(name: str) ->
             read = form.parse(STYLES["obeyed"](form, example))
             assert read.fault is None and read.thought
             assert verifier(example, read).value == 1.0, (form.name, read.text)
+
+
+def test_held_out_readings_are_those_of_new_pictures() -> None:
+    course = CurriculumExamples(40, "say", 0, READING, per_picture=1, shares={"charts": 1.0})
+    for i, example in enumerate(HeldOutReadings("charts", 20, 0)):
+        assert example.meta["world"] == "charts" and example.question == "Read all values."
+        assert example.answer and example.meta["formal"]["title"] in example.answer
+        assert all(example.answer != other.text for other in course), i

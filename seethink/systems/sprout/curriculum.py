@@ -101,6 +101,27 @@ class CurriculumExamples(LazySequence[SFTExample]):
         return SFTExample(question, form, text)
 
 
+@dataclass(frozen=True)
+class HeldOutReadings(LazySequence[Example]):
+    """`n` new pictures of a world, with the densest reading asked for; the answer is that reading."""
+
+    world: str
+    n: int
+    seed: int
+
+    @property
+    def identity(self) -> str:
+        return f"sprout/readings/{self.world}/{self.seed}"
+
+    def __len__(self) -> int:
+        return self.n
+
+    def item(self, i: int) -> Example:
+        course = CurriculumExamples(self.n, "held out", self.seed, {}, 1, {self.world: 1.0})
+        read = course.item(i)
+        return replace(read.example, answer=read.text)
+
+
 def reading(rng: random.Random, example: Example, first: bool) -> tuple[str, str]:
     """(a request to read the example's picture, the reply). first: the densest reading."""
     return _page_reading(rng, example, first) if "grid" in example.meta else read(rng, example, first)

@@ -20,10 +20,10 @@ from seethink.formats import PREFILLED_THINK, THINK_ANSWER, BaseFormat
 from seethink.run.run import Run
 from seethink.sources.drawn import WORLDS, by_name
 from seethink.sources.handwritten import Pages
-from seethink.systems.sprout.curriculum import SHARES, CurriculumExamples
+from seethink.systems.sprout.curriculum import SHARES, CurriculumExamples, HeldOutReadings
 from seethink.systems.sprout.growth_config import GrowthConfig, RowShape
 from seethink.systems.sprout.initial_model import ModelSize, write_initial_model
-from seethink.systems.sprout.styles import ANSWERING, READING, REASONING, Manners
+from seethink.systems.sprout.styles import ANSWERING, PLAIN, READING, REASONING, Manners
 from seethink.types import Sampling, Task
 
 UNENDING = 10**12
@@ -74,18 +74,29 @@ def recipe(run: Run) -> None:
 
     texts = run.scale(smoke=400, tiny=16_000, one_gpu=16_000)
     model = run.make("initial", write_initial_model, seed=run.seed, size=ModelSize(), texts=texts)
+    greedy = Sampling(temperature=0.0, max_tokens=run.scale(smoke=16, tiny=384, one_gpu=384))
     see = SEE.examples("see", run.seed)
     model = run.make("see", pretrain_vision_tower, model=model, course=see, config=SEE.config(run, False))
     for name, course in COURSES.items():
         examples = course.examples(name, run.seed)
         model = run.make(name, grow, model=model, course=examples, config=course.config(run))
+        run.evaluate(f"readings/{name}", model, _readings(run), greedy)
     model = run.export("sprout", model)
-    greedy = Sampling(temperature=0.0, max_tokens=run.scale(smoke=16, tiny=384, one_gpu=384))
     results = {
         arm: run.evaluate(f"eval/{arm}", model, _tests(run, form), greedy)
         for arm, form in {"asked": THINK_ANSWER, "begun": PREFILLED_THINK}.items()
     }
     run.compare("report", results)
+
+
+def _readings(run: Run) -> list[Task]:
+    """What each world's pictures show, read aloud: after every course, which shows what it forgot."""
+    n = run.scale(smoke=1, tiny=50, one_gpu=50)
+    worlds = run.scale(smoke=("pages", "clips"), tiny=tuple(SHARES), one_gpu=tuple(SHARES))
+    return [
+        Task(world, HeldOutReadings(world, n, run.seed), PLAIN, verify.by_name("text_ratio"))
+        for world in worlds
+    ]
 
 
 def _tests(run: Run, form: BaseFormat) -> list[Task]:
