@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from bench import sprout_page
 from seethink import systems
 from seethink.cli.app import app
 from seethink.run.run import SCALES, Run, Scale
@@ -56,14 +57,28 @@ def run_twice(name: str, out: Path) -> None:
     assert ": started" not in again.output
 
 
-@pytest.mark.parametrize("name", sorted({*NAMES} - {"r1v"}))
+@pytest.mark.parametrize("name", NAMES)
 def test_it_runs_at_smoke_scale_and_then_recognises_what_is_done(name: str, tmp_path) -> None:
     run_twice(name, tmp_path / "run")
+    if name in PROMISES:
+        PROMISES[name](tmp_path / "run")
 
 
-def test_r1v_runs_too_and_reports_what_the_architecture_promises(tmp_path) -> None:
-    out = tmp_path / "run"
-    run_twice("r1v", out)
+def sprout_has_a_page_that_shows_every_test(out: Path) -> None:
+    docs = out.parent / "docs"
+    sprout_page.write(out, docs)
+    page = (docs / "sprout.md").read_text(encoding="utf-8")
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    for task, row in report["results"]["begun"].items():
+        assert f"\n### {task}\n" in page
+        assert f"{100 * row['value']:.1f} ({100 * row['low']:.1f} to {100 * row['high']:.1f})" in page
+    shown = re.findall(r"\(sprout/([^)]+)\)", page)
+    assert shown and {path.name for path in (docs / "sprout").iterdir()} == {*shown}
+    for course in ("say", "steps", "answers"):
+        assert re.search(rf"\| {course} \| 2 \| ", page)
+
+
+def r1v_reports_what_the_architecture_promises(out: Path) -> None:
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert report["recipe"] == "r1v" and report["scale"] == "smoke" and report["seeds"] == [3]
     assert list(report["results"]) == ["base", "sft", "grpo"]
@@ -76,3 +91,9 @@ def test_r1v_runs_too_and_reports_what_the_architecture_promises(tmp_path) -> No
     assert all({"task", "arm", "paper", "measured"} <= claim.keys() for claim in report["claims"])
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "data:image/webp;base64," in page and not re.search(r"(src|href)=.?https?:", page)
+
+
+PROMISES = {
+    "r1v": r1v_reports_what_the_architecture_promises,
+    "sprout": sprout_has_a_page_that_shows_every_test,
+}
