@@ -129,3 +129,15 @@ def test_held_out_readings_are_those_of_new_pictures() -> None:
         assert example.meta["world"] == "charts" and example.question == "Read all values."
         assert example.answer and example.meta["formal"]["title"] in example.answer
         assert all(example.answer != other.text for other in course), i
+
+
+def test_problems_in_words_hold_the_whole_question_and_no_picture() -> None:
+    course = CurriculumExamples(200, "steps", 0, REASONING, 4, {"words": 1.0})
+    for page in range(50):
+        rows = course.about(page)
+        assert len({row.example.id for row in rows}) == 1
+        for row in rows:
+            asked, steps = row.example.question, row.example.steps
+            assert not row.example.media and asked.startswith(steps[0]), "the steps begin with the problem"
+            first = steps[1].split()[0]
+            assert first.isdigit() and f" {first} " in asked and row.text != steps[0]

@@ -32,7 +32,7 @@ from seethink.systems.sprout.styles import ANSWERING, READING
 from seethink.train.progress_bar import ProgressBar
 
 SHAPE = RowShape(rows=2, width=1024, tower_rows=3, tower_width=1024)
-COURSE = CurriculumExamples(10**6, "test", 0, ANSWERING)
+COURSE = CurriculumExamples(10**6, "test", 0, ANSWERING, shares={**SHARES, "words": 0.3})
 STILL = {world: 1.0 for world in SHARES if world != "clips"}
 
 

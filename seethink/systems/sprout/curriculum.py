@@ -32,6 +32,9 @@ SHARES: Mapping[str, float] = {
 }
 """Share of each world in the pictures. `exams` is a mixture of others."""
 
+WITH_WORDS: Mapping[str, float] = {**SHARES, "words": 0.03}
+"""With word problems as text alone, beside those that the world `text` shows as pictures."""
+
 SMALL_GRIDS = ((2, 2), (2, 3), (3, 3))
 GRIDS = (*SMALL_GRIDS, (3, 4), (4, 4), (4, 4), (4, 4), (4, 4), (4, 5), (5, 4), (5, 5))
 """Rows x columns of pages; a grid is drawn as often as it is listed."""
@@ -48,6 +51,7 @@ DIALOGUES = 0.05
 @dataclass(frozen=True)
 class CurriculumExamples(LazySequence[SFTExample]):
     """`n` examples, `per_picture` in a row about the same picture; the first of them names all it shows.
+    Those of the world `words` are about no picture, and ask the same question in several manners.
 
     name: of the course, part of the random seeds. manners: prompt formats and response styles; empty for
     readings alone. shares: world -> share of the pictures.
@@ -83,17 +87,18 @@ class CurriculumExamples(LazySequence[SFTExample]):
         many possible questions."""
         key = f"{self.name}/{self.seed}/{page}"
         world = random.Random(f"{key}/world").choices(list(self.shares), list(self.shares.values()))[0]
-        return page_of_digits(key) if world == "pages" else WORLDS[world].example(key, shifted=False)
+        special = {"pages": page_of_digits, "words": problem_in_words}
+        return special[world](key) if world in special else WORLDS[world].example(key, shifted=False)
 
     def _example(self, example: Example, page: int, place: int) -> SFTExample:
         rng = random.Random(f"{self.name}/{self.seed}/{page}/{place}")
-        if place == 0 or not self.manners or rng.random() < READINGS:
+        if example.media and (place == 0 or not self.manners or rng.random() < READINGS):
             request, reply = reading(rng, example, first=place == 0)
             return SFTExample(replace(example, question=request), PLAIN, reply)
         question = another_question(rng, example)
         boxes = bool(read_boxes(question.answer or "")) or question.answer == "None"
         kind = rng.random()
-        if kind < DIALOGUES:
+        if kind < DIALOGUES and example.media:
             return dialogue(rng, question)
         if kind > 1 - JUDGEMENTS and not boxes:
             question = judgement(rng, question)
@@ -132,6 +137,8 @@ def reading(rng: random.Random, example: Example, first: bool) -> tuple[str, str
 
 def another_question(rng: random.Random, example: Example) -> Example:
     """Another question about the same picture."""
+    if not example.media:
+        return example
     if "page" in example.meta:
         ask = handwritten.QUESTIONS[rng.choice(list(handwritten.QUESTIONS))]
         drawn = ask(rng, example.meta["page"])
@@ -177,6 +184,14 @@ def _also(world: str) -> Sequence[Ask]:
     if world not in _SCATTERED:
         return ()
     return [ask for other in _SCATTERED if other != world for ask in _world(other).kinds.values()]
+
+
+def problem_in_words(key: str) -> Example:
+    """A word problem without a picture: what a page of the world `text` shows, as the question."""
+    sheets = _world("text")
+    page = replace(sheets, kinds={"problem": sheets.kinds["problem"]}).example(key, shifted=False)
+    question = " ".join(" ".join(line).strip() for line in page.meta["formal"]["lines"])
+    return replace(page, question=question, media=(), meta={**page.meta, "world": "words"})
 
 
 _WRONG = {"yes": "no", "no": "yes", "left": "right", "right": "left", "on": "off", "off": "on"}

@@ -20,7 +20,7 @@ from seethink.formats import PREFILLED_THINK, THINK_ANSWER, BaseFormat
 from seethink.run.run import Run
 from seethink.sources.drawn import WORLDS, by_name
 from seethink.sources.handwritten import Pages
-from seethink.systems.sprout.curriculum import SHARES, CurriculumExamples, HeldOutReadings
+from seethink.systems.sprout.curriculum import SHARES, WITH_WORDS, CurriculumExamples, HeldOutReadings
 from seethink.systems.sprout.growth_config import GrowthConfig, RowShape
 from seethink.systems.sprout.initial_model import ModelSize, write_initial_model
 from seethink.systems.sprout.styles import ANSWERING, PLAIN, READING, REASONING, Manners
@@ -63,8 +63,10 @@ class Course:
 SEE = Course(READING, {"tiny": 3_000, "one_gpu": 800}, shares=STILL)
 COURSES = {
     "say": Course(READING, {"tiny": 4_000, "one_gpu": 1_500}),
-    "steps": Course(REASONING, {"tiny": 12_000, "one_gpu": 2_500}, per_picture=5),
-    "answers": Course(ANSWERING, {"tiny": 3_000, "one_gpu": 700}, learning_rate=6e-4, per_picture=6),
+    "steps": Course(REASONING, {"tiny": 12_000, "one_gpu": 2_500}, per_picture=5, shares=WITH_WORDS),
+    "answers": Course(
+        ANSWERING, {"tiny": 3_000, "one_gpu": 700}, learning_rate=6e-4, per_picture=6, shares=WITH_WORDS
+    ),
 }
 
 

@@ -59,7 +59,8 @@ def group_of(encoder: Encoder, model: Any, examples: Sequence[SFTExample]) -> Pi
     used."""
     prompts = encoder.prompts([example.format.prompt(example.example) for example in examples])
     first, merge = prompts[0], model.config.vision_config.spatial_merge_size
-    length = max(i for i, kind in enumerate(first.kinds) if kind) + 2  # the last medium and its closing mark
+    last = max((i for i, kind in enumerate(first.kinds) if kind), default=-1)
+    length = last + 2  # its closing mark too; without media the first token
     head = first.head(length)
     found, after = _positions(model, head)
     branches = []
@@ -136,7 +137,7 @@ class BatchBuilder:
         """Whether the whole group fitted; if not, nothing changes. Its branches may be spread over several
         rows, each with the head. Raises ValueError if a branch or a frame fits no empty row."""
         widest = len(group.head) + max(len(branch.ids) for branch in group.branches)
-        frame = max(len(patches) for patches, _ in group.frames)
+        frame = max((len(patches) for patches, _ in group.frames), default=0)
         if widest > self.shape.width or frame > self.shape.tower_width:
             raise ValueError(f"{widest} tokens and {frame} patches do not fit rows of {self.shape}")
         parts = self._parts(group)
