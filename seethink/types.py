@@ -140,6 +140,42 @@ class CoordinateFrame:
 
 
 @dataclass(frozen=True)
+class RolloutUsage:
+    """What answers took. Sums: the usage of several requests is that of all, and unknown (None) where one of
+    them is.
+
+    calls: completions requested of engines, a token-level beam search being one. tokens_sampled: tokens
+    generated, of all beams. tokens_computed: prompt tokens that went through the model; a prefix that was
+    kept from an earlier prompt, or shared by the completions of one, counts once. pictures_encoded: pictures
+    and clips that went through the vision tower. seconds: wall time of the engine; that of a batch is shared
+    equally by its completions. duplicates: candidates that were dropped because they equal another, and
+    sampled again. unscored: candidates that a scorer could not judge.
+    """
+
+    calls: int = 0
+    tokens_sampled: int | None = 0
+    tokens_computed: int | None = 0
+    pictures_encoded: int | None = 0
+    seconds: float = 0.0
+    duplicates: int = 0
+    unscored: int = 0
+
+    def __add__(self, other: RolloutUsage) -> RolloutUsage:
+        def total(a: int | None, b: int | None) -> int | None:
+            return None if a is None or b is None else a + b
+
+        return RolloutUsage(
+            self.calls + other.calls,
+            total(self.tokens_sampled, other.tokens_sampled),
+            total(self.tokens_computed, other.tokens_computed),
+            total(self.pictures_encoded, other.pictures_encoded),
+            self.seconds + other.seconds,
+            self.duplicates + other.duplicates,
+            self.unscored + other.unscored,
+        )
+
+
+@dataclass(frozen=True)
 class Completion:
     """One generated continuation of a conversation.
 
@@ -148,7 +184,8 @@ class Completion:
     prompt_tokens: of prompt tokens; 0 if the engine does not count. token_ids: the sampled tokens,
     end-of-turn token included; empty if unknown. logps: their log-probabilities under the sampling
     distribution (temperature, top_p and top_k applied); empty if unknown. frame: coordinate frame of the
-    boxes in `text`; None without a picture, or if unknown.
+    boxes in `text`; None without a picture, or if unknown. usage: what the engine counted itself; of the
+    completions of one prompt, the first holds what the prompt took.
     """
 
     text: str
@@ -158,6 +195,7 @@ class Completion:
     logps: tuple[float, ...] = field(default=(), repr=False, compare=False)
     frame: CoordinateFrame | None = None
     prompt_tokens: int = 0
+    usage: RolloutUsage | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -255,11 +293,12 @@ class Task:
 
 @dataclass(frozen=True)
 class Rollout:
-    """A response to an example, with its score."""
+    """A response to an example, with its score. usage: what it took; None where nobody counted."""
 
     example: Example
     response: Response
     score: Score
+    usage: RolloutUsage | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,31 @@
-"""Solvers: ways of using engines to answer, `(engine, task, examples) -> rollouts`."""
+"""Solvers: ways of using engines to answer, `(engine, task, examples) -> rollouts`, by name.
 
-from seethink.solve.direct import direct
+A solver is a frozen dataclass of its options. `by_name("best_of_n:n=4,select=judge")` makes one.
+"""
 
-__all__ = ["direct"]
+from __future__ import annotations
+
+import re
+
+from seethink.settings import override, parse, unknown
+from seethink.solve.best_of_n import BestOfN
+from seethink.solve.direct import Direct, direct
+from seethink.solve.options import SolverOptions
+
+SOLVERS: dict[str, type[SolverOptions]] = {
+    "direct": Direct,
+    "best_of_n": BestOfN,
+}
+
+
+def by_name(spec: str) -> SolverOptions:
+    """The solver of `NAME` or `NAME:OPTION=VALUE,OPTION=VALUE`. Raises InputError for an unknown name or
+    option, and for a value that the option cannot have."""
+    name, _, options = spec.partition(":")
+    if name not in SOLVERS:
+        raise unknown("solver", name, SOLVERS)
+    settings = [part for part in re.split(r",(?=\s*\w+\s*=)", options) if part.strip()]
+    return override(SOLVERS[name](), dict(parse(setting) for setting in settings), f"solver {name}")
+
+
+__all__ = ["SOLVERS", "BestOfN", "Direct", "SolverOptions", "by_name", "direct"]

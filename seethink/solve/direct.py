@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from seethink.attempt import attempt
-from seethink.types import GREEDY, Engine, Example, Rollout, Sampling, Solver, Task
+from seethink.attempt import judge_all
+from seethink.solve.metering import measured
+from seethink.solve.options import SolverOptions
+from seethink.types import GREEDY, Engine, Example, Rollout, Sampling, Task
 
 
-def direct(sampling: Sampling = GREEDY) -> Solver:
+@dataclass(frozen=True)
+class Direct(SolverOptions):
+    """Sample n completions of each example, greedily by default, and keep them all.
+
+    sampling: its fields are options of their own (n, temperature, top_p, top_k, max_tokens, seed).
+    """
+
+    sampling: Sampling = GREEDY
+
+    def __call__(self, engine: Engine, task: Task, examples: Sequence[Example]) -> list[list[Rollout]]:
+        """Every rollout holds what its own completion took."""
+        prompts = [task.format.prompt(example) for example in examples]
+        begun = time.perf_counter()
+        completions = engine.generate(prompts, self.sampling)
+        usage = measured(completions, time.perf_counter() - begun)
+        return [
+            [replace(one, usage=own) for one, own in zip(group, costs, strict=True)]
+            for group, costs in zip(judge_all(task, examples, prompts, completions), usage, strict=True)
+        ]
+
+
+def direct(sampling: Sampling = GREEDY) -> Direct:
     """A solver that samples `sampling.n` completions of each example and keeps them all."""
-
-    def solve(engine: Engine, task: Task, examples: Sequence[Example]) -> list[list[Rollout]]:
-        return attempt(engine, task, examples, sampling)
-
-    return solve
+    return Direct(sampling)
