@@ -13,7 +13,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
@@ -119,7 +119,27 @@ def of_verifier(verifier: Verifier) -> dict[str, Any]:
         return _source(type(verifier)) | {"fields": {name: _field(getattr(verifier, name)) for name in names}}
     if inspect.isfunction(verifier) and verifier.__qualname__.isidentifier():
         return _source(verifier)
-    raise ValueError(f"{verifier!r} has no identity; make it a module-level function or a frozen dataclass")
+    raise ValueError(f"{_kind(verifier)} has no identity; {_MEND}")
+
+
+_MEND = (
+    "its source cannot be told, so a run could not say that it changed; make it a function with `def` at the "
+    "top of a file, or an instance of a frozen dataclass"
+)
+
+
+def _kind(verifier: Any) -> str:
+    """What a callable without identity is, in words."""
+    if inspect.isfunction(verifier):
+        within = verifier.__qualname__.partition(".")[0]
+        return (
+            "a lambda" if verifier.__name__ == "<lambda>" else f"{verifier.__name__}, made inside {within},"
+        )
+    if isinstance(verifier, type):
+        return f"the class {verifier.__name__}, not an instance of it,"
+    if isinstance(verifier, partial):
+        return "a functools.partial"
+    return f"{verifier!r:.60}, of a class that is no frozen dataclass,"
 
 
 def _field(value: Any) -> Any:

@@ -185,8 +185,12 @@ FAULTS = [
     ("mine.py:near", "import sys\nsys.exit('bye')", "mine.py, line 2: SystemExit: bye"),
     ("mine.py:near", "near = 3", "mine.py:near is 3; a verifier is a function"),
     ("mine.py:near", "class near:\n    pass", "mine.py:near is the class near; a verifier is a function"),
-    ("mine.py:near", "near = lambda example, response: None", "mine.py:near: <function <lambda>"),
-    ("mine.py:near", "def make():\n    def f(e, r): ...\n    return f\nnear = make()", "has no identity"),
+    ("mine.py:near", "near = lambda e, r: None", "mine.py:near: a lambda has no identity;"),
+    ("mine.py:near", "def make():\n    def f(e, r): ...\n    return f\nnear = make()", "f, made inside"),
+    ("mine.py:near", "from functools import partial\nnear = partial(print)", "a functools.partial has no"),
+    ("mine.py:near", "class C:\n    def __call__(self, e, r): ...\nnear = C()", "of a class that is no"),
+    ("mine.py:near", "async def near(e, r): ...", "mine.py:near is an async function; write a plain `def`"),
+    ("mine.py:near", "def near(e, r):\n    yield 1", "mine.py:near is a generator, for it yields; write a"),
 ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -9,6 +10,13 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+from seethink.types import InputError
+
+UsageError: Any = typer.BadParameter.__base__
+"""click's, of the copy that this release of typer uses."""
+ALIKE = 0.85
+"""Similarity of names of which one is a slip of the pen."""
 
 
 class CommandEntry(NamedTuple):
@@ -47,9 +55,37 @@ class LazyGroup(TyperGroup):
         """The name and help line alone; `resolve_command` gives the command itself."""
         return TyperCommand(cmd_name, help=COMMANDS[cmd_name].about) if cmd_name in COMMANDS else None
 
+    def invoke(self, ctx: Any) -> Any:
+        given = [*ctx._protected_args, *ctx.args]
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            _refuse_setting_with_dashes(error, given)
+            raise
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)
         return name, load_command(name) if name else command, rest
+
+
+def _refuse_setting_with_dashes(error: Any, given: Sequence[str]) -> None:
+    """Raises InputError for an unknown option of a command that takes settings, unless an option has nearly
+    its name. given: the words of the command line."""
+    option = getattr(error, "option_name", "")
+    parameters = error.ctx.command.params if option.startswith("--") and error.ctx else ()
+    if not any(name in ("settings", "overrides") for name in (part.name for part in parameters)):
+        return
+    names = [name for part in parameters for name in part.opts]
+    if difflib.get_close_matches(option.replace("_", "-"), names, cutoff=ALIKE):
+        return
+    place = next(i for i, word in enumerate(given) if word.partition("=")[0] == option)
+    _, equals, value = given[place].partition("=")
+    following = "".join(given[place + 1 : place + 2])
+    value = value if equals or following.startswith("--") else following
+    raise InputError(
+        f"there is no option {option}; a setting is written without dashes: "
+        f"{option.lstrip('-').replace('-', '_')}={value or 'VALUE'}"
+    )
 
 
 def load_command(name: str) -> Any:
@@ -85,7 +121,7 @@ def seethink(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script. InputError becomes one message on stderr and exit code 2, NotFinite exit code 1."""
-    from seethink.types import InputError, NotFinite
+    from seethink.types import NotFinite
 
     try:
         app(arguments, prog_name="seethink")

@@ -18,6 +18,11 @@ from seethink.types import GREEDY, Example, InputError, Response, Score, Task
 
 app = typer.Typer()
 
+SPROUT = (
+    "(sprout, the bundled model, is tiny: it errs. It was taught pages of digits and drawn pictures alone; "
+    "asked about any other picture, such as a photograph, it gives an answer that means nothing.)"
+)
+
 
 @app.command(epilog='Example: seethink ask page.png "How many 7s are there?"')
 def ask(
@@ -59,7 +64,7 @@ def ask(
     ((rollout,),) = attempt(engine, task, [example], replace(GREEDY, max_tokens=max_tokens))
     _show_response(console, rollout.response)
     if model == "sprout":
-        say(console, "(sprout is a tiny model: it errs)")
+        say(console, SPROUT)
 
 
 def _unjudged(example: Example, response: Response) -> Score:

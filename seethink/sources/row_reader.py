@@ -78,6 +78,11 @@ def read_rows_with_errors(path: Path) -> Iterator[Row]:
         path = _only_file_in(path)
     if path.is_dir():
         return _numbered(path, _saved_rows(path))
+    if str(path).startswith("drawn:"):
+        raise InputError(
+            f"{path} is a drawn world and no file: it has no rows to check, show or convert; train, eval and "
+            "synth take it as --data, and `seethink gallery` draws samples of all worlds"
+        )
     if not path.is_file():
         raise InputError(f"there is no data at {path}")
     if why := signatures.why_no_rows(path):

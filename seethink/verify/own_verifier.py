@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,8 @@ class OwnVerifier:
                 f"{address} is {_article(found)}; a verifier is a function of (example, response), or an "
                 "instance of a frozen dataclass that can be called so"
             )
+        if never := _never_a_score(found):
+            raise InputError(f"{address} is {never}; write a plain `def` that returns Score(value, why)")
         try:
             identity.of_verifier(found)
         except (ValueError, SyntaxError) as error:
@@ -59,6 +62,14 @@ class OwnVerifier:
 
 def _can_be_called(found: object) -> bool:
     return callable(found) and not isinstance(found, type)
+
+
+def _never_a_score(found: object) -> str:
+    """What the function is, if calling it gives no score whatever it computes."""
+    called = found if inspect.isfunction(found) else type(found).__call__
+    if inspect.iscoroutinefunction(called):
+        return "an async function"
+    return "a generator, for it yields" if inspect.isgeneratorfunction(called) else ""
 
 
 def _article(found: object) -> str:

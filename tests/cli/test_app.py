@@ -11,6 +11,7 @@ from PIL import Image
 
 from seethink import systems
 from seethink.cli.app import COMMANDS, load_command, main
+from seethink.cli.look import SPROUT
 from seethink.types import Completion, InputError
 from tests import fakes
 from tests.sources.published.vision_layouts import truths
@@ -273,17 +274,16 @@ def parrot(monkeypatch):
 
 
 UNREAD = "(no answer could be read: <think> occurs 0 times, not once)"
-TINY = "(sprout is a tiny model: it errs)"
 ASKED = ("ask", "page.png", "page.png", "How many?", "--max-tokens", 9)
 
 
 def test_ask_prints_the_thought_and_the_answer_as_they_are(capsys, parrot):
-    assert well(capsys, *ASKED).splitlines() == ["One [b]and[/b] two.", "answer: 3", TINY]
+    assert well(capsys, *ASKED).splitlines() == ["One [b]and[/b] two.", "answer: 3", SPROUT]
 
 
 def test_ask_prints_a_broken_answer_whole_with_the_reason(capsys, parrot, monkeypatch):
     monkeypatch.setattr(parrot, "text", "three")
-    assert well(capsys, *ASKED).splitlines() == ["three", UNREAD, TINY]
+    assert well(capsys, *ASKED).splitlines() == ["three", UNREAD, SPROUT]
 
 
 ATTEMPTS = "runs/toy-tiny/eval/base/attempts.jsonl"

@@ -73,3 +73,41 @@ def test_a_page_lies_beside_what_it_shows(capsys):
     assert not Path("look.html").exists()
     well(capsys, "run", "toy")  # a page in a stage's folder is no reason to refuse it
     assert "skipped" in well(capsys, "run", "toy")
+
+
+@pytest.mark.parametrize(
+    ("words", "mended"),
+    [
+        (("train", "grpo", "--max_steps", "2"), "max_steps=2"),
+        (("train", "sft", "--learning-rate=1e-5"), "learning_rate=1e-5"),
+        (("train", "dpo", "--lr", "--seed", "2"), "lr=VALUE"),
+        (("eval", "--max-tokens"), "max_tokens=VALUE"),
+        (("run", "toy", "--grpo.max_steps", "2"), "grpo.max_steps=2"),
+        (("show", "toy", "--beta", "0"), "beta=0"),
+        (("synth", "r1_onevision", "--paths", "8"), "paths=8"),
+    ],
+)
+def test_a_setting_written_as_an_option_is_named_as_it_is_written(capsys, words, mended):
+    code, _, err = call(capsys, *words)
+    option = next(word for word in words if word.startswith("--")).partition("=")[0]
+    said = f"there is no option {option}; a setting is written without dashes: {mended}"
+    assert code == 2 and " ".join(err.split()) == f"error: {said}"
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("train", "grpo", "--num_frames", "2"), "--num-frames"),
+        (("eval", "--verifer", "x"), "--verifier"),
+        (("ask", "--max_tokens", "3"), "--max-tokens"),
+    ],
+)
+def test_a_slip_in_an_option_is_no_setting(capsys, words, option):
+    code, _, err = call(capsys, *words)
+    assert code == 2 and "No such option" in err and option in err
+
+
+@pytest.mark.parametrize("words", [("check",), ("look",), ("convert",)])
+def test_a_drawn_world_is_no_file_to_check(capsys, words):
+    code, _, err = call(capsys, *words, "drawn:charts:5", *(("new",) if words == ("convert",) else ()))
+    assert code == 2 and "drawn:charts:5 is a drawn world and no file" in " ".join(err.split())
