@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from seethink.types import GREEDY, Completion, Example, Messages, Sampling
 
@@ -48,6 +48,27 @@ class RequestFailed(RuntimeError):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+@dataclass(frozen=True)
+class Beams:
+    """Token-level beam search. width: sequences kept after each token. length_penalty: exponent of the length
+    by which a sequence's log-probability is divided; 1 compares means. max_tokens: limit on generated
+    tokens."""
+
+    width: int = 4
+    length_penalty: float = 1.0
+    max_tokens: int = 256
+
+
+@runtime_checkable
+class BeamEngine(Protocol):
+    """An engine with token-level beam search."""
+
+    def beam_search(self, conversations: Sequence[Messages], beams: Beams) -> list[list[Completion]]:
+        """The `beams.width` best completions of each conversation, the best first; the first of them holds
+        what all took."""
+        ...
 
 
 class RolloutBackend(Protocol):

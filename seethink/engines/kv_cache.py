@@ -45,9 +45,12 @@ class PreallocatedLayer(DynamicLayer):
         return self.keys, self.values
 
     def batch_select_indices(self, indices: Tensor) -> None:
-        """Keep the rows of `indices`."""
-        super().batch_select_indices(indices)
-        self.buffers = None
+        """Keep the rows of `indices`, in that order, with their room."""
+        if self.buffers is None:
+            return super().batch_select_indices(indices)
+        end = self.keys.shape[-2]
+        self.buffers = [buffer[indices] for buffer in self.buffers]
+        self.keys, self.values = (buffer[..., :end, :] for buffer in self.buffers)
 
 
 def preallocate(cache: Any) -> None:

@@ -13,7 +13,15 @@ from seethink.media import Frames, Image
 from seethink.models import chat_template
 from seethink.models.control_tokens import ControlTokens
 from seethink.models.families import FAMILIES, Family, family_of, in_model_coordinates
-from seethink.types import Completion, CoordinateFrame, InputError, Media, Messages, assistant_prefill
+from seethink.types import (
+    Completion,
+    CoordinateFrame,
+    InputError,
+    Media,
+    Messages,
+    RolloutUsage,
+    assistant_prefill,
+)
 
 
 @dataclass
@@ -26,7 +34,7 @@ class Prompt:
     frame: coordinates of boxes in the answer, which refer to the first picture. text, loaded: the input of
     the processor, for engines that have their own: the chat template's text with one placeholder for each
     medium, and the decoded media in order. pad_token_id: fills rows of a batch; never a media token, which
-    would want a picture."""
+    would want a picture. media_keys: identities of the media, in order."""
 
     ids: list[int]
     kinds: list[int] = field(default_factory=list)
@@ -38,6 +46,7 @@ class Prompt:
     text: str = ""
     loaded: tuple[Any, ...] = ()
     pad_token_id: int = 0
+    media_keys: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.kinds = self.kinds or [0] * len(self.ids)
@@ -132,12 +141,19 @@ class Encoder:
         """Text of token ids, special tokens left out."""
         return self.tokenizer.decode(ids, skip_special_tokens=True)
 
-    def completion(self, prompt: Prompt, ids: Sequence[int], logps: Sequence[float] = ()) -> Completion:
+    def completion(
+        self,
+        prompt: Prompt,
+        ids: Sequence[int],
+        logps: Sequence[float] = (),
+        usage: RolloutUsage | None = None,
+    ) -> Completion:
         """A Completion from sampled token ids and their log-probabilities."""
         ended = bool(ids) and ids[-1] == self.eos_token_id
         text = self.decode(ids[:-1] if ended else ids)
+        stop = "stop" if ended else "length"
         return Completion(
-            text, "stop" if ended else "length", len(ids), tuple(ids), tuple(logps), prompt.frame
+            text, stop, len(ids), tuple(ids), tuple(logps), prompt.frame, len(prompt.ids), usage
         )
 
     def _loaded(self, medium: Media) -> Any:
@@ -169,7 +185,7 @@ class Encoder:
             ids, kinds, media = self._process(text, own, keys, processed)
         key, frame = f"{text}\n{list(keys)}", self._frame(own, media)
         kinds, pad_id = kinds if media else [], self.eos_token_id
-        return Prompt(ids, kinds, media, key, prefill, self.family, frame, text, own, pad_id)
+        return Prompt(ids, kinds, media, key, prefill, self.family, frame, text, own, pad_id, keys)
 
     def _tokenizer_options(self, text: str) -> dict[str, Any]:
         """Where the chat template wrote the first special token, the tokenizer must not add it again."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from seethink.models.batching import FEATURES, ROPE
 from seethink.models.encoder import Prompt
+from seethink.models.families import Family
 from seethink.models.parts import Parts
 
 _PIXELS = {"image": "pixel_values", "video": "pixel_values_videos"}
@@ -25,13 +26,16 @@ _PIXELS = {"image": "pixel_values", "video": "pixel_values_videos"}
 def can_cache(model: Any, prompts: Sequence[Prompt]) -> bool:
     """Whether features of these prompts can be reused: vision tower and projector are frozen, and the model
     accepts features. Families that cannot share rows are given pixels."""
-    if not prompts or not prompts[0].family.shared:
-        return False
-    if "mm_encoder_outputs" not in inspect.signature(model.model.forward).parameters:
+    if not prompts or not takes_features(model, prompts[0].family):
         return False
     parts = Parts(model)
     trained = {parts.of(name) for name, weight in model.named_parameters() if weight.requires_grad}
     return not {"vision", "projector", None} & trained
+
+
+def takes_features(model: Any, family: Family) -> bool:
+    """Whether the model accepts features of media instead of pixels."""
+    return family.shared and "mm_encoder_outputs" in inspect.signature(model.model.forward).parameters
 
 
 def with_features(model: Any, prompts: Sequence[Prompt]) -> list[Prompt]:
