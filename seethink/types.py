@@ -291,14 +291,24 @@ class Task:
     headline: str = "correct"
 
 
+class RolloutPart(NamedTuple):
+    """A text on the way to a response: a stage, a candidate, an agent's reply. value: by a scorer, if any."""
+
+    name: str
+    text: str
+    value: float | None = None
+
+
 @dataclass(frozen=True)
 class Rollout:
-    """A response to an example, with its score. usage: what it took; None where nobody counted."""
+    """A response to an example, with its score. usage: what it took; None where nobody counted. parts: what
+    its solver went through."""
 
     example: Example
     response: Response
     score: Score
     usage: RolloutUsage | None = field(default=None, repr=False, compare=False)
+    parts: tuple[RolloutPart, ...] = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True)

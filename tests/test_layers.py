@@ -35,7 +35,7 @@ MAY_BE_HEAVY = {
     "models",
     "train",
     *(f"engines.{m}" for m in ("local", "own_generate", "sampling", "kv_cache", "vllm", "vllm_server")),
-    *(f"engines.{m}" for m in ("prefill", "beam_search")),
+    *(f"engines.{m}" for m in ("adapters", "beam_search", "prefill")),
     *(f"systems.sprout.{m}" for m in ("growth", "perception", "rows")),
 }
 LIGHT = {"train.configs", "train.methods", "train.other_names", "models.names"}

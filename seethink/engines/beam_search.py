@@ -12,7 +12,7 @@ from torch import Tensor
 
 from seethink.engines.base import Beams
 from seethink.engines.kv_cache import preallocate
-from seethink.engines.prefill import Sampled
+from seethink.engines.prefill import Sampled, completed
 from seethink.models.batching import batches
 from seethink.models.encoder import Prompt
 from seethink.types import Completion, InputError, NotFinite, RolloutUsage
@@ -64,7 +64,7 @@ def search(engine: LocalEngine, prompts: Sequence[Prompt], beams: Beams) -> list
     for batch in batches(prompts, beams.width, beams.max_tokens, engine.max_tokens_per_batch):
         found = _search(engine, [prompts[i] for i in batch], beams)
         for i, best in zip(batch, found, strict=True):
-            completions[i] = [engine.encoder.completion(prompts[i], *one) for one in best]
+            completions[i] = [completed(engine.encoder, prompts[i], one) for one in best]
     return completions
 
 

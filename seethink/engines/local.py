@@ -14,11 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seethink.engines.adapters import Adapters
 from seethink.engines.base import Beams
 from seethink.engines.beam_search import search
 from seethink.engines.kv_cache import preallocate
 from seethink.engines.own_generate import OwnGenerate
-from seethink.engines.prefill import Prefill, Sampled
+from seethink.engines.prefill import Prefill, Sampled, completed
 from seethink.engines.sampling import random_streams, sample
 from seethink.models.batching import batches
 from seethink.models.encoder import Encoder, Prompt
@@ -47,6 +48,7 @@ class LocalEngine:
         self.model, self.encoder, self.max_tokens_per_batch = model, encoder, max_tokens_per_batch
         self.own = OwnGenerate(model, encoder, max_tokens_per_batch)
         self.prefill = Prefill(model, encoder)
+        self.adapters = Adapters(model, self.prefill)
 
     @classmethod
     def load(cls, name: str) -> LocalEngine:
@@ -69,6 +71,10 @@ class LocalEngine:
         """Keep prompts, and compute of later ones only what differs, until the end of the context."""
         return self.prefill.keeping()
 
+    def use_adapter(self, folder: str) -> None:
+        """Use the LoRA adapter of a folder from now on; none for ""."""
+        self.adapters.use(folder)
+
     def generate(self, conversations: Sequence[Messages], sampling: Sampling) -> list[list[Completion]]:
         """`sampling.n` completions of each conversation, in order."""
         return self.complete(self.encoder.prompts(conversations), sampling)
@@ -83,7 +89,7 @@ class LocalEngine:
             rows = self._decode([prompts[i] for i in batch], sampling)
             for place, i in enumerate(batch):
                 own = rows[place * sampling.n : (place + 1) * sampling.n]
-                completions[i] = [self.encoder.completion(prompts[i], *sampled) for sampled in own]
+                completions[i] = [completed(self.encoder, prompts[i], sampled) for sampled in own]
         return completions
 
     def beam_search(self, conversations: Sequence[Messages], beams: Beams) -> list[list[Completion]]:

@@ -21,7 +21,7 @@ from transformers.cache_utils import DynamicLayer
 from seethink.models import head, vision_cache
 from seethink.models.batching import cross_mask, join_media, positions
 from seethink.models.encoder import Encoder, Prompt
-from seethink.types import RolloutUsage
+from seethink.types import Completion, RolloutUsage
 
 KEPT_TOKENS = 131_072
 """Most tokens of prompts that are kept, and most of encoded media; the least recently used go first."""
@@ -33,6 +33,12 @@ States = list[tuple[Tensor, Tensor]]
 
 Sampled = tuple[list[int], list[float], RolloutUsage]
 """Token ids of a completion, their log-probabilities, and what it took."""
+
+
+def completed(encoder: Encoder, prompt: Prompt, sampled: Sampled) -> Completion:
+    """Sampled tokens as a completion that holds what they took."""
+    ids, logps, usage = sampled
+    return replace(encoder.completion(prompt, ids, logps), usage=usage)
 
 
 class _Kept(OrderedDict[Any, tuple[int, T]], Generic[T]):

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, get_args
 
-from seethink.types import PLAIN, Example, InputError, Media, Messages, Response
+from seethink.formats.messages import chat_message, content_part
+from seethink.types import PLAIN, Example, InputError, Messages, Response
 
 PromptMode = Literal["suffix", "before", "system", "base", "direct"]
 PROMPT_MODES: tuple[PromptMode, ...] = get_args(PromptMode)
@@ -57,10 +58,7 @@ class BaseFormat:
         if self.prompt_mode == "base":
             messages = [{"role": PLAIN, "content": self._transcript(example)}]
         else:
-            messages = [
-                {"role": role, "content": [_content(part) for part in parts]}
-                for role, parts in example.turns()
-            ]
+            messages = [chat_message(role, *parts) for role, parts in example.turns()]
             self._instruct(messages)
         if self.prefill:
             messages.append({"role": "assistant", "content": [_text(self.prefill)]})
@@ -86,7 +84,7 @@ class BaseFormat:
         names = {"user": "\nUser: ", "assistant": "\nAssistant: "}
         transcript: list[dict[str, Any]] = []
         for role, parts in example.turns():
-            content = [_content(part) for part in parts]
+            content = [content_part(part) for part in parts]
             if role == "system":
                 content.append(_text("\n"))
             elif role == "user" and scene:
@@ -121,10 +119,6 @@ def steps_of(thought: str | Sequence[str]) -> list[str]:
     separator = rf"(?<=\S){STEP_SEPARATOR}(?=\S)"
     steps = re.split(separator, thought.strip()) if isinstance(thought, str) else thought
     return [step.strip() for step in steps if step.strip()]
-
-
-def _content(part: str | Media) -> dict[str, Any]:
-    return _text(part) if isinstance(part, str) else {"type": part.kind, part.kind: part}
 
 
 def _text(text: str) -> dict[str, Any]:

@@ -13,15 +13,7 @@ from seethink.media import Frames, Image
 from seethink.models import chat_template
 from seethink.models.control_tokens import ControlTokens
 from seethink.models.families import FAMILIES, Family, family_of, in_model_coordinates
-from seethink.types import (
-    Completion,
-    CoordinateFrame,
-    InputError,
-    Media,
-    Messages,
-    RolloutUsage,
-    assistant_prefill,
-)
+from seethink.types import Completion, CoordinateFrame, InputError, Media, Messages, assistant_prefill
 
 
 @dataclass
@@ -141,19 +133,12 @@ class Encoder:
         """Text of token ids, special tokens left out."""
         return self.tokenizer.decode(ids, skip_special_tokens=True)
 
-    def completion(
-        self,
-        prompt: Prompt,
-        ids: Sequence[int],
-        logps: Sequence[float] = (),
-        usage: RolloutUsage | None = None,
-    ) -> Completion:
+    def completion(self, prompt: Prompt, ids: Sequence[int], logps: Sequence[float] = ()) -> Completion:
         """A Completion from sampled token ids and their log-probabilities."""
         ended = bool(ids) and ids[-1] == self.eos_token_id
         text = self.decode(ids[:-1] if ended else ids)
-        stop = "stop" if ended else "length"
         return Completion(
-            text, stop, len(ids), tuple(ids), tuple(logps), prompt.frame, len(prompt.ids), usage
+            text, "stop" if ended else "length", len(ids), tuple(ids), tuple(logps), prompt.frame
         )
 
     def _loaded(self, medium: Media) -> Any:

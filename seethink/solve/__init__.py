@@ -9,12 +9,20 @@ import re
 
 from seethink.settings import override, parse, unknown
 from seethink.solve.best_of_n import BestOfN
+from seethink.solve.describe_first import DescribeFirst
 from seethink.solve.direct import Direct, direct
 from seethink.solve.options import SolverOptions
+from seethink.solve.stages import Stages
+from seethink.solve.step_beam import StepBeam
+from seethink.solve.two_agents import TwoAgents
 
 SOLVERS: dict[str, type[SolverOptions]] = {
     "direct": Direct,
     "best_of_n": BestOfN,
+    "stages": Stages,
+    "step_beam": StepBeam,
+    "two_agents": TwoAgents,
+    "describe_first": DescribeFirst,
 }
 
 
@@ -28,4 +36,15 @@ def by_name(spec: str) -> SolverOptions:
     return override(SOLVERS[name](), dict(parse(setting) for setting in settings), f"solver {name}")
 
 
-__all__ = ["SOLVERS", "BestOfN", "Direct", "SolverOptions", "by_name", "direct"]
+__all__ = [
+    "SOLVERS",
+    "BestOfN",
+    "DescribeFirst",
+    "Direct",
+    "SolverOptions",
+    "Stages",
+    "StepBeam",
+    "TwoAgents",
+    "by_name",
+    "direct",
+]

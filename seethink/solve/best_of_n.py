@@ -52,7 +52,14 @@ def select(
     if name == MAJORITY:
         return [majority([rollout.response.answer for rollout in rollouts]) for rollouts in sampled]
     candidates = [
-        Candidate(owner, one.example, (one.response.text,), one.response.logps, one)
+        Candidate(
+            owner,
+            one.example,
+            (one.response.text,),
+            one.response.logps,
+            one,
+            one.response.stop != "unanswered",
+        )
         for owner, rollouts in enumerate(sampled)
         for one in rollouts
     ]

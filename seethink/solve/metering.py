@@ -51,6 +51,10 @@ class Meter:
         for owner in owners:
             self.usage[owner] += RolloutUsage(unscored=1)
 
+    def duplicate(self, owner: int, equal: bool) -> None:
+        """Count a candidate of an example that is dropped because it equals another."""
+        self.usage[owner] += RolloutUsage(duplicates=int(equal))
+
     def give(self, rollouts: Sequence[Sequence[Rollout]]) -> list[list[Rollout]]:
         """The rollouts of each example; the first of them holds what was counted."""
         return [

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from seethink import own
+from seethink.formats.messages import chat_message
 from seethink.settings import unknown
-from seethink.solve.conversing import asked, continued, said
+from seethink.solve.conversing import asked, continued, spoken
 from seethink.solve.metering import Meter
 from seethink.solve.second_engine import engine_of
 from seethink.types import GREEDY, Completion, Engine, Example, InputError, Rollout, Sampling
@@ -30,6 +31,7 @@ class Candidate:
 
     owner: the number of its example. steps: its texts in order; a whole response is one. logps: of its
     tokens; empty where the engine gives none. rollout: its score by the task's verifier, of a whole response.
+    answered: whether the engine gave it; otherwise nothing is scored.
     """
 
     owner: int
@@ -37,6 +39,7 @@ class Candidate:
     steps: tuple[str, ...]
     logps: tuple[float, ...] = ()
     rollout: Rollout | None = None
+    answered: bool = True
 
 
 Values = list[float | None]
@@ -53,10 +56,12 @@ def score_all(
 
     Raises InputError where the engine's completions have no log-probabilities and the scorer needs them.
     """
+    there = [one for one in candidates if one.answered]
     if own.is_address(name):
-        values = _own(name, candidates)
+        found = iter(_own(name, there))
     else:
-        values = SCORERS[name](meter, engine_of(model, engine), candidates)
+        found = iter(SCORERS[name](meter, engine_of(model, engine), there))
+    values = [next(found) if one.answered else None for one in candidates]
     meter.unscored(one.owner for one, value in zip(candidates, values, strict=True) if value is None)
     return values
 
@@ -101,9 +106,10 @@ def _logps(candidate: Candidate) -> tuple[float, ...]:
 
 def judge(meter: Meter, engine: Engine, candidates: Sequence[Candidate]) -> Values:
     """The probability of yes when a model that sees the question is asked whether the work is right."""
+    works = [re.sub(r"[<>]{3,}", " ", spoken("\n\n".join(one.steps))) for one in candidates]
     conversations = [
-        continued(asked(one.example), JUDGE.format(work=re.sub(r"[<>]{3,}", " ", "\n\n".join(one.steps))))
-        for one in candidates
+        continued(asked(one.example), JUDGE.format(work=work))
+        for one, work in zip(candidates, works, strict=True)
     ]
     owners = [one.owner for one in candidates]
     return [chance_of_yes(reply) for (reply,) in meter.ask(engine, owners, conversations, YES_OR_NO)]
@@ -116,11 +122,11 @@ def process(meter: Meter, engine: Engine, candidates: Sequence[Candidate]) -> Va
     for number, one in enumerate(candidates):
         messages = asked(one.example)
         for step in one.steps:
-            messages = continued(messages, STEP.format(step=step))
+            messages = continued(messages, STEP.format(step=spoken(step)))
             conversations.append(messages)
             owners.append(one.owner)
             places.append(number)
-            messages = [*messages, said("assistant", "yes")]
+            messages = [*messages, chat_message("assistant", "yes")]
     lowest: list[list[float | None]] = [[] for _ in candidates]
     for number, (reply,) in zip(places, meter.ask(engine, owners, conversations, YES_OR_NO), strict=True):
         lowest[number].append(chance_of_yes(reply))

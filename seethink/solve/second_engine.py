@@ -1,10 +1,52 @@
-"""The engine of a second model that a solver names: a judge, a process reward model, a summary agent."""
+"""Engines that a solver names: a second model (a judge, a process reward model, a summary agent), and the
+engine's own model with an adapter."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol, runtime_checkable
 
-from seethink.types import Engine
+from seethink.types import Completion, Engine, InputError, Messages, Sampling
+
+
+@runtime_checkable
+class AdaptableEngine(Protocol):
+    """An engine whose model can be used with one of several LoRA adapters."""
+
+    def use_adapter(self, folder: str) -> None:
+        """Use the adapter of a folder from now on, loaded at its first use; none for ""."""
+        ...
+
+
+@dataclass(frozen=True)
+class AdaptedEngine:
+    """An engine that uses an adapter for its own requests, and none outside of them."""
+
+    engine: Engine
+    adapter: str
+
+    def generate(self, conversations: Sequence[Messages], sampling: Sampling) -> list[list[Completion]]:
+        """`sampling.n` completions of each conversation, in order."""
+        assert isinstance(self.engine, AdaptableEngine), "with_adapter has checked it"
+        self.engine.use_adapter(self.adapter)
+        try:
+            return self.engine.generate(conversations, sampling)
+        finally:
+            self.engine.use_adapter("")
+
+
+def with_adapter(engine: Engine, adapter: str) -> Engine:
+    """The engine with the adapter of a folder; unchanged for "". Raises InputError where it has none."""
+    if not adapter:
+        return engine
+    if not isinstance(engine, AdaptableEngine):
+        raise InputError(
+            f"the adapter {adapter} needs an engine that switches adapters, which {type(engine).__name__} is "
+            "not; use the local engine, or name a summary_model"
+        )
+    return AdaptedEngine(engine, adapter)
 
 
 def engine_of(model: str, own: Engine) -> Engine:

@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from seethink.engines.base import Request, RequestFailed
+from seethink.formats.messages import chat_message as chat_message
 from seethink.synth.draft import AskTeacher, Dropped
 from seethink.synth.replies import is_refusal
-from seethink.types import Example, Media, Message, Messages
+from seethink.types import Example, Messages
 
 T = TypeVar("T")
 Parser = Callable[[str], T | Dropped]
@@ -23,15 +24,6 @@ Parser = Callable[[str], T | Dropped]
 def seed_of(*names: object) -> int:
     """A seed derived from names by hashing, equal in every process; 28 bits, which every server accepts."""
     return int(hashlib.sha256("/".join(map(str, names)).encode()).hexdigest()[:7], 16)
-
-
-def chat_message(role: str, *parts: str | Media) -> Message:
-    """A chat message of texts and media, in this order."""
-    content = [
-        {"type": "text", "text": part} if isinstance(part, str) else {"type": part.kind, part.kind: part}
-        for part in parts
-    ]
-    return {"role": role, "content": content}
 
 
 def question_text(example: Example) -> str:

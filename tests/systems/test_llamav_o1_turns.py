@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seethink.formats import STAGED
+from seethink.formats.turns import CAPTION, CONCLUDE, OPTION, PLAN, REASON
 from seethink.media import Image
-from seethink.systems.llamav_o1.turns import CAPTION, CONCLUDE, OPTION, PLAN, REASON, to_turns
+from seethink.systems.llamav_o1.turns import to_turns
 from seethink.types import Example, Media, Message
 
 PICTURE = Image.drawn("a", lambda: PIL.Image.new("RGB", (30, 30)))

@@ -10,19 +10,13 @@ from dataclasses import dataclass, field, replace
 from seethink.attempt import judge
 from seethink.engines.base import Request
 from seethink.formats import ANSWER_LINE
+from seethink.formats.agents import SUMMARY_PROMPT, summary_request
 from seethink.synth.draft import AskTeacher, Draft, Dropped, ReasoningPath, StepVerdict
 from seethink.synth.judging import is_correct, verifier_for
 from seethink.synth.prompting import ask_until_valid, chat_message, gather_all, seed_of
 from seethink.types import GREEDY, Completion, Example, Sampling, Task
 
 BANDS = ("high", "middling", "low", "wrong")
-PROMPT = (
-    "Below are a question about the picture and a process of reasoning about it, which may be right or not. "
-    "Find out for yourself whether it is, and do not say so. If it is right, sum it up and answer from it; "
-    "if it is not, put it aside and answer from the picture. End with a line that begins with 'Answer:' and "
-    "gives the final answer."
-)
-"""Prompt of the summary model, in training and in use; ours, after Insight-V's."""
 _JUDGES = re.compile(
     r"\b(?:reasoning|reason process|process|analysis|rationale)\b[^.\n]{0,60}\b(?:wrong|incorrect|correct|"
     r"flawed|mistaken|mistakes?|errors?|erroneous|unreliable|invalid|valid|inaccurate|accurate)\b"
@@ -54,7 +48,7 @@ class SummaryStep:
     retries: int = 2
     verifier: str = "same_answer"
     sampling: Sampling = field(default=replace(GREEDY, max_tokens=1024))
-    prompt: str = PROMPT
+    prompt: str = SUMMARY_PROMPT
     note_if_correct: str = (
         "(For you alone: the process is right. Sum it up in a few sentences and give its answer.)"
     )
@@ -91,7 +85,7 @@ class SummaryStep:
     async def _target(self, draft: Draft, path: ReasoningPath, number: int, ask: AskTeacher) -> str | Dropped:
         wrong = path.band == "wrong"
         note = self.note_if_wrong if wrong else self.note_if_correct
-        prompt = fields(draft.example, path.steps, self.prompt)
+        prompt = summary_request(draft.example, path.steps, self.prompt)
         messages = [chat_message("user", *prompt.parts(), f"\n\n{note}")]
         sampling = replace(self.sampling, seed=seed_of(draft.example.id, self.name, number))
         request = Request(
@@ -113,18 +107,6 @@ class SummaryStep:
         if found := _JUDGES.search(text):
             return Dropped("invalid", f"it mentions the judgement: {found[0]!r:.80}")
         return text.strip()
-
-
-def fields(example: Example, steps: Sequence[str], prompt: str = PROMPT) -> Example:
-    """The example as a prompt of the summary model: QUESTION, with media, and REASON PROCESS."""
-    process = "\n".join(steps)
-    question = f"{prompt}\n\nQUESTION: {_question_with_marks(example)}\n\nREASON PROCESS:\n{process}"
-    return replace(example, question=question)
-
-
-def _question_with_marks(example: Example) -> str:
-    """The question with a mark for each medium, which places the media inside the field."""
-    return "".join(part if isinstance(part, str) else f"<{part.kind}>" for part in example.parts())
 
 
 def general(example_id: str, rows: Sequence[Example], n: int) -> list[Example]:

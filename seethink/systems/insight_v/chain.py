@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from seethink.formats.agents import summary_request
 from seethink.synth.chain import Chain
 from seethink.synth.draft import Draft, ReasoningPath
 from seethink.synth.kept_rows import row_meta
@@ -14,7 +15,7 @@ from seethink.synth.steps.leaks import LeaksStep
 from seethink.synth.steps.miner import MinerStep
 from seethink.synth.steps.preferences import PreferencePairsStep
 from seethink.synth.steps.progressive import ProgressiveStep
-from seethink.synth.steps.summary import SummaryStep, fields, general
+from seethink.synth.steps.summary import SummaryStep, general
 from seethink.types import Example
 
 
@@ -79,7 +80,7 @@ def _reason(example: Example, path: ReasoningPath, number: int) -> Example:
 
 def _summary(example: Example, path: ReasoningPath, number: int) -> Example:
     meta = {**example.meta, "final": path.summary, "band": path.band}
-    request = fields(example, path.steps)
+    request = summary_request(example, path.steps)
     return replace(request, id=f"{example.id}/summary{number}", meta=meta)
 
 

@@ -4,9 +4,10 @@ import PIL.Image
 import pytest
 
 from seethink.engines.base import Request
+from seethink.formats.agents import SUMMARY_PROMPT, summary_request
 from seethink.media import Image
 from seethink.synth.draft import Draft, Dropped, ReasoningPath
-from seethink.synth.steps.summary import PROMPT, SummaryStep, fields, general
+from seethink.synth.steps.summary import SummaryStep, general
 from seethink.types import Example
 from tests.synth.steps.run_step import make_draft, run_step, text_of
 
@@ -38,13 +39,17 @@ def test_the_teacher_is_told_whether_the_path_is_right_and_the_learner_is_not() 
             step.note_if_correct in text_of(call)
         ) is not wrong
         assert ("wrong way" in text_of(call)) is wrong
-    row = fields(make_draft().example, PATHS[3].steps)
-    assert step.note_if_wrong not in row.question and PROMPT in row.question and "wrong way" in row.question
+    row = summary_request(make_draft().example, PATHS[3].steps)
+    assert (
+        step.note_if_wrong not in row.question
+        and SUMMARY_PROMPT in row.question
+        and "wrong way" in row.question
+    )
 
 
 def test_the_image_is_inside_the_question_field() -> None:
     for question in ("How many dots?", "<image>How many dots?"):
-        row = fields(Example("one", question, (picture(),), "3"), ("look", "count"))
+        row = summary_request(Example("one", question, (picture(),), "3"), ("look", "count"))
         before, shown, after = row.parts()
         assert str(before).endswith("QUESTION: ") and shown == picture()
         assert str(after).startswith("How many dots?") and "REASON PROCESS:\nlook\ncount" in str(after)
