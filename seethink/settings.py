@@ -77,12 +77,15 @@ def described(config: Any) -> list[str]:
     """A line for each setting, nested ones included: `name=default` as `override` reads it, and what it may
     be."""
     types = _types(config)
-    return [f"{name}={_written(value)}  ({_words(types[name])})" for name, value in leaves(config).items()]
+    return [
+        f"{name}={written_setting(value)}  ({_words(types[name])})" for name, value in leaves(config).items()
+    ]
 
 
-def _written(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ",".join(map(_written, value))
+def written_setting(value: Any) -> str:
+    """A value as `override` reads it."""
+    if isinstance(value, tuple | list):
+        return ",".join(map(written_setting, value))
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 

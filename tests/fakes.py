@@ -178,7 +178,7 @@ def _compare(a: Path, b: Path) -> list[dict[str, Any]]:
     return [
         {
             "task": task, "difference": 0.0, "p": 1.0, "lenient_difference": 0.0, "lenient_p": 1.0,
-            "only_a": 0, "only_b": 0, "n": sum(row["task"] == task for row in _rows(b)),
+            "only_a": 0, "only_b": 0, "n": sum(row["task"] == task for row in _rows(b)), "graded": False,
         }
         for task in tasks
     ]  # fmt: skip
@@ -237,3 +237,10 @@ def go(tmp_path, recipe=None, **settings):
 
 def state(tmp_path, stage):
     return json.loads((tmp_path / "run" / stage / "stage.json").read_text(encoding="utf-8"))
+
+
+def evaluations():
+    """The folders of all evaluations that were not given one, the newest last."""
+    return sorted(
+        Path("runs/eval").glob("*/eval"), key=lambda folder: (folder / "stage.json").stat().st_mtime_ns
+    )

@@ -101,6 +101,13 @@ def _size_faults(where: str, size: Size) -> list[tuple[str, str]]:
     return [("tiny picture", message)] if min(size) < MIN_SIDE else []
 
 
+def content_digest(medium: Media) -> str:
+    """A digest of the pixels of a picture or of the chosen frames of a clip, decoded. Raises InputError as
+    `load` does."""
+    loaded = medium.load()
+    return _digest(loaded.pictures if isinstance(loaded, Frames) else [loaded])
+
+
 def _digest(pictures: Iterable[PIL.Image.Image]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for picture in pictures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,9 @@ from seethink.cli.options import (
 )
 from seethink.cli.progress import execute, run_console
 from seethink.cli.tables import say, show_benchmarks, show_results
+from seethink.identity import digest
 from seethink.run.run import Run, Scale
+from seethink.run.stage import Stage
 from seethink.types import GREEDY, InputError, Sampling, Task
 
 app = typer.Typer()
@@ -65,20 +68,37 @@ class EvaluationOptions(ScoredDataOptions):
         _ = task.examples[0]  # raises InputError for an unknown layout, before any work
         return task, benchmark.sampling, benchmark.claims
 
+    def folder_name(self, model: str, key: str) -> str:
+        """A name for the results: model, data and what was chosen besides, then a digest of it all. key: of
+        the evaluation, without its judge."""
+        data = self.benchmark or (self.data or Path()).stem
+        verifier = "" if self.verifier == "auto" else self.verifier.rpartition(":")[2]
+        judge = "judge" if self.judge.judge_base_url else ""
+        words = [_named(model), data, self.format.rpartition(":")[2], self.prompt_mode, verifier, judge]
+        texts = [
+            re.sub(r"[^\w.+-]+", "-", word)[:40].strip("-.") for word in [*words, *(self.settings or ())]
+        ]
+        readable = "-".join(filter(None, texts))[:160]  # a name has at most 255 bytes
+        return f"{readable}-{digest([key, self.judge])[:8]}"
+
+
+RESULTS = Path("runs/eval")
+"""Where evaluations are kept by model and data."""
+
 
 @app.command("eval", epilog="Example: seethink eval --model sprout --data my.jsonl --verifier same_number")
 @takes(EvaluationOptions)
 def evaluate(job: EvaluationOptions) -> None:
     """Evaluate a model on your own data or on a published benchmark.
 
-    Your own data are answered greedily, a benchmark as it was published.
+    Your own data are answered greedily, a benchmark as it was published. Each model, data and way of asking
+    has its own folder; the same again is resumed or skipped.
     """
     if job.list_benchmarks:
         from seethink.benchmarks import BENCHMARKS
 
         return show_benchmarks(Console(), BENCHMARKS.values())
-    folder = job.out or Path("runs/eval")
-    run = Run("eval", Scale("full"), folder, overrides=settings_of("eval", job.settings))
+    run = Run("eval", Scale("full"), job.out or RESULTS, overrides=settings_of("eval", job.settings))
     (task, sampling, claims), results, console = job.load(), {}, run_console(run)
 
     model = trained(job.model, console)
@@ -86,10 +106,32 @@ def evaluate(job: EvaluationOptions) -> None:
     def recipe(run: Run) -> None:
         results[job.model] = run.evaluate("eval", run.model(model), [task], sampling).rows
 
-    with job.judge.judged(task, folder / "eval", console) as task:
+    kept = run.out  # the replies of a judge, for all evaluations in RESULTS
+    if not job.out:
+        run.out = RESULTS / job.folder_name(model, run.dry_run(recipe)["eval"].key)
+    with job.judge.judged(kept, run.out / "eval", console, task) as (task,):
+        _refuse_other(run.dry_run(recipe)["eval"])
         execute(run, recipe, console)
     show_results(console, task.headline, results)
     for arm, value in claims.items():
         say(console, f"published, {arm}: {value:.1%}")
-    say(console, f"all attempts: {folder / 'eval' / 'attempts.jsonl'}")
-    say(console, f"to browse them: seethink look {folder}")
+    say(console, f"all attempts: {run.out / 'eval' / 'attempts.jsonl'}")
+    say(console, f"to browse them: seethink look {run.out}")
+
+
+def _refuse_other(stage: Stage) -> None:
+    """Raises InputError where the stage's folder holds an evaluation of something else."""
+    if stage.status() == "changed":
+        differs = ", ".join(stage.changes(stage.state()).texts)
+        raise InputError(
+            f"{stage.run} holds another evaluation, which stays ({differs}); choose another --out, or give "
+            "none: each evaluation then has its own folder"
+        )
+
+
+def _named(model: str) -> str:
+    """A model in a file name: `own-grpo` of runs/own/grpo/checkpoint, the last part of any other name."""
+    folder = Path(model).expanduser()
+    parts = folder.resolve().parts if folder.is_dir() else Path(model).parts
+    is_checkpoint = parts[-1].startswith("checkpoint")
+    return "-".join(parts[-3:] if is_checkpoint else parts[-1:]).removesuffix("-checkpoint")

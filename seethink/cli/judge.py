@@ -52,42 +52,42 @@ class JudgeOptions:
     ] = False
 
     @contextmanager
-    def judged(self, task: Task, stage: Path, console: Console) -> Iterator[Task]:
-        """The task with the judge in its verifier, while the judge's server is connected; then print the
+    def judged(self, run: Path, stage: Path, console: Console, *tasks: Task) -> Iterator[tuple[Task, ...]]:
+        """The tasks with the judge in their verifiers, while the judge's server is connected; then print the
         summary.
 
-        stage: folder of the stage that judges, in the run's folder. Without --judge-base-url `task` stays as
-        it is. Raises InputError where the server cannot be used.
+        run: the folder that keeps its replies. stage: the folder whose attempts the summary is about. Without
+        --judge-base-url the tasks stay as they are. Raises InputError where the server cannot be used.
         """
         if not self.judge_base_url:
-            self._refuse_options()
-            yield task
+            self.refuse_given("needs --judge-base-url URL, the judge's server")
+            yield tasks
             return
         from seethink.engines.chat import ChatEngine
         from seethink.engines.response_cache import ResponseCache
         from seethink.engines.sync import SyncEngine
 
-        with ResponseCache(stage.parent / CACHE) as cache:
+        with ResponseCache(run / CACHE) as cache:
             opening = ChatEngine.open(self.judge_base_url, self.judge_model, self.judge_key_env)
             with SyncEngine(opening) as engine:
                 shared = (engine.name, engine, cache, self.judge_max_tokens)
                 judge, steps = Judge(*shared), StepsJudge(*shared) if self.steps_judge else None
-                yield with_judge(task, judge, self.judge_for, steps)
+                yield tuple(with_judge(task, judge, self.judge_for, steps) for task in tasks)
         if not console.quiet:
             judges = [judge, *([steps] if steps else [])]
-            for line in self._summary(judges, stage, task.headline):
+            for line in self._summary(judges, cache.path, stage, tasks[0].headline):
                 say(console, line)
 
-    def _refuse_options(self) -> None:
+    def refuse_given(self, why: str) -> None:
+        """Raises InputError for the first option that was given."""
         for field in fields(JudgeOptions):
             if getattr(self, field.name) != field.default:
-                name = field.name.replace("_", "-")
-                raise InputError(f"--{name} needs --judge-base-url URL, the judge's server")
+                raise InputError(f"--{field.name.replace('_', '-')} {why}")
 
-    def _summary(self, judges: Sequence[BaseJudge], stage: Path, headline: str) -> Iterator[str]:
+    def _summary(self, judges: Sequence[BaseJudge], cache: Path, stage: Path, headline: str) -> Iterator[str]:
         """Calls of the judge, then how its verdicts compare with the rules'."""
         sent, cached = (sum(len(getattr(j.statistics, name)) for j in judges) for name in ("sent", "cached"))
-        yield f"judge {judges[0].model}: {sent:,} calls, {cached:,} replies from {stage.parent / CACHE}"
+        yield f"judge {judges[0].model}: {sent:,} calls, {cached:,} replies from {cache}"
         if failed := Counter(why for judge in judges for why in judge.statistics.failed.values()):
             why, _ = failed.most_common(1)[0]
             again = f"; to try again, move {stage} away" if stage.name == "eval" else ""

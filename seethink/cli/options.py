@@ -181,13 +181,17 @@ class DataOptions:
     def load_task(self, answered: bool = True) -> Task:
         """The task; everything that can be wrong with the data is found here, before any work. answered: as
         in `tasks.ReadOptions`."""
-        options = self.media.arguments() | {"answered": answered}
-        task = load_task(self.data, self.format, self.prompt_mode, *self._scoring(), **options)
+        task = self.task_of(self.data, answered)
         if isinstance(task.examples, LazySequence):
             refuse_given(self.media, "drawn worlds have their own media", *vars(self.media))
         else:
             self.media.refuse_unused(task.examples)
         return task
+
+    def task_of(self, data: Path, answered: bool = True) -> Task:
+        """The task of other data, asked and scored alike; options that these do not need are no error."""
+        options = self.media.arguments() | {"answered": answered}
+        return load_task(data, self.format, self.prompt_mode, *self._scoring(), **options)
 
     def load_pairs(self) -> tuple[PreferencePair, ...]:
         """Preference pairs, checked as `load_task` does."""

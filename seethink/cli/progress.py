@@ -26,11 +26,11 @@ from seethink.train.progress_bar import ProgressBar
 
 class TerminalListener:
     """Listener of a run that prints its stages, progress and results: `Run(...,
-    listeners=[TerminalListener()])`. notes: also what a finished training has to say."""
+    listeners=[TerminalListener()])`. summaries: also what a finished training has to say, and reports."""
 
-    def __init__(self, console: Console | None = None, notes: bool = True) -> None:
+    def __init__(self, console: Console | None = None, summaries: bool = True) -> None:
         self.console = console or Console()
-        self._notes = notes
+        self._summaries = summaries
         self._progress: ProgressBar | None = None
 
     def __call__(self, event: StageEvent) -> None:
@@ -54,12 +54,12 @@ class TerminalListener:
                 self._say(f"{stage}: left out")
             case StageSetAside(stage, folder, changes):
                 self._say(f"{stage}: starts anew ({', '.join(changes)}); the old folder is now {folder}")
-            case ReportWritten(_, path, report):
+            case ReportWritten(_, path, report) if self._summaries:
                 show_report(self.console, report)
                 self._say(f"report: {path}")
 
     def _say_done(self, text: str, notes: Sequence[str]) -> None:
-        self._say("; ".join((text, *(notes if self._notes else ()))))
+        self._say("; ".join((text, *(notes if self._summaries else ()))))
 
     def _say(self, text: str) -> None:
         say(self.console, text)
@@ -75,11 +75,10 @@ def run_console(run: Run) -> Console:
     return Console(quiet=not run.is_main_process)
 
 
-def execute(run: Run, recipe: Callable[[Run], None], console: Console, notes: bool = True) -> None:
+def execute(run: Run, recipe: Callable[[Run], None], console: Console, summaries: bool = True) -> None:
     """Execute a recipe with its progress at the terminal. Ctrl-C exits with code 130, a request that its
-    server refuses for good with 1. notes: as in
-    `TerminalListener`."""
-    run.listeners = (*run.listeners, TerminalListener(console, notes))
+    server refuses for good with 1. summaries: as in `TerminalListener`."""
+    run.listeners = (*run.listeners, TerminalListener(console, summaries))
     try:
         run.execute(recipe)
     except KeyboardInterrupt:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,9 +13,9 @@ from typer.core import TyperGroup
 
 from seethink.cli.options import (
     SETTINGS,
-    DataOptions,
     ScoredDataOptions,
     own_setting,
+    refuse_given,
     settings_of,
     takes,
     trained,
@@ -25,8 +25,7 @@ from seethink.cli.tables import say
 from seethink.run.run import Run, Scale
 from seethink.settings import described, override, unknown
 from seethink.train.methods import METHODS, TrainingMethod
-from seethink.train.notes import start_and_end
-from seethink.types import InputError
+from seethink.types import GREEDY, InputError, Task
 
 
 class MethodGroup(TyperGroup):
@@ -54,21 +53,45 @@ app.add_typer(
 )
 
 
+TEST = "test"
+"""Prefix of the stages that evaluate --test, and of their settings on the command line."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class TrainingOptions(DataOptions):
-    """Options of `seethink train` with a method that learns given replies."""
+class TrainingOptions(ScoredDataOptions):
+    """Options of `seethink train`."""
 
     settings: Annotated[
         list[str] | None, typer.Argument(metavar=SETTINGS, help="Settings: learning_rate=1e-6")
+    ] = None
+    test: Annotated[
+        Path | None,
+        typer.Option(help="Held-out questions, answered before and after (test.max_tokens=256)."),
     ] = None
     config: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="YAML file of settings.")
     ] = None
     seed: Annotated[int | None, typer.Option(help="Random seed.")] = None
 
+    def overrides(self, method: str) -> list[str]:
+        """The settings as `stage.field=value` of the training and of both evaluations."""
+        tested = [text for text in self.settings or () if text.startswith(f"{TEST}.")]
+        if tested and not self.test:
+            raise InputError(f"{tested[0]!r} is of the evaluations, and there are none; give --test FILE")
+        own = [text for text in self.settings or () if text not in tested]
+        evaluations = [f"{stage}{text.removeprefix(TEST)}" for text in tested for stage in stages(method)]
+        return [*settings_of(method, own), *evaluations]
+
+    def refuse_unscored(self, method: TrainingMethod) -> None:
+        """Raises InputError where nothing is scored and an option says how."""
+        if method.data != "task" and not self.test:
+            why = f"{method.name} learns from no reward, and there is no --test to score"
+            refuse_given(self, why, "verifier", "reward_weights")
+            self.judge.refuse_given(f"judges nothing: {why}; leave it out")
+
     def evaluated_alike(self) -> list[str]:
         """The options that were given and that `eval` has too, as they are typed."""
-        own = {"model", "data", "out", "settings", "config", "seed"}
+        own = {"model", "data", "out", "settings", "config", "seed", "test"}
         options = {f.name: (getattr(self, f.name), f.default) for f in fields(self) if f.name not in own}
         for group in [value for value, _ in options.values() if is_dataclass(value)]:
             options |= {f.name: (getattr(group, f.name), f.default) for f in fields(group)}
@@ -81,13 +104,12 @@ class TrainingOptions(DataOptions):
         ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class RewardedTrainingOptions(TrainingOptions, ScoredDataOptions):
-    """Options of `seethink train` with a method that learns from rewards."""
+def stages(method: str) -> tuple[str, str]:
+    """The stages that evaluate --test before and after a training."""
+    return f"{TEST}/before-{method}", f"{TEST}/after-{method}"
 
 
 def _command(method: TrainingMethod) -> Any:
-    options = RewardedTrainingOptions if method.data == "task" else TrainingOptions
     own = typer.Typer(add_completion=False)
     settings = "\n".join(described(method.config()))
 
@@ -99,7 +121,7 @@ def _command(method: TrainingMethod) -> Any:
         short_help=f"{method.about.capitalize()}.",
         epilog=f"Example: seethink train {method.name} --model sprout --data my.jsonl max_steps=50",
     )
-    @takes(options)
+    @takes(TrainingOptions)
     def command(job: TrainingOptions) -> None:
         _train(method, job)
 
@@ -112,37 +134,83 @@ def _train(method: TrainingMethod, job: TrainingOptions) -> None:
         config = override(config, _read_yaml(job.config, method.name), str(job.config))
     if job.seed is not None:
         config = config.replace(seed=job.seed)
+    job.refuse_unscored(method)
+    from seethink.report.scores import AFTER, BEFORE
+
     name = f"train-{method.name}"
     folder = job.out or Path("runs") / name
-    overrides = settings_of(method.name, job.settings)
-    run = Run(name, Scale("full"), folder, config.training.seed, overrides)
     data: Any = job.load_pairs() if method.data == "pairs" else job.load_task()
-    if method.data == "examples":
-        data = run.traces(data)
-
+    tests = [job.task_of(job.test)] if job.test else []
+    title = f"{method.name.upper()} of {job.model} on {job.data}: {method.about}."
+    said = list(_in_both(job, data, tests))
+    overrides = job.overrides(method.name)
+    run = Run(name, Scale("full"), folder, config.training.seed, overrides, notes=(title, *said))
     console = run_console(run)
+    for sentence in said:
+        say(console, sentence)
     model = trained(job.model, console)
+    rewarded = method.data == "task"
+    stage = method.name if rewarded else stages(method.name)[1]
+    with job.judge.judged(folder, folder / stage, console, *([data] if rewarded else []), *tests) as tasks:
+        tests = [*tasks][rewarded:]
+        learned = tasks[0] if rewarded else run.traces(data) if method.data == "examples" else data
 
-    def recipe(run: Run) -> None:
-        run.train(method.name, method.name, run.model(model), data, config)
+        def recipe(run: Run) -> None:
+            before, after = stages(method.name)
+            base = run.model(model)
+            results = {BEFORE: run.evaluate(before, base, tests, GREEDY)} if tests else {}
+            tuned = run.train(method.name, method.name, base, learned, config)
+            results |= {AFTER: run.evaluate(after, tuned, tests, GREEDY)} if tests else {}
+            run.compare("report", results)
 
-    scored = isinstance(job, RewardedTrainingOptions)
-    judged = job.judge.judged(data, folder / method.name, console) if scored else nullcontext(data)
-    with judged as data:
-        execute(run, recipe, console, notes=False)  # its last line has them
-    for line in _figures_and_next(method, job, folder / method.name):
+        execute(run, recipe, console, summaries=False)  # the last lines have them
+    for line in (*_figures(run, job, method.name), *said, *_report_and_next(run, job, method)):
         say(console, line)
     notes = run.stages[method.name].notes()
     say(console, "; ".join((f"checkpoint: {folder / method.name / 'checkpoint'}", *notes)))
 
 
-def _figures_and_next(method: TrainingMethod, job: TrainingOptions, folder: Path) -> list[str]:
-    """The reward or loss at start and end, and the command that evaluates the checkpoint alike."""
-    found = {name: both for name in ("reward", "loss") if (both := start_and_end(folder, name))}
-    lines = [f"{name}: {a:.3f} at start, {b:.3f} at end" for name, (a, b) in [*found.items()][:1]]
-    data = job.data if method.data != "pairs" else "QUESTIONS.jsonl"
-    command = ["seethink", "eval", "--model", folder / "checkpoint", "--data", data, *job.evaluated_alike()]
-    return [*lines, f"next: {shlex.join(map(str, command))}"]
+def _in_both(job: TrainingOptions, data: Any, tests: Sequence[Task]) -> Iterator[str]:
+    """That rows of --test are trained on, and how many."""
+    from seethink.check.overlap import rows_in_both
+
+    for test in tests:
+        learned = data.examples if isinstance(data, Task) else [pair.example for pair in data]
+        if shared := rows_in_both(learned, test.examples):
+            rows = f"{len(shared):,} of the {len(test.examples):,} rows of {job.test}"
+            first = test.examples[shared[0]].label
+            yield (
+                f"{rows} are also in {job.data} (same question, same pictures; the first is {first}), "
+                "so they are not held out."
+            )
+
+
+def _figures(run: Run, job: TrainingOptions, method: str) -> Iterator[str]:
+    """The reward or loss at start and end, and the scores of --test before and after."""
+    from seethink.report.scores import AFTER, BEFORE, held_out, training_ends
+
+    report = run.stages["report"].state()["result"]
+    yield from training_ends(report)
+    results = report["results"]
+    for test in report["tests"]:
+        yield held_out(test, *(results[arm][test["task"]] for arm in (BEFORE, AFTER)))
+    for stage, arm in zip(stages(method), (BEFORE, AFTER), strict=True):
+        for result in results.get(arm, {}).values():
+            if result["truncated"]:
+                limit = run.stages[stage].config.max_tokens
+                yield (
+                    f"{result['truncated']:.0%} of the answers {arm} were cut off at {limit} tokens; "
+                    f"{TEST}.max_tokens=N sets another limit"
+                )
+
+
+def _report_and_next(run: Run, job: TrainingOptions, method: TrainingMethod) -> Iterator[str]:
+    """The page, and the command that shows the attempts or evaluates the checkpoint alike."""
+    yield f"report: {run.out / 'report.html'}"
+    checkpoint = run.out / method.name / "checkpoint"
+    evaluation = ["eval", "--model", checkpoint, "--data", "HELD_OUT.jsonl", *job.evaluated_alike()]
+    words = ["look", run.out] if job.test else evaluation
+    yield f"next: {shlex.join(map(str, ('seethink', *words)))}"
 
 
 def _read_yaml(file: Path, method: str) -> dict[str, Any]:

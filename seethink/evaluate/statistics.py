@@ -90,23 +90,27 @@ def compare(a: Path, b: Path) -> list[dict[str, Any]]:
 
 
 def paired(pairs: Iterable[tuple[float | None, float | None]]) -> dict[str, Any]:
-    """Mean difference b - a over the questions on which both were judged, and its two-sided p value.
+    """Mean difference b - a over the questions on which both were judged, and its two-sided p value. graded:
+    whether any score is other than 0 and 1.
 
     0/1 values: McNemar's exact test (a binomial test on the questions that only one of the two got right).
-    Graded values: the paired t test. p is None where there is nothing to test.
+    Graded values: the paired t test; where all differences are equal, which leaves it no variance, the sign
+    test on the questions that differ. p is None where there is nothing to test.
     """
     from scipy import stats
 
     both = [(x, y) for x, y in pairs if x is not None and y is not None]
     only_a, only_b = sum(x > y for x, y in both), sum(y > x for x, y in both)
     binary = {v for pair in both for v in pair} <= {0.0, 1.0}
+    constant = len(both) > 1 and len({y - x for x, y in both}) == 1
     p: float | None = None
-    if binary and both:
+    if (binary and both) or constant:
         p = float(stats.binomtest(only_b, only_a + only_b).pvalue) if only_a + only_b else 1.0
     elif len(both) > 1:
         p = float(stats.ttest_rel([x for x, _ in both], [y for _, y in both]).pvalue)
     difference = sum(y - x for x, y in both) / len(both) if both else None
-    return {"difference": difference, "p": p, "only_a": only_a, "only_b": only_b, "n": len(both)}
+    counts = {"only_a": only_a, "only_b": only_b, "n": len(both), "graded": not binary}
+    return {"difference": difference, "p": p, **counts}
 
 
 def _first_attempts(rows: Iterable[AttemptRow]) -> Mapping[tuple[str, str], AttemptRow]:

@@ -13,6 +13,7 @@ from seethink.report.curves import training_curves
 from seethink.report.gallery import OUTCOMES, build_gallery
 from seethink.report.groups import ScoredGroup, scored_groups
 from seethink.report.page import render_page, write_atomically
+from seethink.settings import written_setting
 
 SMOKE = "At scale smoke a run shows that everything works, and nothing else: its numbers prove nothing."
 FIELDS = ("source", "claim", "needs", "differs")
@@ -28,7 +29,8 @@ def write_report(
 ) -> Path:
     """Write `report.json` and `report.html` into the run folder; returns the path of the page.
 
-    arms: {name: attempts.jsonl of its evaluation}, the untrained arm first.
+    arms: {name: attempts.jsonl of its evaluation}, the untrained arm first; without any the page is about
+    the trainings alone.
     trainings: {stage: metrics.jsonl}; rollouts are shown where an attempts.jsonl lies in the same folder.
     notes: the recipe's title, then its fields ("source ...", "claim ...", "needs ...", "differs ..."); any
     other note is shown as a remark.
@@ -48,6 +50,7 @@ def write_report(
         tests=[(test, scores.describe_test(test)) for test in report["tests"]],
         gains={task: scores.task_gains(report["results"], task) for task in scores.measured_tasks(report)},
         trainings=training_curves(trainings),
+        settings=[_settings(stage, facts) for stage, facts in report.get("trainings", {}).items()],
         gallery=build_gallery(arms, folder, headline),
         outcomes=OUTCOMES,
         groups=_groups(trainings, folder, headline),
@@ -57,6 +60,18 @@ def write_report(
     )
     write_atomically(folder / "report.html", page)
     return folder / "report.html"
+
+
+def _settings(stage: str, facts: Mapping[str, Any]) -> tuple[str, str, list[Any], list[Any]]:
+    """(stage, method, settings with value and default that differ, settings with value that do not)"""
+    written = {name: [*map(written_setting, both)] for name, both in facts["settings"].items()}
+    changed = [(name, *both) for name, both in written.items() if both[0] != both[1]]
+    return (
+        stage,
+        facts["method"],
+        changed,
+        [(n, value) for n, (value, usual) in written.items() if value == usual],
+    )
 
 
 def _groups(trainings: Mapping[str, Path], folder: Path, headline: str) -> list[ScoredGroup]:

@@ -21,6 +21,10 @@ MIN_ANSWERS = 10
 """Accuracies over fewer answers than this are not compared in words."""
 
 
+BEFORE, AFTER = "before", "after"
+"""The arms of a training that was evaluated on held-out questions."""
+
+
 @dataclass(frozen=True)
 class ScoreCell:
     """An arm's result on a task, and the paper's number; either may be missing."""
@@ -83,9 +87,52 @@ def describe_test(test: Mapping[str, Any]) -> str:
     return f"{text} {null}: this may be chance."
 
 
+def held_out(test: Mapping[str, Any], before: Result, after: Result) -> str:
+    """A paired test of the arms `BEFORE` and `AFTER` as one plain sentence, without a full stop: both scores,
+    how many rows each change concerns, and whether that may be chance."""
+    unjudged = max(r["n"] + r["unjudged"] for r in (before, after)) - test["n"]
+    lacking = f"; {unjudged:,} {_rows(unjudged)} could not be judged both times" if unjudged else ""
+    if not test["n"]:
+        return f"held out: no row could be judged both before and after{lacking}"
+    score, better, worse = ("mean score ", "better", "worse") if test["graded"] else ("", "mended", "broken")
+    values = [f"{100 * result['value']:.3g} %" for result in (before, after)]
+    mended, broken = test["only_b"], test["only_a"]
+    if not mended and not broken:
+        return f"held out: {score}{values[0]} before and after, no row {better} or {worse}{lacking}"
+    p = test["p_holm"]
+    odds = "" if p is None else ", p < 0.0001" if p < 0.0001 else f", p = {p:.2g}"
+    counts = f"{mended:,} {_rows(mended)} {better}, {broken:,} {worse}{odds}"
+    both = f"{score}{values[0]} before, {values[1]} after"
+    if p is None or p >= CHANCE:
+        return f"held out: {both}, which cannot be told apart: {counts}{lacking}"
+    return f"held out: {both}; {counts}{lacking}"
+
+
+def _rows(n: int) -> str:
+    return "row" if n == 1 else "rows"
+
+
+def training_ends(report: Report) -> list[str]:
+    """A sentence for each training, without a full stop: its reward, else its loss, at start and end."""
+    trainings: Mapping[str, Mapping[str, Any]] = report.get("trainings", {})  # older reports have none
+    return [
+        f"{name}{f' of {stage}' if len(trainings) > 1 else ''}: {facts[name][0]:.3f} at start, "
+        f"{facts[name][1]:.3f} at end"
+        for stage, facts in trainings.items()
+        for name in [name for name in ("reward", "loss") if name in facts][:1]
+    ]
+
+
 def conclusion(report: Report) -> list[str]:
-    """A sentence for each task: what the arms gained over the first, by the corrected tests."""
+    """A sentence for each task: what the arms gained over the first, by the corrected tests. Of a training
+    alone, its reward or loss."""
     arms = list(report["results"])
+    if arms == [BEFORE, AFTER]:
+        before, after = report["results"].values()
+        tests = [(t, before[t["task"]], after[t["task"]]) for t in report["tests"]]
+        return [_sentence(held_out(*test)) for test in tests] + [*map(_sentence, training_ends(report))]
+    if not arms:
+        return [*map(_sentence, training_ends(report))]
     sentences = []
     for task in dict.fromkeys(test["task"] for test in report["tests"]):
         tests = {(test["a"], test["b"]): test for test in report["tests"] if test["task"] == task}
@@ -99,6 +146,10 @@ def conclusion(report: Report) -> list[str]:
             others = [_verdict(test) for (a, _), test in tests.items() if a != arms[0]]
         sentences.append(f"On {task}: {'; '.join([*over_first, *others])}.")
     return sentences
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _verdict(test: Mapping[str, Any]) -> str:

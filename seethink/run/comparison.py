@@ -3,13 +3,17 @@ report."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+from seethink import identity
 from seethink.run.events import ReportReady, StageEvent
-from seethink.run.stage import Evaluation
+from seethink.run.stage import Evaluation, Stage
+from seethink.settings import leaves
+from seethink.train.methods import METHODS
+from seethink.train.notes import start_and_end
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,25 @@ def common_headline(headlines: set[str]) -> str:
     if len(headlines) != 1:
         raise ValueError(f"results in one report need the same headline, not {sorted(headlines)}")
     return headlines.pop()
+
+
+def headline_of(results: Mapping[str, Evaluation], trainings: Iterable[Stage]) -> str:
+    """The headline of the results; where nothing was evaluated, that of the tasks that were trained on, or
+    none."""
+    practised = {stage.inputs["task"]["headline"] for stage in trainings if "task" in stage.inputs}
+    return common_headline({result.headline for result in results.values()} or practised or {""})
+
+
+def training_facts(stage: Stage) -> dict[str, Any]:
+    """A training in report.json. settings: {name: [value, default]}. reward, loss: [at start, at end], where
+    it has them."""
+    values, usual = leaves(stage.config), leaves(METHODS[stage.kind].config())
+    ends = {name: start_and_end(stage.folder, name) for name in ("reward", "loss")}
+    return {
+        "method": stage.kind,
+        "settings": {name: identity.plain([value, usual.get(name)]) for name, value in values.items()},
+        **{name: list(both) for name, both in ends.items() if both},
+    }
 
 
 def paired_tests(results: Mapping[str, Evaluation]) -> list[dict[str, Any]]:

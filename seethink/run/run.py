@@ -21,8 +21,10 @@ from seethink.models.names import is_bundled, model_key, resolve
 from seethink.run.comparison import (
     Claim,
     common_headline,
+    headline_of,
     measured_claims,
     paired_tests,
+    training_facts,
     write_report_files,
 )
 from seethink.run.events import (
@@ -119,15 +121,17 @@ class Run:
 
     def execute(self, recipe: Callable[[Run], None]) -> None:
         """Dry-run the recipe, so that bad input fails before any work; then execute what is not finished."""
-        self._refuse_unreachable(self.dry_run(recipe))
+        self._refuse_impossible(self.dry_run(recipe))
         with alone_in(self.out) if self.is_main_process else nullcontext():
             recipe(self)
 
-    def _refuse_unreachable(self, stages: Mapping[str, Stage]) -> None:
-        """Raises InputError for a model of the hub that a stage is about to load and cannot get."""
+    def _refuse_impossible(self, stages: Mapping[str, Stage]) -> None:
+        """Raises InputError for a stage that would overwrite what no stage wrote, and for a model of the hub
+        that one is about to load and cannot get."""
         for stage in stages.values():
             if stage.status() == "done" or (self.only and stage.name not in self.only):
                 continue
+            stage.refuse_foreign()
             for model in stage.needs:
                 if isinstance(model, Model) and isinstance(model.path, str):  # a name, nothing trained here
                     hub.refuse_unreachable(resolve(model.path))
@@ -233,9 +237,10 @@ class Run:
         """`report.json` and `report.html` in the run's folder.
 
         The first arm is the base; every arm is tested against every earlier one on the same questions.
+        Without results the report is about the trainings alone.
         """
         trained = {n: stage for n, stage in self.stages.items() if stage.trains}
-        headline = common_headline({result.headline for result in results.values()})
+        headline = headline_of(results, trained.values())
         inputs = {
             **{f"arm {arm}": result for arm, result in results.items()},
             "about": [self.recipe, self.scale, self.seed, self.notes, list(results), claims],
@@ -252,9 +257,11 @@ class Run:
                 "results": {arm: result.rows for arm, result in results.items()},
                 "tests": paired_tests(results),
                 "claims": measured_claims(results, claims),
+                "trainings": {n: training_facts(stage) for n, stage in trained.items()},
             }
             attempts = {arm: result.path for arm, result in results.items()}
-            metrics = {n: stage.folder / "metrics.jsonl" for n, stage in trained.items()}
+            logs = {n: stage.folder / "metrics.jsonl" for n, stage in trained.items()}
+            metrics = {n: log for n, log in logs.items() if log.exists()}  # a method may write none
             said = [f"{n}: {note}" for n, stage in trained.items() for note in stage.notes()]
             self._emit(ReportReady(name, report, self.out, attempts, metrics, (*self.notes, *said)))
             return report

@@ -178,6 +178,14 @@ class Stage:
             return ""
         return how_it_continues(self.changes(state), self.config, self.folder)
 
+    @property
+    def outside(self) -> list[Path]:
+        """The files that the stage leaves outside its folder and that are there: a report in that of the
+        run."""
+        product = Path(os.path.normpath(self.folder / self.product))
+        files = [product, product.with_suffix(".json")] if self.folder not in product.parents else []
+        return [file for file in files if file.exists()]
+
     def set_aside(self) -> Path:
         """Move the results of other settings to `<run>/.stale/`; nothing is deleted. Returns their new
         folder."""
@@ -186,8 +194,21 @@ class Stage:
         target = stale / f"{self.name.replace('/', '-')}-{self.state()['key'][:8]}"
         while target.exists():
             target = target.with_name(target.name + "+")
+        for file in self.outside:  # first: a kill in between leaves a stage to set aside
+            os.replace(file, self.folder / file.name)
         os.rename(self.folder, target)
         return target
+
+    def refuse_foreign(self) -> None:
+        """Raises InputError where the stage was never begun and its place holds files of something else."""
+        if self.state():
+            return
+        if self.folder.is_dir() and any(file.name != _PART for file in self.folder.iterdir()):
+            raise InputError(
+                f"{self.folder} holds files that no stage wrote; move it away or choose another --out"
+            )
+        for file in self.outside:
+            raise InputError(f"{file} was written by no stage; move it away or choose another --out")
 
     def begin(self) -> dict[str, Any]:
         """Mark the stage as running, started or resumed, and return the content of stage.json.
@@ -195,11 +216,8 @@ class Stage:
         The checkpoint of a training that had fewer steps is kept as `checkpoint-N`. Raises InputError if the
         folder holds files of something else.
         """
+        self.refuse_foreign()
         state = self.state()
-        if not state and self.folder.is_dir() and any(file.name != _PART for file in self.folder.iterdir()):
-            raise InputError(
-                f"{self.folder} holds files that no stage wrote; move it away or choose another --out"
-            )
         if self.trains and state and not self.changes(state).finished:
             reopen(self.folder)
         state = {

@@ -28,6 +28,8 @@ _INPUTS = {
     "task.verifier": "the verifier",
     "task.format": "the format",
     "task.name": "the name of the data",
+    "tasks": "the rows, their format or the verifier",
+    "about": "the run",
 }
 
 
@@ -55,9 +57,7 @@ def compare(kind: str, config: Any, inputs: Any, before: Mapping[str, Any], out:
     other = [] if kind == before["kind"] else ["the method"]
     new_inputs, old_inputs = dict(_parts(identity.plain(inputs))), dict(_parts(before["inputs"]))
     other += [
-        _INPUTS.get(name, name)
-        for name in new_inputs | old_inputs
-        if new_inputs.get(name) != old_inputs.get(name)
+        _in_words(name) for name in new_inputs | old_inputs if new_inputs.get(name) != old_inputs.get(name)
     ]
     texts = (*dict.fromkeys(other), *(f"{name} {old.get(name)} -> {now.get(name)}" for name in names))
     if not texts or other or kind not in METHODS or any(name not in STEP_FIELDS for name in names):
@@ -67,6 +67,13 @@ def compare(kind: str, config: Any, inputs: Any, before: Mapping[str, Any], out:
     was = config.replace(**{name: old[name] for name in names if name in old})
     continues = 0 < done <= steps and method.whole_step(done - 1, rows, was)
     return Changes(texts, continues, finished=done >= steps)
+
+
+def _in_words(name: str) -> str:
+    """An input of a stage as a message names it; those of a report are arms and trainings."""
+    if name.startswith("arm "):
+        return f"the answers {name.removeprefix('arm ')}"
+    return _INPUTS.get(name, name.replace("trained.", "the training "))
 
 
 def how_it_continues(changes: Changes, config: Any, out: Path) -> str:

@@ -14,6 +14,7 @@ from seethink.cli.app import COMMANDS, load_command, main
 from seethink.cli.look import SPROUT
 from seethink.types import Completion, InputError
 from tests import fakes
+from tests.fakes import evaluations
 from tests.sources.published.vision_layouts import truths
 
 ROOT = Path(__file__).parents[2]
@@ -187,9 +188,9 @@ def test_sft_on_own_data_takes_rows_without_steps(capsys):
 def test_eval_prints_a_table_and_where_the_attempts_are(capsys):
     out = well(capsys, "eval", *OWN, "max_tokens=32")
     assert "my" in out and "50.0% (40.0% to 60.0%)" in out
-    stage = json.loads(Path("runs/eval/eval/stage.json").read_text(encoding="utf-8"))
-    assert stage["config"]["max_tokens"] == 32
-    assert Path("runs/eval/eval/attempts.jsonl").is_file()
+    (folder,) = evaluations()
+    assert config_of(folder)["max_tokens"] == 32
+    assert (folder / "attempts.jsonl").is_file() and f"all attempts: {folder / 'attempts.jsonl'}" in out
 
 
 def test_reward_weights_reach_the_verifier(capsys):
@@ -201,10 +202,13 @@ def test_reward_weights_reach_the_verifier(capsys):
 
 def test_another_mode_is_another_evaluation(capsys):
     well(capsys, "eval", *OWN, "--prompt-mode", "system")
-    stage = json.loads(Path("runs/eval/eval/stage.json").read_text(encoding="utf-8"))
+    (first,) = evaluations()
+    stage = json.loads((first / "stage.json").read_text(encoding="utf-8"))
     form = stage["inputs"]["tasks"][0]["format"]
     assert (form["name"], form["prompt_mode"]) == ("think_answer", "system")
-    assert "eval: starts anew (" in well(capsys, "eval", *OWN, "--prompt-mode", "direct")
+    assert "eval: started" in well(capsys, "eval", *OWN, "--prompt-mode", "direct")
+    assert evaluations()[0] == first and len(evaluations()) == 2
+    assert json.loads((first / "stage.json").read_text(encoding="utf-8")) == stage
 
 
 # Benchmarks -------------------------------------------------------------------------------------------------
@@ -224,7 +228,7 @@ def test_a_benchmark_is_run_as_published_and_its_numbers_are_printed(capsys):
     words = ("eval", "--model", "base", "--benchmark", "superclevr_200", "--benchmark-dir", "copy")
     out = well(capsys, *words, "--format", "answer_only", "max_tokens=64")
     assert "published, 2B GRPO 100 steps: 82.5%" in out.splitlines()
-    stage = json.loads(Path("runs/eval/eval/stage.json").read_text(encoding="utf-8"))
+    stage = json.loads((evaluations()[0] / "stage.json").read_text(encoding="utf-8"))
     assert (stage["config"]["temperature"], stage["config"]["max_tokens"]) == (0.0, 64)
     assert stage["inputs"]["tasks"][0]["questions"] == 200
     assert stage["inputs"]["tasks"][0]["format"]["name"] == "answer_only"

@@ -14,6 +14,7 @@ from seethink import __version__, formats, systems, verify
 from seethink.cli.listing import LISTS, first_sentence
 from tests import fakes
 from tests.cli.test_app import OWN, ROOT, TRAIN, call, config_of, well, world
+from tests.fakes import evaluations
 
 __all__ = ["world"]
 
@@ -101,7 +102,7 @@ def test_a_setting_may_name_its_stage(capsys):
     assert config_of("runs/train-grpo/grpo")["max_steps"] == 4
     assert "grpo: skipped" in well(capsys, *TRAIN, "max_steps=4")
     well(capsys, "eval", *OWN, "eval.max_tokens=9")
-    assert config_of("runs/eval/eval")["max_tokens"] == 9
+    assert config_of(evaluations()[-1])["max_tokens"] == 9
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from seethink.settings import leaves
 from seethink.train.methods import METHODS
 from tests import fakes
 from tests.cli.test_app import OWN, TRAIN, call, config_of, well, world, write
+from tests.fakes import evaluations
 
 __all__ = ["world"]
 
@@ -49,7 +51,7 @@ def test_questions_without_answers_are_evaluated_but_not_trained_on(capsys):
     rows = [{"question_id": i, "image": "page.png", "text": f"What is {i}?"} for i in range(2)]
     write("question.jsonl", *rows)
     out = well(capsys, "eval", "--model", "base", "--data", "question.jsonl")
-    assert "all attempts: runs/eval/eval/attempts.jsonl" in out
+    assert f"all attempts: {evaluations()[0] / 'attempts.jsonl'}" in out
     for method in ("sft", "grpo"):
         code, _, err = call(capsys, "train", method, "--model", "base", "--data", "question.jsonl")
         assert code == 2 and "question.jsonl, row 1: there is no answer; LLaVA's question.jsonl" in err
@@ -76,20 +78,20 @@ def test_a_conversation_is_one_question_of_grpo_and_one_example_for_each_answer_
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_has_the_options_that_it_uses_and_no_other(capsys, monkeypatch, method):
-    """Rewards and a judge are options of the methods that learn from rewards alone."""
+    """What is said of rewards and a judge is refused where nothing is scored: no reward, and no --test."""
     monkeypatch.setenv("COLUMNS", "200")
-    rewarded = METHODS[method].data == "task"
     printed = well(capsys, "train", method, "--help")
-    assert all(option in printed for option in ("--model", "--data", "--config", "--num-frames"))
+    assert all(option in printed for option in ("--model", "--data", "--config", "--num-frames", "--test"))
     assert all(name in printed for name in leaves(METHODS[method].config()))
+    if METHODS[method].data == "task":
+        return
     for option, value in (
         ("--verifier", "same_text"),
         ("--reward-weights", "correct=2"),
         ("--judge-for", "all"),
     ):
-        assert (option in printed) is rewarded
         code, _, err = call(capsys, "train", method, *OWN, option, value)
-        assert rewarded or (code == 2 and f"No such option: {option}" in err)
+        assert code == 2 and option in err and f"{method} learns from no reward" in err
 
 
 def test_the_methods_are_listed(capsys):
@@ -111,8 +113,144 @@ def test_the_last_lines_say_how_it_went_and_what_to_type_next(capsys):
     given = ["--format", "answer_only", "--verifier", "same_number"]
     lines = well(capsys, *TRAIN, *given, "max_steps=2").splitlines()
     at = lines.index("loss: 1.000 at start, 0.500 at end")
-    assert lines[at + 1].startswith("next: seethink eval --model runs/train-grpo/grpo/checkpoint --data ")
-    assert lines[at + 2].startswith("checkpoint: ")
-    words = shlex.split(lines[at + 1].removeprefix("next: seethink "))
-    assert words[-4:] == given
-    assert "all attempts:" in well(capsys, *words)
+    assert lines[at + 1] == "report: runs/train-grpo/report.html"
+    assert lines[at + 2].startswith("next: seethink eval --model runs/train-grpo/grpo/checkpoint --data ")
+    assert lines[at + 3].startswith("checkpoint: ")
+    words = shlex.split(lines[at + 2].removeprefix("next: seethink "))
+    assert words[-4:] == given and "my.jsonl" not in words
+    assert "all attempts:" in well(capsys, *words[:4], "my.jsonl", *words[5:])
+
+
+# Before and after -------------------------------------------------------------------------------------------
+
+TEST = ("--test", "held_out.jsonl")
+
+
+@pytest.fixture
+def held_out():
+    write(
+        "held_out.jsonl", *({"question": f"How many {i}s?", "answer": i, "image": "page.png"} for i in (1, 2))
+    )
+
+
+def keys(*stages):
+    return [json.loads(Path(stage, "stage.json").read_text(encoding="utf-8"))["key"] for stage in stages]
+
+
+def test_held_out_questions_are_answered_before_and_after_and_the_page_is_written(capsys, held_out):
+    lines = well(capsys, *TRAIN, *TEST, "max_steps=2", "test.max_tokens=32").splitlines()
+    assert fakes.calls == ["evaluate", "grpo", "evaluate"]
+    assert lines[-5:] == [
+        "loss: 1.000 at start, 0.500 at end",
+        "held out: 50 % before and after, no row mended or broken",
+        "report: runs/train-grpo/report.html",
+        "next: seethink look runs/train-grpo",
+        "checkpoint: runs/train-grpo/grpo/checkpoint",
+    ]
+    stages = [f"runs/train-grpo/test/{when}-grpo" for when in ("before", "after")]
+    assert [config_of(stage)["max_tokens"] for stage in stages] == [32, 32]
+    page = Path("runs/train-grpo/report.html").read_text(encoding="utf-8")
+    assert page.index("Held out: 50 % before and after") < page.index("Training curves")
+    assert all(f"{name}</span>" in page for name in ("before", "after"))
+
+
+def test_the_evaluation_before_is_that_of_eval(capsys, held_out):
+    alike = ("--format", "answer_only", "--verifier", "same_number", "--reward-weights", "correct=2,format=0")
+    well(capsys, *TRAIN, *TEST, *alike, "max_steps=1")
+    well(capsys, "eval", "--model", "base", "--data", "held_out.jsonl", *alike)
+    (evaluated,) = evaluations()
+    assert len(set(keys("runs/train-grpo/test/before-grpo", evaluated))) == 1
+
+
+def test_the_evaluation_before_is_not_repeated_when_a_training_is_resumed_or_continued(capsys, held_out):
+    well(capsys, *TRAIN, *TEST, "max_steps=2")
+    old = Path("runs/train-grpo/report.html").read_bytes()
+    fakes.calls.clear()
+    out = well(capsys, *TRAIN, *TEST, "max_steps=2")
+    assert fakes.calls == [] and "held out: 50 %" in out and "report: skipped" in out
+    out = well(capsys, *TRAIN, *TEST, "max_steps=3")
+    assert fakes.calls == ["grpo", "evaluate"] and "test/before-grpo: skipped" in out
+    assert "report: starts anew (the answers after, the training grpo); the old folder is now" in out
+    (stale,) = Path("runs/train-grpo/.stale").glob("report-*")
+    assert (stale / "report.html").read_bytes() == old and (stale / "report.json").is_file()
+
+
+def test_a_training_without_held_out_questions_writes_a_page_too(capsys):
+    for method in ("sft", "grpo"):
+        out = well(capsys, "train", method, *OWN, "--out", method, "max_steps=2")
+        assert f"report: {method}/report.html" in out.splitlines()
+        page = Path(method, "report.html").read_text(encoding="utf-8")
+        assert "Loss: 1.000 at start" in page and "Training curves" in page and "Significance" not in page
+
+
+def test_methods_that_sample_nothing_are_tested_with_a_verifier_too(capsys, held_out, monkeypatch):
+    def run(model, data, config, out, media, on_step):
+        fakes.calls.append("dpo")
+        (out / "metrics.jsonl").write_text('{"step": 1, "loss": 0.5}\n', encoding="utf-8")
+        return fakes.model_folder(out / "checkpoint")
+
+    monkeypatch.setitem(METHODS, "dpo", replace(METHODS["dpo"], run=run))
+    write("pairs.jsonl", {"prompt": "?", "chosen": "a", "rejected": "b"})
+    for method, data in (("sft", "my.jsonl"), ("dpo", "pairs.jsonl")):
+        fakes.calls.clear()
+        words = ("--model", "base", "--data", data, *TEST, "--verifier", "same_number", "--out", method)
+        assert "held out: 50 % before and after" in well(capsys, "train", method, *words)
+        assert fakes.calls == ["evaluate", method, "evaluate"]
+        stage = json.loads(Path(method, f"test/before-{method}/stage.json").read_text(encoding="utf-8"))
+        assert "same_number" in json.dumps(stage["inputs"]["tasks"][0]["verifier"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (None, "no data at held_out.jsonl"),
+        ([], "held_out.jsonl"),
+        ([{"question": "?"}], "held_out.jsonl, row 1: there is no answer"),
+        ([{"question": "?", "answer": "1", "image": "gone.png"}], "row 1: there is no picture"),
+        (
+            [{"question": "?", "answer": f"a {word}"} for word in ("cat", "dog")],
+            "the verifier can judge no row",
+        ),
+    ],
+)
+def test_bad_held_out_questions_end_the_command_before_any_training(capsys, rows, message):
+    if rows is not None:
+        write("held_out.jsonl", *rows)
+    code, _, err = call(capsys, *TRAIN, *TEST, "--verifier", "same_number")
+    assert code == 2 and message in err and "grpo" not in fakes.calls
+    assert not Path("runs/train-grpo/grpo").exists()
+
+
+def test_settings_of_the_evaluations_need_some(capsys, held_out):
+    code, _, err = call(capsys, *TRAIN, "test.max_tokens=9")
+    assert code == 2 and "there are none; give --test FILE" in err
+    code, _, err = call(capsys, *TRAIN, *TEST, "test.max_token=9")
+    assert code == 2 and "did you mean max_tokens" in err and fakes.calls == []
+
+
+def test_rows_that_are_trained_on_are_counted(capsys, held_out):
+    rows = [json.loads(line) for line in Path("my.jsonl").read_text(encoding="utf-8").splitlines()]
+    write("held_out.jsonl", *rows, {"question": "another", "answer": "3", "image": "page.png"})
+    write("my.jsonl", {"question": "How many?", "answer": 1, "image": "page.png"})
+    said = (
+        "3 of the 4 rows of held_out.jsonl are also in my.jsonl (same question, same pictures; the first is "
+        "held_out.jsonl, row 1), so they are not held out."
+    )
+    lines = well(capsys, *TRAIN, *TEST).splitlines()
+    assert lines.count(said) == 2 and lines[0] == said
+    assert said in Path("runs/train-grpo/report.html").read_text(encoding="utf-8")
+
+
+def test_a_page_of_something_else_is_left_alone(capsys):
+    Path("runs/train-grpo").mkdir(parents=True)
+    Path("runs/train-grpo/report.html").write_text("mine", encoding="utf-8")
+    code, _, err = call(capsys, *TRAIN)
+    assert code == 2 and "report.html was written by no stage; move it away" in err and fakes.calls == []
+    assert Path("runs/train-grpo/report.html").read_text(encoding="utf-8") == "mine"
+
+
+def test_another_method_in_the_same_folder_keeps_the_page_of_the_first(capsys):
+    well(capsys, "train", "sft", *OWN, "--out", "out")
+    first = Path("out/report.html").read_bytes()
+    assert "report: starts anew (" in well(capsys, "train", "grpo", *OWN, "--out", "out")
+    assert [page.read_bytes() for page in Path("out/.stale").glob("report-*/report.html")] == [first]

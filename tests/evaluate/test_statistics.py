@@ -34,12 +34,22 @@ def test_right_and_wrong_are_compared_by_mcnemars_exact_test():
     found = paired(pairs)
     assert found == {
         "difference": pytest.approx(7 / 29), "p": binomtest(8, 9).pvalue, "only_a": 1, "only_b": 8, "n": 29,
+        "graded": False,
     }  # fmt: skip
 
 
 def test_graded_scores_are_compared_by_the_paired_t_test():
     pairs = [(0.1, 0.4), (0.5, 0.6), (0.3, 0.2)]
     assert paired(pairs)["p"] == pytest.approx(ttest_rel(*zip(*pairs, strict=True)).pvalue)
+    assert paired(pairs)["graded"]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "p"), [([(0.5, 0.5)] * 3, 1.0), ([(0.5, 1.0)] * 2, 0.5), ([(0.0, 0.5)] * 6, 2 / 2**6)]
+)
+def test_graded_scores_that_all_change_alike_are_compared_by_the_sign_test(pairs, p):
+    """The t test has no variance there: its p value would be NaN or 0."""
+    assert paired(pairs)["p"] == pytest.approx(p)
 
 
 @pytest.mark.parametrize(("pairs", "p"), [([], None), ([(0.3, 0.4)], None), ([(1.0, 1.0)], 1.0)])

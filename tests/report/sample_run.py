@@ -42,6 +42,7 @@ def paired_test(**changes: Any) -> dict[str, Any]:
     return {
         "a": "base", "b": "grpo", "task": "seen", "difference": 0.271, "p": 0.0002, "p_holm": 0.0004,
         "only_a": 12, "only_b": 120, "n": 400, "lenient_difference": 0.102, "lenient_p": 0.013,
+        "graded": False,
     } | changes  # fmt: skip
 
 
@@ -50,6 +51,13 @@ def report(**changes: Any) -> dict[str, Any]:
         "recipe": "r1v", "scale": "tiny", "seeds": [0], "headline": "correct",
         "results": {arm: {"seen": result(0.512), "unseen": result(0.333)} for arm in ARMS},
         "tests": [paired_test()], "claims": [],
+        "trainings": {
+            "sft": {"method": "sft", "settings": {"max_steps": [10, None]}, "loss": [2.0, 0.2]},
+            "grpo": {
+                "method": "grpo", "settings": {"max_steps": [10, 100], "beta": [0.0, 0.0]},
+                "reward": [0.1, 1.0], "loss": [0.1, 0.1],
+            },
+        },
     } | changes  # fmt: skip
 
 

@@ -178,6 +178,24 @@ def test_without_trainings_the_page_says_so(tmp_path):
     assert "No rollouts were recorded" in text
 
 
+def test_the_settings_of_a_training_are_listed_those_that_are_not_the_defaults_first(tmp_path):
+    page = written(tmp_path)
+    assert "max_steps10none" in page.text and "max_steps10100" in page.text
+    assert "1 setting that is the default beta=0.0" in page.text
+
+
+def test_without_arms_the_page_is_about_the_training_alone(tmp_path):
+    _, trainings = write_run(tmp_path)
+    trainings.pop("sft")
+    content = report(results={}, tests=[])
+    content["trainings"].pop("sft")
+    page = Page(write_report(tmp_path, content, {}, trainings).read_text(encoding="utf-8"))
+    said = page.text.index("Reward: 0.100 at start, 1.000 at end.")
+    assert said < page.text.index("how the model does on others was not measured")
+    assert "Significance" not in page.text and "Scores" not in page.text and "Answers" not in page.text
+    assert "rollout 1.1" in page.text and "Settings" in page.text
+
+
 def test_thirty_arms_fit(tmp_path):
     names = [f"arm{i}" for i in range(30)]
     arms = write_arms(

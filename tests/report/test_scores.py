@@ -3,7 +3,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seethink.report.page import number, p_value, percent, points
-from seethink.report.scores import conclusion, decompose_gain, describe_test, score_table, task_gains
+from seethink.report.scores import (
+    conclusion,
+    decompose_gain,
+    describe_test,
+    held_out,
+    score_table,
+    task_gains,
+)
 from tests.report.sample_run import paired_test, report, result
 
 SHARE = st.floats(0, 1)
@@ -165,3 +172,45 @@ def test_the_conclusion_counts_many_arms():
         "On seen: 4 of 9 arms are above base, 4 below, the others cannot be told apart from it; "
         "arm8 is above base by 40.0 points."
     )
+
+
+def scored(value, n=40, unjudged=0):
+    return result(value, n=n, unjudged=unjudged)
+
+
+@pytest.mark.parametrize(
+    ("changes", "values", "sentence"),
+    [
+        ({"only_a": 2, "only_b": 25, "p_holm": 0.000123}, (0.125, 0.61),
+         "12.5 % before, 61 % after; 25 rows mended, 2 broken, p = 0.00012"),
+        ({"only_a": 25, "only_b": 1, "p_holm": 1e-9, "difference": -0.6}, (1.0, 0.125),
+         "100 % before, 12.5 % after; 1 row mended, 25 broken, p < 0.0001"),
+        ({"only_a": 2, "only_b": 3, "p_holm": 1.0}, (0.12, 0.15),
+         "12 % before, 15 % after, which cannot be told apart: 3 rows mended, 2 broken, p = 1"),
+        ({"only_a": 0, "only_b": 0, "p_holm": 1.0}, (0.5, 0.5),
+         "50 % before and after, no row mended or broken"),
+        ({"only_a": 1, "only_b": 8, "p_holm": 0.004, "graded": True}, (0.25, 0.5),
+         "mean score 25 % before, 50 % after; 8 rows better, 1 worse, p = 0.004"),
+        ({"only_a": 0, "only_b": 1, "p_holm": None, "n": 1, "graded": True}, (0.25, 0.5),
+         "mean score 25 % before, 50 % after, which cannot be told apart: 1 row better, 0 worse; "
+         "39 rows could not be judged both times"),
+        ({"n": 0, "p_holm": None, "difference": None}, (None, None),
+         "no row could be judged both before and after; 40 rows could not be judged both times"),
+    ],
+)  # fmt: skip
+def test_before_and_after_are_one_plain_sentence(changes, values, sentence):
+    test = paired_test(a="before", b="after", **{"n": 40, **changes})
+    assert held_out(test, *map(scored, values)) == f"held out: {sentence}"
+
+
+def test_a_report_of_before_and_after_concludes_with_it_then_with_the_training():
+    results = {name: {"seen": scored(value)} for name, value in (("before", 0.1), ("after", 0.6))}
+    test = paired_test(a="before", b="after", n=40, only_a=0, only_b=20, p_holm=1e-5)
+    training = {"grpo": {"method": "grpo", "settings": {}, "reward": [0.1, 0.75], "loss": [0.0, 0.0]}}
+    assert conclusion(report(results=results, tests=[test], trainings=training)) == [
+        "Held out: 10 % before, 60 % after; 20 rows mended, 0 broken, p < 0.0001.",
+        "Reward: 0.100 at start, 0.750 at end.",
+    ]
+    assert conclusion(report(results={}, tests=[], trainings={"sft": {"loss": [2.0, 0.5]}})) == [
+        "Loss: 2.000 at start, 0.500 at end."
+    ]
