@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,8 @@ def attempt_row(task: Task, rollout: Rollout, media_folder: Path, step: int | No
             "why": lenient_score.why,
         },
         "by_steps": by_steps(response.text),
+        "usage": None if rollout.usage is None else asdict(rollout.usage),
+        "way": [part._asdict() for part in rollout.parts],
     }
 
 

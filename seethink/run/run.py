@@ -42,6 +42,7 @@ from seethink.run.events import (
 )
 from seethink.run.stage import NO_EXAMPLES, Evaluation, Model, Stage, StageExamples
 from seethink.settings import override, parse, unknown
+from seethink.solve.options import SolverOptions
 from seethink.tasks import GoldTraces, with_every_answer
 from seethink.train.card import write_card
 from seethink.train.methods import METHODS, OnStep
@@ -49,6 +50,7 @@ from seethink.train.notes import training_notes
 from seethink.types import InputError, PreferencePair, Sampling, SFTExample, Task
 
 if TYPE_CHECKING:
+    from seethink.solve.equal_tokens import EqualTokens
     from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig
 
 SCALES = ("smoke", "tiny", "one_gpu", "full")
@@ -212,23 +214,35 @@ class Run:
         """`model` after group relative policy optimisation on `task`."""
         return self.train(name, "grpo", model, task, config)
 
-    def evaluate(self, name: str, model: Model, tasks: Sequence[Task], sampling: Sampling) -> Evaluation:
+    def evaluate(
+        self,
+        name: str,
+        model: Model,
+        tasks: Sequence[Task],
+        solver: Sampling | SolverOptions | EqualTokens,
+        measured: Evaluation | None = None,
+    ) -> Evaluation:
         """Every attempt of `model` at `tasks` on disk, and its rows of the report; all tasks share one
-        headline."""
+        headline. solver: its options; plain sampling is the direct solver's. measured: the evaluation whose
+        tokens `EqualTokens` may sample."""
         headline = common_headline({task.headline for task in tasks})
         inputs = {"model": model, "tasks": [identity.of_task(task) for task in tasks]}
+        inputs |= solver.depends_on() if isinstance(solver, SolverOptions) else {}
+        inputs |= {"measured": measured} if measured else {}
         examples = StageExamples.of_tasks(tasks)
-        stage = self._stage(name, "evaluate", "attempts.jsonl", sampling, inputs, examples)
+        stage = self._stage(name, "evaluate", "attempts.jsonl", solver, inputs, examples)
 
         def work(out: Path, on_progress: OnStep) -> dict[str, Any]:
             from seethink.engines.local import LocalEngine
             from seethink.evaluate.evaluate import evaluate
             from seethink.evaluate.references import refuse_unjudgeable
-            from seethink.solve import direct
+            from seethink.run.controls import solver_of
 
             refuse_unjudgeable(tasks)
             engine = LocalEngine.load(str(model.path))
-            return evaluate(engine, tasks, direct(stage.config), out, self.out / "media", on_progress)
+            return evaluate(
+                engine, tasks, solver_of(stage.config, measured), out, self.out / "media", on_progress
+            )
 
         rows = self._execute(stage, work) or {}
         return Evaluation(stage.artefact_key, stage.folder / stage.product, headline=headline, rows=rows)

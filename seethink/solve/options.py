@@ -5,10 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from seethink.settings import Config
-from seethink.types import Engine, Example, Rollout, Task
+from seethink import identity, own
+from seethink.models.names import model_key
+from seethink.settings import Config, leaves
+from seethink.types import Engine, Example, InputError, Rollout, Task
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,24 @@ class SolverOptions(Config, ABC):
     @abstractmethod
     def __call__(self, engine: Engine, task: Task, examples: Sequence[Example]) -> list[list[Rollout]]:
         """Answer the examples."""
+
+    def depends_on(self) -> dict[str, Any]:
+        """What the options name, by option: the identity of models, adapters and code of your own, so that a
+        stage is not taken for finished when they changed."""
+        named = {name: value for name, value in leaves(self).items() if value and isinstance(value, str)}
+        found: dict[str, Any] = {}
+        for name, value in named.items():
+            if name.endswith("_model"):
+                found[name] = model_key(value)
+            elif name.endswith("_adapter"):
+                if not Path(value).is_dir():
+                    raise InputError(
+                        f"{name}={value}: there is no such folder; name the folder of an adapter"
+                    )
+                found[name] = identity.of_folder(Path(value), content=False)
+            elif own.is_address(value) and name in ("scorer", "select"):
+                found[name] = identity.of_verifier(own.load("scorer", value))
+        return found
 
     def refuse(self, name: str, why: str) -> ValueError:
         """The error of an option with a value that it cannot have."""

@@ -185,7 +185,7 @@ class StepBeam(SolverOptions):
                 if len(own) < self.candidates:
                     missing[self.candidates - len(own)].append(k)
             for n, places in sorted(missing.items()):
-                seed = self.sampling.seed if round == 0 else _seed(self.sampling.seed, round)
+                seed = self.sampling.seed if round == 0 else identity.seed_of(self.sampling.seed, round)
                 sampling = replace(self.sampling, n=n, seed=seed)
                 owners = [chains[k][0] for k in places]
                 answers = meter.ask(engine, owners, [conversations[k] for k in places], sampling)
@@ -202,8 +202,3 @@ class StepBeam(SolverOptions):
 def _best(chains: Sequence[StageChain], count: int) -> list[StageChain]:
     """The chains of the highest values; those that are unanswered last."""
     return [chains[i] for i in best([chain.value for chain in chains], count)]
-
-
-def _seed(*names: object) -> int:
-    """28 bits, which every server accepts."""
-    return int(identity.digest(list(names))[:7], 16)

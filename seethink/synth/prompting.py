@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import re
 from collections.abc import Callable, Coroutine, Sequence
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 
 from seethink.engines.base import Request, RequestFailed
 from seethink.formats.messages import chat_message as chat_message
+from seethink.identity import seed_of
 from seethink.synth.draft import AskTeacher, Dropped
 from seethink.synth.replies import is_refusal
 from seethink.types import Example, Messages
@@ -19,11 +19,6 @@ from seethink.types import Example, Messages
 T = TypeVar("T")
 Parser = Callable[[str], T | Dropped]
 """Parses a reply; `Dropped` says why it cannot be used."""
-
-
-def seed_of(*names: object) -> int:
-    """A seed derived from names by hashing, equal in every process; 28 bits, which every server accepts."""
-    return int(hashlib.sha256("/".join(map(str, names)).encode()).hexdigest()[:7], 16)
 
 
 def question_text(example: Example) -> str:

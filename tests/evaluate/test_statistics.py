@@ -1,3 +1,5 @@
+from itertools import count
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,10 +8,13 @@ from scipy.stats import binomtest, ttest_rel
 from seethink.evaluate.statistics import holm, interval, mean, paired, summarise
 
 SCORES = st.lists(st.floats(0, 1), min_size=2, max_size=30)
+IDS = count()
+"""Rows of one id are attempts at one question."""
 
 
 def row(correct, readable=True, by_steps=True):
     return {
+        "task": "t", "id": str(next(IDS)),
         "said": "1" if readable else None, "by_steps": by_steps, "correct": correct, "fault": None,
         "stop": "stop", "n_tokens": 4, "lenient": {"value": correct},
     }  # fmt: skip

@@ -1,0 +1,65 @@
+"""Controls of a solver: as many tokens as it samples, spent on independent answers, one of them selected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from seethink import identity
+from seethink.attempt import judge_all
+from seethink.settings import Config
+from seethink.solve.best_of_n import select
+from seethink.solve.metering import Meter, reusing
+from seethink.solve.options import require_sampled
+from seethink.types import Engine, Example, Rollout, Sampling, Solver, Task
+
+ONE = Sampling()
+
+
+@dataclass(frozen=True)
+class EqualTokens(Config):
+    """Sample answers to a question until they have as many tokens as another solver sampled for it, at most
+    `max_samples` and at least one, and keep the majority's or the likeliest.
+
+    The last answer is not cut, so that the control samples a little more than what it is compared with.
+    """
+
+    select: Literal["majority", "logprob_mean", "logprob_sum"] = "majority"
+    max_samples: int = 256
+    sampling: Sampling = field(default=ONE)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require(max_samples="at least 1")
+        require_sampled(self.sampling, "the answers would all be the same")
+
+    def within(self, tokens: Mapping[tuple[str, str], int]) -> Solver:
+        """The solver for these budgets, {(task, id): tokens}."""
+
+        def solve(engine: Engine, task: Task, examples: Sequence[Example]) -> list[list[Rollout]]:
+            meter = Meter(len(examples))
+            prompts = [task.format.prompt(example) for example in examples]
+            sampled: list[list[Rollout]] = [[] for _ in examples]
+            spent = [0] * len(examples)
+            with reusing(engine):
+                for round in range(self.max_samples):
+                    live = [
+                        i
+                        for i, example in enumerate(examples)
+                        if not round or spent[i] < tokens.get((task.name, example.id), 0)
+                    ]
+                    one = replace(self.sampling, n=1, seed=identity.seed_of(self.sampling.seed, round))
+                    given = meter.ask(engine, live, [prompts[i] for i in live], one)
+                    asked = [examples[i] for i in live]
+                    for i, rollouts in zip(
+                        live, judge_all(task, asked, [prompts[i] for i in live], given), strict=True
+                    ):
+                        sampled[i] += rollouts
+                        spent[i] += max(1, rollouts[0].response.n_tokens)
+                    if not live:
+                        break
+                chosen = select(self.select, meter, engine, sampled)
+            return meter.give([[own[i]] for own, i in zip(sampled, chosen, strict=True)])
+
+        return solve
