@@ -23,7 +23,7 @@ ROWS = (
     ("check",),
     ("train", "solve", "synth"),
     ("report",),
-    ("run",),
+    ("run", "serve"),
     ("systems",),
     ("cli",),
     ("__init__", "__main__"),
@@ -35,7 +35,7 @@ MAY_BE_HEAVY = {
     "models",
     "train",
     *(f"engines.{m}" for m in ("local", "own_generate", "sampling", "kv_cache", "vllm", "vllm_server")),
-    *(f"engines.{m}" for m in ("adapters", "beam_search", "prefill")),
+    *(f"engines.{m}" for m in ("adapters", "beam_search", "continuous", "prefill")),
     *(f"systems.sprout.{m}" for m in ("growth", "perception", "rows")),
 }
 LIGHT = {"train.configs", "train.methods", "train.other_names", "models.names"}
@@ -49,7 +49,7 @@ NOT_FOR_HELP = {
 """Libraries that `import seethink` and `seethink --help` do not load."""
 
 SHARED_NAMES: dict[str, str] = {
-    **dict.fromkeys(("evaluate", "synth", "train"), "a room, and in cli/ its commands"),
+    **dict.fromkeys(("evaluate", "serve", "synth", "train"), "a room, and in cli/ its commands"),
     "preferences": "preference pairs for DPO: read from files in sources/, built by a step of synth/",
 }
 """Module names that occur at different depths, each with the part that all its bearers play."""
