@@ -16,7 +16,7 @@ from seethink.check.prompt_lengths import BlankedPrompt, measure_prompts
 from seethink.check.row_checks import CheckedRow, CheckSettings, check_rows, learned_texts, prompted_example
 from seethink.sources.dialects import dialect_of
 from seethink.sources.records import MediaSettings
-from seethink.sources.row_reader import Row, read_rows_with_errors
+from seethink.sources.row_reader import Row, media_folder, read_rows_with_errors
 from seethink.types import Format, InputError, Verifier
 
 __all__ = ["FAULTS", "SUSPICIONS", "CheckReport", "Fault", "Preflight", "check"]
@@ -49,7 +49,8 @@ class CheckReport:
     """The result of a check. pictures: different pictures and clips that the rows name; missing: those of
     them that are not there; clips: those that are there. faults: in the order of rows. golds: number of
     answers by the verifier that pays for them in other spellings, "" for none. tokens: statistics of the
-    prompts, if a model was given."""
+    prompts, if a model was given. unused: number of rows by the column that no
+    method uses."""
 
     data: str
     dialect: str
@@ -60,6 +61,7 @@ class CheckReport:
     faults: tuple[Fault, ...]
     golds: Mapping[str, int] = field(default_factory=dict)
     tokens: Mapping[str, Any] | None = None
+    unused: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def clean(self) -> bool:
@@ -86,6 +88,7 @@ class CheckReport:
             **faults,
             "golds": {**self.golds},
             "tokens": self.tokens,
+            "unused": {**self.unused},
         }
 
 
@@ -96,9 +99,9 @@ def check(job: Preflight) -> CheckReport:
     """
     if job.max_prompt_length and not job.model:
         raise InputError("max_prompt_length counts a model's tokens; name it with --model")
-    rows, settings = _rows(job, job.data)
     if isinstance(job.verifier, str):
         verify.by_name(job.verifier)  # an unknown name is an error of the call, not of a row
+    rows, settings = _rows(job, job.data)
     checked, media = check_rows(rows, settings)
     faults = [fault for one in checked for fault in one.faults]
     faults += _cross_row_faults(checked, media)
@@ -117,7 +120,8 @@ def check(job: Preflight) -> CheckReport:
     missing = len({path for one in checked for path in one.missing})
     named, clips = len(media) + missing, sum(one.is_clip for one in media.values())
     return CheckReport(
-        str(job.data), settings.dialect.name, len(rows), named, missing, clips, tuple(faults), golds, tokens
+        *(str(job.data), _layout(rows, settings), len(rows), named, missing, clips),
+        *(tuple(faults), golds, tokens, _unused(rows, settings)),
     )
 
 
@@ -125,8 +129,21 @@ def _rows(job: Preflight, path: Path) -> tuple[list[Row], CheckSettings]:
     rows = list(read_rows_with_errors(path))
     if not rows:
         raise InputError(f"{path} has no rows")
-    media = MediaSettings(job.media_root or (path if path.is_dir() else path.parent), job.video_options)
+    media = MediaSettings(job.media_root or media_folder(path), job.video_options)
     return rows, CheckSettings(dialect_of(rows), media, job.form, job.verifier, job.label, job.decode)
+
+
+def _layout(rows: Sequence[Row], settings: CheckSettings) -> str:
+    """The dialect of the rows, and what they stand in."""
+    wrappings = dict.fromkeys(row.wrapped_in for row in rows if row.wrapped_in)
+    return ", ".join((settings.dialect.name, *wrappings))
+
+
+def _unused(rows: Sequence[Row], settings: CheckSettings) -> dict[str, int]:
+    """{column that no method uses: number of rows that fill it}."""
+    filled = (column for row in rows for column, value in row.values.items() if value not in (None, [], ""))
+    columns = [column for column in filled if column in settings.dialect.unused]
+    return dict(Counter([*columns, *(column for row in rows for column in row.unused)]))
 
 
 def _cross_row_faults(checked: Sequence[CheckedRow], media: Mapping[str, MediaInfo]) -> Iterator[Fault]:

@@ -108,6 +108,9 @@ def _show(console: Console, report: CheckReport, decoded: bool) -> None:
     missing = f", {report.missing:,} of them missing" if report.missing else ""
     named = f"{report.pictures:,} pictures and clips{missing}"
     say(console, f"{report.data}: {report.rows:,} rows ({report.dialect}), {named}")
+    if report.unused:
+        unused = ", ".join(f"{column} ({n:,} rows)" for column, n in report.unused.items())
+        say(console, f"not used by any method: {unused}")
     for title, suspected in (("at fault", False), ("suspected", True)):
         kinds = {kind: [f for f in report.faults if f.kind == kind] for kind in report.counts}
         found = {kind: faults for kind, faults in kinds.items() if faults[0].suspected is suspected}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from seethink.sources.parsed_row import ParsedRow, listed
+from seethink.sources.cells import listed
+from seethink.sources.parsed_row import ParsedRow
 from seethink.sources.row_reader import Row
 
 LETTERS = "ABCDEFGHIJ"

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 from seethink.formats import THINK_ANSWER
 from seethink.sources import benchmark_rows, pair_rows
+from seethink.sources.image_folder import MEDIA
 from seethink.sources.parsed_row import Conversation, ParsedRow
 from seethink.sources.row_reader import Row
+from seethink.types import InputError
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,8 @@ class Dialect:
     """One layout of rows. own: its columns, beyond those that every dialect may have. parse: reads a row.
     kept: columns that are copied to meta; is_open: all further columns are. id: the column of a row's id.
     lettered: the answer of a row with choices is the letter of a choice, even if choices are letters.
-    needs: columns one of which a row must have to be recognised; any of its own if empty. answered_by: how a
-    row gets an answer, for messages."""
+    needs: columns one of which a row must have to be recognised; any of its own if empty. unused: columns
+    that no method here uses. answered_by: how a row gets an answer, for messages."""
 
     name: str
     own: tuple[str, ...]
@@ -33,6 +35,7 @@ class Dialect:
     is_open: bool = False
     lettered: bool = False
     needs: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
     answered_by: str = "give the correct text or number"
 
     @property
@@ -41,12 +44,28 @@ class Dialect:
         return tuple(dict.fromkeys((self.id, *MEDIA, "meta", *self.own, *self.kept, "choices", "steps")))
 
 
-MEDIA = ("image", "images", "video", "videos")
+UNUSABLE = {
+    **dict.fromkeys(("audio", "audios"), "sound, which no model here can hear"),
+    "text": "raw text, which no method here learns",
+    "tools": "for calls of tools, which cannot be trained here",
+    **dict.fromkeys(("label", "kto_tag"), "a verdict on a single response (KTO), which no method here uses"),
+}
+"""Columns of known layouts that say what no method here can use."""
 
 
 def dialect_of(rows: Iterable[Row]) -> Dialect:
-    """The dialect with the most of these rows' columns; the plain one if none has any."""
+    """The dialect with the most of these rows' columns. Raises InputError if no row has a column of any."""
+    rows = [row for row in rows if not row.broken]
     shapes = Counter(frozenset(row.values) for row in rows)
+    found = {column for shape in shapes for column in shape}
+    telling = found - {"objects", "system", "history"}  # these stand beside a question
+    recognised = [one for one in DIALECTS if telling & {*one.own} and (found & {*one.needs} or not one.needs)]
+    if found - {*UNUSABLE} and not recognised:
+        columns = ", ".join(dict.fromkeys(column for row in rows for column in row.given or row.values))
+        raise InputError(
+            f"{rows[0].file} has the columns {columns}, which are no known layout; rename them to one that "
+            f"is understood: {_LAYOUTS}, or another one in docs/data.md"
+        )
     matches = {
         dialect.name: sum(
             n * len(shape & {dialect.id, *dialect.own, *dialect.kept})
@@ -56,6 +75,13 @@ def dialect_of(rows: Iterable[Row]) -> Dialect:
         for dialect in DIALECTS
     }
     return max(DIALECTS, key=lambda dialect: matches[dialect.name])
+
+
+_LAYOUTS = (
+    "question and answer, problem and solution, messages, conversations, prompt and solution, query and "
+    "response, instruction and output, prompt with chosen and rejected"
+)
+"""The layouts that most files have, for messages."""
 
 
 # One question and one answer ------------------------------------------------------------------------------
@@ -151,6 +177,7 @@ MESSAGES = Dialect(
     ("messages", "solution", "system", "objects"),
     _messages,
     kept=("accu_reward_method",),
+    unused=("parallel_tool_calls",),
     answered_by="add the assistant's turn to messages, or a column solution",
 )
 QUERY = Dialect(
@@ -201,6 +228,7 @@ PREFERENCES = Dialect(
     pair_rows.pair,
     kept=("answer",),
     needs=(*pair_rows.CHOSEN, *pair_rows.REJECTED),
+    unused=("score_chosen", "score_rejected", "prompt_id"),
 )
 DIALECTS = (
     *(PLAIN, HF_COLUMNS, EASYR1, CONVERSATIONS, MESSAGES, QUERY, ALPACA, TRL),

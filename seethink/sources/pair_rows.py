@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from seethink.sources.parsed_row import Conversation, ParsedRow, listed, messages_in
+from seethink.sources.cells import listed
+from seethink.sources.parsed_row import Conversation, ParsedRow, messages_in
 from seethink.sources.row_reader import Row
 
 CHOSEN = ("chosen", "chosen_messages")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from seethink.sources.cells import evaluated, listed
 from seethink.sources.row_reader import Row
 from seethink.types import MEDIA_MARK, Turn
 
@@ -17,8 +17,13 @@ ROLES = {
     **dict.fromkeys(("assistant", "gpt", "bot"), "assistant"),
 }
 """Role of a turn as data sets name it -> its role in a chat template."""
-PART_KINDS = {"image": "image", "image_url": "image", "video": "video", "video_url": "video"}
+PART_KINDS = {
+    **dict.fromkeys(("image", "image_url", "input_image"), "image"),
+    **dict.fromkeys(("video", "video_url"), "video"),
+}
 """Type of a content part -> kind of its medium."""
+TEXT_PARTS = ("text", "input_text", "output_text")
+"""Types of a content part that is a text; those of OpenAI's Responses API among them."""
 _OF_MESSAGES = (
     *({"role", "content"}, {"role", "tool_calls"}, {"from", "value"}),
     *({"user", "assistant"}, {"human", "assistant"}),
@@ -133,12 +138,15 @@ class Conversation:
         """The text of a part of a turn; for a medium, its mark."""
         kind = part.get("type") if isinstance(part, dict) else None
         if kind in PART_KINDS:
-            given = _given(part, kind, PART_KINDS[kind], "url", "path", "base64", "value")
-            self.media.append(
-                (PART_KINDS[kind], given.get("url", given) if isinstance(given, dict) else given)
-            )
-            return f"<{PART_KINDS[kind]}>"
-        text = _given(part, "text", "value") if kind == "text" else None
+            what = PART_KINDS[kind]
+            given = _given(part, kind, what, f"{what}_url", "url", "path", "base64", "value", "source")
+            if given is None and part.get("file_id"):
+                self.row.refuse(f"{column} names an uploaded file, {part['file_id']!r:.40}; give the picture")
+            if isinstance(given, dict):  # `url` of OpenAI, `data` of Anthropic, else {bytes, path}
+                given = next((given[name] for name in ("url", "data") if name in given), given)
+            self.media.append((what, given))
+            return f"<{what}>"
+        text = _given(part, "text", "value") if kind in TEXT_PARTS else None
         if not isinstance(text, str):
             self.row.refuse(f"a part of {column} must be of type text, image or video, not {part!r:.60}")
         self._count_marks(text)
@@ -153,21 +161,12 @@ def _given(values: Mapping[str, Any], *names: str) -> Any:
     return next((values[name] for name in names if values.get(name) is not None), None)
 
 
-def listed(value: Any) -> Any:
-    """The list that a text is, as JSON or as Python source, the ways in which tables hold lists; any other
-    value unchanged."""
-    if not isinstance(value, str) or not value.lstrip().startswith("["):
-        return value
-    found = (_evaluated(json.loads, value), _evaluated(ast.literal_eval, value.strip()))
-    return next((one for one in found if isinstance(one, list)), value)
-
-
 def messages_in(value: Any) -> Any:
     """The messages of a column that may hold a text instead: a list or an object as it is, and what a text
     that is one of messages holds, as tables write them; None for any other text, boxes in JSON among them."""
     if not isinstance(value, str):
         return value if isinstance(value, dict | list) else None
-    found = _evaluated(json.loads, value) if value.lstrip().startswith("{") else listed(value)
+    found = evaluated(json.loads, value) if value.lstrip().startswith("{") else listed(value)
     first = found[0] if isinstance(found, list) and found else found
     return found if isinstance(first, dict) and any(names <= first.keys() for names in _OF_MESSAGES) else None
 
@@ -191,10 +190,3 @@ def _cells(value: Any) -> list[Any]:
 
 _NO_PICTURE = {"bytes": None, "path": None}
 """A null of a column of pictures, as `datasets` stores it."""
-
-
-def _evaluated(read: Callable[[str], Any], text: str) -> Any:
-    try:
-        return read(text)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return None

@@ -16,22 +16,15 @@ from seethink.formats import ANSWER_ONLY, TAGS, THINK_ANSWER
 from seethink.media import Image, PictureError, Video, given
 from seethink.media.paths import MissingMedium, is_file, shown
 from seethink.sources import marks
-from seethink.sources.dialects import MEDIA, PREFERENCES, Dialect, dialect_of
-from seethink.sources.parsed_row import ParsedRow, listed, media_in
+from seethink.sources.cells import listed
+from seethink.sources.dialects import MEDIA, PREFERENCES, UNUSABLE, Dialect, dialect_of
+from seethink.sources.parsed_row import ParsedRow, media_in
 from seethink.sources.published.columns import letter_gold
-from seethink.sources.row_reader import Row, RowError, as_object, read_rows, value_fault
+from seethink.sources.row_reader import Row, RowError, as_object, media_folder, read_rows, value_fault
 from seethink.types import MEDIA_MARK, Example, InputError, Media
 
 DECODE_BELOW_BYTES = 2_000_000
 """Every picture's header is read; files smaller than this are decoded as well, to detect truncation early."""
-
-UNUSABLE = {
-    **dict.fromkeys(("audio", "audios"), "sound, which no model here can hear"),
-    "text": "raw text, which no method here learns",
-    "tools": "for calls of tools, which cannot be trained here",
-    **dict.fromkeys(("label", "kto_tag"), "a verdict on a single response (KTO), which no method here uses"),
-}
-"""Columns of known layouts that say what no method here can use."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +79,7 @@ def open_rows(
     rows = list(read_rows(path))
     if not rows:
         raise InputError(f"{path} has no rows")
-    root = Path(media_root) if media_root else path if path.is_dir() else path.parent
+    root = Path(media_root) if media_root else media_folder(path)
     return rows, MediaSettings(root, video_options or {})
 
 
@@ -182,7 +175,7 @@ def check_columns(row: Row, dialect: Dialect) -> None:
     for column in (name for name in row.values if row.values[name] not in (None, [])):
         if column in UNUSABLE and column not in dialect.columns:
             row.refuse(f"the column {column!r} is {UNUSABLE[column]}; leave the row out", kind="layout")
-        if column in known:
+        if column in known or column in dialect.unused:
             continue
         near = difflib.get_close_matches(column, dialect.columns, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(dialect.columns)}."

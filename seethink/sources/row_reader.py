@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from seethink.media import signatures
+from seethink.sources import image_folder, openai_rows
 from seethink.types import InputError
 
 SUFFIXES = (".jsonl", ".json", ".parquet", ".tsv", ".csv")
@@ -40,12 +42,17 @@ class RowError(InputError):
 @dataclass(frozen=True)
 class Row:
     """One row of a file, or of a folder that holds one table. number: counted from 1; in .jsonl, the line.
-    values: by column. broken: the error of a line that is not a row, for `read_rows_with_errors`."""
+    values: by column. broken: the error of a line that is not a row, for `read_rows_with_errors`. wrapped_in:
+    what the columns were taken out of, "image folder", "batch file" or "OpenAI pair"; in that case, given is
+    the row as the file has it, and unused what was left out."""
 
     file: Path
     number: int
     values: Mapping[str, Any]
     broken: RowError | None = None
+    wrapped_in: str = ""
+    given: Mapping[str, Any] | None = None
+    unused: tuple[str, ...] = ()
 
     @property
     def stem(self) -> str:
@@ -72,12 +79,40 @@ def read_rows_with_errors(path: Path) -> Iterator[Row]:
     reported."""
     if shards := _shards_at(path):
         return _numbered(path, (row for shard in shards for row in _parquet_rows(shard)))
+    file = _found(path)
+    if file.is_dir():
+        return _numbered(file, _saved_rows(file))
+    if path.is_dir() and file.parent == path.parent:  # metadata above the folder of one split
+        return (row for row in _file_rows(file) if row.broken or _split(row) == path.name)
+    return _unmixed(file, list(_file_rows(file))) if file.name in image_folder.METADATA else _file_rows(file)
+
+
+def media_folder(path: Path) -> Path:
+    """The folder that paths of media start from: that of the file which `path` means, or `path` itself."""
+    if _shards_at(path):
+        return path if path.is_dir() else path.parent
+    file = _found(path)
+    return (path if path.is_dir() else path.parent) if file.is_dir() else file.parent
+
+
+def _found(path: Path) -> Path:
+    """The data file or the folder of a saved data set that `path` means."""
     if (path / "dataset_dict.json").is_file():
         path = _only_split(path, sorted(folder.parent.name for folder in path.glob("*/state.json")))
-    if path.is_dir() and not (path / "state.json").is_file():
-        path = _only_file_in(path)
-    if path.is_dir():
-        return _numbered(path, _saved_rows(path))
+    return _only_file_in(path) if path.is_dir() and not (path / "state.json").is_file() else path
+
+
+def _split(row: Row) -> str:
+    return image_folder.split_of(row.given or {})
+
+
+def _unmixed(file: Path, rows: list[Row]) -> Iterator[Row]:
+    """The rows of a metadata file. Raises InputError if they are those of several splits."""
+    image_folder.only_split(file, map(_split, rows))
+    return iter(rows)
+
+
+def _file_rows(path: Path) -> Iterator[Row]:
     if str(path).startswith("drawn:"):
         raise InputError(
             f"{path} is a drawn world and no file: it has no rows to check, show or convert; train, eval and "
@@ -103,9 +138,21 @@ def _plain(path: Path) -> Path:
 
 
 def _only_file_in(folder: Path) -> Path:
+    """The data file of a folder; the metadata file of an image folder may be a level below, or beside it."""
     files = [file for file in sorted(folder.iterdir()) if _plain(file).suffix in SUFFIXES and file.is_file()]
     files = [file for file in files if file.name not in DESCRIPTIONS]
     files = [file for file in files if _plain(file).stem == "data"] or files
+    if not files:
+        files = image_folder.metadata_below(folder)
+        if len(folders := {file.parent for file in files}) > 1:
+            raise InputError(
+                f"{folder} has the metadata files {', '.join(map(str, files))}; name the folder of one of "
+                f"them, as in {max(folders)}"
+            )
+    if not files:
+        if above := image_folder.metadata_above(folder):
+            return above
+        image_folder.refuse_without_questions(folder)
     if len(files) != 1:
         names = ", ".join(file.name for file in files) or f"no {', '.join(SUFFIXES)} file"
         raise InputError(f"{folder} must contain one data file, but has {names}; give the path of the file")
@@ -172,9 +219,22 @@ def _row(file: Path, number: int, value: Any) -> Row:
         return Row(file, number, {}, value)
     fault = ("no row", f"the row must be an object of named columns, not {value!r:.40}")
     if isinstance(value, dict) and not (fault := value_fault(value)):
-        return Row(file, number, value)
+        try:
+            return _unwrapped(file, number, value)
+        except InputError as error:
+            fault = ("layout", str(error))
     kind, message = fault
     return Row(file, number, {}, RowError(f"{file}, row {number}: {message}", kind))
+
+
+def _unwrapped(file: Path, number: int, values: Mapping[str, Any]) -> Row:
+    """The row in the columns of a dialect."""
+    for name, unwrap in (("batch file", openai_rows.request), ("OpenAI pair", openai_rows.preference_pair)):
+        if found := unwrap(values):
+            return Row(file, number, found[0], wrapped_in=name, given=values, unused=found[1])
+    if (row := image_folder.with_media(values)) is not None:
+        return Row(file, number, row, wrapped_in="image folder", given=values)
+    return Row(file, number, values)
 
 
 class RepeatedKey(dict[str, Any]):
@@ -248,11 +308,16 @@ def _json_array(path: Path) -> list[Any]:
 
 
 def _text(path: Path) -> str:
+    """The text of a file in UTF-8, or in UTF-16 with a byte order mark, as spreadsheets write it."""
+    encoding = "UTF-8"
     try:
         content = path.read_bytes()
-        return (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
+        content = gzip.decompress(content) if path.suffix == ".gz" else content
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            encoding = "UTF-16"
+        return content.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+        raise InputError(f"{path} is not {encoding} text (byte {error.start}); save it as UTF-8") from error
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} cannot be read: {error}; copy the file again") from error
 
@@ -271,11 +336,15 @@ def _parsed(text: str, path: Path, first_line: int, fix: str) -> Any:
 
 def _table_rows(path: Path) -> list[Any]:
     """Rows of a CSV or TSV by the column names of its first line, without empty cells; None for an empty
-    line. A CSV whose first line has semicolons and no comma is separated by semicolons."""
+    line. A CSV is separated by what Excel's line `sep=;` says, or else by what its first line has most of:
+    commas, semicolons or tabs."""
     csv.field_size_limit(sys.maxsize)  # a cell can be a whole picture
     text = _text(path)
-    head = text.partition("\n")[0]
-    separator = "\t" if _plain(path).suffix == ".tsv" else ";" if ";" in head and "," not in head else ","
+    if told := _SEPARATED_BY.match(text):
+        text = text[told.end() :]
+    head = _QUOTED.sub("", text.lstrip().partition("\n")[0])
+    commonest = max(",;\t", key=head.count)
+    separator = told[1] if told else "\t" if _plain(path).suffix == ".tsv" else commonest
     table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         names, *lines = [name.strip() for name in next(table, [])], *table
@@ -295,6 +364,10 @@ def _table_rows(path: Path) -> list[Any]:
         _too_long(path, number, names, line) or row or None
         for number, (row, line) in enumerate(zip(rows, lines, strict=True), 1)
     ]
+
+
+_SEPARATED_BY = re.compile(r'"?sep=([,;\t|])"?\r?\n')
+_QUOTED = re.compile(r'"[^"]*"')
 
 
 def _too_long(path: Path, number: int, names: list[str], line: list[str]) -> RowError | None:

@@ -336,3 +336,34 @@ def test_any_text_is_read_or_refused_in_one_sentence(folder, content, suffix):
             read(path, answered=answered)
         except InputError as error:
             assert str(path) in str(error) and len(str(error)) < 1_000
+
+
+# Encodings and separators
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("told", [False, True])
+def test_a_csv_is_read_in_the_encodings_and_with_the_separators_of_spreadsheets(
+    folder, encoding, separator, told
+):
+    begin = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
+    begin += f"sep={separator}\r\n" if told else ""
+    lines = [["image", "question", "answer"], ["a.png", '"Größe, in cm; wie viel?"', '"3,5"']]
+    content = begin + "\r\n".join(separator.join(line) for line in lines)
+    (example,) = read(text(folder / "my.csv", content, encoding))
+    assert (example.question, example.answer) == ("Größe, in cm; wie viel?", "3,5")
+    assert example.media == (Image.file(folder / "a.png"),)
+
+
+def test_a_quoted_column_name_decides_no_separator(folder):
+    (example,) = read(text(folder / "my.csv", 'question;answer;"a, b, c and d"\n1 + 2?;3;\n'))
+    assert example.answer == "3"
+
+
+def test_a_file_in_another_encoding_is_refused(folder):
+    assert "is not UTF-8 text (byte 18); save it as UTF-8" in refused(
+        text(folder / "my.csv", "question,answer\nGröße?,3\n", "cp1252")
+    )
+    (folder / "my.csv").write_bytes("question,answer\n?,3\n".encode("utf-16") + b"x")
+    assert "is not UTF-16 text" in refused(folder / "my.csv")

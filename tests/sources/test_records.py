@@ -310,8 +310,9 @@ def test_files_that_hold_something_else_are_refused(folder):
 
 
 def test_a_folder_of_none_or_several_data_files_is_refused(folder):
+    (folder / "empty").mkdir()
     assert "must contain one data file, but has no .jsonl, .json, .parquet, .tsv, .csv file" in refused(
-        folder
+        folder / "empty"
     )
     lines(folder, GOOD, name="train.jsonl")
     lines(folder, GOOD, name="test.jsonl")
