@@ -82,6 +82,24 @@ def test_a_setting_that_alters_no_number_redoes_nothing(tmp_path):
     assert fakes.calls == []
 
 
+def test_a_report_set_aside_keeps_its_page_even_if_killed_in_between(tmp_path, monkeypatch):
+    go(tmp_path)
+    page = (tmp_path / "run" / "report.html").read_bytes()
+    with monkeypatch.context() as killed:
+        killed.setattr("seethink.run.stage.os.rename", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            go(tmp_path, notes=("another title",))
+    assert not (tmp_path / "run" / "report.html").exists()
+    assert "report: starts anew (the run); the old folder is now" in go(tmp_path, notes=("another title",))
+    (stale,) = (tmp_path / "run" / ".stale").glob("report-*")
+    assert (stale / "report.html").read_bytes() == page and (stale / "report.json").is_file()
+    assert (tmp_path / "run" / "report.html").is_file()
+
+
+def _killed(*_):
+    raise KeyboardInterrupt
+
+
 def test_another_base_model_redoes_everything(tmp_path):
     go(tmp_path)
     fakes.model_folder(tmp_path / "base", b"other weights")
