@@ -15,7 +15,7 @@ import logging
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -85,14 +85,15 @@ ServeEvent = Accepted | Progress | Ended | Failed
 @dataclass(eq=False)
 class CompletionJob:
     """Completions of one conversation. sampling: `max_tokens` is the most; `fill`: what the context leaves
-    will do as well. stop: texts that end a completion, and are not part of it. stream: whether progress is
-    told. alternatives: of each token, that are reported; None reports no tokens. deliver: called with each
-    event, on the scheduler's threads. cancelled: nobody waits any more."""
+    will do as well. seeded: whether the seed matters. stop: texts that end a completion, and are not part of
+    it. stream: whether progress is told. alternatives: of each token, that are reported; None reports no
+    tokens. deliver: called with each event, on the scheduler's threads. cancelled: nobody waits any more."""
 
     messages: Messages
     sampling: Sampling
     deliver: Callable[[ServeEvent], None]
     fill: bool = False
+    seeded: bool = True
     stop: tuple[str, ...] = ()
     stream: bool = False
     alternatives: int | None = None
@@ -238,19 +239,26 @@ class Scheduler(ABC):
 
 
 class MicroBatches(Scheduler):
-    """Calls of any engine, each with the jobs of equal sampling that arrived within `GATHER_S`."""
+    """Calls of any engine, each with the jobs of equal sampling that arrived within `GATHER_S`. Jobs without
+    a seed of their own share one, unless they ask the same."""
 
     def encode(self, job: CompletionJob) -> None:
         """Nothing: the engine encodes for itself, and what it refuses is told then."""
 
     def work(self) -> None:
         time.sleep(GATHER_S)
-        alike: dict[Sampling, list[CompletionJob]] = {}
+        calls: dict[tuple[Sampling, int], list[CompletionJob]] = {}
+        asked: Counter[tuple[Sampling, Any]] = Counter()
         for job in self._take(lambda job: True):
-            alike.setdefault(job.sampling, []).append(job)
-        for sampling, jobs in alike.items():
+            sampling, turn = job.sampling, 0
+            if not job.seeded or sampling.temperature == 0:  # any seed will do, but equal ones are no samples
+                sampling = replace(sampling, seed=0)
+                turn = asked[sampling, _words(job.messages)]
+                asked[sampling, _words(job.messages)] += 1
+            calls.setdefault((sampling, turn), []).append(job)
+        for jobs in calls.values():
             if jobs := [job for job in jobs if not job.cancelled]:
-                self._answer(jobs, sampling)
+                self._answer(jobs, jobs[0].sampling)
 
     def _answer(self, jobs: Sequence[CompletionJob], sampling: Sampling) -> None:
         try:
@@ -267,6 +275,12 @@ class MicroBatches(Scheduler):
             self._tell(job, Accepted(completions[0].prompt_tokens))
             for index, completion in enumerate(completions):
                 self._tell(job, Ended(index, _cut(completion, job.stop)))
+
+
+def _words(messages: Messages) -> tuple[Any, ...]:
+    """What a conversation says and shows, to tell equal ones."""
+    parts = (part for message in messages for part in message["content"])
+    return tuple(part["text"] if part["type"] == "text" else part[part["type"]].key for part in parts)
 
 
 def _cut(completion: Completion, stop: Sequence[str]) -> Completion:

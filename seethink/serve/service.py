@@ -192,6 +192,7 @@ class Service:
             query.sampling,
             deliver,
             fill=request.max_tokens is None and request.max_completion_tokens is None,
+            seeded=request.seed is not None,
             stop=query.stop,
             stream=stream,
             alternatives=query.alternatives,
