@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +12,13 @@ from typing import Any
 
 import pytest
 
+from seethink.cli.app import main
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FOLDERS = (".", "docs", "bench", "seethink/systems/*")
 PAGES = sorted(page for folder in FOLDERS for page in ROOT.glob(f"{folder}/*.md"))
+WITH_PACKAGE = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
 FOREIGN = {"--dataset", "--structured-outputs-config", "--chain"}
 """Options in the pages that are other programs' (ms-swift, vLLM, bench)."""
 
@@ -23,6 +28,35 @@ def test_python_blocks_of_the_readme_run(block: str, tmp_path: Path) -> None:
     out = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, cwd=tmp_path)
     assert out.returncode == 0, out.stderr
     assert out.stdout.count("->") == 4
+
+
+def test_the_first_hour_in_python_runs(tmp_path: Path) -> None:
+    script = [sys.executable, str(ROOT / "docs" / "first_hour.py"), "--tiny"]
+    out = subprocess.run(script, capture_output=True, text=True, cwd=tmp_path, env=WITH_PACKAGE)
+    assert out.returncode == 0, out.stderr
+    assert "none at fault: True" in out.stdout and "held-out questions, p = " in out.stdout
+    for made in ("run/report.html", "look.html", "run/grpo/checkpoint/config.json"):
+        assert (tmp_path / "first_hour" / made).is_file(), made
+
+
+def test_the_commands_of_the_readme_name_files_that_exist_after_those_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In its first block: words that look like files, after `init` and `cd` were carried out."""
+    block = README.partition("```bash\nseethink init")[2].partition("```")[0].replace("\\\n", " ")
+    init, cd, *others = (shlex.split(line, comments=True) for line in f"seethink init{block}".splitlines())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(init[1:])
+    assert not ended.value.code and cd[0] == "cd"
+    monkeypatch.chdir(cd[1])
+    made, named = {"runs/own"}, 0
+    assert [words[1] for words in others] == ["check", "train", "ask", "look"]
+    for word in (word for words in others for word in words):
+        if "/" in word or word.endswith(".jsonl"):
+            named += 1
+            assert word in made or Path(word.partition(":")[0]).is_file(), word
+    assert named >= 8
 
 
 def test_the_tree_in_the_readme_is_the_tree_on_disk() -> None:

@@ -7,63 +7,36 @@ import os
 import shlex
 import shutil
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from seethink.cli.starts import STARTS, Start
 from seethink.cli.tables import say
+from seethink.settings import unknown
 from seethink.types import InputError
 
-WORLD = "counting"
-ROWS: Mapping[str, tuple[str, int]] = {"rows.jsonl": ("train", 64), "held_out.jsonl": ("test", 32)}
-"""{file: (split of the drawn world, number of questions)}"""
-
-VERIFIER = '''"""A verifier: what an answer is worth. Name it as --verifier ./my_verifier.py:near."""
-
-from seethink.types import Example, Response, Score
-
-
-def near(example: Example, response: Response) -> Score:
-    """1 for the reference's number, 0.5 for one beside it, else 0.
-
-    example.answer is the reference, response.answer what the format read from the completion.
-    """
-    try:
-        answer = int(response.answer or "")
-    except ValueError:
-        return Score(0.0, f"{response.answer!r} is no whole number", unread=True)
-    if not example.answer.isdecimal():
-        return Score(None, "the reference is no whole number")  # cannot be judged, which is not 0
-    distance = abs(answer - int(example.answer))
-    return Score({0: 1.0, 1: 0.5}.get(distance, 0.0), f"{distance} away from {example.answer}")
-'''
-FORMAT = '''"""A format: an instruction and a grammar. Name it as --format ./my_format.py:LOOK."""
-
-from seethink.formats import TagFormat
-
-LOOK = TagFormat(
-    name="look",
-    instruction="Say what you see inside <look> </look>, then the number inside <answer> </answer>.",
-    direct_instruction="Give only the number inside <answer> </answer>.",
-    stages=("look",),  # tags around the thought
-    final="answer",  # tag around the answer
-)
-'''
-NEXT = """cd {folder}
-seethink check rows.jsonl --verifier ./my_verifier.py:near
-seethink eval --model sprout --data held_out.jsonl --verifier ./my_verifier.py:near --out runs/before
-seethink train grpo --model sprout --data rows.jsonl --verifier ./my_verifier.py:near --out runs/own \\
-    learning_rate=5e-5 max_steps=20
-seethink eval --model runs/own --data held_out.jsonl --verifier ./my_verifier.py:near --out runs/after
+ROWS: Mapping[str, str] = {"rows.jsonl": "train", "held_out.jsonl": "test"}
+"""{file: split of the drawn world}"""
+COMMANDS = """cd {folder}
+seethink check rows.jsonl --verifier {verifier}{format}
+seethink train {method} --model sprout --data rows.jsonl --verifier {verifier}{format} \\
+    --test held_out.jsonl --out runs/own {settings}
+seethink ask --model runs/own{format} {picture} {question}
 seethink look runs/own"""
 ABOUT = """# A folder to start from
 
-- `pictures/`, `rows.jsonl`, `held_out.jsonl`: a question a line, with the path of its picture and the answer.
-  Put yours in their place; `seethink check rows.jsonl` finds every fault.
-- `my_verifier.py`, `my_format.py`: code of your own, for `--verifier` and `--format`. The bundled model
-  `sprout` was not taught the format: it needs a training before it obeys.
+The questions ask {about}. The pictures are drawn. Put yours in their place, with your questions and answers.
+
+- `rows.jsonl`: a question a line, with the path of its picture and its answer{steps}.
+- `held_out.jsonl`: questions about other pictures. `--test` asks them before and after the training; its last
+  lines say what changed, and whether that may be chance.
+- `my_verifier.py`: what an answer is worth, `--verifier {verifier}`.
+- `my_format.py`: how an answer is asked for and read, `--format ./my_format.py:LOOK`. The commands below keep
+  a format that the bundled model `sprout` was taught; it obeys another one after a training.
 
 ```bash
 {commands}
@@ -73,23 +46,32 @@ ABOUT = """# A folder to start from
 app = typer.Typer()
 
 
-@app.command(epilog="Example: seethink init mine")
-def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="New folder.")]) -> None:
+@app.command(epilog="Example: seethink init mine --start boxes")
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="New folder.")],
+    start: Annotated[str, typer.Option(help=f"{', '.join(STARTS)}.")] = "counting",
+) -> None:
     """Write a folder to start from: pictures, questions, a verifier and a format."""
+    if start not in STARTS:
+        raise unknown("starting point", start, STARTS)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is there already and not empty; name a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = folder.with_name(f".{folder.resolve().name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir()
-    (part / "pictures").mkdir()
-    for name, (split, count) in ROWS.items():
-        _write_rows(part, name, split, count)
-    commands = NEXT.format(folder=shlex.quote(str(folder)))
+    (part / "pictures").mkdir(parents=True)
+    chosen = STARTS[start]
+    rows = {name: _write_rows(part, name, split, chosen) for name, split in ROWS.items()}
+    commands = _commands(chosen, folder, rows["held_out.jsonl"][0])
     texts = {
-        "my_verifier.py": VERIFIER,
-        "my_format.py": FORMAT,
-        "README.md": ABOUT.format(commands=commands.partition("\n")[2]),
+        "my_verifier.py": _source(chosen.module),
+        "my_format.py": _source("own_format.py").replace("ANSWER", chosen.answer),
+        "README.md": ABOUT.format(
+            about=chosen.about,
+            steps=", with the steps that lead to it" if chosen.steps else "",
+            verifier=_address(chosen),
+            commands=commands.partition("\n")[2],
+        ),
     }
     for name, text in texts.items():
         (part / name).write_text(text, encoding="utf-8")
@@ -97,14 +79,40 @@ def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="New folder.
     say(Console(), f"{folder}: {', '.join([*ROWS, *texts])}; next:\n\n{commands}")
 
 
-def _write_rows(folder: Path, name: str, split: str, count: int) -> None:
-    """A file of rows and their pictures, from a drawn world."""
-    from seethink.sources.drawn import by_name
-
-    rows = []
-    for i, example in enumerate(by_name(WORLD, count, split)):
-        picture = f"pictures/{split}-{i:02}.png"
+def _write_rows(folder: Path, name: str, split: str, start: Start) -> list[dict[str, Any]]:
+    """A file of rows and their pictures; returns the rows."""
+    rows: list[dict[str, Any]] = []
+    count = start.rows if split == "train" else start.held_out
+    for i, example in enumerate(start.examples(split, count)):
+        picture = f"pictures/{split}-{i:03}.png"
         example.media[0].load().save(folder / picture)
-        rows.append({"image": picture, "question": example.question, "answer": example.answer})
+        row = {"image": picture, "question": example.question, "answer": example.answer}
+        if example.choices:
+            row["choices"] = example.choices
+        if start.steps:
+            row["steps"] = example.steps
+        rows.append(row)
     text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
     (folder / name).write_text(text, encoding="utf-8")
+    return rows
+
+
+def _commands(start: Start, folder: Path, row: Mapping[str, Any]) -> str:
+    """What to run next. row: one that `ask` asks."""
+    return COMMANDS.format(
+        folder=shlex.quote(str(folder)),
+        verifier=_address(start),
+        method=start.method,
+        format=f" --format {start.format}" if start.format != "think_answer" else "",
+        settings=" ".join(f"{name}={value}" for name, value in start.settings.items()),
+        picture=row["image"],
+        question=shlex.quote(row["question"]),
+    )
+
+
+def _address(start: Start) -> str:
+    return f"./my_verifier.py:{start.verifier}"
+
+
+def _source(name: str) -> str:
+    return resources.files("seethink.cli.starts").joinpath(name).read_text(encoding="utf-8")
