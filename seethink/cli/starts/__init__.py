@@ -88,7 +88,7 @@ STARTS: Mapping[str, Start] = {
     "boxes": Start(
         about="where an object is; the answer is its box",
         draw=_boxes,
-        verifier="overlap",
+        verifier="box_overlap",
         answer="the box as [x1, y1, x2, y2]",
         method="sft",
         settings={"learning_rate": 5e-4, "max_steps": 60},

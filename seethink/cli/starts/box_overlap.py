@@ -1,11 +1,11 @@
-"""A verifier: what an answer is worth. Name it as --verifier ./my_verifier.py:overlap."""
+"""A verifier: what an answer is worth. Name it as --verifier ./my_verifier.py:box_overlap."""
 
 from seethink.boxes import read_boxes
 from seethink.types import Example, Response, Score
 from seethink.verify.box_metrics import iou
 
 
-def overlap(example: Example, response: Response) -> Score:
+def box_overlap(example: Example, response: Response) -> Score:
     """The overlap of the answer's one box with the reference's, as intersection over union, from 0 to 1.
 
     example.answer is the reference, in pixels. response.boxes are the answer's boxes, converted to pixels
