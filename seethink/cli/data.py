@@ -14,7 +14,7 @@ from rich.table import Column, Table
 
 from seethink import formats, systems
 from seethink.cli.options import FORMATS, MODELS, OWN, MediaGroup, MediaRoot, refuse_given, takes, trained
-from seethink.cli.tables import say
+from seethink.cli.tables import say, visible
 
 if TYPE_CHECKING:
     from seethink.check import CheckReport
@@ -137,7 +137,8 @@ def _table(title: str, found: dict[str, list[Any]]) -> Table:
         numbers = ", ".join(map(str, rows[:ROWS_PER_FAULT])) + (", ..." if len(rows) > ROWS_PER_FAULT else "")
         mend = FAULTS[kind] if kind in FAULTS else SUSPICIONS[kind]
         said = faults[0].mended or mend in faults[0].message
-        lines = [escape(faults[0].message), *_files(faults), *([] if said else [f"[italic]{mend}[/italic]"])]
+        message = escape(visible(faults[0].message))
+        lines = [message, *_files(faults), *([] if said else [f"[italic]{mend}[/italic]"])]
         table.add_row(kind, f"{len(rows):,}", numbers, "\n".join(lines))
     return table
 
@@ -148,7 +149,8 @@ def _files(faults: list[Any]) -> list[str]:
     if len(files) < 2:
         return []
     more = f"and {len(files) - FILES_PER_FAULT:,} more; --json lists all"
-    shown = [*map(escape, files[:FILES_PER_FAULT]), *([more] if len(files) > FILES_PER_FAULT else [])]
+    shown = [escape(visible(file)) for file in files[:FILES_PER_FAULT]]
+    shown += [more] if len(files) > FILES_PER_FAULT else []
     return [f"{len(files):,} files:", *shown]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
 def say(console: Console, text: str) -> None:
     """Print one line as it is: without markup (model names and paths are none) and without wrapping."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def visible(text: str) -> str:
+    """The text with its control characters escaped (`\\x1b`), which would steer a terminal."""
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+"""All but the line break."""
 
 
 # Plans ----------------------------------------------------------------------------------------------------

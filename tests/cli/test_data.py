@@ -184,3 +184,12 @@ def test_a_place_that_cannot_be_written_is_one_sentence(folder, capsys, place):
         with pytest.raises(SystemExit) as left:
             main(words)
         assert left.value.code == 2 and "cannot be written" in capsys.readouterr().err
+
+
+def test_control_characters_of_values_are_shown_escaped(folder, capsys):
+    names = ["a\x1b[31mb.png", "c\x00d.png", "e\x9bf.png"]
+    rows = [{"image": name, "question": f"{name}?", "answer": "3"} for name in names]
+    code, out = checked(lines(folder / "my.jsonl", *rows), capsys)
+    assert code == 1
+    assert all(shown in out for shown in ("a\\x1b[31mb.png", "c\\x00d.png", "e\\x9bf.png"))
+    assert all(sign == "\n" or sign.isprintable() for sign in out)
