@@ -27,6 +27,8 @@ _WRITTEN = re.compile(
     rf'(?P<key>"(?:{"|".join(_CORNERS)})"\s*:\s*)\[\s*(?P<corners>{_NUMBER}(?:\s*,\s*{_NUMBER}){{3}})\s*\]'
     rf'|(?P<name>"(?:{"|".join(_NAMES)})"\s*:\s*)\[\s*(?P<point>{_NUMBER}\s*,\s*{_NUMBER})\s*\]'
 )
+NAMED_PLACE = re.compile(rf'"(?:{"|".join((*_CORNERS, *_NAMES))})"')
+"""The name of a box or a point in JSON."""
 Point = tuple[float, float]
 """(x, y), from the top left corner of the picture."""
 

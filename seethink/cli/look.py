@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -83,90 +82,55 @@ def _show_response(console: Console, response: Response) -> None:
 
 @app.command(epilog="Example: seethink look runs/r1v-tiny")
 def look(
-    path: Annotated[Path, typer.Argument(help="Folder of a run or a synthesis, or a file of questions.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH...",
+            help="Folders of runs or single attempts.jsonl, shown beside each other; or one synthesis; or "
+            "one file of questions.",
+        ),
+    ],
     out: Annotated[
         Path | None, typer.Option(help="Page to write; look.html beside what it shows by default.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Questions shown, evenly spaced.")] = 200,
 ) -> None:
-    """Write an HTML page of attempts, synthesis traces or unanswered questions."""
-    from seethink.report import write_gallery_page, write_traces
+    """Write an HTML page of attempts, synthesis traces or unanswered questions.
+
+    Evaluations and training steps that asked the same question share a card; the first evaluation is what the
+    others are compared with.
+    """
+    from seethink.cli.attempt_files import attempts_of, questions_of, trainings_of
+    from seethink.report import question_key, write_gallery_page, write_traces
     from seethink.synth.status import LEDGER_FILE
 
-    out = out or _page_of(path)
-    if (path / LEDGER_FILE).is_file():
-        shown, finished = write_traces(path, out, limit)
+    paths = list(dict.fromkeys(paths))
+    out = out or _page_of(paths)
+    if len(paths) == 1 and (paths[0] / LEDGER_FILE).is_file():
+        shown, finished = write_traces(paths[0], out, limit)
         return say(Console(), f"{shown:,} of {finished:,} examples: {out}")
     with TemporaryDirectory() as temporary:
-        rows, folder = _attempts(path, Path(temporary))
-        by_question: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+        rows = attempts_of(paths) or questions_of(paths[0], Path(temporary))
+        by_question: dict[tuple[object, ...], list[dict[str, Any]]] = {}
         for row in rows:
-            by_question.setdefault((row["task"], row.get("step"), row["id"]), []).append(row)
-        questions = list(by_question.values())
-        selected = questions[:: -(-len(questions) // limit)]
+            by_question.setdefault(question_key(row), []).append(row)
+        selected = [*by_question.values()][:: -(-len(by_question) // limit)]
         shown = [row for attempts in selected for row in attempts]
-        count = f"{len(selected):,} of {len(questions):,} questions"
-        write_gallery_page(shown, folder, out, f"{path}: {count}", _trainings(path))
+        count = f"{len(selected):,} of {len(by_question):,} questions"
+        title = f"{', '.join(map(str, paths))}: {count}"
+        write_gallery_page(shown, Path(), out, title, trainings_of(paths))
     say(Console(), f"{count}: {out}")
 
 
-def _trainings(path: Path) -> dict[str, Path]:
-    """{stage: metrics.jsonl} of all trainings in a folder, or of the one whose attempts.jsonl `path` is."""
-    folder = path.parent if path.is_file() else path
-    files = [file for file in sorted(folder.rglob("metrics.jsonl")) if ".stale" not in file.parts]
-    return (
-        {file.parent.name: file for file in files} if path.is_dir() or path.name == "attempts.jsonl" else {}
-    )
-
-
-def _page_of(path: Path) -> Path:
-    """look.html in a folder or beside attempts.jsonl; my.look.html beside the questions of my.jsonl."""
+def _page_of(paths: list[Path]) -> Path:
+    """look.html in a folder or beside attempts.jsonl, and here for several of them; my.look.html beside the
+    questions of my.jsonl."""
+    path = paths[0]
+    if len(paths) > 1:
+        return Path("look.html")
     if path.is_file() and path.name != "attempts.jsonl":
         return path.with_suffix(".look.html")
     return (path.parent if path.is_file() else path) / "look.html"
-
-
-def _attempts(path: Path, temporary: Path) -> tuple[list[dict[str, Any]], Path]:
-    """Rows of all attempts.jsonl in a folder, or of the one that `path` is, and the folder to which the paths
-    of their pictures are relative."""
-    from seethink.evaluate.attempts import read_attempts
-
-    if path.name == "attempts.jsonl":
-        return [_placed(row, path, path.parent) for row in read_attempts(path)], path.parent
-    files = [file for file in sorted(path.rglob("attempts.jsonl")) if ".stale" not in file.parts]
-    if not files and path.is_dir() and _trainings(path):
-        raise InputError(f"{path} holds no attempts: SFT and DPO sample none; evaluate its checkpoint first")
-    if not files:
-        return _questions(path, temporary), temporary
-    rows = ((file, _placed(row, file, path)) for file in files for row in read_attempts(file))
-    stages = {file: f"{file.parent.relative_to(path)}: " if file.parent != path else "" for file in files}
-    return [row | {"task": f"{stages[file]}{row['task']}"} for file, row in rows], path
-
-
-def _placed(row: dict[str, Any], file: Path, folder: Path) -> dict[str, Any]:
-    """A row of `file`, whose pictures lie in the folder of its run, with their paths relative to `folder`."""
-    run = next((parent for parent in file.parents if (parent / "media").is_dir()), file.parent)
-    return row | {"media": [os.path.relpath(run / name, folder) for name in row["media"]]}
-
-
-def _questions(path: Path, temporary: Path) -> list[dict[str, Any]]:
-    """Examples of a data file in the form of attempts without an answer; their media are copied to
-    `temporary`."""
-    from seethink import media
-    from seethink.evaluate.attempts import transcript
-    from seethink.sources import records
-
-    return [
-        {
-            "task": path.stem,
-            "id": example.id,
-            "question": transcript(example),
-            "media": [media.save_preview(medium, temporary / "media") for medium in example.media],
-            "gold": example.answer,
-            "meta": dict(example.meta),
-        }
-        for example in records.read(path, answered=False)
-    ]
 
 
 @app.command(epilog="Example: seethink gallery")

@@ -46,6 +46,7 @@ def attempt_row(task: Task, rollout: Rollout, media_folder: Path, step: int | No
         "thought": response.thought,
         "said": response.answer,
         "boxes": None if response.boxes is None else [box.corners for box in response.boxes],
+        "points": response.points,
         "stop": response.stop,
         "n_tokens": response.n_tokens,
         "fault": response.fault,

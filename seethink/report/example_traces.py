@@ -13,7 +13,7 @@ from typing import Any
 
 from seethink import identity, media
 from seethink.report.gallery import question_text
-from seethink.report.page import render_page, write_atomically
+from seethink.report.page import keep_other_files, render_page, write_atomically
 from seethink.report.pictures import EmbeddedImage, embed_image
 from seethink.synth.data_address import load_examples
 from seethink.synth.ledger import ExampleRecord, Ledger
@@ -78,8 +78,9 @@ def write_traces(folder: Path, out: Path, limit: int) -> tuple[int, int]:
     """Write the page of the synthesis in `folder` to `out`; returns (examples shown, examples finished).
 
     At most `limit` examples are shown, sampled from every outcome. Raises InputError where the examples are
-    no longer those that the synthesis started from.
+    no longer those that the synthesis started from, or where `out` is another file than such a page.
     """
+    keep_other_files(out)
     with open_ledger(folder) as ledger, TemporaryDirectory() as temporary:
         status = read_status(ledger)
         examples = _examples(ledger, status)

@@ -7,19 +7,25 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import pstdev
 
-from seethink.evaluate.attempts import AttemptRow, AttemptVerdict, read_attempts, verdict
+from seethink.evaluate.attempts import RIGHT_FROM, AttemptRow, AttemptVerdict, read_attempts, verdict
 from seethink.report.pictures import EmbeddedImage, embed_image
+from seethink.report.places import Place, places_of
 from seethink.types import MEDIA_MARK
 
 OUTCOMES = {
     "right": "right",
     "wrong": "wrong",
-    "flipped": "flipped by training",
-    "broken": "broken by training",
+    "mixed": "right and wrong",
     "unjudged": "not judged",
+    "unasked": "without an answer",
+    "differs": "differs between arms or steps",
+    "mended": "mended",
+    "broken": "broken",
     "faulty": "breaks its format",
 }
+"""Outcomes of a question. It has exactly one of the first five, and any of the others."""
 PER_OUTCOME = 24
 """Most cards picked for one task, arm and combination of outcomes."""
 MAX_CARDS, MAX_ANSWERS = 240, 1500
@@ -27,8 +33,9 @@ MAX_CARDS, MAX_ANSWERS = 240, 1500
 
 Key = tuple[str, str]
 """(task, id): what pairs the attempts of different arms."""
-Verdicts = Mapping[str, AttemptVerdict]
-"""{arm: verdict} on one question; arms without an attempt are absent."""
+Asked = Sequence[Sequence[AttemptVerdict]]
+"""The verdicts of one arm on one question, a sequence for each time that it was asked: once by an evaluation,
+once for each step by a training."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +48,36 @@ class GalleryAnswer:
 
 
 @dataclass(frozen=True)
+class AnswerGroup:
+    """The answers of one arm to one question, given at one time. step: of the training, None in an
+    evaluation."""
+
+    name: str
+    step: int | None
+    answers: tuple[GalleryAnswer, ...]
+
+    @property
+    def reward(self) -> float | None:
+        """The mean score of the answers that could be judged."""
+        scores = self._scores
+        return sum(scores) / len(scores) if scores else None
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation of the scores; None with fewer than two."""
+        return pstdev(self._scores) if len(self._scores) > 1 else None
+
+    @property
+    def _scores(self) -> list[float]:
+        return [answer.row["value"] for answer in self.answers if answer.row.get("value") is not None]
+
+
+@dataclass(frozen=True)
 class GalleryCard:
-    """A question with its answers. outcomes: for each arm of the page, its keys of `OUTCOMES`. step: of the
-    training, if it was asked in one."""
+    """A question with its answers. outcomes: for each arm of the page, and last for all arms together, keys
+    of `OUTCOMES`; empty for an arm that did not answer. places: boxes and points of the reference answer and
+    of the answers. placed_on: index of the picture that they are drawn on. remark: why none are drawn, if
+    there are any."""
 
     task: str
     id: str
@@ -53,43 +87,101 @@ class GalleryCard:
     pictures: tuple[EmbeddedImage, ...]
     answers: tuple[GalleryAnswer, ...] = ()
     outcomes: tuple[tuple[str, ...], ...] = ()
-    step: int | None = None
+    places: tuple[Place, ...] = ()
+    placed_on: int | None = None
+    remark: str = ""
+
+    @property
+    def groups(self) -> list[AnswerGroup]:
+        """The answers by arm and step, steps in order."""
+        found: dict[tuple[str, int | None], list[GalleryAnswer]] = {}
+        for answer in self.answers:
+            found.setdefault((answer.name, answer.row.get("step")), []).append(answer)
+        arms = list(dict.fromkeys(name for name, _ in found))
+        in_order = sorted(found, key=lambda key: (arms.index(key[0]), key[1] or 0))
+        return [AnswerGroup(*key, tuple(found[key])) for key in in_order]
+
+    @property
+    def step(self) -> int | None:
+        """The first step of a training that asked the question."""
+        return min((group.step for group in self.groups if group.step is not None), default=None)
 
     @property
     def reward(self) -> float | None:
         """The mean score of the answers that could be judged."""
-        judged = [answer.row["value"] for answer in self.answers if answer.row.get("value") is not None]
-        return sum(judged) / len(judged) if judged else None
+        return AnswerGroup("", None, self.answers).reward
+
+    @property
+    def spread(self) -> float | None:
+        """The widest spread of scores among the answers of one arm at one step."""
+        return max((g.spread for g in self.groups if g.spread is not None), default=None)
 
     @property
     def longest(self) -> int:
         """Tokens of the longest answer."""
         return max((answer.row.get("n_tokens") or 0 for answer in self.answers), default=0)
 
+    @property
+    def faults(self) -> list[str]:
+        """How answers break their format, each once."""
+        return list(dict.fromkeys(a.row["fault"] for a in self.answers if a.row.get("fault")))
+
 
 @dataclass(frozen=True)
 class Gallery:
-    """Cards and filters. counts[task][i][outcome]: all questions of arm i, not only those shown; the outcome
-    "all" counts every question."""
+    """Cards and filters. counts[task][i][outcome]: all questions of arm i, not only those shown, and last
+    those of all arms together; the outcome "all" counts every question that was answered there."""
 
     arms: tuple[str, ...]
     cards: tuple[GalleryCard, ...]
     counts: dict[str, list[dict[str, int]]]
 
+    @property
+    def faults(self) -> list[str]:
+        """How answers of the cards break their format, the most frequent first."""
+        return [fault for fault, _ in Counter(f for card in self.cards for f in card.faults).most_common()]
 
-def outcomes(verdicts: Verdicts, first: str, arm: str, faulty: bool = False) -> tuple[str, ...]:
-    """Outcomes of one question in `arm`: right or wrong, whether it was flipped or broken since `first`, and
-    whether the answer is `faulty`, which is to say breaks its format."""
-    if arm not in verdicts:
-        return ()
-    now, before = verdicts[arm], verdicts.get(first)
-    fault = ("faulty",) if faulty else ()
-    if now is None:
-        return ("unjudged", *fault)
-    outcome = "right" if now else "wrong"
-    if before is None or before == now:
-        return (outcome, *fault)
-    return (outcome, "flipped" if now else "broken", *fault)
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """The entries of `OUTCOMES` that any question has."""
+        found = {name for arms in self.counts.values() for of_arm in arms for name, n in of_arm.items() if n}
+        return {name: words for name, words in OUTCOMES.items() if name in found}
+
+
+def outcomes(arms: Sequence[Asked], faulty: Sequence[bool]) -> list[tuple[str, ...]]:
+    """Outcomes of one question in each of `arms`, and last in all of them together.
+
+    An arm is right or wrong where all its judged answers are, else "mixed". It is mended or broken where it
+    differs from what it is compared with: a training from its first step on this question, any other arm from
+    the first of `arms`. Of several answers at one time the mean counts. faulty: whether an answer of the arm
+    breaks its format.
+    """
+    times = [[_majority(verdicts) for verdicts in asked] for asked in arms]
+    differs = len({verdict for verdicts in times for verdict in verdicts} - {None}) > 1
+    found = []
+    for asked, verdicts, breaks in zip(arms, times, faulty, strict=True):
+        compared = verdicts if len(verdicts) > 1 else times[0]
+        pair = (compared[0], verdicts[-1]) if compared and verdicts else (None, None)
+        changed = None not in pair and pair[0] != pair[1]
+        marks = {"differs": differs, "mended": changed and pair[1], "broken": changed and pair[0]}
+        names = (name for name, holds in (marks | {"faulty": breaks}).items() if holds)
+        found.append((_overall(asked), *names) if asked else ())
+    present = {name for names in found for name in names[1:]}
+    every = [verdicts for asked in arms for verdicts in asked]
+    together = (_overall(every), *(name for name in OUTCOMES if name in present)) if every else ()
+    return [*found, together]
+
+
+def _overall(asked: Asked) -> str:
+    judged = {verdict for verdicts in asked for verdict in verdicts} - {None}
+    return (
+        "unjudged" if not judged else "mixed" if len(judged) > 1 else "right" if True in judged else "wrong"
+    )
+
+
+def _majority(verdicts: Sequence[AttemptVerdict]) -> AttemptVerdict:
+    judged = [verdict for verdict in verdicts if verdict is not None]
+    return sum(judged) / len(judged) >= RIGHT_FROM if judged else None
 
 
 def gallery_card(
@@ -100,16 +192,21 @@ def gallery_card(
 ) -> GalleryCard:
     """A card from any row of a question. Media paths are relative to `folder`. Raises InputError for a
     missing image."""
+    answers = tuple(answers)
+    pictures = tuple(embed_image(folder / path) for path in row.get("media") or ())
+    places, placed_on, remark = places_of(row, [(answer.name, answer.row) for answer in answers], pictures)
     return GalleryCard(
         task=str(row.get("task", "")),
         id=str(row["id"]),
         question=question_text(row["question"]),
         gold=row.get("gold"),
         caption=str((row.get("meta") or {}).get("caption") or ""),
-        pictures=tuple(embed_image(folder / path) for path in row.get("media") or ()),
-        answers=tuple(answers),
+        pictures=pictures,
+        answers=answers,
         outcomes=tuple(outcomes),
-        step=row.get("step"),
+        places=places,
+        placed_on=placed_on,
+        remark=remark,
     )
 
 
@@ -131,7 +228,10 @@ def build_gallery(arms: Mapping[str, Path], folder: Path, headline: str) -> Gall
     names = tuple(arms)
     judged, faulty = _verdicts(arms, headline)
     by_key = {
-        key: [outcomes(verdicts, names[0], arm, (key, arm) in faulty) for arm in names]
+        key: outcomes(
+            [[[verdicts[arm]]] if arm in verdicts else [] for arm in names],
+            [(key, arm) in faulty for arm in names],
+        )
         for key, verdicts in judged.items()
     }
     shown = sample_questions(by_key, len(names))
@@ -144,7 +244,7 @@ def build_gallery(arms: Mapping[str, Path], folder: Path, headline: str) -> Gall
         gallery_card(next(iter(by_arm.values())).row, folder, by_arm.values(), by_key[key])
         for key, by_arm in answers.items()
     )
-    counts = outcome_counts(((task, by_arm) for (task, _), by_arm in by_key.items()), len(names))
+    counts = outcome_counts((task, by_arm) for (task, _), by_arm in by_key.items())
     return Gallery(names, cards, counts)
 
 
@@ -173,14 +273,14 @@ def sample_questions(by_key: Mapping[Key, Sequence[tuple[str, ...]]], n_arms: in
 
 
 def outcome_counts(
-    questions: Iterable[tuple[str, Sequence[tuple[str, ...]]]], n_arms: int
+    questions: Iterable[tuple[str, Sequence[tuple[str, ...]]]],
 ) -> dict[str, list[dict[str, int]]]:
-    """`Gallery.counts` of `questions`: (task, outcomes of each arm)."""
+    """`Gallery.counts` of `questions`: (task, outcomes of each arm and of all together)."""
     counts: dict[str, list[dict[str, int]]] = {}
     for task, by_arm in questions:
-        of_task = counts.setdefault(task, [dict.fromkeys(("all", *OUTCOMES), 0) for _ in range(n_arms)])
+        of_task = counts.setdefault(task, [dict.fromkeys(("all", *OUTCOMES), 0) for _ in by_arm])
         for of_arm, names in zip(of_task, by_arm, strict=True):
-            for name in ("all", *names):
+            for name in ("all", *names) if names else ():
                 of_arm[name] += 1
     return counts
 

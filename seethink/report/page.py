@@ -12,10 +12,14 @@ import jinja2
 import markupsafe
 
 from seethink.lock import writable
+from seethink.types import InputError
 
 ABSENT = "—"
 MINUS = "\u2212"
 NO_BREAK = "\u00a0"
+OWN_PAGE = b'<meta name="generator" content="seethink look">'
+HEAD_BYTES = 2_000
+"""A page of `seethink look` says so within this many bytes."""
 
 
 def percent(share: float | None) -> str:
@@ -65,6 +69,20 @@ def render_page(template: str, **context: Any) -> str:
         "script_sha256": script_hash,
     }
     return environment.get_template(template).render(**inline, **context)
+
+
+def keep_other_files(out: Path) -> None:
+    """Raises InputError where `out` is a file, but no page of `seethink look`: a name given by mistake costs
+    nothing."""
+    if not out.is_file():
+        return
+    with writable(out), out.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if OWN_PAGE not in head:
+        raise InputError(
+            f"{out} was not written by this version of `seethink look` and is kept; move it away or give "
+            "another name with --out"
+        )
 
 
 def write_atomically(out: Path, text: str) -> None:

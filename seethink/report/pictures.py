@@ -18,17 +18,20 @@ SHOWN_PX = 224
 
 @dataclass(frozen=True)
 class EmbeddedImage:
-    """source: a data URI. width, height: size on the page in CSS pixels."""
+    """source: a data URI. width, height: size on the page in CSS pixels. original: (width, height) of the
+    file in pixels."""
 
     source: str
     width: int
     height: int
     magnified: bool
+    original: tuple[int, int]
 
 
 def embed_image(path: Path) -> EmbeddedImage:
     """Raises InputError naming the file where it is missing or broken."""
     image = Image.file(path).load()
+    original = image.size
     small = max(image.size) <= LOSSLESS_PX
     if not small:
         image.thumbnail((SHRUNK_PX, SHRUNK_PX))
@@ -36,4 +39,5 @@ def embed_image(path: Path) -> EmbeddedImage:
     image.save(data, "WEBP", lossless=small, quality=80)
     factor = max(1, SHOWN_PX // max(image.size))
     source = "data:image/webp;base64," + base64.b64encode(data.getvalue()).decode("ascii")
-    return EmbeddedImage(source, image.width * factor, image.height * factor, magnified=factor > 1)
+    width, height = image.width * factor, image.height * factor
+    return EmbeddedImage(source, width, height, magnified=factor > 1, original=original)

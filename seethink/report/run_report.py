@@ -10,7 +10,7 @@ from typing import Any
 
 from seethink.report import scores
 from seethink.report.curves import training_curves
-from seethink.report.gallery import OUTCOMES, build_gallery
+from seethink.report.gallery import build_gallery
 from seethink.report.groups import ScoredGroup, scored_groups
 from seethink.report.page import render_page, write_atomically
 from seethink.settings import written_setting
@@ -52,7 +52,6 @@ def write_report(
         trainings=training_curves(trainings),
         settings=[_settings(stage, facts) for stage, facts in report.get("trainings", {}).items()],
         gallery=build_gallery(arms, folder, headline),
-        outcomes=OUTCOMES,
         groups=_groups(trainings, folder, headline),
     )
     write_atomically(

@@ -59,7 +59,7 @@ class BoxIoU:
         if len(predicted) != 1:
             return Score(0.0, f"read {len(predicted)} boxes, not one")
         value = iou(gold[0], predicted[0])
-        why = f"IoU {value:.3f} of {predicted[0].corners} with {gold[0].corners}"
+        why = f"IoU {value:.3f} of {_written(predicted[0])} with {_written(gold[0])}"
         return Score(value if self.above is None else float(value > self.above), why)
 
 
@@ -142,13 +142,24 @@ class BoxesWeighted:
         return Score(min(1.0, value), why, {name: Score(min(1.0, part)) for name, part in parts.items()})
 
 
+def _written(box: Box) -> str:
+    """The corners of a box, to a tenth of a pixel."""
+    return f"({', '.join(f'{round(x, 1):.12g}' for x in box.corners)})"
+
+
+def boxes_of(response: Response) -> Boxes | None:
+    """The boxes of an answer: in pixels of the original picture, or as they are written where the engine does
+    not know the model's coordinates. None if the answer is not a list of boxes."""
+    return read_boxes(response.answer or "") if response.boxes is None else response.boxes
+
+
 def _read(example: Example, response: Response) -> tuple[Boxes, Boxes] | Score:
     """Gold and predicted boxes, at least one of each; or the score if a side is missing, unreadable or
     empty."""
     gold = read_boxes(str(example.answer))
     if gold is not None and any(box.x2 <= box.x1 or box.y2 <= box.y1 for box in gold):
         gold = None
-    predicted = read_boxes(str(response.answer)) if response.boxes is None else response.boxes
+    predicted = boxes_of(response)
     return both_listed(example, response, gold, predicted, ("not a list of boxes", "boxes"))
 
 

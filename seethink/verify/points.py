@@ -25,8 +25,8 @@ class Points:
     within_px: float = 14.0
 
     def __call__(self, example: Example, response: Response) -> Score:
-        gold = _targets(str(example.answer))
-        predicted = read_points(str(response.answer)) if response.points is None else response.points
+        gold = targets(str(example.answer))
+        predicted = points_of(response)
         read = both_listed(example, response, gold, predicted, ("neither boxes nor points", "points"))
         if isinstance(read, Score):
             return read
@@ -63,6 +63,13 @@ class Points:
         return hypot(x - centre[0], y - centre[1]) if inside else None
 
 
-def _targets(gold: str) -> tuple[Box | Point, ...] | None:
+def points_of(response: Response) -> Sequence[Point] | None:
+    """The points of an answer: in pixels of the original picture, or as they are written where the engine
+    does not know the model's coordinates. None if the answer is not a list of points."""
+    return read_points(response.answer or "") if response.points is None else response.points
+
+
+def targets(gold: str) -> tuple[Box | Point, ...] | None:
+    """The boxes or the points of a reference answer; None if it is neither."""
     found = read_boxes(gold)
     return read_points(gold) if found is None else found

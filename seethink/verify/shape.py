@@ -11,8 +11,8 @@ import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from seethink.boxes import read_boxes
 from seethink.types import Example, Response, Score, Verifier
+from seethink.verify.box_metrics import boxes_of
 from seethink.verify.text import bare, read_quantity, shown
 
 
@@ -125,7 +125,7 @@ def box_repetition(example: Example, response: Response) -> Score:
     Formula: distinct / all boxes, label included; 1 for none. Range: (0, 1]; None if the answer is not a list
     of boxes. Source: VLM-R1's repetition reward, which counts boxes if it finds JSON.
     """
-    boxes = response.boxes if response.boxes is not None else read_boxes(response.answer or "")
+    boxes = boxes_of(response)
     if boxes is None:
         return Score(None, f"read {shown(response.answer)}, which is not a list of boxes")
     return share_unique(boxes, "boxes")

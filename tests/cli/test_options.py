@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,36 @@ def test_a_slip_in_an_option_is_no_setting(capsys, words, option):
 def test_a_drawn_world_is_no_file_to_check(capsys, words):
     code, _, err = call(capsys, *words, "drawn:charts:5", *(("new",) if words == ("convert",) else ()))
     assert code == 2 and "drawn:charts:5 is a drawn world and no file" in " ".join(err.split())
+
+
+def test_look_shows_the_evaluations_of_a_run_beside_each_other_and_keeps_other_files(capsys):
+    well(capsys, "run", "toy")
+    well(capsys, "look", "runs/toy-tiny")
+    page = Path("runs/toy-tiny/look.html").read_text(encoding="utf-8")
+    arms = re.findall(r'<option value="\d+"[^>]*>([^<]+)</option>', page)
+    assert arms[:2] == ["all arms", "eval/base"]
+    assert well(capsys, "look", "runs/toy-tiny").endswith("questions: runs/toy-tiny/look.html\n")
+    report = Path("runs/toy-tiny/report.html").read_bytes()
+    code, _, err = call(capsys, "look", "runs/toy-tiny", "--out", "runs/toy-tiny/report.html")
+    assert code == 2
+    assert "give another name with --out" in " ".join(err.split())
+    assert Path("runs/toy-tiny/report.html").read_bytes() == report
+
+
+def test_look_shows_several_runs_beside_each_other(capsys):
+    for folder in ("a", "b"):
+        well(capsys, "run", "toy", "--out", folder)
+    out = well(capsys, "look", "a/eval/base", "b/eval/base/attempts.jsonl")
+    assert out.endswith("questions: look.html\n")
+    page = Path("look.html").read_text(encoding="utf-8")
+    assert re.findall(r'<option value="\d+"[^>]*>([^<]+)</option>', page) == [
+        "all arms",
+        "a/eval/base",
+        "b/eval/base",
+    ]
+    cards = re.findall(r'data-outcomes="([^"]*)"', page)
+    assert cards
+    assert all(len(set(card.split(";"))) == 1 for card in cards)  # the same answers on both sides
+    code, _, err = call(capsys, "look", "a", "my.jsonl")
+    assert code == 2
+    assert "my.jsonl holds no attempts to show beside others" in " ".join(err.split())

@@ -77,7 +77,7 @@ def write_arms(folder: Path, rows: Mapping[str, Iterable[Mapping[str, Any]]]) ->
 
 
 def write_run(folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Arms and trainings: question 0 is always right, 1 flipped by grpo, 2 broken by it, 3 always wrong."""
+    """Arms and trainings: question 0 is always right, 1 mended by grpo, 2 broken by it, 3 always wrong."""
     right = {"base": (1, 0, 1, 0), "sft": (1, 0, 1, 0), "grpo": (1, 1, 0, 0)}
     arms = write_arms(
         folder, {arm: [attempt(f"q{i}", bool(value)) for i, value in enumerate(right[arm])] for arm in ARMS}

@@ -1,9 +1,12 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from seethink.report.gallery import (
     MAX_CARDS,
     PER_OUTCOME,
     build_gallery,
+    outcome_counts,
     outcomes,
     question_text,
     sample_questions,
@@ -14,8 +17,8 @@ from tests.report.sample_run import attempt, write_arms, write_run
 @pytest.mark.parametrize(
     ("before", "now", "expected"),
     [
-        (False, True, ("right", "flipped")),
-        (True, False, ("wrong", "broken")),
+        (False, True, ("right", "differs", "mended")),
+        (True, False, ("wrong", "differs", "broken")),
         (True, True, ("right",)),
         (False, False, ("wrong",)),
         (None, True, ("right",)),
@@ -23,20 +26,61 @@ from tests.report.sample_run import attempt, write_arms, write_run
     ],
 )
 def test_an_outcome_compares_an_arm_with_the_first(before, now, expected):
-    assert outcomes({"base": before, "grpo": now}, "base", "grpo") == expected
+    assert outcomes([[[before]], [[now]]], [False, False])[1] == expected
 
 
 def test_an_arm_without_an_attempt_has_no_outcome():
-    assert outcomes({"base": True}, "base", "grpo") == ()
+    assert outcomes([[[True]], []], [False, False])[1] == ()
 
 
-def test_the_first_arm_is_neither_flipped_nor_broken():
-    assert outcomes({"base": True, "grpo": False}, "base", "base") == ("right",)
+def test_the_first_arm_is_neither_mended_nor_broken():
+    assert outcomes([[[True]], [[False]]], [False, False])[0] == ("right", "differs")
+
+
+def test_all_arms_together_have_one_outcome_and_every_mark_of_an_arm():
+    found = outcomes([[[True]], [[False]], [[None]]], [False, False, True])
+    assert found[-1] == ("mixed", "differs", "broken", "faulty")
+    assert outcomes([[], []], [False, False]) == [(), (), ()]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        ([False, False], [True, True], ("mixed", "differs", "mended")),
+        ([True, True, False], [False, False, True], ("mixed", "differs", "broken")),
+        ([True, False], [True, True], ("mixed",)),  # half of them right counts as right
+        ([True, True], [True, True], ("right",)),
+        ([None, None], [True, False], ("mixed",)),
+    ],
+)
+def test_a_training_is_compared_with_its_own_first_step(first, last, expected):
+    assert outcomes([[first, [None], last]], [False])[0] == expected
+
+
+def test_a_training_is_not_compared_with_the_evaluation_before_it():
+    assert outcomes([[[True]], [[False], [True]]], [False, False])[1] == ("mixed", "differs", "mended")
+    assert outcomes([[[True]], [[False]]], [False, False])[1] == ("wrong", "differs", "broken")
+
+
+verdicts = st.lists(
+    st.lists(st.lists(st.sampled_from([True, False, None]), min_size=1), max_size=3), min_size=1
+)
+
+
+@given(verdicts)
+def test_every_question_has_exactly_one_of_the_exclusive_outcomes(arms):
+    exclusive = {"right", "wrong", "mixed", "unjudged"}
+    found = outcomes(arms, [False] * len(arms))
+    for asked, names in zip([*arms, [v for arm in arms for v in arm]], found, strict=True):
+        assert len(exclusive & set(names)) == bool(asked)
+        assert len(set(names)) == len(names)
+    counts = outcome_counts([("seen", found)])["seen"]
+    assert all(count["all"] == sum(count[name] for name in exclusive) for count in counts)
 
 
 @pytest.mark.parametrize("verdict", [True, False, None])
 def test_an_answer_that_breaks_its_format_is_listed_as_such_too(verdict, tmp_path):
-    assert outcomes({"base": verdict}, "base", "base", faulty=True)[-1] == "faulty"
+    assert outcomes([[[verdict]]], [True])[0][-1] == "faulty"
     rows = [attempt("q0", verdict, fault="no answer"), attempt("q1", verdict)]
     shown = build_gallery(write_arms(tmp_path, {"base": rows}), tmp_path, "correct")
     assert ["faulty" in card.outcomes[0] for card in shown.cards] == [True, False]
@@ -50,17 +94,20 @@ def test_cards_pair_the_arms_by_question(tmp_path):
     assert all([answer.name for answer in card.answers] == ["base", "sft", "grpo"] for card in shown.cards)
     assert [card.outcomes[2] for card in shown.cards] == [
         ("right",),
-        ("right", "flipped"),
-        ("wrong", "broken"),
+        ("right", "differs", "mended"),
+        ("wrong", "differs", "broken"),
         ("wrong",),
     ]
     assert shown.counts["seen"][2] == {
         "all": 4,
         "right": 2,
         "wrong": 2,
-        "flipped": 1,
-        "broken": 1,
+        "mixed": 0,
         "unjudged": 0,
+        "unasked": 0,
+        "differs": 2,
+        "mended": 1,
+        "broken": 1,
         "faulty": 0,
     }
 
@@ -74,7 +121,7 @@ def test_the_headline_part_decides_and_not_the_whole_score(tmp_path):
 def test_a_score_without_the_headline_part_is_taken_as_a_whole(tmp_path):
     row = attempt("q0", value=None, parts={})
     shown = build_gallery(write_arms(tmp_path, {"base": [row]}), tmp_path, "correct")
-    assert shown.cards[0].outcomes == (("unjudged",),)
+    assert shown.cards[0].outcomes == (("unjudged",), ("unjudged",))
 
 
 def test_of_several_attempts_at_a_question_the_first_counts(tmp_path):
@@ -94,7 +141,7 @@ def test_a_question_that_only_one_arm_answered_is_shown(tmp_path):
 
 
 def test_the_sample_includes_rare_outcomes_first_and_keeps_its_bounds():
-    common, rare = [("wrong",), ("right", "flipped")], [("right",), ("wrong", "broken")]
+    common, rare = [("wrong",), ("right", "mended")], [("right",), ("wrong", "broken")]
     found = {("seen", f"q{i}"): (rare if i % 300 == 0 else common) for i in range(900)}
     shown = sample_questions(found, n_arms=2)
     assert sum(found[key] == rare for key in shown) == 3

@@ -1,0 +1,108 @@
+"""What `seethink look` shows: the attempts of runs, each under its arm, or unanswered questions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from seethink.types import InputError
+
+AttemptRow = dict[str, Any]
+ATTEMPTS, METRICS, STAGE = "attempts.jsonl", "metrics.jsonl", "stage.json"
+
+
+def attempts_of(paths: Sequence[Path]) -> list[AttemptRow]:
+    """The rows of every attempts.jsonl in `paths`, or of those that `paths` are, with absolute paths of their
+    pictures and the name of their arm: evaluations first, the earliest before the others, then trainings.
+    A lone arm needs no name. Empty if there are none. Raises InputError for one of several paths without
+    attempts."""
+    from seethink.evaluate.attempts import read_attempts
+
+    arms: list[tuple[str, list[AttemptRow]]] = []
+    for path in paths:
+        files = _files(path, ATTEMPTS)
+        if not files and path.is_dir() and trainings_of([path]):
+            raise InputError(
+                f"{path} holds no attempts: SFT and DPO sample none; evaluate its checkpoint first"
+            )
+        if not files and len(paths) > 1:
+            raise InputError(
+                f"{path} holds no attempts to show beside others; name folders that `seethink eval`, `train` "
+                "or `run` wrote"
+            )
+        read = [(file, [_placed(row, file) for row in read_attempts(file)]) for file in files]
+        read.sort(key=lambda item: (any(row.get("step") is not None for row in item[1]), _started(item[0])))
+        arms += [(_name(file, path, len(files), len(paths)), rows) for file, rows in read]
+    rows = [row | {"arm": name if len(arms) > 1 else ""} for name, rows in arms for row in rows]
+    if arms and not rows:
+        raise InputError(f"{paths[0]} holds no attempts yet; look again when its first step is done")
+    return rows
+
+
+def trainings_of(paths: Sequence[Path]) -> dict[str, Path]:
+    """{arm: metrics.jsonl} of all trainings in the folders, or of those whose attempts.jsonl `paths` are."""
+    found = {}
+    for path in paths:
+        files = _files(path, METRICS) if path.is_dir() else [path.with_name(METRICS)]
+        if path.is_file() and path.name != ATTEMPTS:
+            continue
+        named = {_name(file, path, len(files), len(paths)) or path.resolve().name: file for file in files}
+        found |= {name: file for name, file in named.items() if file.is_file()}
+    return found
+
+
+def questions_of(path: Path, temporary: Path) -> list[AttemptRow]:
+    """Examples of a data file in the form of attempts without an answer; their media are copied to
+    `temporary`."""
+    from seethink import media
+    from seethink.evaluate.attempts import transcript
+    from seethink.sources import records
+
+    return [
+        {
+            "task": path.stem,
+            "id": example.id,
+            "question": transcript(example),
+            "media": [
+                str(temporary / media.save_preview(medium, temporary / "media")) for medium in example.media
+            ],
+            "clips": [medium.key for medium in example.media if medium.kind == "video"],
+            "gold": example.answer,
+            "meta": dict(example.meta),
+        }
+        for example in records.read(path, answered=False)
+    ]
+
+
+def _files(path: Path, name: str) -> list[Path]:
+    """`path` itself, or the files of this name in the folder, but for what was moved away as stale."""
+    if path.is_file():
+        return [path] if path.name == name else []
+    return [file for file in sorted(path.rglob(name)) if ".stale" not in file.parts]
+
+
+def _name(file: Path, path: Path, n_files: int, n_paths: int) -> str:
+    """An arm: its stage within a single path; of several, the path, with the stage if it has several."""
+    stage = "" if path.is_file() or file.parent == path else str(file.parent.relative_to(path))
+    if n_paths == 1:
+        return stage
+    of_path = str(path.parent if path.is_file() else path)
+    return f"{of_path}: {stage}" if stage and n_files > 1 else of_path
+
+
+def _started(file: Path) -> tuple[str, str]:
+    """When the stage of `file` began, as text that sorts; its path where that is not recorded."""
+    record = file.with_name(STAGE)
+    try:
+        started = json.loads(record.read_text(encoding="utf-8"))["started"] if record.is_file() else ""
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{record} is no record of a stage ({error}); move it away") from error
+    return str(started), str(file)
+
+
+def _placed(row: AttemptRow, file: Path) -> AttemptRow:
+    """A row of `file`, whose pictures lie in the folder of its run, with absolute paths to them."""
+    run = next((parent for parent in file.resolve().parents if (parent / "media").is_dir()), file.parent)
+    return row | {"media": [str(run / name) for name in row["media"]]}
