@@ -9,20 +9,19 @@ from typing import Any
 
 from seethink.types import InputError
 
-AttemptRow = dict[str, Any]
-ATTEMPTS, METRICS, STAGE = "attempts.jsonl", "metrics.jsonl", "stage.json"
+_ATTEMPTS, _METRICS, _STAGE = "attempts.jsonl", "metrics.jsonl", "stage.json"
 
 
-def attempts_of(paths: Sequence[Path]) -> list[AttemptRow]:
+def attempts_of(paths: Sequence[Path]) -> list[dict[str, Any]]:
     """The rows of every attempts.jsonl in `paths`, or of those that `paths` are, with absolute paths of their
     pictures and the name of their arm: evaluations first, the earliest before the others, then trainings.
     A lone arm needs no name. Empty if there are none. Raises InputError for one of several paths without
     attempts."""
     from seethink.evaluate.attempts import read_attempts
 
-    arms: list[tuple[str, list[AttemptRow]]] = []
+    arms: list[tuple[str, list[dict[str, Any]]]] = []
     for path in paths:
-        files = _files(path, ATTEMPTS)
+        files = _files(path, _ATTEMPTS)
         if not files and path.is_dir() and trainings_of([path]):
             raise InputError(
                 f"{path} holds no attempts: SFT and DPO sample none; evaluate its checkpoint first"
@@ -45,15 +44,15 @@ def trainings_of(paths: Sequence[Path]) -> dict[str, Path]:
     """{arm: metrics.jsonl} of all trainings in the folders, or of those whose attempts.jsonl `paths` are."""
     found = {}
     for path in paths:
-        files = _files(path, METRICS) if path.is_dir() else [path.with_name(METRICS)]
-        if path.is_file() and path.name != ATTEMPTS:
+        files = _files(path, _METRICS) if path.is_dir() else [path.with_name(_METRICS)]
+        if path.is_file() and path.name != _ATTEMPTS:
             continue
         named = {_name(file, path, len(files), len(paths)) or path.resolve().name: file for file in files}
         found |= {name: file for name, file in named.items() if file.is_file()}
     return found
 
 
-def questions_of(path: Path, temporary: Path) -> list[AttemptRow]:
+def questions_of(path: Path, temporary: Path) -> list[dict[str, Any]]:
     """Examples of a data file in the form of attempts without an answer; their media are copied to
     `temporary`."""
     from seethink import media
@@ -94,7 +93,7 @@ def _name(file: Path, path: Path, n_files: int, n_paths: int) -> str:
 
 def _started(file: Path) -> tuple[str, str]:
     """When the stage of `file` began, as text that sorts; its path where that is not recorded."""
-    record = file.with_name(STAGE)
+    record = file.with_name(_STAGE)
     try:
         started = json.loads(record.read_text(encoding="utf-8"))["started"] if record.is_file() else ""
     except (ValueError, KeyError, TypeError) as error:
@@ -102,7 +101,7 @@ def _started(file: Path) -> tuple[str, str]:
     return str(started), str(file)
 
 
-def _placed(row: AttemptRow, file: Path) -> AttemptRow:
+def _placed(row: dict[str, Any], file: Path) -> dict[str, Any]:
     """A row of `file`, whose pictures lie in the folder of its run, with absolute paths to them."""
     run = next((parent for parent in file.resolve().parents if (parent / "media").is_dir()), file.parent)
     return row | {"media": [str(run / name) for name in row["media"]]}
