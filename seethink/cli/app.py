@@ -41,7 +41,7 @@ COMMANDS = {
     "ask": CommandEntry("look", "Ask a model about one or more pictures."),
     "serve": CommandEntry("serve", "Serve a model, with any solver, behind OpenAI's API."),
     "look": CommandEntry("look", "Write an HTML page of attempts, synthesis traces or unanswered questions."),
-    "list": CommandEntry("listing", "List recipes, verifiers, formats, chains, worlds or families by name."),
+    "list": CommandEntry("listing", "List recipes, verifiers, formats, solvers, chains, worlds or families."),
     "gallery": CommandEntry("look", "Draw one sheet of examples for each drawn world."),
 }
 

@@ -16,6 +16,7 @@ from seethink.cli.options import (
     MODELS,
     PROMPT_MODES,
     SETTINGS,
+    SOLVER,
     ScoredDataOptions,
     refuse_given,
     settings_of,
@@ -23,10 +24,12 @@ from seethink.cli.options import (
     trained,
 )
 from seethink.cli.progress import execute, run_console
-from seethink.cli.tables import say, show_benchmarks, show_results
+from seethink.cli.tables import say, show_benchmarks, show_results, show_usage
 from seethink.identity import digest
+from seethink.run.controls import controls
 from seethink.run.run import Run, Scale
 from seethink.run.stage import Stage
+from seethink.solve import by_name
 from seethink.types import GREEDY, InputError, Sampling, Task
 
 app = typer.Typer()
@@ -45,6 +48,14 @@ class EvaluationOptions(ScoredDataOptions):
     list_benchmarks: Annotated[bool, typer.Option("--list", help="Print the published benchmarks.")] = False
     format: Annotated[str, typer.Option(help=FORMATS, show_default=False)] = ""
     prompt_mode: Annotated[str, typer.Option(help=PROMPT_MODES, show_default=False)] = ""
+    solver: Annotated[str, typer.Option(help=SOLVER, show_default=False)] = ""
+    controls: Annotated[
+        bool,
+        typer.Option(
+            "--controls",
+            help="Also greedy answers, and majority and likeliest of as many tokens as --solver.",
+        ),
+    ] = False
     settings: Annotated[
         list[str] | None, typer.Argument(metavar=SETTINGS, help="Settings: max_tokens=512")
     ] = None
@@ -74,7 +85,15 @@ class EvaluationOptions(ScoredDataOptions):
         data = self.benchmark or (self.data or Path()).stem
         verifier = "" if self.verifier == "auto" else self.verifier.rpartition(":")[2]
         judge = "judge" if self.judge.judge_base_url else ""
-        words = [_named(model), data, self.format.rpartition(":")[2], self.prompt_mode, verifier, judge]
+        words = [
+            _named(model),
+            self.solver,
+            data,
+            self.format.rpartition(":")[2],
+            self.prompt_mode,
+            verifier,
+            judge,
+        ]
         texts = [
             re.sub(r"[^\w.+-]+", "-", word)[:40].strip("-.") for word in [*words, *(self.settings or ())]
         ]
@@ -91,20 +110,29 @@ RESULTS = Path("runs/eval")
 def evaluate(job: EvaluationOptions) -> None:
     """Evaluate a model on your own data or on a published benchmark.
 
-    Your own data are answered greedily, a benchmark as it was published. Each model, data and way of asking
-    has its own folder; the same again is resumed or skipped.
+    Your own data are answered greedily, a benchmark as it was published; with --solver, as it says. Each
+    model, data and way of asking has its own folder; the same again is resumed or skipped.
     """
     if job.list_benchmarks:
         from seethink.benchmarks import BENCHMARKS
 
         return show_benchmarks(Console(), BENCHMARKS.values())
+    if job.controls and not job.solver:
+        raise InputError("--controls are those of a --solver; name one, or leave --controls out")
+    solver = by_name(job.solver) if job.solver else None
     run = Run("eval", Scale("full"), job.out or RESULTS, overrides=settings_of("eval", job.settings))
     (task, sampling, claims), results, console = job.load(), {}, run_console(run)
 
     model = trained(job.model, console)
 
     def recipe(run: Run) -> None:
-        results[job.model] = run.evaluate("eval", run.model(model), [task], sampling).rows
+        answering = run.model(model)
+        measured = run.evaluate("eval", answering, [task], solver or sampling)
+        arms = {job.solver or job.model: measured}
+        if solver is not None and job.controls:
+            arms = controls(run, "controls", answering, [task], solver, measured) | arms
+            run.compare("report", arms)
+        results.update({arm: found.rows for arm, found in arms.items()})
 
     kept = run.out  # the replies of a judge, for all evaluations in RESULTS
     if not job.out:
@@ -113,6 +141,7 @@ def evaluate(job: EvaluationOptions) -> None:
         _refuse_other(run.dry_run(recipe)["eval"])
         execute(run, recipe, console)
     show_results(console, task.headline, results)
+    show_usage(console, results)
     for arm, value in claims.items():
         say(console, f"published, {arm}: {value:.1%}")
     say(console, f"all attempts: {run.out / 'eval' / 'attempts.jsonl'}")

@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal, get_args
 import typer
 from rich.console import Console
 
-from seethink import formats, systems, verify
+from seethink import formats, solve, systems, verify
 from seethink.cli.tables import say
+from seethink.settings import described
 
-Listed = Literal["recipes", "verifiers", "formats", "chains", "worlds", "families"]
+Listed = Literal["recipes", "verifiers", "formats", "solvers", "chains", "worlds", "families"]
 app = typer.Typer()
 
 
@@ -20,7 +21,7 @@ app = typer.Typer()
 def list_names(
     kind: Annotated[Listed, typer.Argument(metavar="KIND", help=f"{', '.join(get_args(Listed))}.")],
 ) -> None:
-    """List recipes, verifiers, formats, chains, worlds or families by name."""
+    """List recipes, verifiers, formats, solvers, chains, worlds or families."""
     lines = LISTS[kind]()
     width = max(map(len, lines))
     for name, about in lines.items():
@@ -38,6 +39,17 @@ def _verifiers() -> dict[str, str]:
 
 def _formats() -> dict[str, str]:
     return {name: form.instruction for name, form in formats.FORMATS.items()}
+
+
+def _solvers() -> dict[str, str]:
+    return {
+        name: f"{first_sentence(cls)} Options: {', '.join(map(_option, described(cls())))}"
+        for name, cls in solve.SOLVERS.items()
+    }
+
+
+def _option(line: str) -> str:
+    return line.split("  (")[0]
 
 
 def _chains() -> dict[str, str]:
@@ -60,6 +72,7 @@ LISTS: Mapping[Listed, Callable[[], Mapping[str, str]]] = {
     "recipes": systems.recipes,
     "verifiers": _verifiers,
     "formats": _formats,
+    "solvers": _solvers,
     "chains": _chains,
     "worlds": _worlds,
     "families": _families,

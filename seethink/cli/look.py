@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -11,9 +12,10 @@ import typer
 from rich.console import Console
 
 from seethink import formats
-from seethink.cli.options import FORMATS, MODELS, PROMPT_MODES, trained
-from seethink.cli.tables import say
-from seethink.types import GREEDY, Example, InputError, Response, Score, Task
+from seethink.cli.options import FORMATS, MODELS, PROMPT_MODES, SOLVER, Seed, refuse_given, takes, trained
+from seethink.cli.tables import USAGE, say
+from seethink.solve import SolverOptions, by_name, direct
+from seethink.types import Example, InputError, Response, Rollout, RolloutUsage, Sampling, Score, Task
 
 app = typer.Typer()
 
@@ -23,17 +25,38 @@ SPROUT = (
 )
 
 
-@app.command(epilog='Example: seethink ask page.png "How many 7s are there?"')
-def ask(
+@dataclass(frozen=True, kw_only=True)
+class AskOptions:
+    """Options of `seethink ask`."""
+
     words: Annotated[
         list[str], typer.Argument(metavar="PICTURE... QUESTION", help="The question comes last.")
-    ],
-    model: Annotated[str, typer.Option(help=MODELS)] = "sprout",
-    format: Annotated[str, typer.Option(help=FORMATS)] = "think_answer",
-    prompt_mode: Annotated[str, typer.Option(help=PROMPT_MODES)] = "suffix",
-    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 512,
-) -> None:
+    ]
+    model: Annotated[str, typer.Option(help=MODELS)] = "sprout"
+    format: Annotated[str, typer.Option(help=FORMATS)] = "think_answer"
+    prompt_mode: Annotated[str, typer.Option(help=PROMPT_MODES)] = "suffix"
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Longest answer, in tokens; 512 without --solver.")
+    ] = None
+    solver: Annotated[str, typer.Option(help=SOLVER, show_default=False)] = ""
+    samples: Annotated[int, typer.Option(min=1, help="Answers to sample, instead of one greedy one.")] = 1
+    seed: Seed = 0
+
+    def answering(self) -> SolverOptions:
+        """The solver. Raises InputError where two options say the same."""
+        if not self.solver:
+            temperature = 1.0 if self.samples > 1 else 0.0
+            tokens = self.max_tokens or 512
+            return direct(Sampling(self.samples, temperature, max_tokens=tokens, seed=self.seed))
+        refuse_given(self, f"--solver {self.solver} has options of its own", "samples", "max_tokens", "seed")
+        return by_name(self.solver)
+
+
+@app.command("ask", epilog='Example: seethink ask page.png "How many 7s are there?"')
+@takes(AskOptions)
+def ask(job: AskOptions) -> None:
     """Ask a model about one or more pictures."""
+    answering, words, model = job.answering(), job.words, job.model
     from seethink.media import given, is_file
     from seethink.sources.row_reader import SUFFIXES
 
@@ -50,24 +73,44 @@ def ask(
     example = Example("ask", question, media, where="ask")
     for medium in example.media:
         medium.load()
-    task = Task("ask", [example], formats.by_name(format, prompt_mode), _unjudged)
+    task = Task("ask", [example], formats.by_name(job.format, job.prompt_mode), _unjudged)
 
     console = Console()
     model = trained(model, console)
-    from seethink.attempt import attempt
     from seethink.engines.local import LocalEngine
     from seethink.models.accepted_media import refuse_unusable
 
     engine = LocalEngine.load(model)
     refuse_unusable(engine, [task])
-    ((rollout,),) = attempt(engine, task, [example], replace(GREEDY, max_tokens=max_tokens))
-    _show_response(console, rollout.response)
+    (rollouts,) = answering(engine, task, [example])
+    for rollout in rollouts:
+        _show_rollout(console, rollout)
+    if job.solver:
+        say(console, _usage(rollouts))
     if model == "sprout":
         say(console, SPROUT)
 
 
 def _unjudged(example: Example, response: Response) -> Score:
     return Score(None, "there is no reference answer")
+
+
+def _usage(rollouts: Sequence[Rollout]) -> str:
+    used = asdict(sum((one.usage for one in rollouts if one.usage), RolloutUsage()))
+    shown = (
+        f"{'?' if used[name] is None else f'{used[name]:,.4g}'} {words}"
+        for name, words in USAGE.items()
+        if name not in ("duplicates", "unscored") or used[name]
+    )
+    return f"({', '.join(shown)})"
+
+
+def _show_rollout(console: Console, rollout: Rollout) -> None:
+    """What the solver went through, and the response."""
+    for part in rollout.parts:
+        value = "" if part.value is None else f" ({part.value:.3g})"
+        say(console, f"{part.name}{value}: {part.text}")
+    _show_response(console, rollout.response)
 
 
 def _show_response(console: Console, response: Response) -> None:

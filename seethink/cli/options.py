@@ -17,6 +17,7 @@ from seethink.cli.judge import JudgeOptions
 from seethink.cli.tables import say
 from seethink.models.names import resolve
 from seethink.sequences import LazySequence
+from seethink.solve import SOLVERS
 from seethink.tasks import REWARD_WEIGHTS, ReadOptions, load_pairs, load_task, parse_reward_weights
 from seethink.types import Example, InputError, PreferencePair, Task, Verifier
 
@@ -26,6 +27,7 @@ MODELS = "sprout (bundled, tiny), a model folder, the folder of a run or stage t
 OWN = "or your own, as ./FILE.py:NAME (docs/own.md)"
 FORMATS = f"{', '.join(formats.FORMATS)}; {OWN}."
 PROMPT_MODES = f"Where the format's instruction goes: {', '.join(formats.PROMPT_MODES)}."
+SOLVER = f"How to answer: {', '.join(SOLVERS)}, with options as best_of_n:n=8,select=judge."
 DEFAULT_WEIGHTS = ",".join(f"{part}={weight:g}" for part, weight in REWARD_WEIGHTS.items())
 SETTINGS = "[FIELD=VALUE]..."
 

@@ -74,6 +74,16 @@ def show_benchmarks(console: Console, benchmarks: Iterable[Benchmark]) -> None:
     say(console, "seethink eval --model M --benchmark NAME runs one; docs/benchmarks.md describes them")
 
 
+USAGE = {
+    "calls": "calls",
+    "tokens_sampled": "tokens sampled",
+    "tokens_computed": "prompt tokens computed",
+    "pictures_encoded": "pictures encoded",
+    "seconds": "seconds",
+    "duplicates": "equal candidates sampled again",
+    "unscored": "candidates without a score",
+}
+
 # Results -------------------------------------------------------------------------------------------------
 
 
@@ -85,6 +95,23 @@ def show_results(console: Console, title: str, results: Mapping[str, Mapping[str
     for arm, rows in results.items():
         table.add_row(arm, *(_cell(rows.get(task)) for task in tasks))
     console.print(table)
+
+
+def show_usage(console: Console, results: Mapping[str, Mapping[str, Any]]) -> None:
+    """What a question took on average, and pass@k and majority of several attempts, a line for each arm and
+    task."""
+    for arm, rows in results.items():
+        for task, row in rows.items():
+            if several := row.get("pass_at"):
+                passed = ", ".join(f"pass@{k} {_percent(one['value'])}" for k, one in several.items())
+                say(console, f"{arm}, {task}: {passed}, majority {_percent(row['majority']['value'])}")
+            if usage := row.get("usage"):
+                counts = ", ".join(
+                    f"{'?' if usage.get(name) is None else f'{usage[name]:,.1f}'} {words}"
+                    for name, words in USAGE.items()
+                    if name not in ("duplicates", "unscored") or usage.get(name)
+                )
+                say(console, f"{arm}, {task}: a question takes {counts}")
 
 
 def show_report(console: Console, report: Mapping[str, Any]) -> None:
