@@ -140,7 +140,8 @@ def evaluate(job: EvaluationOptions) -> None:
     with job.judge.judged(kept, run.out / "eval", console, task) as (task,):
         _refuse_other(run.dry_run(recipe)["eval"])
         execute(run, recipe, console)
-    show_results(console, task.headline, results)
+    if not job.controls:  # the report has shown them
+        show_results(console, task.headline, results)
     show_usage(console, results)
     for arm, value in claims.items():
         say(console, f"published, {arm}: {value:.1%}")

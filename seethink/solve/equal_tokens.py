@@ -22,7 +22,8 @@ class EqualTokens(Config):
     """Sample answers to a question until they have as many tokens as another solver sampled for it, at most
     `max_samples` and at least one, and keep the majority's or the likeliest.
 
-    The last answer is not cut, so that the control samples a little more than what it is compared with.
+    No answer is cut: a further one is sampled while at least half of the mean answer so far would fit, so
+    that the tokens are equal on average.
     """
 
     select: Literal["majority", "logprob_mean", "logprob_sum"] = "majority"
@@ -47,7 +48,8 @@ class EqualTokens(Config):
                     live = [
                         i
                         for i, example in enumerate(examples)
-                        if not round or spent[i] < tokens.get((task.name, example.id), 0)
+                        if not round
+                        or 2 * (tokens.get((task.name, example.id), 0) - spent[i]) > spent[i] / round
                     ]
                     one = replace(self.sampling, n=1, seed=identity.seed_of(self.sampling.seed, round))
                     given = meter.ask(engine, live, [prompts[i] for i in live], one)

@@ -47,7 +47,7 @@ def test_a_control_samples_until_it_has_the_tokens_and_no_longer() -> None:
         for (one,), example in zip(rollouts, EXAMPLES, strict=True):
             assert one.usage is not None and one.usage.tokens_sampled is not None
             extra = one.usage.tokens_sampled - budgets["t", example.id]
-            assert 0 <= extra < 8 and one.usage.calls >= 1, "at least one answer, and the last is not cut"
+            assert -4 <= extra <= 7 and one.usage.calls >= 1, "within half an answer; at least one"
         alone = [solver(Sayings(), TASK, [example])[0] for example in EXAMPLES]
         assert [[one.response.text for one in group] for group in alone] == [
             [one.response.text for one in group] for group in rollouts
@@ -124,7 +124,7 @@ def test_a_run_measures_a_solver_beside_its_controls(tmp_path: Path) -> None:
     tokens = {arm: one["usage"]["tokens_sampled"] for arm, one in found.items()}
     assert tokens["greedy"] <= 4
     for arm in ("majority, equal tokens", "likeliest, equal tokens"):
-        assert tokens["stages"] <= tokens[arm] < tokens["stages"] + 4
+        assert abs(tokens[arm] - tokens["stages"]) <= 2, "half of an answer of four tokens"
     before = (tmp_path / "run/controls/majority/stage.json").stat().st_mtime_ns
     Run("r", Scale("tiny"), tmp_path / "run").execute(recipe)
     assert (tmp_path / "run/controls/majority/stage.json").stat().st_mtime_ns == before
