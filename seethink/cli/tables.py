@@ -105,6 +105,14 @@ def show_usage(console: Console, results: Mapping[str, Mapping[str, Any]]) -> No
             if several := row.get("pass_at"):
                 passed = ", ".join(f"pass@{k} {_percent(one['value'])}" for k, one in several.items())
                 say(console, f"{arm}, {task}: {passed}, majority {_percent(row['majority']['value'])}")
+            if chains := row.get("chains"):
+                for kind in ("sound", "flawed"):
+                    counts = chains[kind]
+                    numbers = f"{counts['followed']:,} followed, {counts['overruled']:,} overruled, "
+                    say(
+                        console,
+                        f"{arm}, {task}: of {counts['n']:,} {kind} chains {numbers}{counts['right']:,} right",
+                    )
             if usage := row.get("usage"):
                 counts = ", ".join(
                     f"{'?' if usage.get(name) is None else f'{usage[name]:,.1f}'} {words}"

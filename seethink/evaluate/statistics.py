@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seethink.evaluate.attempts import RIGHT_FROM, AttemptRow, read_attempts
+from seethink.evaluate.chains import followed
 from seethink.evaluate.voting import majority, pass_at
 from seethink.types import InputError
 
@@ -19,7 +20,8 @@ def summarise(rows: Sequence[AttemptRow]) -> dict[str, Any]:
     whatever form it was given. The keys are those of report.json.
 
     A question with several attempts counts once, with their mean, and n counts questions; then `majority` and
-    `pass_at` (`voting.py`) are there too. `usage`: the mean of what questions took, where it was counted.
+    `pass_at` (`voting.py`) are there too; `chains` (`chains.py`) where an agent read another's. `usage`:
+    the mean of what questions took, where it was counted.
     """
     readable = [row for row in rows if row["said"] is not None]
     by_steps = [row for row in rows if row["by_steps"]]
@@ -41,6 +43,7 @@ def summarise(rows: Sequence[AttemptRow]) -> dict[str, Any]:
         "mean_tokens": mean([row["n_tokens"] for row in rows]),
         "lenient": interval(forgiving),
         **_usage(questions),
+        **({"chains": chains} if (chains := followed(rows)) else {}),
         **(_several(questions) if len(questions) < len(rows) else {}),
     }
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from seethink import formats
-from seethink.attempt import judge_all
+from seethink.attempt import headline, judge_all
+from seethink.evaluate.chains import CHAIN
 from seethink.formats.agents import summary_request
 from seethink.solve.conversing import spoken
 from seethink.solve.metering import Meter, reusing
@@ -15,7 +16,7 @@ from seethink.solve.second_engine import engine_of, with_adapter
 from seethink.solve.writing import composed, judged
 from seethink.types import GREEDY, Engine, Example, Response, Rollout, RolloutPart, Sampling, Task
 
-AGENTS = ("reasoning", "summary")
+AGENTS = (CHAIN, "summary")
 """Names of a rollout's parts. The value of the first is the score of the reasoning agent's own answer."""
 LONG = replace(GREEDY, max_tokens=1024)
 
@@ -64,7 +65,7 @@ class TwoAgents(SolverOptions):
             replies = meter.ask(with_adapter(other, self.summary_adapter), live, asked, greedy)
         completions = [group[0] for group in chains]
         parts: list[tuple[RolloutPart, ...]] = [
-            (RolloutPart(AGENTS[0], one.response.text, one.score.value),) for one in reasoned
+            (RolloutPart(AGENTS[0], one.response.text, headline(task, one.score).value),) for one in reasoned
         ]
         for i, (reply,) in zip(live, replies, strict=True):
             read = form.parse(form.prefill + reply.text)

@@ -11,8 +11,10 @@ import pytest
 import torch
 from transformers.utils import logging as hf_logging
 
+from seethink.engines.base import Beams
 from seethink.engines.local import LocalEngine
 from seethink.formats import ANSWER_ONLY, THINK_ANSWER
+from seethink.formats.messages import chat_message
 from seethink.media import DrawnVideo, Frames, Image
 from seethink.models import vision_cache
 from seethink.models.encoder import Encoder, Prompt, count_media_tokens
@@ -237,3 +239,34 @@ def test_a_processor_says_nothing_of_its_own(name: str, caplog: pytest.LogCaptur
     finally:
         monitored.removeHandler(caplog.handler)
     assert [record.getMessage() for record in caplog.records] == []
+
+
+@pytest.mark.parametrize("name", vlms.BUILDERS)
+def test_kept_prompts_give_the_same_answers_in_every_family(name: str) -> None:
+    """A second turn of every question, with and without the first kept; families that cannot keep a prompt
+    compute it again, and say so."""
+    model, encoder = vlms.build(name)
+    first = [ANSWER_ONLY.prompt(example) for example in _examples()]
+    turn = [chat_message("assistant", "Two."), chat_message("user", "Why?")]
+    second = [[*messages, *turn] for messages in first]
+    greedy, beams = Sampling(temperature=0.0, max_tokens=6), Beams(3, max_tokens=6)
+    whole = LocalEngine(model, encoder)
+    expected = [*whole.generate(second, greedy), *whole.beam_search(second, beams)]
+    engine = LocalEngine(model, encoder)
+    with engine.reuse():
+        engine.generate(first, greedy)
+        before = engine.prefill.counted
+        found = engine.generate(second, greedy)
+        computed = (engine.prefill.counted.tokens_computed or 0) - (before.tokens_computed or 0)
+        found += engine.beam_search(second, beams)
+    assert [[one.token_ids for one in some] for some in found] == [
+        [one.token_ids for one in some] for some in expected
+    ]
+    n_tokens = sum(len(prompt.ids) for prompt in encoder.prompts(second))
+    assert (computed < n_tokens / 2) is (name not in NOT_KEPT), (computed, n_tokens)
+    if name not in NOT_KEPT:
+        assert engine.prefill.counted.pictures_encoded == before.pictures_encoded
+
+
+NOT_KEPT = ("gemma3", "mllama")
+"""Pictures that see ahead and sliding windows; cross-attention."""

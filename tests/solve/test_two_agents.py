@@ -11,6 +11,7 @@ from peft import LoraConfig
 
 from seethink.engines.local import LocalEngine
 from seethink.engines.scripted import ScriptedEngine
+from seethink.evaluate.evaluate import evaluate
 from seethink.formats import THINK_ANSWER
 from seethink.formats.agents import SUMMARY_PROMPT
 from seethink.media import Image
@@ -49,10 +50,34 @@ def test_sound_chains_are_followed_and_flawed_ones_overruled() -> None:
     sound, flawed = (one for (one,) in TwoAgents()(engine, TASK, EXAMPLES))
     for one in (sound, flawed):
         assert one.response.answer == "7" and one.score.value == 1.0 and one.response.fault is None
-        assert [part.name for part in one.parts] == ["reasoning", "summary"]
+        assert [part.name for part in one.parts] == ["chain", "summary"]
         assert one.usage is not None and one.usage.calls == 2
     assert (sound.parts[0].value, flawed.parts[0].value) == (1.0, 0.0)
     assert sound.response.thought == "I see 7. All seven were counted."
+
+
+def test_followed_and_overruled_chains_are_counted(tmp_path: Path) -> None:
+    """The agent of this test follows every sound chain; of flawed ones it mends that of question 1 and
+    follows that of question 2."""
+    examples = [Example(str(i), f"How many in {i}?", answer="7") for i in range(3)]
+    said = {"0": "7", "1": "9", "2": "9"}
+
+    def both(messages: Messages) -> str:
+        text = text_of(messages)
+        number = next(i for i in said if f"in {i}" in text)
+        if SUMMARY_PROMPT not in text:
+            return f"<think>I see {said[number]}.</think><answer>{said[number]}</answer>"
+        return "Seen.\nAnswer: 9" if number == "2" else "Seen.\nAnswer: seven"
+
+    task = Task("t", examples, THINK_ANSWER, same_number)
+    rows = evaluate(ScriptedEngine(both), [task], TwoAgents(), tmp_path / "a", tmp_path / "media")["t"]
+    assert rows["chains"] == {
+        "sound": {"n": 1, "followed": 1, "overruled": 0, "right": 1},
+        "flawed": {"n": 2, "followed": 1, "overruled": 1, "right": 1},
+        "unjudged": 0,
+    }
+    direct = evaluate(ScriptedEngine(both), [task], by_name("direct"), tmp_path / "b", tmp_path / "media")
+    assert "chains" not in direct["t"]
 
 
 def test_both_agents_see_the_picture_and_the_summary_agent_the_chain_in_its_field() -> None:
