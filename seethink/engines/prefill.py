@@ -201,7 +201,8 @@ class Prefill:
         """The longest beginning that is kept and holds all media; at least one token is left to compute."""
         if not self._contexts:
             return _Beginning(0, [])
-        least = 1 + max((i for i, kind in enumerate(prompt.kinds) if kind), default=-1)
+        media = {*self.encoder.media_token_ids}  # not every processor tells the kinds of tokens
+        least = 1 + max((i for i, token in enumerate(prompt.ids) if token in media), default=-1)
         longest, found = 0, None
         for key in self._prompts:
             if key[:2] == (self.adapter, prompt.media_keys):
