@@ -23,8 +23,8 @@ from seethink.models.batching import cross_mask, join_media, positions
 from seethink.models.encoder import Encoder, Prompt
 from seethink.types import Completion, RolloutUsage
 
-KEPT_TOKENS = 131_072
-"""Most tokens of prompts that are kept, and most of encoded media; the least recently used go first."""
+KEPT_BYTES = 4 * 1024**3
+"""Most memory of kept prompts, and as much of encoded media; the least recently used go first."""
 
 T = TypeVar("T")
 States = list[tuple[Tensor, Tensor]]
@@ -42,12 +42,12 @@ def completed(encoder: Encoder, prompt: Prompt, sampled: Sampled) -> Completion:
 
 
 class _Kept(OrderedDict[Any, tuple[int, T]], Generic[T]):
-    """{key: (size, value)}, of at most `KEPT_TOKENS` in all, the least recently used first."""
+    """{key: (size, value)}, of at most `KEPT_BYTES` in all, the least recently used first."""
 
     def keep(self, key: Any, size: int, value: T) -> None:
         self[key] = (size, value)
         self.move_to_end(key)
-        while len(self) > 1 and sum(size for size, _ in self.values()) > KEPT_TOKENS:
+        while len(self) > 1 and sum(size for size, _ in self.values()) > KEPT_BYTES:
             self.popitem(last=False)
 
     def use(self, key: Any) -> T:
@@ -142,7 +142,7 @@ class Prefill:
         if key in self._features:
             return replace(prompt, media=self._features.use(key).media), 0
         encoded = vision_cache.encode(self.model, prompt)
-        self._features.keep(key, sum(kind > 0 for kind in prompt.kinds), encoded)
+        self._features.keep(key, sum(value.nbytes for value in encoded.media.values()), encoded)
         return encoded, len(prompt.media_keys)
 
     def _compute(
@@ -238,9 +238,9 @@ class Prefill:
         scope, ids = (self.adapter, prompt.media_keys), tuple(prompt.ids)
         for key in [key for key in self._prompts if key[:2] == scope and ids[: len(key[2])] == key[2]]:
             del self._prompts[key]
-        self._prompts.keep(
-            (*scope, ids), len(ids), [(own(layer.keys), own(layer.values)) for layer in layers]
-        )
+        states = [(own(layer.keys), own(layer.values)) for layer in layers]
+        size = sum(part.nbytes for pair in states for part in pair)
+        self._prompts.keep((*scope, ids), size, states)
 
 
 def _common(a: Sequence[int], b: Sequence[int]) -> int:

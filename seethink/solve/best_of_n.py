@@ -8,7 +8,7 @@ from itertools import groupby
 
 from seethink.attempt import judge_all
 from seethink.evaluate.voting import majority
-from seethink.solve.metering import Meter, reusing
+from seethink.solve.metering import Meter
 from seethink.solve.options import SolverOptions, require_sampled
 from seethink.solve.scorers import SCORERS, Candidate, best, refuse_unknown_scorer, score_all
 from seethink.types import Engine, Example, Rollout, Sampling, Task
@@ -34,14 +34,13 @@ class BestOfN(SolverOptions):
         refuse_unknown_scorer(self.select, [MAJORITY, *SCORERS])
         require_sampled(self.sampling, "the answers would all be the same")
 
-    def __call__(self, engine: Engine, task: Task, examples: Sequence[Example]) -> list[list[Rollout]]:
+    def answer(self, engine: Engine, task: Task, examples: Sequence[Example]) -> list[list[Rollout]]:
         """One rollout for each example, which holds what all its samples took."""
         meter = Meter(len(examples))
-        with reusing(engine):
-            prompts = [task.format.prompt(example) for example in examples]
-            completions = meter.ask(engine, range(len(examples)), prompts, self.sampling)
-            sampled = judge_all(task, examples, prompts, completions)
-            chosen = select(self.select, meter, engine, sampled, self.judge_model)
+        prompts = [task.format.prompt(example) for example in examples]
+        completions = meter.ask(engine, range(len(examples)), prompts, self.sampling)
+        sampled = judge_all(task, examples, prompts, completions)
+        chosen = select(self.select, meter, engine, sampled, self.judge_model)
         return meter.give([[rollouts[i]] for rollouts, i in zip(sampled, chosen, strict=True)])
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from seethink.attempt import judge_all
 from seethink.formats.messages import chat_message
 from seethink.solve.conversing import spoken
-from seethink.solve.metering import Meter, reusing
+from seethink.solve.metering import Meter
 from seethink.solve.options import SolverOptions
 from seethink.types import (
     GREEDY,
@@ -47,24 +47,23 @@ class DescribeFirst(SolverOptions):
         super().__post_init__()
         self.require(max_description_tokens="at least 1")
 
-    def __call__(self, engine: Engine, task: Task, examples: Sequence[Example]) -> list[list[Rollout]]:
+    def answer(self, engine: Engine, task: Task, examples: Sequence[Example]) -> list[list[Rollout]]:
         """`sampling.n` rollouts of each example; the first part of each is the description."""
         meter = Meter(len(examples))
         shown = [i for i, example in enumerate(examples) if example.media]
         described: dict[int, str] = {}
         failed: dict[int, Completion] = {}
         greedy = replace(GREEDY, max_tokens=self.max_description_tokens)
-        with reusing(engine):
-            requests = [[chat_message("user", *examples[i].media, self.request)] for i in shown]
-            for i, (reply,) in zip(shown, meter.ask(engine, shown, requests, greedy), strict=True):
-                if reply.stop == "unanswered":
-                    failed[i] = reply
-                else:
-                    described[i] = spoken(reply.text)
-            asked = [self.with_description(one, described.get(i)) for i, one in enumerate(examples)]
-            prompts = [task.format.prompt(example) for example in asked]
-            live = [i for i in range(len(examples)) if i not in failed]
-            given = meter.ask(engine, live, [prompts[i] for i in live], self.sampling)
+        requests = [[chat_message("user", *examples[i].media, self.request)] for i in shown]
+        for i, (reply,) in zip(shown, meter.ask(engine, shown, requests, greedy), strict=True):
+            if reply.stop == "unanswered":
+                failed[i] = reply
+            else:
+                described[i] = spoken(reply.text)
+        asked = [self.with_description(one, described.get(i)) for i, one in enumerate(examples)]
+        prompts = [task.format.prompt(example) for example in asked]
+        live = [i for i in range(len(examples)) if i not in failed]
+        given = meter.ask(engine, live, [prompts[i] for i in live], self.sampling)
         found = dict(zip(live, given, strict=True))
         answers = [found.get(i) or [failed[i]] * self.sampling.n for i in range(len(examples))]
         rollouts = judge_all(task, examples, prompts, answers)

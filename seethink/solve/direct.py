@@ -22,6 +22,10 @@ class Direct(SolverOptions):
     sampling: Sampling = GREEDY
 
     def __call__(self, engine: Engine, task: Task, examples: Sequence[Example]) -> list[list[Rollout]]:
+        """All at once: no prompt is asked twice."""
+        return self.answer(engine, task, examples)
+
+    def answer(self, engine: Engine, task: Task, examples: Sequence[Example]) -> list[list[Rollout]]:
         """Every rollout holds what its own completion took."""
         prompts = [task.format.prompt(example) for example in examples]
         begun = time.perf_counter()

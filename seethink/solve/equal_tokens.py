@@ -10,7 +10,7 @@ from seethink import identity
 from seethink.attempt import judge_all
 from seethink.settings import Config
 from seethink.solve.best_of_n import select
-from seethink.solve.metering import Meter, reusing
+from seethink.solve.metering import Meter, in_groups
 from seethink.solve.options import require_sampled
 from seethink.types import Engine, Example, Rollout, Sampling, Solver, Task
 
@@ -39,29 +39,27 @@ class EqualTokens(Config):
         """The solver for these budgets, {(task, id): tokens}."""
 
         def solve(engine: Engine, task: Task, examples: Sequence[Example]) -> list[list[Rollout]]:
-            meter = Meter(len(examples))
-            prompts = [task.format.prompt(example) for example in examples]
-            sampled: list[list[Rollout]] = [[] for _ in examples]
-            spent = [0] * len(examples)
-            with reusing(engine):
-                for round in range(self.max_samples):
-                    live = [
-                        i
-                        for i, example in enumerate(examples)
-                        if not round
-                        or 2 * (tokens.get((task.name, example.id), 0) - spent[i]) > spent[i] / round
-                    ]
-                    one = replace(self.sampling, n=1, seed=identity.seed_of(self.sampling.seed, round))
-                    given = meter.ask(engine, live, [prompts[i] for i in live], one)
-                    asked = [examples[i] for i in live]
-                    for i, rollouts in zip(
-                        live, judge_all(task, asked, [prompts[i] for i in live], given), strict=True
-                    ):
-                        sampled[i] += rollouts
-                        spent[i] += max(1, rollouts[0].response.n_tokens)
-                    if not live:
-                        break
-                chosen = select(self.select, meter, engine, sampled)
-            return meter.give([[own[i]] for own, i in zip(sampled, chosen, strict=True)])
+            return in_groups(engine, examples, lambda some: self._answer(engine, task, some, tokens))
 
         return solve
+
+    def _answer(
+        self, engine: Engine, task: Task, examples: Sequence[Example], tokens: Mapping[tuple[str, str], int]
+    ) -> list[list[Rollout]]:
+        meter = Meter(len(examples))
+        prompts = [task.format.prompt(example) for example in examples]
+        budgets = [tokens.get((task.name, example.id), 0) for example in examples]
+        sampled: list[list[Rollout]] = [[] for _ in examples]
+        spent, live = [0] * len(examples), [*range(len(examples))]
+        for round in range(self.max_samples):
+            one = replace(self.sampling, n=1, seed=identity.seed_of(self.sampling.seed, round))
+            asked, given = [examples[i] for i in live], [prompts[i] for i in live]
+            answers = meter.ask(engine, live, given, one)
+            for i, rollouts in zip(live, judge_all(task, asked, given, answers), strict=True):
+                sampled[i] += rollouts
+                spent[i] += max(1, rollouts[0].response.n_tokens)
+            live = [i for i in live if 2 * (budgets[i] - spent[i]) > spent[i] / (round + 1)]
+            if not live:
+                break
+        chosen = select(self.select, meter, engine, sampled)
+        return meter.give([[own[i]] for own, i in zip(sampled, chosen, strict=True)])

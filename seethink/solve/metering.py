@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
-from seethink.types import Completion, Engine, Messages, Rollout, RolloutUsage, Sampling
+from seethink.types import Completion, Engine, Example, Messages, Rollout, RolloutUsage, Sampling
+
+TOGETHER = 32
+"""Examples that a solver works on at a time: an engine keeps so many prompts."""
 
 
 @runtime_checkable
@@ -24,6 +27,17 @@ def reusing(engine: Engine) -> AbstractContextManager[None]:
     """The context in which an engine keeps its prompts; engines that cannot (or do so by themselves, as
     vLLM does) are left alone."""
     return engine.reuse() if isinstance(engine, ReusingEngine) else nullcontext()
+
+
+def in_groups(
+    engine: Engine, examples: Sequence[Example], solve: Callable[[Sequence[Example]], list[list[Rollout]]]
+) -> list[list[Rollout]]:
+    """The rollouts of all examples, `TOGETHER` solved at a time while the engine keeps their prompts."""
+    found: list[list[Rollout]] = []
+    for start in range(0, len(examples), TOGETHER):
+        with reusing(engine):
+            found += solve(examples[start : start + TOGETHER])
+    return found
 
 
 class Meter:

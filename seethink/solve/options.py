@@ -11,6 +11,7 @@ from typing import Any
 from seethink import identity, own
 from seethink.models.names import model_key
 from seethink.settings import Config, leaves
+from seethink.solve.metering import in_groups
 from seethink.types import Engine, Example, InputError, Rollout, Task
 
 
@@ -22,9 +23,13 @@ class SolverOptions(Config, ABC):
     Every call returns the rollouts of each example, in order; `Rollout.usage` says what they took.
     """
 
-    @abstractmethod
     def __call__(self, engine: Engine, task: Task, examples: Sequence[Example]) -> list[list[Rollout]]:
-        """Answer the examples."""
+        """Answer the examples, `metering.TOGETHER` at a time; meanwhile the engine keeps their prompts."""
+        return in_groups(engine, examples, lambda some: self.answer(engine, task, some))
+
+    @abstractmethod
+    def answer(self, engine: Engine, task: Task, examples: Sequence[Example]) -> list[list[Rollout]]:
+        """Answer some examples together."""
 
     def depends_on(self) -> dict[str, Any]:
         """What the options name, by option: the identity of models, adapters and code of your own, so that a

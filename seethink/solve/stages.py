@@ -10,7 +10,7 @@ from seethink.engines.base import BeamEngine, Beams
 from seethink.formats.messages import chat_message
 from seethink.formats.turns import STAGES, stage_requests
 from seethink.solve.conversing import before, spoken
-from seethink.solve.metering import Meter, reusing
+from seethink.solve.metering import Meter
 from seethink.solve.options import SolverOptions
 from seethink.solve.writing import staged
 from seethink.types import (
@@ -48,20 +48,19 @@ class Stages(SolverOptions):
         if self.width > WIDEST:
             raise self.refuse("width", f"it must be at most {WIDEST}")
 
-    def __call__(self, engine: Engine, task: Task, examples: Sequence[Example]) -> list[list[Rollout]]:
+    def answer(self, engine: Engine, task: Task, examples: Sequence[Example]) -> list[list[Rollout]]:
         """One rollout for each example; its parts are the four replies."""
         meter = Meter(len(examples))
         conversations = [before(example) for example in examples]
         replies: list[list[Completion]] = [[] for _ in examples]
-        with reusing(engine):
-            for turn in range(len(STAGES)):
-                live = [i for i, own in enumerate(replies) if not own or own[-1].stop != "unanswered"]
-                for i in live:
-                    conversations[i] = [*conversations[i], stage_requests(examples[i])[turn]]
-                answers = self._ask(meter, engine, live, [conversations[i] for i in live], turn)
-                for i, reply in zip(live, answers, strict=True):
-                    replies[i].append(reply)
-                    conversations[i] = [*conversations[i], chat_message("assistant", spoken(reply.text))]
+        for turn in range(len(STAGES)):
+            live = [i for i, own in enumerate(replies) if not own or own[-1].stop != "unanswered"]
+            for i in live:
+                conversations[i] = [*conversations[i], stage_requests(examples[i])[turn]]
+            answers = self._ask(meter, engine, live, [conversations[i] for i in live], turn)
+            for i, reply in zip(live, answers, strict=True):
+                replies[i].append(reply)
+                conversations[i] = [*conversations[i], chat_message("assistant", spoken(reply.text))]
         return meter.give(staged(task, examples, replies, [None] * len(replies)))
 
     def _ask(

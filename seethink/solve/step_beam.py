@@ -11,7 +11,7 @@ from seethink import identity
 from seethink.formats.messages import chat_message
 from seethink.formats.turns import STAGES, stage_requests
 from seethink.solve.conversing import before, spoken
-from seethink.solve.metering import Meter, reusing
+from seethink.solve.metering import Meter
 from seethink.solve.options import SolverOptions, require_sampled
 from seethink.solve.scorers import SCORERS, Candidate, best, refuse_unknown_scorer, score_all
 from seethink.solve.writing import staged
@@ -101,16 +101,15 @@ class StepBeam(SolverOptions):
         if self.sampling.n != 1:
             raise ValueError(f"n={self.sampling.n}: set candidates instead, the number for each chain")
 
-    def __call__(self, engine: Engine, task: Task, examples: Sequence[Example]) -> list[list[Rollout]]:
+    def answer(self, engine: Engine, task: Task, examples: Sequence[Example]) -> list[list[Rollout]]:
         """One rollout for each example; its parts are the stages, the last with the value of the chain."""
         meter = Meter(len(examples))
 
         def expand(chains: Sequence[tuple[int, StageChain]]) -> list[list[StageChain]]:
             return self._expand(meter, engine, examples, chains)
 
-        with reusing(engine):
-            found = (self._beam if self.search == "beam" else self._best_first)(expand, len(examples))
-            self._complete(meter, engine, examples, found)
+        found = (self._beam if self.search == "beam" else self._best_first)(expand, len(examples))
+        self._complete(meter, engine, examples, found)
         chosen = [chain.replies for chain in found]
         return meter.give(staged(task, examples, chosen, [chain.value for chain in found]))
 

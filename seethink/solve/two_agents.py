@@ -48,12 +48,12 @@ class TwoAgents(SolverOptions):
         if self.summary_adapter and self.summary_model:
             raise self.refuse("summary_adapter", "leave it out, or summary_model, which is another model")
 
-    def __call__(self, engine: Engine, task: Task, examples: Sequence[Example]) -> list[list[Rollout]]:
+    def answer(self, engine: Engine, task: Task, examples: Sequence[Example]) -> list[list[Rollout]]:
         """One rollout for each example, its thought being the chain and the summary; a summary without an
         answer in `summary_format` is read in the task's."""
         meter, form = Meter(len(examples)), formats.by_name(self.summary_format)
         other = engine_of(self.summary_model, engine)
-        with reusing(engine), reusing(other):
+        with reusing(other):
             prompts = [task.format.prompt(example) for example in examples]
             reasoner = with_adapter(engine, self.reasoning_adapter)
             chains = meter.ask(reasoner, range(len(examples)), prompts, self.sampling)

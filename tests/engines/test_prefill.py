@@ -127,7 +127,10 @@ def test_a_medium_is_encoded_once_wherever_it_stands() -> None:
 def test_the_oldest_prompts_go_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     keeping = engine()
     lengths = [len(prompt.ids) for prompt in keeping.encoder.prompts(first_turns())]
-    monkeypatch.setattr(prefill, "KEPT_TOKENS", lengths[3] + lengths[2])
+    text = keeping.model.config.text_config
+    per_token = 2 * text.num_hidden_layers * text.num_key_value_heads * 4 * text.hidden_size
+    per_token //= text.num_attention_heads
+    monkeypatch.setattr(prefill, "KEPT_BYTES", (lengths[3] + lengths[2]) * per_token)
     with keeping.reuse():
         for messages in first_turns():
             keeping.generate([messages], GREEDY)
