@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -30,6 +30,7 @@ class ServeOptions:
     solver: Annotated[
         str, typer.Option(help="NAME or NAME:OPTION=VALUE,...; a request may choose another.")
     ] = "direct"
+    engine: Annotated[Literal["local", "vllm"], typer.Option(help="vllm needs its package.")] = "local"
     format: Annotated[
         str, typer.Option(help=f"{FORMATS.rstrip('.')}; none: no instruction, the messages as they are.")
     ] = "think_answer"
@@ -98,11 +99,10 @@ def _keys(job: ServeOptions) -> list[str]:
 
 def _service(job: ServeOptions, console: Console) -> Any:
     """The model, loaded, with its limits."""
-    from seethink.engines.local import LocalEngine
     from seethink.serve.conversation import UNCHANGED
     from seethink.serve.limits import Limits
     from seethink.serve.service import Service
-    from seethink.serve.startup import scheduler_of
+    from seethink.serve.startup import engine_of, scheduler_of
 
     for root in job.allowed_local_media_path or ():
         if not root.is_dir():
@@ -117,6 +117,5 @@ def _service(job: ServeOptions, console: Console) -> Any:
     )
     form = UNCHANGED if job.format == "none" else formats.by_name(job.format, job.prompt_mode)
     name = trained(job.model, console)
-    engine = LocalEngine.load(name)
     names = tuple(job.served_model_name or dict.fromkeys([job.model, name]))
-    return Service(scheduler_of(engine), form, names, job.solver, limits)
+    return Service(scheduler_of(engine_of(name, job.engine)), form, names, job.solver, limits)

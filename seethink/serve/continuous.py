@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from seethink.serve.errors import ApiError
 from seethink.serve.scheduler import (
     GATHER_S,
     JOIN_AT,
     JOIN_MOST,
     JOIN_WAIT_S,
-    Accepted,
     CompletionJob,
     Ended,
     Failed,
@@ -33,22 +31,8 @@ class ContinuousBatching(Scheduler):
 
     def __init__(self, batch: Any, observer: Observer | None = None, context: int | None = None) -> None:
         super().__init__(batch.engine, observer, context)
-        self.batch, self.encoder = batch, batch.encoder
+        self.batch = batch
         self._owners: dict[Any, _RowText] = {}
-
-    def encode(self, job: CompletionJob) -> None:
-        (job.prompt,) = self.encoder.prompts([job.messages])
-        tokens, room = len(job.prompt.ids), self.context
-        if room is not None:
-            self._fit(job, tokens, room)
-        self._tell(job, Accepted(tokens))
-
-    def _fit(self, job: CompletionJob, tokens: int, room: int) -> None:
-        if tokens + (1 if job.fill else job.sampling.max_tokens) > room:
-            asked = "" if job.fill else f" and {job.sampling.max_tokens:,} tokens of completion"
-            message = f"the messages have {tokens:,} tokens{asked}, and the model's context is {room:,}"
-            raise ApiError(400, message, "context_length_exceeded", "messages")
-        job.sampling = replace(job.sampling, max_tokens=min(job.sampling.max_tokens, room - tokens))
 
     @property
     def busy(self) -> bool:

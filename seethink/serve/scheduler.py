@@ -125,6 +125,7 @@ class Scheduler(ABC):
 
     def __init__(self, engine: Any, observer: Observer | None = None, context: int | None = None) -> None:
         self.engine, self.observer, self.context = engine, observer, context
+        self.encoder = getattr(engine, "encoder", None)
         self._changed = threading.Condition()
         self._ready: deque[CompletionJob] = deque()
         self._calls: deque[tuple[Future[Any], Callable[[Any], Any]]] = deque()
@@ -196,10 +197,23 @@ class Scheduler(ABC):
             _LOG.info("an event could not be delivered: %s", error)
             job.cancel()
 
-    @abstractmethod
     def encode(self, job: CompletionJob) -> None:
-        """Prepare a job, and tell that it is accepted. Raises ApiError or InputError for what does not fit.
-        Called on the encoding thread."""
+        """Encode a job's prompt, and tell that it is accepted; on the encoding thread. An engine without an
+        encoder encodes for itself, and tells later. Raises ApiError or InputError for what does not fit."""
+        if self.encoder is None:
+            return
+        (job.prompt,) = self.encoder.prompts([job.messages])
+        tokens, room = len(job.prompt.ids), self.context
+        if room is not None:
+            self._fit(job, tokens, room)
+        self._tell(job, Accepted(tokens))
+
+    def _fit(self, job: CompletionJob, tokens: int, room: int) -> None:
+        if tokens + (1 if job.fill else job.sampling.max_tokens) > room:
+            asked = "" if job.fill else f" and {job.sampling.max_tokens:,} tokens of completion"
+            message = f"the messages have {tokens:,} tokens{asked}, and the model's context is {room:,}"
+            raise ApiError(400, message, "context_length_exceeded", "messages")
+        job.sampling = replace(job.sampling, max_tokens=min(job.sampling.max_tokens, room - tokens))
 
     def _run(self) -> None:
         while True:
@@ -242,9 +256,6 @@ class MicroBatches(Scheduler):
     """Calls of any engine, each with the jobs of equal sampling that arrived within `GATHER_S`. Jobs without
     a seed of their own share one, unless they ask the same."""
 
-    def encode(self, job: CompletionJob) -> None:
-        """Nothing: the engine encodes for itself, and what it refuses is told then."""
-
     def work(self) -> None:
         time.sleep(GATHER_S)
         calls: dict[tuple[Sampling, int], list[CompletionJob]] = {}
@@ -262,7 +273,10 @@ class MicroBatches(Scheduler):
 
     def _answer(self, jobs: Sequence[CompletionJob], sampling: Sampling) -> None:
         try:
-            answers = self.engine.generate([job.messages for job in jobs], sampling)
+            if self.encoder is None:
+                answers = self.engine.generate([job.messages for job in jobs], sampling)
+            else:
+                answers = self.engine.complete([job.prompt for job in jobs], sampling)
         except Exception as error:
             if len(jobs) == 1:
                 self._tell(jobs[0], Failed(error))
@@ -272,7 +286,8 @@ class MicroBatches(Scheduler):
         if self.observer:
             self.observer.stepped(len(jobs) * sampling.n)
         for job, completions in zip(jobs, answers, strict=True):
-            self._tell(job, Accepted(completions[0].prompt_tokens))
+            if self.encoder is None:
+                self._tell(job, Accepted(completions[0].prompt_tokens))
             for index, completion in enumerate(completions):
                 self._tell(job, Ended(index, _cut(completion, job.stop)))
 

@@ -14,6 +14,8 @@ from seethink.serve.scheduler import MicroBatches, Scheduler
 from seethink.serve.service import Service
 from seethink.types import InputError
 
+VLLM_MEMORY = 0.8
+"""Share of the memory that vLLM may use, as it counts it."""
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -23,12 +25,26 @@ def scheduler_of(engine: Any) -> Scheduler:
     from seethink.engines.local import LocalEngine
 
     if not isinstance(engine, LocalEngine):
-        return MicroBatches(engine)
+        return MicroBatches(engine, context=getattr(engine, "context", None))
     context = getattr(engine.model.config.get_text_config(), "max_position_embeddings", None)
     batch = ContinuousBatch.of(engine)
     return (
         MicroBatches(engine, context=context) if batch is None else ContinuousBatching(batch, context=context)
     )
+
+
+def engine_of(name: str, kind: str) -> Any:
+    """The engine "local" or "vllm" on a model (an alias, folder or hub id)."""
+    if kind == "local":
+        from seethink.engines.local import LocalEngine
+
+        return LocalEngine.load(name)
+    from seethink.engines.vllm import VllmEngine, require_vllm
+    from seethink.models.loading import load_encoder
+
+    require_vllm()
+    encoder, _ = load_encoder(name)
+    return VllmEngine(name, encoder, "auto", VLLM_MEMORY)
 
 
 def refuse_open(host: str, keys: Sequence[str]) -> None:

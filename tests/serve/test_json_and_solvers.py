@@ -14,7 +14,7 @@ from seethink.engines.scripted import ScriptedEngine
 from seethink.models.encoder import texts_of
 from seethink.serve.json_answers import JsonCheck
 from seethink.serve.requests import JsonSchemaFormat
-from tests.serve.served import asked, body, plain, post, service_of, serving, sprout, user
+from tests.serve.served import Served, asked, body, plain, post, service_of, serving, sprout, user
 from tests.serve.test_chat import EXAMPLES
 
 CHAT = "/v1/chat/completions"
@@ -99,6 +99,14 @@ def test_a_schema_that_refers_to_itself_without_end_is_judged_in_time() -> None:
     assert fault and "references" in fault and time.monotonic() - begun < 10
 
 
+def _wait_until_idle(server: Served) -> None:
+    """A place is freed right after the last byte was sent."""
+    deadline = time.monotonic() + 10
+    while server.service.running and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not server.service.running
+
+
 # Solvers --------------------------------------------------------------------------------------------------
 
 
@@ -131,7 +139,7 @@ def test_each_solver_answers_on_the_local_model() -> None:
                     (choice,) = answer["choices"]
                     assert choice["message"]["content"] or choice["message"]["reasoning"], solver
                     assert answer["usage"]["completion_tokens"] > 0
-        assert not server.service.running
+        _wait_until_idle(server)
 
 
 def test_a_majority_through_the_sdk_counts_all_samples_and_refuses_their_cost() -> None:
@@ -175,7 +183,4 @@ def test_a_solver_that_nobody_waits_for_ends() -> None:
                 asking.cancel()
 
         asyncio.run(hang_up())
-        deadline = time.monotonic() + 10
-        while server.service.running and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert not server.service.running
+        _wait_until_idle(server)
