@@ -71,7 +71,7 @@ class Service:
     running: int = 0
 
     def __post_init__(self) -> None:
-        self._opening = ThreadPoolExecutor(2, "seethink-media")
+        self._opening = ThreadPoolExecutor(8, "seethink-media")
         self._solving = ThreadPoolExecutor(self.limits.max_concurrency, "seethink-solve")
         by_name(self.solver)  # raises InputError for an unknown one
         self.scheduler.observer = self.metrics

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 
 from seethink.attempt import attempt
+from seethink.engines.continuous import ContinuousBatch
 from seethink.formats.parts import thought_and_content
 from seethink.media import Image
 from seethink.sources import drawn
+from seethink.sources.handwritten import Pages
 from seethink.types import Example, Response, Sampling, Score, Task
 from tests.serve.served import FORM, Served, asked, plain, png, post, service_of, serving, sprout, user
 
@@ -96,6 +103,51 @@ def test_a_stream_comes_token_by_token_and_is_the_whole_answer(served: Served) -
     assert chunks[-1].choices == [] and chunks[-1].usage == whole.usage
     assert all(chunk.usage is None for chunk in chunks[:-1])
     assert deltas[0].role == "assistant"
+
+
+def test_several_choices_are_streamed_side_by_side(served: Served) -> None:
+    common = {"model": "sprout", "messages": asked(EXAMPLES[4]), "n": 3, "seed": 2, "max_tokens": 60}
+    client, texts, order = served.client(), {}, []
+    for chunk in client.chat.completions.create(**common, stream=True):
+        for choice in chunk.choices:
+            thought = getattr(choice.delta, "reasoning", None) or ""
+            texts[choice.index] = texts.get(choice.index, "") + thought + (choice.delta.content or "")
+            order.append(choice.index)
+    whole = client.chat.completions.create(**common).choices
+    assert [texts[c.index] for c in whole] == [(c.message.reasoning or "") + c.message.content for c in whole]
+    assert order[:12] != sorted(order[:12]) and set(order) == {0, 1, 2}
+
+
+def test_a_model_whose_cache_takes_no_more_rows_is_served_in_micro_batches(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ContinuousBatch, "of", lambda engine: None)
+    messages = asked(EXAMPLES[5])
+    common = {"model": "sprout", "messages": messages, "temperature": 0, "max_tokens": 60}
+    joined = served.client().chat.completions.create(**common)
+    with serving(service_of(sprout())) as server:
+        client = server.client()
+        whole = client.chat.completions.create(**common)
+        chunks = list(client.chat.completions.create(**common, stream=True))
+        common["max_tokens"] = 1_000
+        too_long = common | {"messages": [*user("many " * 3_500), *messages]}
+        with pytest.raises(openai.BadRequestError, match="context is 4,096"):
+            client.chat.completions.create(**too_long)
+    with pytest.raises(openai.BadRequestError, match="context is 4,096"):
+        served.client().chat.completions.create(**too_long)
+    assert whole.usage == joined.usage
+    assert whole.choices[0].message == joined.choices[0].message
+    thought = "".join(getattr(c.delta, "reasoning", None) or "" for chunk in chunks for c in chunk.choices)
+    assert thought == joined.choices[0].message.reasoning
+
+
+def test_the_example_of_the_page_runs(served: Served, tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent.parent / "docs" / "serving.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    Pages(1)[0].media[0].load().save(tmp_path / "page.png")
+    code = block.replace("http://127.0.0.1:8000", served.url)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0 and "->" in done.stdout, done.stderr
 
 
 def test_logprobs_are_those_of_the_model_and_cover_every_token(served: Served) -> None:

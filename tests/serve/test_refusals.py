@@ -14,11 +14,16 @@ from typing import Any
 
 import pytest
 from PIL import Image as PILImage
+from transformers import AutoProcessor
 
 from seethink.cli.app import main
 from seethink.engines.scripted import ScriptedEngine
+from seethink.models.chat_template import render
+from seethink.models.names import SPROUT
 from seethink.serve.limits import Limits
+from seethink.types import InputError
 from tests.films import clip
+from tests.package_source import SOURCES
 from tests.serve.served import Served, body, data_uri, plain, png, post, service_of, serving, user
 
 KEY = "a secret"
@@ -283,6 +288,27 @@ def test_a_body_without_a_length_is_cut_off_at_the_limit(served: Served) -> None
         except OSError:
             assert sent >= 8
         assert b" 413 " in sock.recv(200)
+
+
+def test_a_body_that_does_not_arrive_is_given_up() -> None:
+    limits = replace(Limits(), body_timeout_s=0.3)
+    head = f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
+    with (
+        serving(service_of(ScriptedEngine(_answer), limits=limits)) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=20) as sock,
+    ):
+        sock.sendall(head.encode() + b"{")
+        assert b" 408 " in sock.recv(200)
+
+
+def test_a_models_template_is_rendered_in_a_sandbox_and_its_code_never_run() -> None:
+    processor = AutoProcessor.from_pretrained(str(SPROUT))
+    messages = [{"role": "user", "content": [{"type": "text", "text": "a"}]}]
+    for template in ("{{ ''.__class__.__mro__[1].__subclasses__() }}", "{{ messages.append(1) }}"):
+        processor.chat_template = template
+        with pytest.raises(InputError, match="chat template refuses"):
+            render(processor, messages)
+    assert [path for path in SOURCES if "trust_remote_code" in path.read_text(encoding="utf-8")] == []
 
 
 def test_more_requests_than_allowed_are_429_and_slow_ones_504() -> None:
