@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +12,7 @@ from rich.console import Console
 
 from seethink import formats
 from seethink.cli.options import FORMATS, MODELS, PROMPT_MODES, SOLVER, Seed, refuse_given, takes, trained
-from seethink.cli.tables import USAGE, say
+from seethink.cli.tables import say, usage_in_words
 from seethink.solve import SolverOptions, by_name, direct
 from seethink.types import Example, InputError, Response, Rollout, RolloutUsage, Sampling, Score, Task
 
@@ -86,23 +85,14 @@ def ask(job: AskOptions) -> None:
     for rollout in rollouts:
         _show_rollout(console, rollout)
     if job.solver:
-        say(console, _usage(rollouts))
+        used = sum((one.usage for one in rollouts if one.usage), RolloutUsage())
+        say(console, f"({usage_in_words(asdict(used))})")
     if model == "sprout":
         say(console, SPROUT)
 
 
 def _unjudged(example: Example, response: Response) -> Score:
     return Score(None, "there is no reference answer")
-
-
-def _usage(rollouts: Sequence[Rollout]) -> str:
-    used = asdict(sum((one.usage for one in rollouts if one.usage), RolloutUsage()))
-    shown = (
-        f"{'?' if used[name] is None else f'{used[name]:,.4g}'} {words}"
-        for name, words in USAGE.items()
-        if name not in ("duplicates", "unscored") or used[name]
-    )
-    return f"({', '.join(shown)})"
 
 
 def _show_rollout(console: Console, rollout: Rollout) -> None:

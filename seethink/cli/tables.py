@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -98,28 +98,32 @@ def show_results(console: Console, title: str, results: Mapping[str, Mapping[str
 
 
 def show_usage(console: Console, results: Mapping[str, Mapping[str, Any]]) -> None:
-    """What a question took on average, and pass@k and majority of several attempts, a line for each arm and
-    task."""
+    """For each arm and task: pass@k and majority of several attempts, chains that were followed, and what a
+    question took on average."""
     for arm, rows in results.items():
         for task, row in rows.items():
-            if several := row.get("pass_at"):
-                passed = ", ".join(f"pass@{k} {_percent(one['value'])}" for k, one in several.items())
-                say(console, f"{arm}, {task}: {passed}, majority {_percent(row['majority']['value'])}")
-            if chains := row.get("chains"):
-                for kind in ("sound", "flawed"):
-                    counts = chains[kind]
-                    numbers = f"{counts['followed']:,} followed, {counts['overruled']:,} overruled, "
-                    say(
-                        console,
-                        f"{arm}, {task}: of {counts['n']:,} {kind} chains {numbers}{counts['right']:,} right",
-                    )
-            if usage := row.get("usage"):
-                counts = ", ".join(
-                    f"{'?' if usage.get(name) is None else f'{usage[name]:,.1f}'} {words}"
-                    for name, words in USAGE.items()
-                    if name not in ("duplicates", "unscored") or usage.get(name)
-                )
-                say(console, f"{arm}, {task}: a question takes {counts}")
+            for line in _usage_lines(row):
+                say(console, f"{arm}, {task}: {line}")
+
+
+def _usage_lines(row: Mapping[str, Any]) -> Iterator[str]:
+    if several := row.get("pass_at"):
+        passed = ", ".join(f"pass@{k} {_percent(one['value'])}" for k, one in several.items())
+        yield f"{passed}, majority {_percent(row['majority']['value'])}"
+    for kind in ("sound", "flawed") if row.get("chains") else ():
+        n, followed, overruled, right = row["chains"][kind].values()
+        yield f"{kind} chains {n:,}: {followed:,} followed, {overruled:,} overruled, {right:,} right"
+    if usage := row.get("usage"):
+        yield f"a question takes {usage_in_words(usage)}"
+
+
+def usage_in_words(usage: Mapping[str, float | None]) -> str:
+    """Counts of a `RolloutUsage`, with "?" for unknown ones; what seldom occurs only where it does."""
+    return ", ".join(
+        f"{'?' if usage.get(name) is None else f'{usage[name]:,.4g}'} {words}"
+        for name, words in USAGE.items()
+        if name not in ("duplicates", "unscored") or usage.get(name)
+    )
 
 
 def show_report(console: Console, report: Mapping[str, Any]) -> None:

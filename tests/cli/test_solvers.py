@@ -73,7 +73,7 @@ def test_eval_prints_pass_at_k_usage_and_controls(base, capsys, tmp_path):
     evaluate = ("eval", "--model", base, "--data", "drawn:counting:2")
     sampled = run(capsys, *evaluate, "--solver", "direct:n=4,temperature=1,max_tokens=2")
     assert "pass@1 0.0%, pass@2 0.0%, pass@4 0.0%, majority 0.0%" in sampled
-    assert "a question takes 4.0 calls, 8.0 tokens sampled" in sampled
+    assert "a question takes 4 calls, 8 tokens sampled" in sampled
     out = tmp_path / "out"
     spec = "best_of_n:n=3,max_tokens=2"
     compared = run(capsys, *evaluate, "--solver", spec, "--controls", "--out", str(out))

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from seethink.cli.progress import TerminalListener
-from seethink.cli.tables import show_plan, show_report
+from seethink.cli.tables import show_plan, show_report, show_usage
 from seethink.run.events import (
     StageFailed,
     StageFinished,
@@ -138,3 +138,22 @@ def test_the_table_shows_missing_numbers_as_missing(console, output):
     assert "seen: grpo - base = +17.2 points (p 0.00012, corrected 0.00012), lenient - (p -), n = 400" in text
     assert "On seen: grpo is above base by 17.2 points." in text.splitlines()[-1]
     assert "seen, grpo: paper 82.5%, here - ([a] paper)" in text
+
+
+def test_what_a_question_took_is_a_line_and_an_unknown_count_a_question_mark(output):
+    usage = {
+        "calls": 2.0,
+        "tokens_sampled": 1234.5,
+        "tokens_computed": None,
+        "seconds": 0.25,
+        "duplicates": 0.0,
+    }
+    counts = {"n": 3, "followed": 2, "overruled": 1, "right": 2}
+    row = {"usage": usage, "chains": {"sound": counts, "flawed": dict.fromkeys(counts, 0), "unjudged": 0}}
+    show_usage(Console(file=output, width=60), {"arm": {"task": row, "other": {}}})
+    assert output.getvalue().splitlines() == [
+        "arm, task: sound chains 3: 2 followed, 1 overruled, 2 right",
+        "arm, task: flawed chains 0: 0 followed, 0 overruled, 0 right",
+        "arm, task: a question takes 2 calls, 1,234 tokens sampled, ? prompt tokens computed, "
+        "? pictures encoded, 0.25 seconds",
+    ]
