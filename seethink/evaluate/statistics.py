@@ -51,7 +51,7 @@ def summarise(rows: Sequence[AttemptRow]) -> dict[str, Any]:
 def _several(questions: Sequence[Sequence[AttemptRow]]) -> dict[str, Any]:
     """The majority's answers, and pass@k for powers of two up to the attempts that every question has. A
     question counts for pass@k if k of its attempts were judged."""
-    votes = [own[majority([row["said"] for row in own])]["correct"] for own in questions]
+    votes = [own[majority([_ballot_of(row) for row in own])]["correct"] for own in questions]
     judged = [[value for row in own if (value := row["correct"]) is not None] for own in questions]
     most = min(len(own) for own in questions)
     sizes = [1 << i for i in range(most.bit_length()) if 1 << i < most] + [most]
@@ -59,6 +59,11 @@ def _several(questions: Sequence[Sequence[AttemptRow]]) -> dict[str, Any]:
     passed = {str(k): interval([pass_at(k, n, right) for n, right in counted if n >= k]) for k in sizes}
     known = [value for value in votes if value is not None]
     return {"attempts": most, "majority": interval(known), "pass_at": passed}
+
+
+def _ballot_of(row: AttemptRow) -> str | None:
+    """The answer; None for an error in its place."""
+    return None if row["stop"] == "unanswered" else row["said"]
 
 
 def _usage(questions: Sequence[Sequence[AttemptRow]]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def select(
 ) -> list[int]:
     """The index of the selected rollout of each example."""
     if name == MAJORITY:
-        return [majority([rollout.response.answer for rollout in rollouts]) for rollouts in sampled]
+        return [_voted(rollouts) for rollouts in sampled]
     candidates = [
         Candidate(
             owner,
@@ -65,3 +65,9 @@ def select(
     values = score_all(name, meter, engine, candidates, model)
     by_owner = groupby(zip(candidates, values, strict=True), key=lambda pair: pair[0].owner)
     return [best([value for _, value in group], 1)[0] for _, group in by_owner]
+
+
+def _voted(rollouts: Sequence[Rollout]) -> int:
+    """The majority's rollout; where no answer can be read, the first that the engine gave."""
+    given = [i for i, one in enumerate(rollouts) if one.response.stop != "unanswered"]
+    return given[majority([rollouts[i].response.answer for i in given])] if given else 0

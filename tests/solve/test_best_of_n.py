@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seethink.evaluate.voting import majority, pass_at
-from seethink.formats import ANSWER_ONLY
+from seethink.formats import ANSWER_ONLY, BARE
 from seethink.solve import SOLVERS, BestOfN, Direct, by_name
 from seethink.types import Completion, Example, InputError, Messages, Sampling, Task
 from seethink.verify import same_number
@@ -126,6 +126,20 @@ def test_pass_at_k_is_the_share_of_subsets_with_a_right_answer() -> None:
 def test_log_probabilities_that_an_engine_does_not_give_are_an_input_error() -> None:
     with pytest.raises(InputError, match="no log-probabilities"):
         answers(Sampler(["1", "2"], logps=False), "best_of_n:n=2,select=logprob_mean")
+
+
+def test_an_answer_that_failed_is_not_kept_while_another_was_given() -> None:
+    class Flaky(Sampler):
+        def _one(self, messages: Messages, i: int) -> Completion:
+            return Completion("500: down", "unanswered") if i == 0 else super()._one(messages, i)
+
+    for spec in ("best_of_n:n=2", "best_of_n:n=2,select=logprob_mean", "best_of_n:n=2,select=verifier"):
+        assert answers(Flaky(["1", "2"]), spec) == ["2"] * 3
+        rollouts = by_name(spec)(Flaky(["1", "</answer> nothing"]), TASK, EXAMPLES)
+        assert {one.response.stop for (one,) in rollouts} == {"stop"}
+    bare = Task("t", EXAMPLES, BARE, same_number)
+    ((one,), *_) = by_name("best_of_n:n=2")(Flaky(["1", "2"]), bare, EXAMPLES)
+    assert one.response.stop == "stop", "an error is no vote, whatever the format reads in it"
 
 
 # Names --------------------------------------------------------------------------------------------------
