@@ -71,12 +71,18 @@ def serve(job: ServeOptions) -> None:
     Requests share the model's decode steps; docs/serving.md has the fields and the limits.
     """
     require_extra()
-    from seethink.serve.startup import http_server, listening, refuse_open
+    from seethink.serve.startup import bound, refuse_open
 
     console, keys = Console(), _keys(job)
     refuse_open(job.host, keys)
+    with bound(job.host, job.port) as sock:  # before the model is loaded, which takes a while
+        _serve(job, keys, sock, console)
+
+
+def _serve(job: ServeOptions, keys: list[str], sock: Any, console: Console) -> None:
+    from seethink.serve.startup import http_server
+
     service = _service(job, console)
-    sock = listening(job.host, job.port)
     host = f"[{job.host}]" if ":" in job.host else job.host
     say(console, f"serving {', '.join(service.names)} at http://{host}:{sock.getsockname()[1]}/v1")
     if not keys:

@@ -56,8 +56,9 @@ def refuse_open(host: str, keys: Sequence[str]) -> None:
         )
 
 
-def listening(host: str, port: int) -> socket.socket:
-    """A socket that listens. Raises InputError where the address is taken or is none of this machine."""
+def bound(host: str, port: int) -> socket.socket:
+    """A socket at an address, which does not listen yet. Raises InputError where the address is taken or is
+    none of this machine."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -66,7 +67,6 @@ def listening(host: str, port: int) -> socket.socket:
     except OSError as error:
         sock.close()
         raise InputError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
-    sock.listen(1_024)
     return sock
 
 

@@ -18,7 +18,7 @@ from PIL import Image as PILImage
 
 from seethink import formats
 from seethink.serve.service import Service
-from seethink.serve.startup import http_server, listening, scheduler_of
+from seethink.serve.startup import bound, http_server, scheduler_of
 from seethink.types import Example
 
 MODEL = "sprout"
@@ -44,7 +44,7 @@ class Served:
 @contextmanager
 def serving(service: Service, keys: Sequence[str] = (), documented: bool = False) -> Iterator[Served]:
     """The service, served until the end of the context; then it must end by itself."""
-    sock = listening("127.0.0.1", 0)
+    sock = bound("127.0.0.1", 0)
     server = http_server(service, keys, documented)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[sock])), daemon=True)
     thread.start()

@@ -131,6 +131,9 @@ def test_a_failing_step_fails_the_rows_in_it_and_no_later_request(monkeypatch: p
                 prefill, "step", lambda *given: 1 / 0 if next(steps) == 3 else ordinary(prefill, *given)
             )
             stream = post(server, CHAT, body(asked(EXAMPLES[0]), stream=True))[1]
+            steps = count()
+            with pytest.raises(openai.APIError, match="the server failed"):
+                list(server.client().chat.completions.create(**body(asked(EXAMPLES[0]), stream=True)))
         events = [line for line in stream.splitlines() if line]
         assert events[-1] == "data: [DONE]" and events[-3] == "event: error"
         assert json.loads(events[-2].removeprefix("data: "))["error"]["code"] == "internal_error"

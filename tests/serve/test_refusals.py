@@ -21,6 +21,7 @@ from seethink.engines.scripted import ScriptedEngine
 from seethink.models.chat_template import render
 from seethink.models.names import SPROUT
 from seethink.serve.limits import Limits
+from seethink.serve.startup import bound
 from seethink.types import InputError
 from tests.films import clip
 from tests.package_source import SOURCES
@@ -356,6 +357,14 @@ def test_the_command_refuses(arguments: list[str], words: str, capsys: pytest.Ca
         main(["serve", *arguments])
     assert ended.value.code == 2
     assert words in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_port_that_is_taken_is_said_before_the_model_is_loaded(capsys: pytest.CaptureFixture[str]) -> None:
+    with bound("127.0.0.1", 0) as taken:
+        taken.listen()
+        with pytest.raises(SystemExit):
+            main(["serve", "nowhere/to/be/found", "--port", str(taken.getsockname()[1])])
+    assert "cannot listen on 127.0.0.1" in " ".join(capsys.readouterr().err.split())
 
 
 def test_without_its_packages_the_command_names_the_extra(
