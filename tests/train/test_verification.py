@@ -13,7 +13,7 @@ import PIL.Image
 import pytest
 import torch
 
-from seethink.engines import local
+from seethink.engines import prefill
 from seethink.engines.local import LocalEngine
 from seethink.formats import ANSWER_ONLY
 from seethink.media import Image, Video
@@ -112,7 +112,7 @@ def test_rollouts_that_are_wrong_for_one_kind_stop_the_run_before_its_first_step
     tmp_path, monkeypatch, kind: str
 ) -> None:
     base = tiny.saved(tmp_path / "base")
-    monkeypatch.setattr(local, "positions", _wrong_for(kind, batching.positions))
+    monkeypatch.setattr(prefill, "positions", _wrong_for(kind, batching.positions))
     with pytest.raises(LogProbMismatch, match=rf"samples from another distribution .* \({kind}\)"):
         _train("grpo", base, tmp_path / "out")
     assert not (tmp_path / "out" / "metrics.jsonl").exists()
