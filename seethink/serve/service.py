@@ -175,6 +175,8 @@ class Service:
                 event = await arrived.get()
                 if isinstance(event, Failed):
                     raise event.error
+                if isinstance(event, Ended) and event.completion.stop == "unanswered":
+                    raise ApiError(502, "the engine gave no answer", "unanswered")
                 left -= isinstance(event, Ended)
                 yield event
         finally:
@@ -215,7 +217,7 @@ class Service:
 def _completion(rollout: Rollout, prefill: str, tokens: int) -> Completion:
     """A solver's answer. tokens: that all of its samples took."""
     response = rollout.response
-    stop: Any = response.stop if response.stop in ("stop", "length") else "stop"
+    stop: Any = response.stop
     return Completion(response.text.removeprefix(prefill), stop, tokens)
 
 

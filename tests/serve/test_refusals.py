@@ -22,7 +22,7 @@ from seethink.models.chat_template import render
 from seethink.models.names import SPROUT
 from seethink.serve.limits import Limits
 from seethink.serve.startup import bound
-from seethink.types import InputError
+from seethink.types import Completion, InputError
 from tests.films import clip
 from tests.package_source import SOURCES
 from tests.serve.served import Served, body, data_uri, plain, png, post, service_of, serving, user
@@ -334,6 +334,16 @@ def test_an_engine_that_breaks_is_500_without_its_words() -> None:
     with serving(service_of(ScriptedEngine(broken))) as server:
         assert "internal words" not in _refused(post(server, CHAT, body()), 500, "internal_error")
         assert post(server, "/health")[0] == 200
+
+
+@pytest.mark.parametrize("solver", ["direct", "describe_first"])
+def test_a_request_that_the_engine_does_not_answer_is_an_error(solver: str) -> None:
+    class Silent:
+        def generate(self, conversations: Any, sampling: Any) -> Any:
+            return [[Completion("the reason", "unanswered")] for _ in conversations]
+
+    with serving(service_of(Silent(), solver=solver)) as server:
+        _refused(post(server, CHAT, body()), 502, "unanswered")
 
 
 def test_without_a_key_only_this_machines_names_are_answered() -> None:
