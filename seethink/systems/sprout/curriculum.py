@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from seethink.boxes import read_boxes
+from seethink.formats import turns
 from seethink.sequences import LazySequence
 from seethink.sources import handwritten
 from seethink.sources.drawn import WORLDS, grid
 from seethink.sources.drawn.world import Ask, Scene, SceneWorld
-from seethink.systems.llamav_o1 import turns
 from seethink.systems.sprout.readings import read
 from seethink.systems.sprout.styles import PLAIN, PLAN, Manners, respond
 from seethink.types import Example, SFTExample, Turn
