@@ -19,7 +19,8 @@ MAX_COORDINATE = 1e9
 
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 _NOTHING = {"none", "null", "[]", "{}"}
-_CORNERS = ("bbox_2d", "bbox", "box", "box_2d")
+_CORNERS = ("bbox_2d", "bbox", "box")
+"""Gemini's `box_2d` is none of them: [y1, x1, y2, x2] in thousandths, which would be read as another box."""
 _NAMES = ("point_2d", "point", "coordinate")
 _LABELS = ("label", "category", "name")
 _NUMBER = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"

@@ -36,6 +36,7 @@ LABELS = st.text(max_size=12)
         (f"[1, 2, 30, 1{'0' * 400}]", None),
         ('[1, 2, 30, "40"]', None),
         ('{"label": "cat"}', None),
+        ('[{"box_2d": [2, 1, 40, 30], "label": "cat"}]', None),  # Gemini's, y first
         ("[" * 100_000, None),
         (str([[1, 2, 3, 4]] * (MAX_BOXES + 1)), None),
     ],
