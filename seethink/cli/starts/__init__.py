@@ -18,9 +18,9 @@ class Start:
 
     about: what the questions ask. draw: (split, number) -> an example, or None where this number has
     none of the kind. verifier: the function in the module of this package that becomes `my_verifier.py`.
-    answer: what an answer is, in words. method, settings: the training in the folder's commands, which takes
-    less than three minutes on two cores. rows, held_out: numbers of questions, each about its own picture.
-    steps: whether the rows hold the reasoning steps, which SFT imitates. format: the one in the commands.
+    answer: what an answer is, in words. method, settings: the training in the folder's commands. rows,
+    held_out: numbers of questions, each about its own picture. steps: whether the rows hold the reasoning
+    steps, which SFT imitates. format: the one in the commands.
     """
 
     about: str
