@@ -220,7 +220,8 @@ class Prefill:
             for row, one in enumerate(begun):
                 for full, part in zip(rows, one.states[layer] if one.length else (), strict=bool(one.length)):
                     full[row, :, kept - one.length :] = part[:, : one.length]
-            cache.update(*rows, layer)
+            keys, values = rows
+            cache.update(keys, values, layer)
         return cache
 
     def _keep(self, prompt: Prompt, length: int, cache: Any, row: int, kept: int) -> None:

@@ -33,7 +33,7 @@ MAX_CARDS, MAX_ANSWERS = 240, 1500
 
 Key = tuple[str, str]
 """(task, id): what pairs the attempts of different arms."""
-Asked = Sequence[Sequence[AttemptVerdict]]
+VerdictsByTime = Sequence[Sequence[AttemptVerdict]]
 """The verdicts of one arm on one question, a sequence for each time that it was asked: once by an evaluation,
 once for each step by a training."""
 
@@ -148,7 +148,7 @@ class Gallery:
         return {name: words for name, words in OUTCOMES.items() if name in found}
 
 
-def outcomes(arms: Sequence[Asked], faulty: Sequence[bool]) -> list[tuple[str, ...]]:
+def outcomes(arms: Sequence[VerdictsByTime], faulty: Sequence[bool]) -> list[tuple[str, ...]]:
     """Outcomes of one question in each of `arms`, and last in all of them together.
 
     An arm is right or wrong where all its judged answers are, else "mixed". It is mended or broken where it
@@ -172,7 +172,7 @@ def outcomes(arms: Sequence[Asked], faulty: Sequence[bool]) -> list[tuple[str, .
     return [*found, together]
 
 
-def _overall(asked: Asked) -> str:
+def _overall(asked: VerdictsByTime) -> str:
     judged = {verdict for verdicts in asked for verdict in verdicts} - {None}
     return (
         "unjudged" if not judged else "mixed" if len(judged) > 1 else "right" if True in judged else "wrong"
