@@ -147,7 +147,8 @@ def test_media_tokens_are_never_sampled_and_the_end_of_a_turn_ends_an_answer(cas
         loud.lm_head.weight[media] *= 50
         loud.lm_head.weight[eos] *= 5
     prompts = _prompts(case)
-    chosen = LocalEngine(loud, case.encoder)._prefill(prompts)[0].argmax(-1)
+    with torch.inference_mode():
+        chosen = LocalEngine(loud, case.encoder).prefill(prompts).logits.argmax(-1)
     assert set(chosen.tolist()) & set(media), "the model would sample them"
     case.engine.sync_weights(loud.state_dict().items())
     answers = [c for answer in case.engine.complete(prompts, DRAWN) for c in answer]
