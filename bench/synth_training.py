@@ -29,7 +29,7 @@ from seethink.evaluate.evaluate import evaluate
 from seethink.evaluate.statistics import compare
 from seethink.formats import ANSWER_LINE, THINK_ANSWER
 from seethink.formats.base_format import steps_of
-from seethink.solve import direct
+from seethink.solve import Direct
 from seethink.sources.handwritten import Pages
 from seethink.sources.records import read
 from seethink.synth.chain import BuildRows, Chain
@@ -117,7 +117,7 @@ def main() -> None:
         max_steps=options.steps,
         seed=options.seed,
     )
-    solver = direct(Sampling(temperature=0.0, max_tokens=options.max_tokens))
+    solver = Direct(Sampling(temperature=0.0, max_tokens=options.max_tokens))
     line: dict[str, Any] = {"name": f"synth training {options.chain}", "versions": versions()}
     with TemporaryDirectory() as folder:
         for name, chain in arms(options.chain).items():

@@ -13,7 +13,7 @@ from rich.console import Console
 from seethink import formats
 from seethink.cli.options import FORMATS, MODELS, PROMPT_MODES, SOLVER, Seed, refuse_given, takes, trained
 from seethink.cli.tables import say, usage_in_words
-from seethink.solve import SolverOptions, by_name, direct
+from seethink.solve import Direct, SolverOptions, by_name
 from seethink.types import Example, InputError, Response, Rollout, RolloutUsage, Sampling, Score, Task
 
 app = typer.Typer()
@@ -46,7 +46,7 @@ class AskOptions:
         if not self.solver:
             temperature = 1.0 if self.samples > 1 else 0.0
             tokens = self.max_tokens or 512
-            return direct(Sampling(self.samples, temperature, max_tokens=tokens, seed=self.seed))
+            return Direct(Sampling(self.samples, temperature, max_tokens=tokens, seed=self.seed))
         refuse_given(self, f"--solver {self.solver} has options of its own", "samples", "max_tokens", "seed")
         return by_name(self.solver)
 

@@ -108,7 +108,7 @@ def _service(job: ServeOptions, console: Console) -> Any:
     from seethink.serve.conversation import UNCHANGED
     from seethink.serve.limits import Limits
     from seethink.serve.service import Service
-    from seethink.serve.startup import engine_of, scheduler_of
+    from seethink.serve.startup import load_engine, scheduler_of
 
     for root in job.allowed_local_media_path or ():
         if not root.is_dir():
@@ -124,4 +124,4 @@ def _service(job: ServeOptions, console: Console) -> Any:
     form = UNCHANGED if job.format == "none" else formats.by_name(job.format, job.prompt_mode)
     name = trained(job.model, console)
     names = tuple(job.served_model_name or dict.fromkeys([job.model, name]))
-    return Service(scheduler_of(engine_of(name, job.engine)), form, names, job.solver, limits)
+    return Service(scheduler_of(load_engine(name, job.engine)), form, names, job.solver, limits)

@@ -13,9 +13,10 @@ from torch import Tensor
 from seethink.engines.base import Beams
 from seethink.engines.kv_cache import preallocate
 from seethink.engines.prefill import Sampled, completed
+from seethink.engines.sampling import not_numbers
 from seethink.models.batching import batches
 from seethink.models.encoder import Prompt
-from seethink.types import Completion, InputError, NotFinite, RolloutUsage
+from seethink.types import Completion, InputError, RolloutUsage
 
 if TYPE_CHECKING:
     from seethink.engines.local import LocalEngine
@@ -78,7 +79,7 @@ def _search(engine: LocalEngine, prompts: Sequence[Prompt], beams: Beams) -> lis
     for t in range(beams.max_tokens):
         if (nan := state.logits.isnan().any(-1)).any():
             prompt = prompts[open_[int(nan.nonzero()[0]) // (len(nan) // len(open_))]]
-            raise NotFinite(f"the model's logits are not numbers, after {prompt.key[-200:]!r}")
+            raise not_numbers(prompt)
         chosen = _advance(engine, [searches[i] for i in open_], state.logits, beams)
         if t == 0:
             state.repeat(beams.width)

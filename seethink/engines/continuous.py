@@ -19,10 +19,10 @@ from torch.nn.functional import pad
 from seethink.engines.kv_cache import preallocate
 from seethink.engines.local import KEEP_ROWS, LocalEngine
 from seethink.engines.prefill import Prefilled
-from seethink.engines.sampling import random_streams, sample
+from seethink.engines.sampling import not_numbers, random_streams, sample
 from seethink.models.batching import batches
 from seethink.models.encoder import Prompt
-from seethink.types import NotFinite, RolloutUsage, Sampling
+from seethink.types import RolloutUsage, Sampling
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class ContinuousBatch:
         nan = all_logits[list(going)].isnan().any(-1)
         if nan.any():
             prompt = self.rows[going[int(nan.nonzero()[0])]].prompt
-            raise NotFinite(f"the model's logits are not numbers, after {prompt.key[-200:]!r}")
+            raise not_numbers(prompt)
         alike: dict[tuple[float, float, int], list[int]] = {}
         for i in going:
             s = self.rows[i].sampling

@@ -20,11 +20,11 @@ from seethink.engines.beam_search import search
 from seethink.engines.kv_cache import preallocate
 from seethink.engines.own_generate import OwnGenerate
 from seethink.engines.prefill import Prefill, Sampled, completed
-from seethink.engines.sampling import random_streams, sample
+from seethink.engines.sampling import not_numbers, random_streams, sample
 from seethink.models.batching import batches
 from seethink.models.encoder import Encoder, Prompt
 from seethink.models.loading import pretrained
-from seethink.types import Completion, Messages, NotFinite, RolloutUsage, Sampling
+from seethink.types import Completion, Messages, RolloutUsage, Sampling
 
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # imported by peft; warns about CPU kernels
 
@@ -111,7 +111,7 @@ class LocalEngine:
         for t in range(sampling.max_tokens):
             if (nan := state.logits.isnan().any(-1)).any():
                 prompt = prompts[int(rows[nan][0]) // sampling.n]
-                raise NotFinite(f"the model's logits are not numbers, after {prompt.key[-200:]!r}")
+                raise not_numbers(prompt)
             forbidden = self.encoder.media_token_ids
             token, logp = sample(state.logits, uniforms[rows, t], sampling, forbidden)
             written[rows[unfinished], t], logps[rows[unfinished], t] = token[unfinished], logp[unfinished]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from seethink.engines.sampling import random_streams, sample
+from seethink.engines.sampling import not_numbers, random_streams, sample
 from seethink.models import unpacked_rows, verification
 from seethink.models.encoder import Encoder, Prompt
 from seethink.models.packing import Branch, Group, pack_groups
@@ -41,7 +41,7 @@ class _Chooser(LogitsProcessor):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         if scores.isnan().any():
-            raise NotFinite(f"the model's logits are not numbers, after {self.prompt.key[-200:]!r}")
+            raise not_numbers(self.prompt)
         t, forbidden = self.length, self.encoder.media_token_ids
         token, self.logps[:, t] = sample(scores, self.uniforms[:, t], self.sampling, forbidden)
         self.tokens[:, t], self.plain[:, t] = token, _logps(scores, token)

@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import TopKLogitsWarper, TopPLogitsWarper
 
 from seethink.models.encoder import Prompt
-from seethink.types import Sampling
+from seethink.types import NotFinite, Sampling
 
 
 def sample(
@@ -35,6 +35,11 @@ def sample(
     token = torch.searchsorted(mass, (uniforms.double() * mass[:, -1])[:, None], right=True)[:, 0]
     token = token.clamp(max=logits.shape[-1] - 1)
     return token, probabilities.gather(-1, token[:, None])[:, 0].log().float()
+
+
+def not_numbers(prompt: Prompt) -> NotFinite:
+    """The error of logits that are not numbers, after a prompt and perhaps some tokens."""
+    return NotFinite(f"the model's logits are not numbers, after {prompt.key[-200:]!r}")
 
 
 def random_streams(prompts: Sequence[Prompt], sampling: Sampling) -> Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from seethink.types import MEDIA_MARK, Example
+from seethink.formats.messages import spoken
+from seethink.types import Example
 
 SUMMARY_PROMPT = (
     "Below are a question about the picture and a process of reasoning about it, which may be right or not. "
@@ -17,9 +18,9 @@ SUMMARY_PROMPT = (
 
 
 def summary_request(example: Example, steps: Sequence[str], prompt: str = SUMMARY_PROMPT) -> Example:
-    """The example as a prompt of the summary model: QUESTION, with media, and REASON PROCESS. What looks like
-    the mark of a medium in a step is none."""
-    process = MEDIA_MARK.sub(r"[\1]", "\n".join(steps))
+    """The example as a prompt of the summary model: QUESTION, with media, and REASON PROCESS. The
+    steps are data: marks of media and control tokens in them are none."""
+    process = spoken("\n".join(steps))
     question = f"{prompt}\n\nQUESTION: {_question_with_marks(example)}\n\nREASON PROCESS:\n{process}"
     return replace(example, question=question)
 

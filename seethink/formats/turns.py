@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from seethink.formats.messages import chat_message
+from seethink.formats.messages import chat_message, question_text
 from seethink.types import Example, Message
 
 PLAN = "Say in short how you will go about it."
@@ -23,12 +23,8 @@ _OPTIONS = re.compile(r"\bChoices\b|^\(?A[.):]\s", re.MULTILINE)
 
 def stage_requests(example: Example, with_media: bool = True) -> list[Message]:
     """The user's four messages about an example; the first holds the question, with its media or without."""
-    parts = example.parts() if with_media else [_text_of(example)]
+    parts = example.parts() if with_media else [question_text(example)]
     *opening, last = [*parts, ""] if not isinstance(parts[-1], str) else parts
     conclude = OPTION if example.choices or _OPTIONS.search(example.question) else CONCLUDE
     requests = [[*opening, f"{last}\n{PLAN}"], [CAPTION], [REASON], [conclude]]
     return [chat_message("user", *request) for request in requests]
-
-
-def _text_of(example: Example) -> str:
-    return "".join(part for part in example.parts() if isinstance(part, str)).strip()

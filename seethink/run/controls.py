@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from seethink.run.stage import Evaluation, Model
 from seethink.settings import leaves
-from seethink.solve import direct
+from seethink.solve import Direct
 from seethink.solve.equal_tokens import EqualTokens
 from seethink.solve.options import SolverOptions
 from seethink.types import GREEDY, Sampling, Solver, Task
@@ -45,4 +45,4 @@ def solver_of(config: Any, measured: Evaluation | None) -> Solver:
 
         assert measured is not None, "equal to the tokens of which evaluation"
         return config.within(tokens_sampled(measured.path))
-    return direct(config) if isinstance(config, Sampling) else config
+    return Direct(config) if isinstance(config, Sampling) else config

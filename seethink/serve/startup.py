@@ -33,7 +33,7 @@ def scheduler_of(engine: Any) -> Scheduler:
     )
 
 
-def engine_of(name: str, kind: str) -> Any:
+def load_engine(name: str, kind: str) -> Any:
     """The engine "local" or "vllm" on a model (an alias, folder or hub id)."""
     if kind == "local":
         from seethink.engines.local import LocalEngine

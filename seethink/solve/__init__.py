@@ -10,7 +10,7 @@ import re
 from seethink.settings import override, parse, unknown
 from seethink.solve.best_of_n import BestOfN
 from seethink.solve.describe_first import DescribeFirst
-from seethink.solve.direct import Direct, direct
+from seethink.solve.direct import Direct
 from seethink.solve.options import SolverOptions
 from seethink.solve.stages import Stages
 from seethink.solve.step_beam import StepBeam
@@ -46,5 +46,4 @@ __all__ = [
     "StepBeam",
     "TwoAgents",
     "by_name",
-    "direct",
 ]

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from seethink.attempt import judge_all
-from seethink.formats.messages import chat_message
-from seethink.solve.conversing import spoken
+from seethink.formats.messages import chat_message, spoken
 from seethink.solve.metering import Meter
 from seethink.solve.options import SolverOptions
 from seethink.types import (
@@ -32,9 +31,9 @@ LONG = replace(GREEDY, max_tokens=512)
 class DescribeFirst(SolverOptions):
     """Ask for a description of what is shown, and answer the question with it at hand.
 
-    request: how the description is asked for, such as "Write the table as CSV."; the default is what sprout
-    learned. show_picture: false answers from the description alone. max_description_tokens: of the
-    description, which is greedy. sampling: of the answers. An example without media is answered directly,
+    request: how the description is asked for, such as "Write the table as CSV."; the default is asked in
+    `sprout`'s curriculum. show_picture: false answers from the description alone. max_description_tokens: of
+    the description, which is greedy. sampling: of the answers. An example without media is answered directly,
     and one without a description is unanswered.
     """
 

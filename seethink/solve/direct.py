@@ -35,8 +35,3 @@ class Direct(SolverOptions):
             [replace(one, usage=own) for one, own in zip(group, costs, strict=True)]
             for group, costs in zip(judge_all(task, examples, prompts, completions), usage, strict=True)
         ]
-
-
-def direct(sampling: Sampling = GREEDY) -> Direct:
-    """A solver that samples `sampling.n` completions of each example and keeps them all."""
-    return Direct(sampling)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from seethink import own
-from seethink.formats.messages import chat_message
+from seethink.formats.messages import chat_message, spoken
 from seethink.settings import unknown
-from seethink.solve.conversing import asked, continued, spoken
+from seethink.solve.conversing import asked, continued
 from seethink.solve.metering import Meter
 from seethink.solve.second_engine import engine_of
 from seethink.types import GREEDY, Completion, Engine, Example, InputError, Rollout, Sampling

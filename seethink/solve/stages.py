@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seethink.engines.base import BeamEngine, Beams
-from seethink.formats.messages import chat_message
+from seethink.formats.messages import chat_message, spoken
 from seethink.formats.turns import STAGES, stage_requests
-from seethink.solve.conversing import before, spoken
+from seethink.solve.conversing import before
 from seethink.solve.metering import Meter
 from seethink.solve.options import SolverOptions
 from seethink.solve.writing import staged

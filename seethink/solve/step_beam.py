@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from seethink import identity
-from seethink.formats.messages import chat_message
+from seethink.formats.messages import chat_message, spoken
 from seethink.formats.turns import STAGES, stage_requests
-from seethink.solve.conversing import before, spoken
+from seethink.solve.conversing import before
 from seethink.solve.metering import Meter
 from seethink.solve.options import SolverOptions, require_sampled
 from seethink.solve.scorers import SCORERS, Candidate, best, refuse_unknown_scorer, score_all

@@ -9,7 +9,6 @@ from seethink import formats
 from seethink.attempt import headline, judge_all
 from seethink.evaluate.chains import CHAIN
 from seethink.formats.agents import summary_request
-from seethink.solve.conversing import spoken
 from seethink.solve.metering import Meter, reusing
 from seethink.solve.options import SolverOptions
 from seethink.solve.second_engine import engine_of, with_adapter
@@ -80,5 +79,4 @@ class TwoAgents(SolverOptions):
 def process(response: Response) -> list[str]:
     """The chain that the summary agent reads: the steps or the thought, without the answer; the whole text
     where neither can be read."""
-    chain = response.steps or (response.thought or response.text,)
-    return [spoken(step) for step in chain]
+    return [*(response.steps or (response.thought or response.text,))]

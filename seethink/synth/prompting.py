@@ -10,20 +10,14 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from seethink.engines.base import Request, RequestFailed
-from seethink.formats.messages import chat_message as chat_message
 from seethink.identity import seed_of
 from seethink.synth.draft import AskTeacher, Dropped
 from seethink.synth.replies import is_refusal
-from seethink.types import Example, Messages
+from seethink.types import Messages
 
 T = TypeVar("T")
 Parser = Callable[[str], T | Dropped]
 """Parses a reply; `Dropped` says why it cannot be used."""
-
-
-def question_text(example: Example) -> str:
-    """The question without media and their marks, for text-only teachers."""
-    return "".join(part for part in example.parts() if isinstance(part, str)).strip()
 
 
 def delimited(name: str, text: str) -> str:

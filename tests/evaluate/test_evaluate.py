@@ -18,7 +18,7 @@ from seethink.evaluate.evaluate import evaluate
 from seethink.evaluate.statistics import compare
 from seethink.formats import by_name
 from seethink.report.scores import describe_test
-from seethink.solve import direct
+from seethink.solve import Direct
 from seethink.types import Completion, Engine, Example, Messages, Rollout, Sampling, Task
 from seethink.verify import same_number
 
@@ -32,7 +32,7 @@ class Parrot:
 
 def attempts(folder: Path, form: str, mode: str) -> Path:
     task = Task("counting", EXAMPLES, by_name(form, mode), same_number)
-    rows = evaluate(Parrot(), [task], direct(), folder, folder / "media")
+    rows = evaluate(Parrot(), [task], Direct(), folder, folder / "media")
     assert rows["counting"]["asked"] == f"{form}, {mode}"
     assert {(row["format"], row["mode"]) for row in read_attempts(folder / "attempts.jsonl")} == {
         (form, mode)
@@ -69,7 +69,7 @@ def test_a_comparison_of_one_way_of_asking_has_nothing_to_say(tmp_path: Path) ->
 
 def test_after_a_kill_only_examples_without_a_row_are_answered(tmp_path: Path) -> None:
     task = Task("counting", EXAMPLES, by_name("think_answer"), same_number)
-    whole = evaluate(Parrot(), [task], direct(), tmp_path / "whole", tmp_path / "media")
+    whole = evaluate(Parrot(), [task], Direct(), tmp_path / "whole", tmp_path / "media")
     lines = (tmp_path / "whole/attempts.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
     (tmp_path / "cut").mkdir()
     (tmp_path / "cut/attempts.jsonl").write_text("".join(lines[:2]) + lines[2][:40], encoding="utf-8")
@@ -77,7 +77,7 @@ def test_after_a_kill_only_examples_without_a_row_are_answered(tmp_path: Path) -
 
     def solver(engine: Engine, task: Task, examples: Sequence[Example]) -> list[list[Rollout]]:
         answered.extend(example.id for example in examples)
-        return direct()(engine, task, examples)
+        return Direct()(engine, task, examples)
 
     steps: list[int] = []
     again = evaluate(

@@ -14,12 +14,13 @@ from rich.console import Console
 from seethink.cli.tables import show_measured
 from seethink.engines.base import OnFault, Request
 from seethink.engines.oracle import LEAKS, Oracle, Rates
+from seethink.formats.messages import chat_message
 from seethink.sources.drawn import by_name
 from seethink.synth.chain import Chain
 from seethink.synth.draft import AskTeacher, Draft, Dropped
 from seethink.synth.judging import is_correct, score_leniently
 from seethink.synth.measure import ChainQuality, FilterQuality, last_words, measure
-from seethink.synth.prompting import chat_message, delimited
+from seethink.synth.prompting import delimited
 from seethink.synth.replies import is_refusal, read_json_object
 from seethink.synth.steps.answer import AnswerStep
 from seethink.synth.steps.sample import SampleStep

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seethink.engines.base import Request, RequestFailed
+from seethink.formats.messages import chat_message
+from seethink.identity import seed_of
 from seethink.synth.draft import Dropped
-from seethink.synth.prompting import as_text, ask_until_valid, chat_message, delimited, gather_all, seed_of
+from seethink.synth.prompting import as_text, ask_until_valid, delimited, gather_all
 from seethink.types import Completion, Example, InputError, Message, Sampling
 
 

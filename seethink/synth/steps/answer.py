@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from seethink.engines.base import Request
 from seethink.formats import read_any
+from seethink.identity import seed_of
 from seethink.synth.draft import AskTeacher, Draft, Dropped, ReasoningPath, StepVerdict
 from seethink.synth.judging import is_correct, score_answer, score_leniently
-from seethink.synth.prompting import gather_all, seed_of
+from seethink.synth.prompting import gather_all
 from seethink.types import GREEDY, Example, Response, Sampling, Score
 from seethink.verify.judge import WORDING, Judge
 

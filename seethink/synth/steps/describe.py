@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from seethink.engines.base import Request
+from seethink.formats.messages import chat_message, question_text
+from seethink.identity import seed_of
 from seethink.synth.draft import AskTeacher, Draft, Dropped, FormalDescription, StepVerdict
 from seethink.synth.formal import NO_TEXT, SYNTAX_CHECKS, read_formal
 from seethink.synth.language import language_of
-from seethink.synth.prompting import ask_until_valid, chat_message, gather_all, question_text, seed_of
+from seethink.synth.prompting import ask_until_valid, gather_all
 from seethink.types import GREEDY, Example, InputError, Sampling
 
 KINDS = tuple(SYNTAX_CHECKS)

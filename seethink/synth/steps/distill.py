@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 
 from seethink.engines.base import Request
 from seethink.formats import read_any
+from seethink.formats.messages import chat_message, question_text
+from seethink.identity import seed_of
 from seethink.synth.draft import AskTeacher, Draft, Dropped, StepVerdict
 from seethink.synth.judging import is_correct, score_answer
-from seethink.synth.prompting import ask_until_valid, chat_message, question_text, seed_of
+from seethink.synth.prompting import ask_until_valid
 from seethink.synth.replies import END, START, read_thought
 from seethink.types import Sampling
 

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from seethink.engines.base import Request
+from seethink.formats.messages import chat_message
+from seethink.identity import seed_of
 from seethink.synth.draft import AskTeacher, Draft, Dropped, ReasoningPath, StepVerdict
-from seethink.synth.prompting import ask_until_valid, chat_message, delimited, seed_of
+from seethink.synth.prompting import ask_until_valid, delimited
 from seethink.synth.replies import read_json_object
 from seethink.types import GREEDY, Sampling
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from seethink.engines.base import Request
 from seethink.formats import BARE
+from seethink.identity import seed_of
 from seethink.synth.draft import AskTeacher, Draft, Dropped, StepVerdict
 from seethink.synth.judging import is_correct, score_leniently
-from seethink.synth.prompting import gather_all, seed_of
+from seethink.synth.prompting import gather_all
 from seethink.synth.replies import is_refusal
 from seethink.types import Example, Sampling
 

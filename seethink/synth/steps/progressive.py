@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seethink.engines.base import Request
+from seethink.formats.messages import chat_message
+from seethink.identity import seed_of
 from seethink.synth.draft import AskTeacher, Draft, Dropped, ReasoningPath, StepVerdict
-from seethink.synth.prompting import as_text, ask_until_valid, chat_message, gather_all, seed_of
+from seethink.synth.prompting import as_text, ask_until_valid, gather_all
 from seethink.synth.replies import read_json_object
 from seethink.types import Message, Sampling
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from seethink.engines.base import Request
 from seethink.formats import read_any
+from seethink.formats.messages import chat_message, question_text
+from seethink.identity import seed_of
 from seethink.synth.draft import AskTeacher, Draft, Dropped, StepVerdict
-from seethink.synth.prompting import ask_until_valid, chat_message, delimited, question_text, seed_of
+from seethink.synth.prompting import ask_until_valid, delimited
 from seethink.synth.steps.leaks import leaks
 from seethink.types import GREEDY, Sampling
 

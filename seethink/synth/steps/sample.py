@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from seethink.engines.base import Request
 from seethink.formats import THINK_ANSWER
 from seethink.formats.base_format import steps_of
+from seethink.identity import seed_of
 from seethink.synth.draft import AskTeacher, Draft, Dropped, ReasoningPath, StepVerdict
 from seethink.synth.judging import is_correct, score_answer
-from seethink.synth.prompting import ask_until_valid, gather_all, seed_of
+from seethink.synth.prompting import ask_until_valid, gather_all
 from seethink.types import Example, Sampling
 
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seethink.engines.base import Request
+from seethink.formats.messages import chat_message
+from seethink.identity import seed_of
 from seethink.sources import clevr
 from seethink.synth.draft import AskTeacher, Draft, Dropped, FormalDescription, StepVerdict
-from seethink.synth.prompting import ask_until_valid, chat_message, seed_of
+from seethink.synth.prompting import ask_until_valid
 from seethink.types import GREEDY, Sampling
 
 

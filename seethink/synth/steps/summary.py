@@ -11,9 +11,11 @@ from seethink.attempt import judge
 from seethink.engines.base import Request
 from seethink.formats import ANSWER_LINE
 from seethink.formats.agents import SUMMARY_PROMPT, summary_request
+from seethink.formats.messages import chat_message
+from seethink.identity import seed_of
 from seethink.synth.draft import AskTeacher, Draft, Dropped, ReasoningPath, StepVerdict
 from seethink.synth.judging import is_correct, verifier_for
-from seethink.synth.prompting import ask_until_valid, chat_message, gather_all, seed_of
+from seethink.synth.prompting import ask_until_valid, gather_all
 from seethink.types import GREEDY, Completion, Example, Sampling, Task
 
 BANDS = ("high", "middling", "low", "wrong")

@@ -1,4 +1,4 @@
-"""Training of `sprout` at full speed: worker processes draw ahead, and one compiled step has one shape.
+"""Training of `sprout` at full speed: worker processes draw ahead, and a compiled step has one shape.
 
 The general trainer (`seethink.train`) serves any model. For one of a few million parameters, drawing,
 processing and launching kernels cost more than arithmetic; `bench/grow.py` compares both. Without a compiler

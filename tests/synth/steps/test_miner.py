@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from seethink.engines.base import Request
+from seethink.identity import seed_of
 from seethink.synth.draft import Draft, Dropped
-from seethink.synth.prompting import seed_of
 from seethink.synth.steps.miner import MinerStep
 from seethink.types import Completion
 from tests.synth.steps.run_step import make_draft, run_step

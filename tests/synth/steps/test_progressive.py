@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from seethink.engines.base import Request
+from seethink.identity import seed_of
 from seethink.synth.draft import Draft, Dropped, ReasoningPath
-from seethink.synth.prompting import seed_of
 from seethink.synth.steps.progressive import ProgressiveStep, ReasoningStep, read_final, read_step
 from seethink.types import Completion
 from tests.synth.steps.run_step import as_json, make_draft, run_step, text_of

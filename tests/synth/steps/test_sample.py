@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from seethink.engines.base import Request
+from seethink.identity import seed_of
 from seethink.synth.draft import Draft, Dropped, ReasoningPath
-from seethink.synth.prompting import seed_of
 from seethink.synth.steps.sample import SampleStep, read_sample
 from tests.synth.steps.run_step import ReplyFunction, make_draft, run_step
 
