@@ -42,10 +42,10 @@ def stopped(capsys, *words) -> str:
 
 def test_ask_samples_and_solves(base, capsys):
     ask = ("ask", "page.png", "How many?", "--model", base)
-    several = run(capsys, *ask, "--samples", "3", "--max-tokens", "2")
+    several = run(capsys, *ask, "--samples", "3", "--max-tokens", "12")
     assert several.count("no answer could be read") == 3
-    again = run(capsys, *ask, "--samples", "3", "--max-tokens", "2")
-    other = run(capsys, *ask, "--samples", "3", "--max-tokens", "2", "--seed", "1")
+    again = run(capsys, *ask, "--samples", "3", "--max-tokens", "12")
+    other = run(capsys, *ask, "--samples", "3", "--max-tokens", "12", "--seed", "1")
     assert again == several != other
     staged = run(capsys, *ask, "--solver", "stages:width=2,max_tokens=3,max_answer_tokens=2")
     assert re.findall(r"^(\w+): ", staged, re.MULTILINE)[:4] == ["plan", "caption", "reasoning", "conclusion"]
