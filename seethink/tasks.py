@@ -4,7 +4,7 @@ rules."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
@@ -16,7 +16,7 @@ from seethink.settings import unknown
 from seethink.types import MEDIA_MARK, Example, InputError, PreferencePair, SFTExample, Task, Verifier
 from seethink.verify.auto import Auto, refuse_unknown
 from seethink.verify.combine import Weighted
-from seethink.verify.judge import Agreement, BaseJudge
+from seethink.verify.judge import BaseJudge
 
 REWARD_WEIGHTS: Mapping[str, float] = {"correct": 1.0, "format": 0.5}
 """Parts of the reward of a user's task, with their default weights: the verifier's score, and obeying the
@@ -206,39 +206,3 @@ def with_judge(
     scored = [(name, scorer if name == task.headline else part, weight) for name, part, weight in parts]
     metrics = [("rules", rules, 0.0), *([("steps", steps_judge, 0.0)] if steps_judge else [])]
     return replace(task, verifier=Weighted((*scored, *metrics)))
-
-
-@dataclass(frozen=True)
-class JudgeSummary:
-    """How a judge scored attempts of a task from `with_judge`.
-
-    attempts: how many. by_rules: read and judged by the rules; by_judge: by the judge alone (scope
-    "unjudged").
-    agreement: of rules and judge (scope "all"). step_grades: grades of the steps, in [0, 1].
-    """
-
-    attempts: int
-    by_rules: int
-    by_judge: int
-    agreement: Agreement
-    step_grades: tuple[float, ...]
-
-    @classmethod
-    def of(cls, rows: Iterable[Mapping[str, Any]], headline: str) -> JudgeSummary:
-        """rows: of attempts.jsonl."""
-        recorded = [row["parts"] for row in rows]
-        parts = [{name: part["value"] for name, part in named.items()} for named in recorded]
-        verdicts = [(values.get("rules"), values.get(headline)) for values in parts]
-        unread = [named.get("rules", {}).get("unread", False) for named in recorded]
-        open_verdicts = [
-            verdict
-            for (rules, verdict), passed_on in zip(verdicts, unread, strict=True)
-            if rules is None or passed_on
-        ]
-        return cls(
-            attempts=len(verdicts),
-            by_rules=len(verdicts) - len(open_verdicts),
-            by_judge=sum(verdict is not None for verdict in open_verdicts),
-            agreement=Agreement.of(verdicts),
-            step_grades=tuple(values["steps"] for values in parts if values.get("steps") is not None),
-        )

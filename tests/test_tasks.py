@@ -11,7 +11,6 @@ from seethink.formats import THINK_ANSWER
 from seethink.systems import verifier
 from seethink.tasks import (
     GoldTraces,
-    JudgeSummary,
     load_pairs,
     load_task,
     parse_reward_weights,
@@ -152,20 +151,6 @@ def test_a_judge_of_all_answers_overrules_the_rules_and_a_second_one_grades_step
 def test_a_verifier_without_parts_gets_them():
     task = with_judge(Task("t", [EXAMPLE], THINK_ANSWER, verify.same_number), Judge("m", RightJudge()))
     assert [name for name, _, _ in task.verifier.parts] == ["correct", "rules"]
-
-
-def test_a_summary_counts_what_rules_and_judge_decided():
-    def row(correct, rules, steps=None):
-        parts = {"correct": correct, "rules": rules} | ({"steps": steps} if steps is not None else {})
-        return {"parts": {name: {"value": value} for name, value in parts.items()}}
-
-    rows = [row(1.0, 1.0, 0.8), row(0.0, 1.0), row(1.0, None), row(None, None)]
-    found = JudgeSummary.of(rows, "correct")
-    assert (found.attempts, found.by_rules, found.by_judge, found.step_grades) == (4, 2, 1, (0.8,))
-    assert (found.agreement.n, found.agreement.share, found.agreement.unjudged) == (2, 0.5, 2)
-    unread = {"parts": {"correct": {"value": 1.0}, "rules": {"value": 0.0, "unread": True}}}
-    found = JudgeSummary.of([*rows, unread], "correct")
-    assert (found.attempts, found.by_rules, found.by_judge) == (5, 2, 2)
 
 
 # Gold traces ----------------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ import typer
 from rich.console import Console
 
 from seethink.cli.tables import say
-from seethink.tasks import JudgeSummary, with_judge
+from seethink.evaluate.agreement import JudgeSummary
+from seethink.tasks import with_judge
 from seethink.types import InputError, Task
 from seethink.verify.judge import ATTRIBUTES, BaseJudge, Judge, StepsJudge
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -222,31 +222,3 @@ class StepsJudge(BaseJudge):
 
 def _grade(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value <= 10
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Agreement of two verifiers on the `n` pairs that both judged: share of equal verdicts and Cohen's
-    kappa.
-
-    kappa is 1 for full agreement, 0 for chance, and None if both gave one and the same verdict throughout.
-    """
-
-    n: int
-    unjudged: int
-    share: float | None
-    kappa: float | None
-
-    @classmethod
-    def of(cls, values: Iterable[tuple[float | None, float | None]]) -> Agreement:
-        """The agreement of the values that two verifiers gave to the same answers. A value of at least 0.5
-        means right."""
-        both = list(values)
-        judged = [(a >= 0.5, b >= 0.5) for a, b in both if a is not None and b is not None]
-        n = len(judged)
-        if not n:
-            return cls(0, len(both), None, None)
-        share = sum(a == b for a, b in judged) / n
-        right = [sum(verdicts) / n for verdicts in zip(*judged, strict=True)]
-        chance = right[0] * right[1] + (1 - right[0]) * (1 - right[1])
-        return cls(n, len(both) - n, share, (share - chance) / (1 - chance) if chance < 1 else None)

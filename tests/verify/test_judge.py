@@ -14,7 +14,7 @@ from seethink.media import Image
 from seethink.types import Completion, Example, Messages, Response, Sampling, Score
 from seethink.verify import first_of, only_if, same_number, same_text, weighted, well_formed
 from seethink.verify.combine import prefetch
-from seethink.verify.judge import ATTRIBUTES, Agreement, Judge, StepsJudge
+from seethink.verify.judge import ATTRIBUTES, Judge, StepsJudge
 
 PICTURE = Image.drawn("red", lambda: PIL.Image.new("RGB", (8, 8), "red"))
 EXAMPLE = Example("1", "Colour of <image>?", (PICTURE,), "red", steps=("I look.", "It is red."))
@@ -145,15 +145,6 @@ def test_a_judge_is_described_by_model_and_wording_and_not_by_its_engine():
     assert of_verifier(one) == of_verifier(two) != of_verifier(Judge("n", FixedReply("a")))
     assert of_verifier(one) != of_verifier(Judge("m", FixedReply("a"), wording="?"))
     assert json.dumps(of_verifier(one))
-
-
-def test_agreement_counts_what_both_judged():
-    rule = (1.0, 0.0, 0.49, 0.0)
-    assert Agreement.of(zip(rule, rule, strict=True)) == Agreement(4, 0, 1.0, 1.0)
-    assert Agreement.of((1.0, value) for value in rule) == Agreement(4, 0, 0.25, 0.0)
-    assert Agreement.of((0.5, 1.0) for _ in rule) == Agreement(4, 0, 1.0, None)
-    assert Agreement.of([(1.0, 1.0), (0.0, 0.0), (None, 1.0), (0.0, None)]) == Agreement(2, 2, 1.0, 1.0)
-    assert Agreement.of((None, value) for value in rule) == Agreement(0, 4, None, None)
 
 
 # Prefetch ---------------------------------------------------------------------------------------------------
