@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from seethink.boxes import read_boxes, read_points
 from seethink.formats import lists_several, read_any
-from seethink.models.families import boxes_to_pixels, points_to_pixels
+from seethink.models.families import places_in_pixels
 from seethink.types import (
     Completion,
     CoordinateFrame,
@@ -45,8 +44,8 @@ def judge_all(
     A judge model in the task's verifier gets all its requests in one batch, those of `lenient` included.
     """
     parsed = [
-        [_parse(task, completion, assistant_prefill(messages)) for completion in group]
-        for messages, group in zip(prompts, completions, strict=True)
+        [_parse(task, example, completion, assistant_prefill(messages)) for completion in group]
+        for example, messages, group in zip(examples, prompts, completions, strict=True)
     ]
 
     def pairs() -> Iterator[tuple[Example, Response]]:
@@ -67,13 +66,14 @@ def judge(task: Task, example: Example, completion: Completion, prefill: str = "
 
     An exception of the verifier propagates, with a note that names the example.
     """
-    response = _parse(task, completion, prefill)
+    response = _parse(task, example, completion, prefill)
     return Rollout(example, response, _verify(task, example, response))
 
 
-def _parse(task: Task, completion: Completion, prefill: str) -> Response:
+def _parse(task: Task, example: Example, completion: Completion, prefill: str) -> Response:
+    response = task.format.parse(prefill + completion.text)
     return replace(
-        _in_original_pixels(task.format.parse(prefill + completion.text), completion.frame),
+        _in_original_pixels(example, response, completion.frame),
         stop=completion.stop,
         n_tokens=completion.n_tokens,
         token_ids=completion.token_ids,
@@ -81,17 +81,12 @@ def _parse(task: Task, completion: Completion, prefill: str) -> Response:
     )
 
 
-def _in_original_pixels(response: Response, frame: CoordinateFrame | None) -> Response:
+def _in_original_pixels(example: Example, response: Response, frame: CoordinateFrame | None) -> Response:
     """The response with the boxes or points of its answer in pixels of the original picture."""
-    if frame is None or response.answer is None:
-        return replace(response, boxes=None, points=None, frame=frame)
-    boxes, points = read_boxes(response.answer), read_points(response.answer)
-    return replace(
-        response,
-        boxes=None if boxes is None else boxes_to_pixels(boxes, frame),
-        points=None if points is None else points_to_pixels(points, frame),
-        frame=frame,
-    )
+    boxes, points = None, None
+    if response.answer is not None:
+        boxes, points = places_in_pixels(response.answer, frame, example.media)
+    return replace(response, boxes=boxes, points=points, frame=frame)
 
 
 def headline(task: Task, score: Score) -> Score:
@@ -106,7 +101,8 @@ def lenient(task: Task, rollout: Rollout) -> tuple[Response, Score]:
 
 
 def _parse_leniently(example: Example, strict: Response) -> Response:
-    response = _in_original_pixels(read_any(strict.text, lists_several(example.answer)), strict.frame)
+    read = read_any(strict.text, lists_several(example.answer))
+    response = _in_original_pixels(example, read, strict.frame)
     return replace(response, stop=strict.stop, n_tokens=strict.n_tokens)
 
 

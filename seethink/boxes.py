@@ -1,4 +1,4 @@
-"""Boxes and points: data classes, parsing from JSON text, writing and scaling.
+"""Boxes and points: data classes, parsing from JSON and from the spellings of models, writing and scaling.
 
 `models/families.py` knows the coordinate frame of a model's boxes.
 """
@@ -20,7 +20,8 @@ MAX_COORDINATE = 1e9
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 _NOTHING = {"none", "null", "[]", "{}"}
 _CORNERS = ("bbox_2d", "bbox", "box")
-"""Gemini's `box_2d` is none of them: [y1, x1, y2, x2] in thousandths, which would be read as another box."""
+_Y_FIRST = "box_2d"
+"""Gemini's name, none of `_CORNERS`: its list is [y1, x1, y2, x2] in thousandths (`read_spelled`)."""
 _NAMES = ("point_2d", "point", "coordinate")
 _LABELS = ("label", "category", "name")
 _NUMBER = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
@@ -90,6 +91,115 @@ def _pair(value: Any) -> tuple[float, float] | None:
     ):
         return None
     return value[0], value[1]
+
+
+# Spellings of models ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SpelledPlaces:
+    """Boxes or points of a text in the spelling of a model, x first. units: what each side of the picture
+    measures in their coordinates, as the spelling says; None: what it measures in the model's frame."""
+
+    boxes: tuple[Box, ...] = ()
+    points: tuple[Point, ...] = ()
+    units: int | None = None
+
+
+_N = r"\s*-?[0-9]{1,6}(?:\.[0-9]{1,9})?\s*"
+_PAIR = rf"\({_N},{_N}\)"
+_TWO_PAIRS = rf"{_PAIR}\s*,?\s*{_PAIR}"
+_LIST = rf"\[(?:{_N},){{3}}{_N}\]"
+_LISTS = rf"\[\s*{_LIST}(?:\s*,\s*{_LIST})*\s*\]|{_LIST}"
+_BARE_LABEL = r"(?P<label>[^<>()\[\]{}0-9.:;!?\n]{0,60})"
+
+
+def _labelled(opening: str, closing: str) -> str:
+    return rf"(?:{opening}(?P<label>[^<>]{{0,80}}){closing}\s*)?"
+
+
+_SPELLINGS = tuple(
+    (re.compile(pattern), units)
+    for pattern, units in (
+        (  # Qwen2-VL
+            _labelled(r"<\|object_ref_start\|>", r"<\|object_ref_end\|>")
+            + rf"<\|box_start\|>\s*(?:(?P<corners>{_TWO_PAIRS})|(?P<point>{_PAIR}))\s*<\|box_end\|>",
+            1000,
+        ),
+        # Qwen-VL and InternVL
+        (_labelled("<ref>", "</ref>") + rf"<box>\s*(?P<corners>{_TWO_PAIRS}|{_LISTS})\s*</box>", 1000),
+        # DeepSeek-VL2
+        (_labelled(r"<\|ref\|>", r"<\|/ref\|>") + rf"<\|det\|>\s*(?P<corners>{_LISTS})\s*<\|/det\|>", 1000),
+        (_BARE_LABEL + r"(?P<corners>(?:<loc_[0-9]{1,3}>){4})", 1000),  # Florence-2
+        (r"(?P<y_first>(?:<loc[0-9]{4}>){4})\s*(?P<label>[^<>;]{0,60})", 1024),  # PaliGemma
+        (r"<points?\s(?P<percents>[^<>]{1,4000}?)/?>(?:[^<>]{0,200}</points?>)?", 100),  # Molmo
+        # Qwen2-VL and InternVL, decoded without their special tokens
+        (_BARE_LABEL + rf"(?P<corners>{_TWO_PAIRS}|{_LISTS})", None),
+    )
+)
+_BETWEEN = re.compile(r"(?:[\s,;.]|and\b)*")
+_SPELLED_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+_PERCENT = re.compile(r"\b[xy][0-9]*\s*=\s*[\"']?\s*([0-9]+(?:\.[0-9]+)?)")
+
+
+def read_spelled(text: str) -> SpelledPlaces | None:
+    """All boxes or points of a text that is nothing but these, in the spelling of one model: `<|box_start|>`
+    of Qwen2-VL, `<box>` of Qwen-VL and InternVL, `<|det|>` of DeepSeek-VL2, `<loc_12>` of Florence-2,
+    `<loc0012>` of PaliGemma, `<point x= y=>` of Molmo, JSON with Gemini's `box_2d`, and corners without
+    the tokens around them. None for any other text, and for JSON that `read_boxes` reads."""
+    if found := _read_y_first(text):
+        return SpelledPlaces(found, units=1000)
+    if read_boxes(text) is not None:
+        return None
+    for pattern, units in _SPELLINGS:
+        matches, end = [], _after_gap(text, 0)
+        while len(matches) <= MAX_BOXES and (match := pattern.match(text, end)):
+            matches.append(match)
+            end = _after_gap(text, match.end())
+        if matches and end == len(text) and len(matches) <= MAX_BOXES:
+            boxes = tuple(box for match in matches for box in _spelled_boxes(match))
+            points = tuple(point for match in matches for point in _spelled_points(match))
+            return SpelledPlaces(boxes, points, units) if bool(boxes) != bool(points) else None
+    return None
+
+
+def _after_gap(text: str, at: int) -> int:
+    gap = _BETWEEN.match(text, at)
+    return gap.end() if gap else at
+
+
+def _spelled_boxes(match: re.Match[str]) -> Iterable[Box]:
+    parts = match.groupdict()
+    y_first = parts.get("y_first")
+    numbers = [*map(float, _SPELLED_NUMBER.findall(y_first or parts.get("corners") or ""))]
+    label = (parts.get("label") or "").strip(" ,;\"'")
+    for start in range(0, len(numbers), 4):
+        a, b, c, d = numbers[start : start + 4]
+        yield Box(b, a, d, c, label) if y_first else Box(a, b, c, d, label)
+
+
+def _spelled_points(match: re.Match[str]) -> Iterable[Point]:
+    parts = match.groupdict()
+    percents = _PERCENT.findall(parts.get("percents") or "")
+    numbers = [*map(float, percents or _SPELLED_NUMBER.findall(parts.get("point") or ""))]
+    return zip(numbers[::2], numbers[1::2], strict=False)
+
+
+def _read_y_first(text: str) -> tuple[Box, ...] | None:
+    """The boxes of JSON in which each is Gemini's."""
+    if f'"{_Y_FIRST}"' not in text:
+        return None
+    value = read_json(text)
+    items = value if isinstance(value, list) else [value]
+    if not 0 < len(items) <= MAX_BOXES or not all(
+        isinstance(item, dict) and _Y_FIRST in item for item in items
+    ):
+        return None
+    named = [{**item, _CORNERS[0]: item[_Y_FIRST]} for item in items]
+    if not all(map(_is_box, named)):
+        return None
+    boxes = [_box(item) for item in named]
+    return tuple(Box(box.y1, box.x1, box.y2, box.x2, box.label) for box in boxes)
 
 
 def read_json(text: str) -> Any:

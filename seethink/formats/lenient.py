@@ -6,6 +6,7 @@ import json
 import re
 from string import ascii_lowercase, ascii_uppercase
 
+from seethink.boxes import read_spelled
 from seethink.formats.endings import (
     announced,
     chain_end,
@@ -96,6 +97,8 @@ def _marked(outside: str, several: bool) -> tuple[int, str] | None:
     if found := list(_JSON.finditer(outside)):
         value = found[-1][1]
         return found[-1].start(), json.loads(value, strict=False) if value.startswith('"') else value
+    if (spelled := read_spelled(outside)) and spelled.units:
+        return 0, outside
     if (boxes := boxed(outside)) and last_answer_line(outside) <= boxes[-1][0]:
         if not several:
             return _last_box(outside, boxes)

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seethink.boxes import Box, Point, scale_written
-from seethink.types import CoordinateFrame, FrameKind
+from seethink.boxes import Box, Point, read_boxes, read_points, read_spelled, scale_written
+from seethink.media import Image
+from seethink.types import CoordinateFrame, FrameKind, Media
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,29 @@ def family_of(config: Any) -> Family:
 
 _PLACES: Mapping[FrameKind, int] = {"unit": 3}
 """Decimals of a written coordinate; 0 for the other frames."""
+
+
+def places_in_pixels(
+    text: str, frame: CoordinateFrame | None, media: Sequence[Media]
+) -> tuple[tuple[Box, ...] | None, tuple[Point, ...] | None]:
+    """(boxes, points) of an answer in pixels of the original picture, None for each that it is no list of.
+
+    A spelling that names its own units (`boxes.read_spelled`) goes before the model's frame, and needs none:
+    then the picture is the first of `media`. Without either, the coordinates are unknown: (None, None)."""
+    spelled = read_spelled(text)
+    if spelled is None:
+        boxes, points = (read_boxes(text), read_points(text)) if frame else (None, None)
+    else:
+        boxes, points = spelled.boxes or None, spelled.points or None
+        if spelled.units:
+            size = frame.size if frame else next((m.size() for m in media if isinstance(m, Image)), None)
+            frame = CoordinateFrame("original", size, (spelled.units, spelled.units)) if size else None
+    if frame is None:
+        return None, None
+    return (
+        None if boxes is None else boxes_to_pixels(boxes, frame),
+        None if points is None else points_to_pixels(points, frame),
+    )
 
 
 def boxes_to_pixels(boxes: Sequence[Box], frame: CoordinateFrame) -> tuple[Box, ...]:

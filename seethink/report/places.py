@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from seethink.boxes import NAMED_PLACE, Box, Point, read_boxes
+from seethink.boxes import NAMED_PLACE, Box, Point, read_boxes, read_spelled
 from seethink.report.pictures import EmbeddedImage
 from seethink.types import MEDIA_MARK, Response
 from seethink.verify.box_metrics import boxes_of
@@ -65,7 +65,10 @@ def _reference(row: Mapping[str, Any], asks: bool) -> Sequence[Box | Point]:
 def _answered(row: Mapping[str, Any], asks: bool) -> Sequence[Box | Point]:
     """Those of an answer. Rows without the field `points` are of a version that did not record them."""
     said = row.get("said")
-    if said is None or "points" not in row or not (asks or NAMED_PLACE.search(said)):
+    if said is None or "points" not in row:
+        return ()
+    spelled = read_spelled(said)
+    if not (asks or NAMED_PLACE.search(said) or (spelled and spelled.units)):
         return ()
     boxes, points = row["boxes"], row["points"]
     response = Response(
@@ -75,7 +78,7 @@ def _answered(row: Mapping[str, Any], asks: bool) -> Sequence[Box | Point]:
         points=None if points is None else tuple((x, y) for x, y in points),
     )
     if given := boxes_of(response):
-        written = read_boxes(said) or given
+        written = (spelled.boxes if spelled else read_boxes(said)) or given
         return [replace(box, label=named.label) for box, named in zip(given, written, strict=True)]
     return points_of(response) or ()
 
