@@ -23,7 +23,6 @@ from rich.console import Console
 
 from seethink import media, verify
 from seethink.cli.progress import TerminalListener
-from seethink.evaluate.statistics import holm
 from seethink.formats import THINK_ANSWER
 from seethink.run.run import Claim, Run, Scale
 from seethink.sequences import LazySequence
@@ -103,7 +102,7 @@ def install() -> None:
         "seethink.train.grpo": {"grpo": _grpo},
         "seethink.engines.local": {"LocalEngine": type("LocalEngine", (), {"load": staticmethod(str)})},
         "seethink.evaluate.evaluate": {"evaluate": _evaluate},
-        "seethink.evaluate.statistics": {"compare": _compare, "holm": holm},
+        "seethink.evaluate.statistics": {"compare": _compare},
     }
     for name in NAMES:
         sys.modules[name] = ModuleType(name)

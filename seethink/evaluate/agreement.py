@@ -1,11 +1,12 @@
-"""Agreement of raters: Cohen's kappa, and how the rules and a judge scored the same attempts."""
+"""Agreement of raters: Cohen's kappa of two, Krippendorff's alpha of any number, and how the rules and a
+judge scored the same attempts."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from seethink.evaluate.attempts import RIGHT_FROM
 
@@ -24,6 +25,41 @@ def cohen_kappa(pairs: Iterable[tuple[Hashable, Hashable]]) -> float | None:
     observed = sum(a == b for a, b in both) / n
     chance = sum(first[label] * second[label] for label in first) / n**2
     return (observed - chance) / (1 - chance) if chance < 1 else None
+
+
+def krippendorff_alpha(
+    ratings: Sequence[Sequence[Any]], metric: Literal["nominal", "interval"] = "nominal"
+) -> float | None:
+    """Krippendorff's alpha (2011) of any number of raters: 1 for full agreement, 0 for chance.
+
+    ratings: for each rater, a rating of each item, None where there is none; items with fewer than two
+    ratings tell nothing and are left out. metric: "nominal", ratings are equal or not; "interval", numbers
+    whose squared distance counts. None where no item has two ratings, and where all ratings are equal.
+    Raises ValueError for raters with different numbers of items.
+    """
+    import numpy as np
+
+    if metric not in ("nominal", "interval"):
+        raise ValueError(f"metric={metric!r}: it is nominal or interval")
+    items = [[value for value in item if value is not None] for item in zip(*ratings, strict=True)]
+    rated = [item for item in items if len(item) > 1]
+    codes: dict[Any, int] = {}
+    for item in rated:
+        for value in item:
+            codes.setdefault(value, len(codes))
+    if len(codes) < 2:
+        return None
+    coincidences = np.zeros((len(codes), len(codes)))
+    for item in rated:
+        counts = np.bincount([codes[value] for value in item], minlength=len(codes)).astype(float)
+        coincidences += (np.outer(counts, counts) - np.diag(counts)) / (len(item) - 1)
+    distance = 1.0 - np.eye(len(codes))
+    if metric == "interval":
+        numbers = np.array(list(codes), dtype=float)
+        distance = (numbers[:, None] - numbers[None, :]) ** 2
+    totals = coincidences.sum(axis=0)
+    expected = (np.outer(totals, totals) - np.diag(totals)) / (totals.sum() - 1)
+    return 1.0 - float((coincidences * distance).sum() / (expected * distance).sum())
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from seethink.evaluate.attempts import append_rows, attempt_row, drop_cut_line, read_attempts
-from seethink.evaluate.statistics import mean, summarise
+from seethink.evaluate.questions import mean
+from seethink.evaluate.statistics import summarise
 from seethink.models.accepted_media import refuse_unusable
 from seethink.types import Engine, Solver, Task
 
@@ -48,4 +49,9 @@ def evaluate(
             n_done += len(examples)
             correct = mean([row["correct"] for row in rows])
             on_progress({"step": n_done, "steps": n_examples, "task": task.name, "correct": correct})
-    return {task.name: summarise([row for row in rows if row["task"] == task.name]) for task in tasks}
+    return {
+        task.name: summarise(
+            [row for row in rows if row["task"] == task.name], [example.id for example in task.examples]
+        )
+        for task in tasks
+    }

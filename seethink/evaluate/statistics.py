@@ -1,64 +1,128 @@
-"""Statistics over attempts: means with 95 % intervals, paired tests, counts of unjudged attempts."""
+"""Statistics over attempts: what an arm scored on a task, and how two arms compare."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import pstdev
 from typing import Any
 
 from seethink.evaluate.attempts import RIGHT_FROM, AttemptRow, read_attempts
 from seethink.evaluate.chains import followed
+from seethink.evaluate.intervals import Interval, interval
+from seethink.evaluate.joining import JoinedQuestions, join, placed_attempts, refuse_strangers
+from seethink.evaluate.paired import paired, paired_bootstrap
+from seethink.evaluate.power import PairedDesign
+from seethink.evaluate.questions import (
+    Attempts,
+    by_question,
+    clusters_of,
+    mean,
+    outcome,
+    question_score,
+    without_score,
+)
+from seethink.evaluate.slices import by_meta
 from seethink.evaluate.voting import majority, pass_at
 from seethink.types import InputError
 
 
-def summarise(rows: Sequence[AttemptRow]) -> dict[str, Any]:
+def summarise(rows: Sequence[AttemptRow], asked: Sequence[str] = ()) -> dict[str, Any]:
     """Statistics of one arm on one task: the mean of the headline part with its interval, and its components.
 
-    value = readable * accuracy_if_readable, since an answer that cannot be read scores 0. Keys ending in
-    `by_steps` and `at_once` split the answers by whether they reason first; `lenient` scores each answer in
-    whatever form it was given. The keys are those of report.json.
+    asked: ids of all questions of the task. One without an attempt is missing, and counts as wrong, as does
+    an attempt to which the engine gave no answer. An answer that the verifier cannot judge is left out of
+    `value`, and n counts the questions that are in. `judged_only` leaves out all three, `unjudged_wrong`
+    counts all as wrong, and `without_score` lists their ids.
 
-    A question with several attempts counts once, with their mean, and n counts questions; then `majority` and
-    `pass_at` (`voting.py`) are there too; `chains` (`chains.py`) where an agent read another's. `usage`:
-    the mean of what questions took, where it was counted.
+    value = readable * accuracy_if_readable where all are judged, since an answer that cannot be read scores
+    0. Keys ending in `by_steps` and `at_once` split the answers by whether they reason first; `lenient`
+    scores each answer in whatever form it was given. Intervals take questions about one picture for one
+    cluster; `clusters` is their number. `by_meta` has results by level, category and part (`slices.py`).
+    The keys are those of report.json.
+
+    A question with several attempts counts once, with their mean; then `majority` and `pass_at`
+    (`voting.py`) are there too; `chains` (`chains.py`) where an agent read another's. `usage`: the mean of
+    what questions took, where it was counted.
     """
-    readable = [row for row in rows if row["said"] is not None]
-    by_steps = [row for row in rows if row["by_steps"]]
-    at_once = [row for row in rows if not row["by_steps"]]
-    questions = list(_by_question(rows).values())
-    strict, forgiving = (_means(questions, lenient) for lenient in (False, True))
+    answered = [row for row in rows if row["stop"] != "unanswered"]
+    readable = [row for row in answered if row["said"] is not None]
+    by_steps = [row for row in answered if row["by_steps"]]
+    at_once = [row for row in answered if not row["by_steps"]]
+    found = by_question(rows)
+    questions = list(found.values())
+    given = {id for _, id in found}
+    missing = [id for id in dict.fromkeys(asked) if id not in given]
+    scored = Scored(questions, clusters_of(questions), len(missing))
+    n = len(rows) + len(missing)
+    strict = scored.interval(question_score)
     return {
-        **interval(strict),
+        **strict,
         "asked": formats_and_modes(rows),
-        "n": len(strict),
-        "unjudged": sum(row["correct"] is None for row in rows),
-        "readable": len(readable) / max(1, len(rows)),
-        "accuracy_if_readable": mean(_values(readable)),
+        "n": sum(question_score(own) is not None for own in questions) + len(missing),
+        "unjudged": sum(outcome(row) is None for row in rows),
+        "unanswered": len(rows) - len(answered),
+        "missing": len(missing),
+        "without_score": without_score(questions, missing),
+        "judged_only": Scored(questions, scored.clusters).interval(_judged_score),
+        "unjudged_wrong": scored.interval(lambda own: mean(outcome(row) or 0.0 for row in own)),
+        "clusters": len({*scored.clusters}) + len(missing),
+        "readable": len(readable) / max(1, n),
+        "accuracy_if_readable": mean(map(outcome, readable)),
         "well_formed": mean([float(row["fault"] is None) for row in rows]),
-        "by_steps": len(by_steps) / max(1, len(rows)),
-        "accuracy_by_steps": mean(_values(by_steps, lenient=True)),
-        "accuracy_at_once": mean(_values(at_once, lenient=True)),
+        "by_steps": len(by_steps) / max(1, n),
+        "accuracy_by_steps": mean(outcome(row, lenient=True) for row in by_steps),
+        "accuracy_at_once": mean(outcome(row, lenient=True) for row in at_once),
         "truncated": mean([float(row["stop"] == "length") for row in rows]),
         "mean_tokens": mean([row["n_tokens"] for row in rows]),
-        "lenient": interval(forgiving),
+        "lenient": scored.interval(lambda own: question_score(own, lenient=True)),
+        "by_meta": by_meta(questions, scored.clusters),
         **_usage(questions),
         **({"chains": chains} if (chains := followed(rows)) else {}),
-        **(_several(questions) if len(questions) < len(rows) else {}),
+        **(_several(scored) if len(questions) < len(rows) else {}),
     }
 
 
-def _several(questions: Sequence[Sequence[AttemptRow]]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Scored:
+    """The questions of a task. clusters: of each. n_missing: how many more were asked and have no attempt."""
+
+    questions: Sequence[Attempts]
+    clusters: Sequence[int]
+    n_missing: int = 0
+
+    def interval(self, score: Callable[[Attempts], float | None]) -> Interval:
+        """Mean and interval of the score of each question, None left out, missing ones 0, each its own
+        cluster."""
+        known = [
+            (x, c)
+            for own, c in zip(self.questions, self.clusters, strict=True)
+            if (x := score(own)) is not None
+        ]
+        known += [(0.0, -1 - i) for i in range(self.n_missing)]
+        return interval([x for x, _ in known], [c for _, c in known])
+
+
+def _judged_score(own: Attempts) -> float | None:
+    return mean(outcome(row) for row in own if row["stop"] != "unanswered")
+
+
+def _several(scored: Scored) -> dict[str, Any]:
     """The majority's answers, and pass@k for powers of two up to the attempts that every question has. A
-    question counts for pass@k if k of its attempts were judged."""
-    votes = [own[majority([_ballot_of(row) for row in own])]["correct"] for own in questions]
-    judged = [[value for row in own if (value := row["correct"]) is not None] for own in questions]
-    most = min(len(own) for own in questions)
+    question counts for pass@k if k of its attempts have a score; a missing one fails."""
+    most = min(len(own) for own in scored.questions)
     sizes = [1 << i for i in range(most.bit_length()) if 1 << i < most] + [most]
-    counted = [(len(own), sum(value >= RIGHT_FROM for value in own)) for own in judged]
-    passed = {str(k): interval([pass_at(k, n, right) for n, right in counted if n >= k]) for k in sizes}
-    known = [value for value in votes if value is not None]
-    return {"attempts": most, "majority": interval(known), "pass_at": passed}
+
+    def passed(k: int) -> Interval:
+        def score(own: Attempts) -> float | None:
+            known = [value for row in own if (value := outcome(row)) is not None]
+            return pass_at(k, len(known), sum(v >= RIGHT_FROM for v in known)) if len(known) >= k else None
+
+        return scored.interval(score)
+
+    vote = scored.interval(lambda own: outcome(own[majority([_ballot_of(row) for row in own])]))
+    return {"attempts": most, "majority": vote, "pass_at": {str(k): passed(k) for k in sizes}}
 
 
 def _ballot_of(row: AttemptRow) -> str | None:
@@ -102,111 +166,54 @@ def formats_and_modes(rows: Iterable[AttemptRow]) -> str:
     return ", ".join(dict.fromkeys(f"{row['format']}, {row['mode']}" for row in rows if "mode" in row))
 
 
-def interval(values: Sequence[float]) -> dict[str, float | None]:
-    """Mean and 95 % interval: Wilson's for 0/1 values, Student's t (clipped to [0, 1]) for graded ones."""
-    from scipy import stats
-
-    if not values:
-        return {"value": None, "low": None, "high": None}
-    average, n = sum(values) / len(values), len(values)
-    if set(values) <= {0.0, 1.0}:
-        ci = stats.binomtest(int(sum(values)), n).proportion_ci(method="wilson")
-        return {"value": average, "low": float(ci.low), "high": float(ci.high)}
-    if len(set(values)) == 1:  # no spread to tell the error from
-        return {"value": average, "low": 0.0, "high": 1.0}
-    low, high = stats.t.interval(0.95, n - 1, loc=average, scale=stats.sem(values))
-    return {"value": average, "low": max(0.0, float(low)), "high": min(1.0, float(high))}
-
-
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """The p-values corrected for their number by Holm's method (1979), in the same order; None stays None."""
-    known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
-    corrected: list[float | None] = [None] * len(p_values)
-    least = 0.0
-    for rank, (p, i) in enumerate(known):
-        least = max(least, min(1.0, (len(known) - rank) * p))
-        corrected[i] = least
-    return corrected
-
-
 def compare(a: Path, b: Path) -> list[dict[str, Any]]:
-    """Paired tests between two files of attempts, one row for each task that both answered.
+    """Paired tests between two files of attempts, `compared` by task. Raises InputError as `read_attempts`
+    does, and for files that name the same task but have no question in common."""
+    rows = {str(a): placed_attempts(a), f"{b}{' again' * (a == b)}": placed_attempts(b)}
+    joined = join(rows)
+    named = [{row["task"] for row in of_file} for of_file in rows.values()]
+    if set.intersection(*named):
+        refuse_strangers(joined)
+    return compared(joined, *joined.arms)
 
-    The key `asked`, [format and mode of a, of b], is present only where the two differ. Raises InputError as
-    `read_attempts` does.
+
+def compared(joined: JoinedQuestions, a: str, b: str) -> list[dict[str, Any]]:
+    """A row for each task that both arms answered: `paired` of the questions that both were asked, with
+    lenient scores too, and what the number of questions allows to say.
+
+    bootstrap: [low, high] of the difference by resampling. least_difference: what so many questions would
+    show with power 0.8. questions_needed: how many would show the difference that was measured. unmatched:
+    questions of a and of b that the other was not asked. The key `asked`, [format and mode of a, of b], is
+    present only where the two differ.
     """
-    first, second = _questions(read_attempts(a)), _questions(read_attempts(b))
-    tasks = list(dict.fromkeys(task for task, _ in first))
     rows = []
-    for task in tasks:
-        pairs = [(row, second[key]) for key, row in first.items() if key[0] == task and key in second]
-        if pairs:
-            strict = paired([(x["correct"], y["correct"]) for x, y in pairs])
-            loose = paired([(x["lenient"]["value"], y["lenient"]["value"]) for x, y in pairs])
-            modes = [formats_and_modes(pair[i] for pair in pairs) for i in range(2)]
-            rows.append(
-                {"task": task, **strict, **{f"lenient_{k}": loose[k] for k in ("difference", "p")}}
-                | ({"asked": modes} if modes[0] != modes[1] else {})
-            )
+    for task, questions in joined.by_task(a, b).items():
+        pairs = [(one[a], one[b]) for one in questions]
+        clusters = clusters_of([first for first, _ in pairs])
+        strict, loose = (
+            [(question_score(x, lenient), question_score(y, lenient)) for x, y in pairs]
+            for lenient in (False, True)
+        )
+        lenient_test, drawn = paired(loose, clusters), paired_bootstrap(strict, clusters)
+        modes = [formats_and_modes(row for pair in pairs for row in pair[i]) for i in range(2)]
+        test = paired(strict, clusters)
+        rows.append(
+            {"task": task, **test, "bootstrap": [drawn["low"], drawn["high"]], **_reach(test, strict)}
+            | {f"lenient_{k}": lenient_test[k] for k in ("difference", "p")}
+            | {"unmatched": [joined.n_left_out(arm, task, (a, b)) for arm in (a, b)]}
+            | ({"asked": modes} if modes[0] != modes[1] else {})
+        )
     return rows
 
 
-def paired(pairs: Iterable[tuple[float | None, float | None]]) -> dict[str, Any]:
-    """Mean difference b - a over the questions on which both were judged, and its two-sided p value. graded:
-    whether any score is other than 0 and 1.
-
-    0/1 values: McNemar's exact test (a binomial test on the questions that only one of the two got right).
-    Graded values: the paired t test; where all differences are equal, which leaves it no variance, the sign
-    test on the questions that differ. p is None where there is nothing to test.
-    """
-    from scipy import stats
-
-    both = [(x, y) for x, y in pairs if x is not None and y is not None]
-    only_a, only_b = sum(x > y for x, y in both), sum(y > x for x, y in both)
-    binary = {v for pair in both for v in pair} <= {0.0, 1.0}
-    constant = len(both) > 1 and len({y - x for x, y in both}) == 1
-    p: float | None = None
-    if (binary and both) or constant:
-        p = float(stats.binomtest(only_b, only_a + only_b).pvalue) if only_a + only_b else 1.0
-    elif len(both) > 1:
-        p = float(stats.ttest_rel([x for x, _ in both], [y for _, y in both]).pvalue)
-    difference = sum(y - x for x, y in both) / len(both) if both else None
-    counts = {"only_a": only_a, "only_b": only_b, "n": len(both), "graded": not binary}
-    return {"difference": difference, "p": p, **counts}
-
-
-def _questions(rows: Iterable[AttemptRow]) -> Mapping[tuple[str, str], AttemptRow]:
-    """{(task, id): a row with the means of all attempts at that question}"""
-    return {
-        key: {
-            **own[0],
-            "correct": mean(_values(own)),
-            "lenient": {**own[0]["lenient"], "value": mean(_values(own, lenient=True))},
-        }
-        for key, own in _by_question(rows).items()
-    }
-
-
-def _by_question(rows: Iterable[AttemptRow]) -> dict[tuple[str, str], list[AttemptRow]]:
-    """{(task, id): the attempts at that question}"""
-    found: dict[tuple[str, str], list[AttemptRow]] = {}
-    for row in rows:
-        found.setdefault((row["task"], row["id"]), []).append(row)
-    return found
-
-
-def _means(questions: Sequence[Sequence[AttemptRow]], lenient: bool) -> list[float]:
-    """The mean of each question's judged attempts."""
-    means = [mean(_values(own, lenient)) for own in questions]
-    return [value for value in means if value is not None]
-
-
-def _values(rows: Sequence[AttemptRow], lenient: bool = False) -> list[float]:
-    values = [row["lenient"]["value"] if lenient else row["correct"] for row in rows]
-    return [value for value in values if value is not None]
-
-
-def mean(values: Sequence[float | None]) -> float | None:
-    """The mean of the values that are not None; None if there are none."""
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+def _reach(test: Mapping[str, Any], pairs: Iterable[tuple[float | None, float | None]]) -> dict[str, Any]:
+    """What so many questions can show, and how many would have shown the difference that was measured."""
+    if test["n"] < 2:
+        return {"least_difference": None, "questions_needed": None}
+    if test["graded"]:
+        sd = pstdev([y - x for x, y in pairs if x is not None and y is not None])
+        design = PairedDesign(sd=sd, deff=test["deff"])
+    else:
+        design = PairedDesign((test["only_a"] + test["only_b"]) / test["n"], deff=test["deff"])
+    needed = design.questions_needed(round(test["difference"], 9))
+    return {"least_difference": design.least_difference(test["n"]), "questions_needed": needed}

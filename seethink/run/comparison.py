@@ -19,11 +19,19 @@ from seethink.train.notes import start_and_end
 @dataclass(frozen=True)
 class Claim:
     """A paper's numbers on a task, {arm: value in 0..1}, to be shown beside ours; `source`: where they are
-    published."""
+    published. Raises ValueError for a number on another scale, such as percent or points."""
 
     task: str
     paper: Mapping[str, float]
     source: str
+
+    def __post_init__(self) -> None:
+        for arm, value in self.paper.items():
+            if not 0 <= value <= 1:
+                raise ValueError(
+                    f"the claim {value} of {arm} on {self.task} is no share between 0 and 1; divide it by "
+                    "the best possible score"
+                )
 
 
 def common_headline(headlines: set[str]) -> str:
@@ -55,7 +63,8 @@ def training_facts(stage: Stage) -> dict[str, Any]:
 def paired_tests(results: Mapping[str, Evaluation]) -> list[dict[str, Any]]:
     """A row for each pair of arms and each task: the paired difference on the same questions, and its
     p-value, alone ("p") and corrected for the number of rows ("p_holm")."""
-    from seethink.evaluate.statistics import compare, holm
+    from seethink.evaluate.paired import holm
+    from seethink.evaluate.statistics import compare
 
     rows = [
         {"a": a, "b": b, **row}

@@ -1,11 +1,14 @@
-from itertools import count
+from itertools import count, product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest, ttest_rel
+from scipy.stats import binom, binomtest, ttest_rel
 
-from seethink.evaluate.statistics import holm, interval, mean, paired, summarise
+from seethink.evaluate.intervals import interval
+from seethink.evaluate.paired import holm, paired, sign_flip
+from seethink.evaluate.questions import mean
+from seethink.evaluate.statistics import summarise
 
 SCORES = st.lists(st.floats(0, 1), min_size=2, max_size=30)
 IDS = count()
@@ -30,17 +33,33 @@ def test_an_interval_lies_within_0_and_1_and_holds_the_mean(values):
 
 def test_an_interval_of_right_and_wrong_is_wilsons():
     ci = binomtest(3, 10).proportion_ci(method="wilson")
-    assert interval([1.0] * 3 + [0.0] * 7) == {"value": 0.3, "low": ci.low, "high": ci.high}
+    expected = {"value": 0.3, "low": ci.low, "high": ci.high}
+    assert interval([1.0] * 3 + [0.0] * 7) == pytest.approx(expected)
     assert interval([]) == {"value": None, "low": None, "high": None}
 
 
-def test_right_and_wrong_are_compared_by_mcnemars_exact_test():
+def test_right_and_wrong_are_compared_by_mcnemars_mid_p_test():
     pairs = [(0.0, 1.0)] * 8 + [(1.0, 0.0)] * 1 + [(1.0, 1.0)] * 20 + [(None, 1.0)]
     found = paired(pairs)
-    assert found == {
-        "difference": pytest.approx(7 / 29), "p": binomtest(8, 9).pvalue, "only_a": 1, "only_b": 8, "n": 29,
-        "graded": False,
-    }  # fmt: skip
+    mid_p = binomtest(8, 9).pvalue - binom.pmf(8, 9, 0.5)
+    assert (found["difference"], found["p"]) == pytest.approx((7 / 29, mid_p))
+    counts = {name: found[name] for name in ("only_a", "only_b", "n", "graded", "clusters", "deff")}
+    assert counts == {"only_a": 1, "only_b": 8, "n": 29, "graded": False, "clusters": 29, "deff": 1.0}
+    assert found["low"] < 7 / 29 < found["high"]
+
+
+@given(st.lists(st.integers(-4, 4), max_size=9))
+def test_the_sign_flip_test_is_that_of_all_combinations_of_signs(sums):
+    sizes = [abs(one) for one in sums]
+    flipped = [
+        sum(x * y for x, y in zip(sizes, signs, strict=True)) for signs in product((-1, 1), repeat=len(sums))
+    ]
+    above = sum(one > abs(sum(sums)) for one in flipped) + sum(one == abs(sum(sums)) for one in flipped) / 2
+    assert sign_flip(sums) == pytest.approx(min(1.0, 2 * above / len(flipped)))
+
+
+def test_the_sign_flip_test_of_ten_thousand_questions_keeps_its_precision():
+    assert sign_flip([1] * 5_600 + [-1] * 4_400) == pytest.approx(2 * binom.sf(5_599, 10_000, 0.5), rel=0.2)
 
 
 def test_graded_scores_are_compared_by_the_paired_t_test():
@@ -50,7 +69,7 @@ def test_graded_scores_are_compared_by_the_paired_t_test():
 
 
 @pytest.mark.parametrize(
-    ("pairs", "p"), [([(0.5, 0.5)] * 3, 1.0), ([(0.5, 1.0)] * 2, 0.5), ([(0.0, 0.5)] * 6, 2 / 2**6)]
+    ("pairs", "p"), [([(0.5, 0.5)] * 3, 1.0), ([(0.5, 1.0)] * 2, 1 / 2**2), ([(0.0, 0.5)] * 6, 1 / 2**6)]
 )
 def test_graded_scores_that_all_change_alike_are_compared_by_the_sign_test(pairs, p):
     """The t test has no variance there: its p value would be NaN or 0."""
