@@ -38,7 +38,7 @@ MAY_BE_HEAVY = {
     *(f"engines.{m}" for m in ("adapters", "beam_search", "continuous", "prefill")),
     *(f"systems.sprout.{m}" for m in ("growth", "perception", "rows")),
 }
-LIGHT = {"train.configs", "train.methods", "train.other_names", "models.names"}
+LIGHT = {"train.configs", "train.dimensions", "train.methods", "train.other_names", "models.names"}
 """Exceptions to MAY_BE_HEAVY: what the command line reads before any training starts."""
 
 NOT_FOR_HELP = {

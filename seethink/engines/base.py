@@ -13,6 +13,9 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from seethink.types import GREEDY, Completion, Example, Messages, Sampling
 
+BATCH_TOKENS = 32_768
+"""Most cached tokens of a batch of the local engine: rows times (prompt + completion) tokens."""
+
 Role = Literal["vision", "text", "judge"]
 """What a request needs from its engine: to look at pictures, to reason about a text, or to judge."""
 

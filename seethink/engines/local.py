@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from seethink.engines.adapters import Adapters
-from seethink.engines.base import Beams
+from seethink.engines.base import BATCH_TOKENS, Beams
 from seethink.engines.beam_search import search
 from seethink.engines.kv_cache import preallocate
 from seethink.engines.own_generate import OwnGenerate
@@ -28,8 +28,6 @@ from seethink.types import Completion, Messages, RolloutUsage, Sampling
 
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # imported by peft; warns about CPU kernels
 
-BATCH_TOKENS = 32_768
-"""Most cached tokens of a batch: rows times (prompt + completion) tokens."""
 KEEP_ROWS = 0.75
 """Finished rows leave the cache when the share of unfinished rows falls below this."""
 

@@ -6,6 +6,7 @@ pre-norm transformer saves for its backward pass."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +15,13 @@ import psutil
 import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
-from seethink.engines.local import BATCH_TOKENS
+from seethink.engines.base import BATCH_TOKENS
 from seethink.models.encoder import Encoder, Prompt
 from seethink.models.names import resolve
 from seethink.models.policy import ROWS_PER_CHUNK, PolicyModel
 from seethink.train.adapters import prepare
 from seethink.train.configs import TrainingConfig
+from seethink.train.dimensions import TextDimensions, TowerDimensions
 from seethink.train.methods import method_of
 from seethink.types import Messages, Sampling
 
@@ -106,7 +108,11 @@ def estimate(name: str, shape: PromptShape, config: Any, n_examples: int) -> Mem
     per_step = min(n_examples, method.groups_per_step(config))
     groups = max(1, min(per_step, training.max_tokens_per_batch // shape.tokens))
     update = groups * activations(policy, shape, training)
-    update += CHUNK_LOGIT * _vocabulary(model_config) * min(ROWS_PER_CHUNK, groups * sum(shape.branches))
+    update += (
+        CHUNK_LOGIT
+        * TextDimensions.of(model_config).vocabulary
+        * min(ROWS_PER_CHUNK, groups * sum(shape.branches))
+    )
     update = round(update * KEPT_BY_MALLOC) if on_cpu else update
     update += FP32 * trained if groups < per_step else 0
     rollout = _rollout(model_config, shape, per_step * rows) if method.sampled(config) else 0
@@ -129,72 +135,28 @@ def _states(policy: PolicyModel, config: TrainingConfig, n: int, trained: int, r
     return held + 2 * FP32 * trained + (FP32 * n if reference and not own else 0)
 
 
-def activations(policy: PolicyModel, shape: PromptShape, config: TrainingConfig) -> int:
-    """Bytes saved for the backward pass of one group's row."""
-    text, vision = _Text.of(policy.model.config), _Tower.of(policy.model.config)
-    patches = _patches(shape.prompt, vision)
-    trains_vision = bool(config.rate("vision") or config.rate("projector"))
-    if config.gradient_checkpointing:
-        row = (text.layers * shape.tokens * text.hidden) + text.saved(shape)
-        vision_saved = (
-            (vision.layers * patches * vision.hidden) + vision.saved(patches) if trains_vision else 0
-        )
-    else:
-        row, vision_saved = (
-            text.layers * text.saved(shape),
-            vision.layers * vision.saved(patches) if trains_vision else 0,
-        )
-    return FP32 * (row + vision_saved)
+def activations(
+    policy: PolicyModel, shape: PromptShape, config: TrainingConfig, checkpointed: float | None = None
+) -> int:
+    """Bytes saved for the backward pass of one group's row. checkpointed: the share of the layers that keep
+    their input alone, rounded up to layers; None means all or none, as `config` says."""
+    text, vision = TextDimensions.of(policy.model.config), TowerDimensions.of(policy.model.config)
+    share = float(bool(config.gradient_checkpointing)) if checkpointed is None else checkpointed
+    row = text.saved(len(shape.prompt.ids), sum(shape.branches), len(shape.branches))
+    kept = _kept(text.layers, share, row, shape.tokens * text.hidden)
+    if config.rate("vision") or config.rate("projector"):
+        patches = _patches(shape.prompt, vision)
+        kept += _kept(vision.layers, share, vision.saved(patches), patches * vision.hidden)
+    return FP32 * kept
 
 
-@dataclass(frozen=True)
-class _Text:
-    hidden: int
-    inner: int
-    heads: int
-    kv_size: int
-    layers: int
-
-    @classmethod
-    def of(cls, config: Any) -> _Text:
-        text = config.get_text_config()
-        size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-        inner = text.intermediate_size
-        if experts := getattr(text, "num_experts_per_tok", 0) or getattr(text, "moe_topk", 0):
-            inner = getattr(text, "moe_intermediate_size", inner) * experts
-        kv_size = text.num_key_value_heads * size
-        return cls(text.hidden_size, inner, text.num_attention_heads * size, kv_size, text.num_hidden_layers)
-
-    def saved(self, shape: PromptShape) -> int:
-        """Elements saved by one layer: norms (input, normalised, output), the gated MLP, and queries, keys,
-        values and outputs of attention, the prompt's keys and values once more for each branch."""
-        p, c, k = len(shape.prompt.ids), sum(shape.branches), len(shape.branches)
-        keys = 2 * (p + c + p * k) * self.kv_size
-        return (p + c) * (6 * self.hidden + 4 * self.inner + 4 * self.heads) + keys
+def _kept(layers: int, checkpointed: float, whole: int, inputs: int) -> int:
+    """Elements kept by a stack of layers, of which a share keeps its inputs, and one at a time the whole."""
+    few = math.ceil(layers * checkpointed)
+    return (layers - few) * whole + few * inputs + (whole if few else 0)
 
 
-@dataclass(frozen=True)
-class _Tower:
-    hidden: int
-    inner: int
-    layers: int
-    patch: int
-
-    @classmethod
-    def of(cls, config: Any) -> _Tower:
-        vision = config.vision_config
-        hidden = getattr(vision, "embed_dim", None) or vision.hidden_size
-        inner = getattr(vision, "intermediate_size", None) or round(hidden * vision.mlp_ratio)
-        patch = vision.patch_size if isinstance(vision.patch_size, int) else vision.patch_size[0]
-        layers = vision.num_hidden_layers + getattr(vision, "num_global_layers", 0)
-        return cls(hidden, inner, layers, patch)
-
-    def saved(self, patches: int) -> int:
-        """Elements saved by one layer: norms, queries, keys and values fused and split, outputs, the MLP."""
-        return patches * (12 * self.hidden + 2 * self.inner)
-
-
-def _patches(prompt: Prompt, tower: _Tower) -> int:
+def _patches(prompt: Prompt, tower: TowerDimensions) -> int:
     """Patches of the prompt's media."""
     pixels = [value for name, value in prompt.media.items() if name.startswith("pixel_values")]
     return sum(
@@ -202,14 +164,10 @@ def _patches(prompt: Prompt, tower: _Tower) -> int:
     )
 
 
-def _vocabulary(config: Any) -> int:
-    return config.get_text_config().vocab_size
-
-
 def _rollout(config: Any, shape: PromptShape, rows: int) -> int:
     """Bytes of a batch while sampling: keys and values, and the logits of one token."""
-    text = _Text.of(config)
+    text = TextDimensions.of(config)
     longest = len(shape.prompt.ids) + max(shape.branches)
     together = max(len(shape.branches), min(rows, BATCH_TOKENS // longest))
     cache = 2 * FP32 * text.layers * text.kv_size * longest
-    return together * (cache + SAMPLED_LOGIT * _vocabulary(config))
+    return together * (cache + SAMPLED_LOGIT * text.vocabulary)
