@@ -32,7 +32,10 @@ class ServeOptions:
     ] = "direct"
     engine: Annotated[Literal["local", "vllm"], typer.Option(help="vllm needs its package.")] = "local"
     format: Annotated[
-        str, typer.Option(help=f"{FORMATS.rstrip('.')}; none: no instruction, the messages as they are.")
+        str,
+        typer.Option(
+            help=f"{FORMATS.rstrip('.')}; none: messages as they are; raw: and answers with their tags."
+        ),
     ] = "think_answer"
     prompt_mode: Annotated[str, typer.Option(help=PROMPT_MODES)] = "suffix"
     host: Annotated[
@@ -105,6 +108,7 @@ def _keys(job: ServeOptions) -> list[str]:
 
 def _service(job: ServeOptions, console: Console) -> Any:
     """The model, loaded, with its limits."""
+    from seethink.formats.any_form import ANY_FORM
     from seethink.serve.conversation import UNCHANGED
     from seethink.serve.limits import Limits
     from seethink.serve.service import Service
@@ -121,7 +125,8 @@ def _service(job: ServeOptions, console: Console) -> Any:
         roots=tuple(root.resolve() for root in job.allowed_local_media_path or ()),
         remote=job.remote_media,
     )
-    form = UNCHANGED if job.format == "none" else formats.by_name(job.format, job.prompt_mode)
+    as_they_are = {"none": UNCHANGED, "raw": ANY_FORM}
+    form = as_they_are.get(job.format) or formats.by_name(job.format, job.prompt_mode)
     name = trained(job.model, console)
     names = tuple(job.served_model_name or dict.fromkeys([job.model, name]))
     return Service(scheduler_of(load_engine(name, job.engine)), form, names, job.solver, limits)

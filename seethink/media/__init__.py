@@ -3,7 +3,7 @@
 from seethink.media.clip import DrawnVideo, Frames, Video, write_clip
 from seethink.media.image import MAX_PIXELS, Image, PictureError
 from seethink.media.paths import is_file, shown
-from seethink.media.preview import fingerprint, save_preview
+from seethink.media.preview import fingerprint, pixels_digest, save_preview
 
 __all__ = [
     "MAX_PIXELS",
@@ -14,6 +14,7 @@ __all__ = [
     "Video",
     "fingerprint",
     "is_file",
+    "pixels_digest",
     "save_preview",
     "shown",
     "write_clip",

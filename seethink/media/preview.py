@@ -43,11 +43,21 @@ def save_preview(medium: Media, folder: Path, loaded: Any = None) -> str:
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part")
-        loaded = medium.load() if loaded is None else loaded
-        picture = _contact_sheet(loaded) if isinstance(loaded, Frames) else loaded
-        picture.save(part, format="PNG")
+        _preview(medium.load() if loaded is None else loaded).save(part, format="PNG")
         os.replace(part, path)
     return f"{folder.name}/{path.name}"
+
+
+@lru_cache(maxsize=65_536)
+def pixels_digest(medium: Media) -> str:
+    """The SHA-256 of size and pixels of a medium's preview, which its saved preview has too: how a picture in
+    another tool's file is known again, whatever its file format."""
+    picture = _preview(medium.load()).convert("RGB")
+    return hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()
+
+
+def _preview(loaded: Any) -> PIL.Image.Image:
+    return _contact_sheet(loaded) if isinstance(loaded, Frames) else loaded
 
 
 def _contact_sheet(frames: Frames) -> PIL.Image.Image:

@@ -1,0 +1,228 @@
+"""Answers of another tool's file, in one layout for all tools."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seethink.media import Image, given, is_file
+from seethink.types import CoordinateFrame, InputError
+
+MAX_ANSWER_CHARACTERS = 1_000_000
+"""Longer answers are not scored: no model wrote them, and patterns over them take minutes."""
+
+
+@dataclass(frozen=True)
+class NamedColumns:
+    """NamedColumns that the user names; empty where the tool's own hold."""
+
+    prediction: str = ""
+    question: str = ""
+    answer: str = ""
+    score: str = ""
+
+
+@dataclass(frozen=True)
+class ImportedAnswer:
+    """One answer.
+
+    where: file and row. text: what the model wrote. question: the question alone, if the file has it.
+    prompt: all that the model was sent as text. pictures: those it was sent, in order; None if the file does
+    not hold them. gold: the file's reference answer. number: the tool's own number or id of the question.
+    reported: the tool's scores by name, as they stand. step: of a training. failed: why there is no answer.
+    columns: values that `--key` may name.
+    """
+
+    where: str
+    text: str
+    question: str = ""
+    prompt: str = ""
+    pictures: tuple[Image, ...] | None = None
+    gold: str | None = None
+    choices: tuple[str, ...] = ()
+    number: str = ""
+    reported: Mapping[str, float] = field(default_factory=dict)
+    step: int | None = None
+    truncated: bool = False
+    n_tokens: int = 0
+    failed: str = ""
+    frame: CoordinateFrame | None = None
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ImportedFile:
+    """The answers of one file.
+
+    tool: who wrote it. task: its name there. totals: scores over all rows that the tool reports, by name.
+    notes: sentences on what the file lacks. complete: whether a question without a row is a missing answer,
+    as in an evaluation; not in rollouts of a training. format: name and prompt mode of our own formats.
+    """
+
+    tool: str
+    task: str
+    answers: tuple[ImportedAnswer, ...]
+    totals: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    complete: bool = True
+    format: tuple[str, str] | None = None
+
+
+# Values ---------------------------------------------------------------------------------------------------
+
+
+def number_in(value: Any) -> float | None:
+    """A finite number, a truth value as 0 or 1, or a text of one; None for anything else."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if not isinstance(value, bool | int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def text_in(value: Any) -> str | None:
+    """A text, or a number or truth value as text; None for what is missing or NaN, as tables store it."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return value if isinstance(value, str) else str(value) if isinstance(value, int | float) else None
+
+
+def numbers_of(values: Mapping[str, Any], leave_out: Iterable[str]) -> dict[str, float]:
+    """The numeric columns but for those of `leave_out`; of an object, its `score`."""
+    left = set(leave_out)
+    found: dict[str, float] = {}
+    for name, value in values.items():
+        value = value.get("score") if isinstance(value, Mapping) else value
+        if name not in left and not isinstance(value, str) and (number := number_in(value)) is not None:
+            found[name] = number
+    return found
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"doc.id": ...}: the texts and numbers of a row, those of objects inside it by their path."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping) and prefix.count(".") < 3:
+            found |= flat(value, f"{prefix}{name}.")
+        elif isinstance(value, str | int | float):
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+# Conversations --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PromptTexts:
+    """Texts of a prompt: of its last turn by the user, and of all turns; its pictures, None if some are not
+    in the file."""
+
+    question: str
+    prompt: str
+    pictures: tuple[Image, ...] | None
+
+
+def conversation(
+    messages: Any, root: Path, where: str, stored: Mapping[str, Any] | None = None
+) -> PromptTexts:
+    """A prompt as text, or as messages in the layout of OpenAI, transformers or inspect_ai.
+
+    root: the folder that pictures may lie in. stored: what `attachment://NAME` stands for.
+    """
+    if isinstance(messages, str):
+        text = _resolved(messages, stored)
+        return PromptTexts(text, text, None)
+    turns: list[tuple[str, str]] = []
+    pictures: list[Image | None] = []
+    for message in _sequence(messages):
+        if isinstance(message, Mapping):
+            texts, shown = _parts(message.get("content"), root, where, stored)
+            turns.append((str(message.get("role", "user")), texts))
+            pictures += shown
+    asked = [text for role, text in turns if role == "user"] or [text for _, text in turns]
+    known = [picture for picture in pictures if picture is not None]
+    return PromptTexts(
+        asked[-1] if asked else "",
+        "\n".join(text for _, text in turns),
+        tuple(known) if len(known) == len(pictures) else None,
+    )
+
+
+def reply(completion: Any) -> str:
+    """The text of a completion: a text, or the last message of the assistant."""
+    if isinstance(completion, str):
+        return completion
+    texts = [
+        _parts(message.get("content"), Path(), "", None)[0]
+        for message in _sequence(completion)
+        if isinstance(message, Mapping) and message.get("role", "assistant") == "assistant"
+    ]
+    return texts[-1] if texts else ""
+
+
+def _parts(
+    content: Any, root: Path, where: str, stored: Mapping[str, Any] | None
+) -> tuple[str, list[Image | None]]:
+    """The text of a message's content, and its pictures, None for each that is not there."""
+    if isinstance(content, str):
+        return _resolved(content, stored), []
+    texts: list[str] = []
+    pictures: list[Image | None] = []
+    for part in _sequence(content):
+        if isinstance(part, str):
+            texts.append(part)
+        elif isinstance(part, Mapping) and part.get("type") == "text":
+            texts.append(_resolved(str(part.get("text") or ""), stored))
+        elif isinstance(part, Mapping) and part.get("type") in ("image", "image_url", "input_image"):
+            value = part.get("image_url") or part.get("image")
+            value = value.get("url") if isinstance(value, Mapping) and "url" in value else value
+            pictures.append(picture_in(value, root, where, stored))
+    return "\n".join(texts), pictures
+
+
+def picture_in(value: Any, root: Path, where: str, stored: Mapping[str, Any] | None = None) -> Image | None:
+    """A picture in the file, or a file under `root`; None for what is elsewhere, such as a URL."""
+    value = _resolved(value, stored) if isinstance(value, str) else value
+    if value is None or value == "":
+        return None
+    is_path = isinstance(value, str) and len(value) < given.PATH_CHARACTERS and is_file(root / value)
+    if is_path and not (root / value).resolve().is_relative_to(root.resolve()):
+        return None
+    try:
+        picture = given.picture(value, root, f"the picture of {where}")
+        picture.size()
+    except InputError:
+        return None
+    return picture
+
+
+def _resolved(text: str, stored: Mapping[str, Any] | None) -> str:
+    name = text.removeprefix("attachment://")
+    return str(stored[name]) if stored and name != text and name in stored else text
+
+
+def _sequence(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else []
+
+
+# Options --------------------------------------------------------------------------------------------------
+
+_OPTION = re.compile(r"[A-Z]")
+
+
+def lettered_choices(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """The options in columns A, B, C, ..., up to the first that is empty."""
+    texts: list[str] = []
+    for letter in sorted(name for name in values if _OPTION.fullmatch(name)):
+        text = text_in(values[letter])
+        if text is None or not text.strip() or letter != chr(ord("A") + len(texts)):
+            break
+        texts.append(text)
+    return tuple(texts)

@@ -1,0 +1,65 @@
+"""A table of answers of no known tool, whose columns the user names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from seethink.evaluate.importers.answers import (
+    ImportedAnswer,
+    ImportedFile,
+    NamedColumns,
+    conversation,
+    flat,
+    lettered_choices,
+    number_in,
+    picture_in,
+    reply,
+    text_in,
+)
+from seethink.evaluate.importers.files import OpenedFile
+from seethink.sources.cells import listed
+from seethink.types import InputError
+
+_QUESTION = ("question", "query", "problem", "prompt", "input")
+_GOLD = ("answer", "gold", "target", "ground_truth", "label", "solution")
+_CHOICES = ("choices", "options")
+
+
+def answers(file: OpenedFile, columns: NamedColumns) -> ImportedFile:
+    """An answer for each row, from the column that `--prediction-column` names. Raises InputError for a named
+    column that is not there."""
+    for option, name in vars(columns).items():
+        if name and name not in file.columns:
+            raise InputError(
+                f"{file.path} has no column {name!r} for --{option}-column; it has "
+                f"{', '.join(sorted(file.columns))}"
+            )
+    found = tuple(_answer(row, file, number, columns) for number, row in file.rows)
+    return ImportedFile("a table", file.path.stem, found)
+
+
+def _answer(row: Mapping[str, Any], file: OpenedFile, number: int, columns: NamedColumns) -> ImportedAnswer:
+    where, root = file.where(number), file.path.parent
+    question = row.get(columns.question) if columns.question else _first(row, _QUESTION)
+    asked = conversation(question if isinstance(question, list) else text_in(question) or "", root, where)
+    gold = row.get(columns.answer) if columns.answer else _first(row, _GOLD)
+    options = listed(_first(row, _CHOICES))
+    picture = picture_in(row.get("image"), root, where)
+    score = number_in(row.get(columns.score)) if columns.score else None
+    return ImportedAnswer(
+        where=where,
+        text=text_in(row.get(columns.prediction)) or reply(row.get(columns.prediction)),
+        question=asked.question,
+        prompt=asked.prompt,
+        pictures=asked.pictures if picture is None else (picture,),
+        gold=text_in(gold),
+        choices=tuple(map(str, options)) if isinstance(options, list) else lettered_choices(row),
+        number=text_in(row.get("id")) or "",
+        reported={} if score is None else {columns.score: score},
+        columns=flat(row),
+    )
+
+
+def _first(row: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    return next((row[name] for name in names if row.get(name) is not None), None)

@@ -1,0 +1,176 @@
+"""Rollouts of trainings: verl's `{step}.jsonl`, TRL's `completions_*.parquet`, and verifiers' `results.jsonl`
+and `traces.jsonl`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from seethink.evaluate.importers.answers import (
+    ImportedAnswer,
+    ImportedFile,
+    NamedColumns,
+    conversation,
+    flat,
+    number_in,
+    numbers_of,
+    reply,
+    text_in,
+)
+from seethink.evaluate.importers.files import OpenedFile
+from seethink.sources.cells import listed
+
+# verl -----------------------------------------------------------------------------------------------------
+
+
+def fits_verl(file: OpenedFile) -> bool:
+    return {"input", "output", "score"} <= file.columns
+
+
+def verl(file: OpenedFile, columns: NamedColumns) -> ImportedFile:
+    """Rows of `trainer.rollout_data_dir` or `validation_data_dir`: decoded prompts, without pictures."""
+    stem = file.path.stem
+    left = ("step", "input", "output", "gts")
+    found = tuple(
+        ImportedAnswer(
+            where=file.where(number),
+            text=text_in(row.get("output")) or "",
+            prompt=text_in(row.get("input")) or "",
+            gold=_gold(row.get("gts")),
+            reported=numbers_of({"score": row.get("score"), **row}, left),
+            step=_step(row.get("step"), int(stem) if stem.isdigit() else None),
+            columns=flat(row),
+        )
+        for number, row in file.rows
+    )
+    return ImportedFile("verl", file.path.parent.name, found, complete=False)
+
+
+# TRL ------------------------------------------------------------------------------------------------------
+
+
+def fits_trl(file: OpenedFile) -> bool:
+    return {"step", "prompt", "completion"} <= file.columns
+
+
+def trl(file: OpenedFile, columns: NamedColumns) -> ImportedFile:
+    """Rows of `log_completions`: reward functions are the numeric columns after the completion. There are no
+    pictures."""
+    left = ("step", "prompt", "completion", "advantage")
+    found = []
+    for number, row in file.rows:
+        where = file.where(number)
+        asked = conversation(row["prompt"], file.path.parent, where)
+        gold = next((row[name] for name in ("solution", "answer", "ground_truth") if name in row), None)
+        found.append(
+            ImportedAnswer(
+                where=where,
+                text=reply(row["completion"]),
+                question=asked.question,
+                prompt=asked.prompt,
+                gold=_gold(gold),
+                reported=numbers_of(row, left),
+                step=_step(row.get("step"), None),
+                columns=flat(row),
+            )
+        )
+    return ImportedFile("TRL", file.path.parent.parent.name, tuple(found), complete=False)
+
+
+# verifiers ------------------------------------------------------------------------------------------------
+
+
+def fits_verifiers(file: OpenedFile) -> bool:
+    return {"prompt", "completion", "reward"} <= file.columns or {"task", "traces"} <= file.columns
+
+
+def verifiers(file: OpenedFile, columns: NamedColumns) -> ImportedFile:
+    """Rollouts of an evaluation (`results.jsonl`), or episodes with their traces (`traces.jsonl`)."""
+    traced = "traces" in file.columns
+    found: list[ImportedAnswer] = []
+    for number, row in file.rows:
+        where, root = file.where(number), file.path.parent
+        found += _traces(row, where, root) if traced else [_rollout(row, where, root)]
+    return ImportedFile("verifiers", file.path.parent.name, tuple(found), complete=False)
+
+
+_VERIFIERS = (
+    *("id", "example_id", "prompt", "completion", "answer", "info", "error", "timing", "task", "metrics"),
+    *("is_completed", "is_truncated", "stop_condition", "tool_defs", "token_usage", "trajectory"),
+)
+
+
+def _rollout(row: Mapping[str, Any], where: str, root: Path) -> ImportedAnswer:
+    asked = conversation(row.get("prompt"), root, where)
+    usage = row.get("token_usage")
+    error = row.get("error")
+    return ImportedAnswer(
+        where=where,
+        text=reply(row.get("completion")),
+        question=asked.question,
+        prompt=asked.prompt,
+        pictures=asked.pictures,
+        gold=_gold(row.get("answer")),
+        number=str(row.get("example_id", row.get("id", ""))),
+        reported=numbers_of({"reward": row.get("reward"), **row}, _VERIFIERS),
+        truncated=bool(row.get("is_truncated")),
+        n_tokens=int(usage.get("output_tokens") or 0) if isinstance(usage, Mapping) else 0,
+        failed=str(error) if error else "",
+        columns=flat(row),
+    )
+
+
+def _traces(row: Mapping[str, Any], where: str, root: Path) -> Iterator[ImportedAnswer]:
+    """An answer for each trace: what the model sampled last."""
+    for trace in row.get("traces") or []:
+        data = ((trace.get("task") or row.get("task") or {}).get("data")) or {}
+        nodes = trace.get("nodes") or []
+        given = [node.get("message") or {} for node in nodes if not node.get("sampled")]
+        sampled = [node.get("message") or {} for node in nodes if node.get("sampled")]
+        asked = conversation(given or data.get("prompt"), root, where)
+        calls, errors = trace.get("calls") or [], trace.get("errors") or []
+        usage = [(call.get("usage") or {}).get("completion_tokens") or 0 for call in calls]
+        yield ImportedAnswer(
+            where=where,
+            text=trace.get("root_reply") or reply(sampled[-1:]),
+            question=asked.question,
+            prompt=asked.prompt,
+            pictures=asked.pictures,
+            gold=_gold(next((data[n] for n in ("answer", "target", "solution") if n in data), None)),
+            number=str(data.get("id", data.get("idx", ""))),
+            reported=_rewards(trace),
+            truncated=any(call.get("finish_reason") == "length" for call in calls),
+            n_tokens=sum(usage),
+            failed=str(errors[0].get("message")) if errors else "",
+            columns=flat(data),
+        )
+
+
+def _rewards(trace: Mapping[str, Any]) -> dict[str, float]:
+    """The reward, which is the sum of weight times score, then each score by name."""
+    rewards = {name: one for name, one in (trace.get("rewards") or {}).items() if one}
+    scores = {name: number_in(one.get("score")) for name, one in rewards.items()}
+    known = {name: score for name, score in scores.items() if score is not None}
+    if not known:
+        return {}
+    total = sum(score * float(rewards[name].get("weight", 1.0)) for name, score in known.items())
+    return {"reward": total} | {f"rewards/{name}": score for name, score in known.items()}
+
+
+# Values ---------------------------------------------------------------------------------------------------
+
+
+def _gold(value: Any) -> str | None:
+    """A reference answer as it was logged: of an object its `ground_truth`, of a list with one its text."""
+    if isinstance(value, Mapping):
+        value = value.get("ground_truth")
+    value = listed(value)
+    if isinstance(value, list) and len(value) == 1:
+        (value,) = value
+    return text_in(value)
+
+
+def _step(value: Any, default: int | None) -> int | None:
+    number = number_in(value)
+    return default if number is None else int(number)

@@ -1,0 +1,218 @@
+"""Which question of the data an answer in another tool's file is about, by hash of its words and pictures.
+
+The words are compared without marks of media and runs of white space, in Unicode NFC; the question alone, or
+with its options in one of `LAYOUTS`. Of a prompt, the question is what remains without the words around it,
+which are those that most prompts of the file share. Pictures are compared by their pixels. A running number
+is never used unless `--key` names it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from string import ascii_uppercase
+
+from seethink import media
+from seethink.evaluate.attempts import transcript
+from seethink.evaluate.importers.answers import MAX_ANSWER_CHARACTERS, ImportedAnswer
+from seethink.types import Example, InputError
+
+LAYOUTS = ("{}. {}", "({}) {}", "{}: {}", "{}) {}")
+"""How a line of an option is written."""
+TRIED_PROMPTS = 20
+"""Prompts in which the words around the question are looked for."""
+
+_MARKS = re.compile(r"<(?:image|video)(?: ?\d+)?>|<\|[a-z_]{1,30}\|>")
+_SPACE = re.compile(r"\s+")
+
+
+@dataclass(frozen=True)
+class Joined:
+    """pairs: each answer with its question. refused: {reason: [file and row]} of the other answers.
+    unanswered: questions without an answer. other_gold: file and row of answers whose file has another gold.
+    blind: how many pairs rest on the words alone, since the file has no pictures. around: the words that were
+    found around the questions.
+    """
+
+    pairs: tuple[tuple[ImportedAnswer, Example], ...]
+    refused: Mapping[str, Sequence[str]]
+    unanswered: tuple[Example, ...] = ()
+    other_gold: tuple[str, ...] = ()
+    blind: int = 0
+    around: tuple[tuple[str, str], ...] = ()
+
+
+NOT_THERE = "its question is not in the data"
+OTHER_PICTURE = "its question is in the data with another picture"
+AMBIGUOUS = "the data ask its question several times, and nothing in the file tells which is meant"
+TOO_LONG = f"its answer has more than {MAX_ANSWER_CHARACTERS:,} characters"
+NO_KEY = "the column of --key is empty, or its value is not in the data"
+
+
+def join(answers: Sequence[ImportedAnswer], examples: Sequence[Example], key: str = "") -> Joined:
+    """Join by `words` and pictures; with `key`, by the value of that column, which is an id of the data or
+    stands in the column of this name of their meta.
+
+    What fits no question or several is refused, with the reason. Raises InputError for a key that several
+    questions of the data share.
+    """
+    index = _Index(examples)
+    found = index.by_key(answers, key) if key else index.by_words(answers)
+    pairs: list[tuple[ImportedAnswer, Example]] = []
+    refused: dict[str, list[str]] = defaultdict(list)
+    for answer, one in zip(answers, found.places, strict=True):
+        if why := one if isinstance(one, str) else unusable(answer):
+            refused[why].append(answer.where)
+        else:
+            pairs.append((answer, examples[int(one)]))
+    answered = {example.id for _, example in pairs}
+    return Joined(
+        tuple(pairs),
+        dict(refused),
+        tuple(example for example in examples if example.id not in answered),
+        tuple(answer.where for answer, example in pairs if _golds_differ(answer, example)),
+        0 if key else sum(answer.pictures is None and bool(example.media) for answer, example in pairs),
+        found.around,
+    )
+
+
+def unusable(answer: ImportedAnswer) -> str:
+    """Why an answer cannot be scored whatever its question is; empty if it can."""
+    return TOO_LONG if len(answer.text) > MAX_ANSWER_CHARACTERS else ""
+
+
+def words(text: str) -> str:
+    """The text as it is compared."""
+    return _SPACE.sub(" ", _MARKS.sub(" ", unicodedata.normalize("NFC", text))).strip()
+
+
+def question_id(answer: ImportedAnswer) -> str:
+    """An id for the question of an answer whose file is its own data: a hash of its words, options, pictures
+    and gold."""
+    pictures = [media.pixels_digest(picture) for picture in answer.pictures or ()]
+    parts = [words(answer.question or answer.prompt), *answer.choices, *pictures, answer.gold or ""]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+# Data -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Places:
+    """places: of each answer, the index of its question, or why there is none."""
+
+    places: list[int | str]
+    around: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class _Index:
+    """The questions of the data by the hash of their words."""
+
+    examples: Sequence[Example]
+    texts: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+
+    def __post_init__(self) -> None:
+        for i, example in enumerate(self.examples):
+            for text in _asked(example):
+                self.texts[words(text)].add(i)
+
+    def by_key(self, answers: Sequence[ImportedAnswer], key: str) -> _Places:
+        places: dict[str, list[int]] = defaultdict(list)
+        for i, example in enumerate(self.examples):
+            for value in {example.id, str(example.meta.get(key, example.id))}:
+                places[value].append(i)
+        values = [_value(answer, key) for answer in answers]
+        if shared := next((v for v in values if v is not None and len(places.get(v, ())) > 1), None):
+            labels = " and ".join(self.examples[i].label for i in places[shared][:2])
+            raise InputError(f"--key {key}: {shared!r} is the key of {labels}; name a column that is unique")
+        if not any(value is not None for value in values):
+            known = sorted({name for answer in answers[:50] for name in answer.columns})
+            raise InputError(f"--key {key}: the file has no such column; it has {', '.join(known[:40])}")
+        return _Places([places[v][0] if v is not None and v in places else NO_KEY for v in values])
+
+    def by_words(self, answers: Sequence[ImportedAnswer]) -> _Places:
+        texts = [words(answer.question) for answer in answers]
+        prompts = [words(answer.prompt or answer.question) for answer in answers]
+        hits = [self.texts.get(one) or self.texts.get(two) for one, two in zip(texts, prompts, strict=True)]
+        around: list[tuple[str, str]] = []
+        while missing := [i for i, hit in enumerate(hits) if not hit]:
+            given = [text for i in missing for text in dict.fromkeys((texts[i], prompts[i]))]
+            found = self._around(given, first=not around)
+            if found is None:
+                break
+            around.append(found)
+            for i in missing:
+                inner = (_inside(text, *found) for text in (texts[i], prompts[i]))
+                hits[i] = next((self.texts[one] for one in inner if one in self.texts), None)
+        return _Places(
+            [self._picked(one, hit or set()) for one, hit in zip(answers, hits, strict=True)], tuple(around)
+        )
+
+    def _around(self, prompts: Sequence[str], first: bool) -> tuple[str, str] | None:
+        """(before, after): the words around the question in most prompts; at least in two, unless none has
+        been found before."""
+        tried = Counter(
+            (prompt[:at], prompt[at + len(text) :])
+            for prompt in prompts[:TRIED_PROMPTS]
+            for text in self.texts
+            if text and (at := prompt.find(text)) >= 0
+        )
+        counts = {pair: sum(_inside(prompt, *pair) in self.texts for prompt in prompts) for pair in tried}
+        best = max(counts, key=lambda pair: (counts[pair], -len(pair[0]) - len(pair[1])), default=None)
+        return best if best is not None and counts[best] >= (1 if first else 2) else None
+
+    def _picked(self, answer: ImportedAnswer, hits: Iterable[int]) -> int | str:
+        """The only question among `hits` with the answer's pictures."""
+        found = sorted(hits)
+        if not found:
+            return NOT_THERE
+        if answer.pictures is not None:
+            shown = tuple(map(media.pixels_digest, answer.pictures))
+            found = [i for i in found if tuple(map(media.pixels_digest, self.examples[i].media)) == shown]
+        if not found:
+            return OTHER_PICTURE
+        return found[0] if len(found) == 1 else AMBIGUOUS
+
+
+def _asked(example: Example) -> Iterator[str]:
+    """The question as prompts hold it: alone, and with its options."""
+    for text in dict.fromkeys((example.question, transcript(example))):
+        yield text
+        for layout in LAYOUTS if example.choices else ():
+            lettered = zip(ascii_uppercase, example.choices, strict=False)
+            yield "\n".join([text, *(layout.format(letter, choice) for letter, choice in lettered)])
+
+
+def _inside(text: str, before: str, after: str) -> str:
+    """The text between the two; empty if it is not between them."""
+    fits = len(text) >= len(before) + len(after) and text.startswith(before) and text.endswith(after)
+    return text[len(before) : len(text) - len(after)].strip() if fits else ""
+
+
+def _value(answer: ImportedAnswer, key: str) -> str | None:
+    value = answer.columns.get(key)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a table without integers
+    return None if value is None else str(value)
+
+
+def _golds_differ(answer: ImportedAnswer, example: Example) -> bool:
+    """Whether both have a gold and they are other texts, but for case and space; an option's letter is its
+    text."""
+    if answer.gold is None or example.answer is None:
+        return False
+    return not _names(answer.gold, example) & _names(example.answer, example)
+
+
+def _names(gold: str, example: Example) -> set[str]:
+    texts = {words(gold).casefold()}
+    lettered = dict(zip(ascii_uppercase, example.choices, strict=False))
+    letter = gold.strip().strip("().:").upper()
+    if letter in lettered:
+        texts.add(words(lettered[letter]).casefold())
+    return texts
