@@ -6,7 +6,6 @@ numbers and few of their questions.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
 
+from seethink import media
 from seethink.evaluate.attempts import AttemptRow, read_attempts
 from seethink.types import MEDIA_MARK, InputError
 
@@ -148,10 +148,7 @@ class _Pictures:
 @lru_cache(maxsize=100_000)
 def _content(file: str) -> str:
     """The hash of a picture's size and pixels, whatever its file format."""
-    from seethink.media import Image
-
-    picture = Image.file(file).load()
-    return hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()
+    return media.pixels_digest(media.Image.file(file))
 
 
 def placed_attempts(file: Path) -> list[AttemptRow]:

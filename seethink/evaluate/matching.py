@@ -19,6 +19,7 @@ from string import ascii_uppercase
 from seethink import media
 from seethink.evaluate.attempts import transcript
 from seethink.evaluate.importers.answers import MAX_ANSWER_CHARACTERS, ImportedAnswer
+from seethink.evaluate.joining import question_text
 from seethink.types import Example, InputError
 
 LAYOUTS = ("{}. {}", "({}) {}", "{}: {}", "{}) {}")
@@ -26,8 +27,8 @@ LAYOUTS = ("{}. {}", "({}) {}", "{}: {}", "{}) {}")
 TRIED_PROMPTS = 20
 """Prompts in which the words around the question are looked for."""
 
-_MARKS = re.compile(r"<(?:image|video)(?: ?\d+)?>|<\|[a-z_]{1,30}\|>")
-_SPACE = re.compile(r"\s+")
+_TOKENS = re.compile(r"<(?:image|video) ?\d+>|<\|[a-z_]{1,30}\|>")
+"""Numbered marks of media, and special tokens of chat templates."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def unusable(answer: ImportedAnswer) -> str:
 
 def words(text: str) -> str:
     """The text as it is compared."""
-    return _SPACE.sub(" ", _MARKS.sub(" ", unicodedata.normalize("NFC", text))).strip()
+    return question_text(_TOKENS.sub(" ", unicodedata.normalize("NFC", text)))
 
 
 def question_id(answer: ImportedAnswer) -> str:

@@ -217,7 +217,10 @@ def test_questions_with_the_same_words_stay_apart_without_their_pictures(capsys)
     same = [{"index": i, "question": DOTS, "answer": "3", "prediction": "3"} for i in (7, 8)]
     assert run(lines(Path("same.jsonl"), *same), "--out", "same") == 0
     assert "2 questions have the words of another" in capsys.readouterr().out
-    found = [json.loads(line)["id"] for line in Path("same/attempts.jsonl").read_text().splitlines()]
+    found = [
+        json.loads(line)["id"]
+        for line in Path("same/attempts.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     assert [name.rpartition("-")[2] for name in found] == ["7", "8"]
 
 
