@@ -36,6 +36,7 @@ COMMANDS = {
     "train": CommandEntry("train", "Train a model on your own data."),
     "eval": CommandEntry("evaluate", "Evaluate a model on your own data or on a published benchmark."),
     "rescore": CommandEntry("rescore", "Score answers that another tool collected, without a model."),
+    "compare": CommandEntry("compare", "Compare evaluations on the questions that all were asked."),
     "synth": CommandEntry("synth", "Generate reasoning data: one command for each chain."),
     "check": CommandEntry("data", "Check data before training: every row, every fault."),
     "convert": CommandEntry("data", "Write data in another dialect."),

@@ -140,7 +140,7 @@ class _Pictures:
         if name in self.shared:
             return name
         if not Path(file).is_file():
-            self.by_name.add(file)
+            self.by_name.add(name)
             return name
         return _content(file)
 
