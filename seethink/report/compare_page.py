@@ -14,7 +14,6 @@ from seethink.lock import writable
 from seethink.report import scores
 from seethink.report.comparison_files import csv_files, latex, markdown
 from seethink.report.comparison_words import one_sentence, what_could_be_shown
-from seethink.report.figures import FORMATS, score_figure
 from seethink.report.gallery import (
     Gallery,
     GalleryAnswer,
@@ -24,6 +23,7 @@ from seethink.report.gallery import (
     outcomes,
 )
 from seethink.report.page import render_page, write_atomically
+from seethink.report.score_figure import FORMATS, score_figure
 from seethink.types import InputError
 
 FILES = (

@@ -8,7 +8,8 @@ from typing import Any
 from seethink.report.page import p_value, percent, points
 from seethink.report.scores import CHANCE
 
-Row = Mapping[str, Any]
+PairedTest = Mapping[str, Any]
+"""A paired test of a report."""
 
 CONDITIONS = ("prompts", "wording of the prompts", "decoding", "verifiers", "frames of clips")
 """Conditions that decide a score; `versions` seldom do."""
@@ -28,7 +29,7 @@ def one_sentence(report: Mapping[str, Any]) -> str:
     return f"{text}{_caution(report['conditions'])}."
 
 
-def _of_two(test: Row) -> str:
+def _of_two(test: PairedTest) -> str:
     a, b = test["a"], test["b"]
     if test["p_holm"] is None:
         return f"{b} and {a} could not be compared: {test['n']:,} questions have a score of both"
@@ -42,7 +43,7 @@ def _of_two(test: Row) -> str:
     return f"{asked}, {b} and {a} cannot be told apart ({reach}, {odds}){_needed(test)}"
 
 
-def _needed(test: Row) -> str:
+def _needed(test: PairedTest) -> str:
     needed = test["questions_needed"]
     return (
         "" if needed is None else f"; to show that difference, about {rounded(needed)} questions are needed"
@@ -55,7 +56,7 @@ def rounded(n: int) -> str:
     return f"{round(n, 2 - digits) if digits > 2 else n:,}"
 
 
-def _over_tasks(tests: Sequence[Row], arms: Sequence[str], means: Sequence[Row]) -> str:
+def _over_tasks(tests: Sequence[PairedTest], arms: Sequence[str], means: Sequence[PairedTest]) -> str:
     a, b = arms
     above = [test["task"] for test in tests if clear(test) and test["difference"] > 0]
     below = [test["task"] for test in tests if clear(test) and test["difference"] < 0]
@@ -71,7 +72,7 @@ def _over_tasks(tests: Sequence[Row], arms: Sequence[str], means: Sequence[Row])
     return f"Over {len(tests)} tasks, {said}{_mean(means, a, b)}"
 
 
-def _mean(means: Sequence[Row], a: str, b: str) -> str:
+def _mean(means: Sequence[PairedTest], a: str, b: str) -> str:
     row = next((one for one in means if (one["a"], one["b"]) == (a, b)), None)
     if row is None:
         return ""
@@ -80,7 +81,7 @@ def _mean(means: Sequence[Row], a: str, b: str) -> str:
     return f"{text}, but {points(row['without'][carried])} without {carried}" if carried else text
 
 
-def _of_many(report: Mapping[str, Any], tests: Sequence[Row], arms: Sequence[str]) -> str:
+def _of_many(report: Mapping[str, Any], tests: Sequence[PairedTest], arms: Sequence[str]) -> str:
     """Every arm against the first; and the highest, since a gain over a weak start may be none over the
     best."""
     clauses = []
@@ -110,16 +111,16 @@ def _caution(conditions: Mapping[str, Mapping[str, str]]) -> str:
     return f" — measured with other {', '.join(differ)}" if differ else ""
 
 
-def clear(test: Row) -> bool:
+def clear(test: PairedTest) -> bool:
     """Whether a difference is more than chance after the correction."""
     return test["p_holm"] is not None and test["p_holm"] < CHANCE and bool(test["difference"])
 
 
-def _side(test: Row) -> str:
+def _side(test: PairedTest) -> str:
     return "above" if test["difference"] > 0 else "below"
 
 
-def what_could_be_shown(test: Row) -> str:
+def what_could_be_shown(test: PairedTest) -> str:
     """The power of a test in a sentence; empty where nothing was tested."""
     if test["n"] < 2:
         return ""
