@@ -22,22 +22,23 @@ from matplotlib import pyplot as plt
 
 from seethink.run.cost.estimate import CARDS, million_questions, scaling
 from seethink.run.cost.figures import Figures
-from seethink.run.cost.schedules import KINDS, Job, Simulated, scaled, stops_scaling, synchronous
+from seethink.run.cost.known_models import CALIBRATION_MODEL
+from seethink.run.cost.schedules import KINDS, Simulated, TrainingJob, scaled, stops_scaling, synchronous
 from seethink.run.cost.step import CardCost
-from seethink.run.cost.workload import PUBLISHED, Question, assumed_question
+from seethink.run.cost.workload import Question, assumed_question
 from seethink.train.configs import GRPOConfig, TrainingConfig
 
 PAGE = Path(__file__).parent.parent / "docs" / "scale.md"
 FOLDER = PAGE.parent / "scale"
-MODEL = PUBLISHED["Qwen/Qwen2.5-VL-3B-Instruct"]
 CALLS = {"r1v_distill": 1.954, "r1_vision": 2.895, "insight_v": 22.563}
 """Requests of a chain for an example, from the table of `bench/RESULTS.md` (synth.py)."""
 
 
-def job(prompts: int, **figures: Figures) -> Job:
+def job(prompts: int) -> TrainingJob:
     """GRPO of a 3B model: a prompt of 1,300 tokens, 8 completions of up to 512."""
     config = GRPOConfig.of(prompts_per_step=prompts, num_generations=8, max_completion_length=512)
-    return Job(MODEL, assumed_question(MODEL, 1300, 8, 512), config, figures.get("figures", Figures()))
+    prompt = assumed_question(CALIBRATION_MODEL, 1300, 8, 512)
+    return TrainingJob(CALIBRATION_MODEL, prompt, config, Figures())
 
 
 @cache
@@ -47,14 +48,14 @@ def rows(prompts: int) -> list[Simulated]:
 
 def parts_table() -> list[list[str]]:
     """Seconds of what a step consists of, on one card."""
-    cost = CardCost(MODEL, Figures())
+    cost = CardCost(CALIBRATION_MODEL, Figures())
     training, prompt = TrainingConfig(), Question(1300, 5040, 8, 512)
     parts = {
         "rollout of 4 questions, 32 completions of 512 tokens": cost.rollout_s(prompt, [[512] * 8] * 4, 512),
         "update on 4 questions": 4 * cost.update_s(prompt, training),
         "optimiser step": cost.optimiser_s(training, reference=False),
     }
-    spread = CardCost(MODEL, Figures(), 8), CardCost(MODEL, Figures(), 16)
+    spread = CardCost(CALIBRATION_MODEL, Figures(), 8), CardCost(CALIBRATION_MODEL, Figures(), 16)
     for one in spread:
         parts[f"adding gradients, {one.cards} cards"] = one.gradients_s(training, False, 4)
     parts["weights to sampling cards, 16 cards"] = spread[1].weights_s

@@ -80,7 +80,7 @@ class TowerDimensions:
 
     def projector(self, hidden: int) -> int:
         """Weights between the tower and a language model of width `hidden`: a layer of the width of all
-        merged patches, then one to `hidden`, as in Qwen2-VL."""
+        merged patches, then one to `hidden`."""
         wide = self.merged * self.hidden
         return wide * (wide + hidden)
 

@@ -13,13 +13,14 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 from bench import gpu
 from bench.shape import Shape
 from seethink.cli.app import main
-from seethink.run.cost import figures, workload
+from seethink.run.cost import figures
 from seethink.run.cost.estimate import limit_of, million_questions, scaling
-from seethink.run.cost.events import Work, simulate
 from seethink.run.cost.figures import Figure, Figures
-from seethink.run.cost.schedules import Job, one_step_off, scaled, stops_scaling, synchronous
+from seethink.run.cost.known_models import CALIBRATION_MODEL, KNOWN_MODELS, model_cost
+from seethink.run.cost.schedules import TrainingJob, one_step_off, scaled, stops_scaling, synchronous
+from seethink.run.cost.simulation import Activity, simulate
 from seethink.run.cost.step import CALIBRATION_ROWS, CHUNK_BYTES, CardCost, sampled_lengths
-from seethink.run.cost.workload import BF16, PUBLISHED, Question, assumed_question, forward_flops, kept_bytes
+from seethink.run.cost.workload import BF16, Question, assumed_question, forward_flops, kept_bytes
 from seethink.train import memory
 from seethink.train.configs import GRPOConfig, TrainingConfig
 from tests import tiny
@@ -27,7 +28,7 @@ from tests.package_source import ROOT
 
 RESULTS = (ROOT / "bench" / "RESULTS.md").read_text(encoding="utf-8")
 SECTION = RESULTS.partition("\n## gpu.py")[2].partition("\n## ")[0]
-MODEL = PUBLISHED["Qwen/Qwen2.5-VL-3B-Instruct"]
+MODEL = CALIBRATION_MODEL
 ONE_CARD = CardCost(MODEL, Figures())
 GIB = 2**30
 
@@ -91,7 +92,7 @@ def test_a_figure_that_is_called_measured_stands_in_the_results() -> None:
     [("Qwen2-VL-2B", 2.21e9), ("Qwen2-VL-7B", 8.29e9), ("Qwen2.5-VL-3B", 3.75e9), ("Qwen2.5-VL-7B", 8.29e9)],
 )
 def test_the_published_sizes_give_the_published_numbers_of_parameters(name: str, parameters: float) -> None:
-    assert PUBLISHED[f"Qwen/{name}-Instruct"].parameters == pytest.approx(parameters, rel=0.005)
+    assert KNOWN_MODELS[f"Qwen/{name}-Instruct"].parameters == pytest.approx(parameters, rel=0.005)
 
 
 def test_operations_are_those_that_the_benchmark_counts_on_the_model_itself() -> None:
@@ -106,7 +107,7 @@ def test_operations_are_those_that_the_benchmark_counts_on_the_model_itself() ->
 def test_what_a_pack_keeps_is_what_the_memory_estimate_counts(tmp_path) -> None:
     model = tiny.qwen2_5_vl()
     config = model.config
-    cost = workload.model_cost(tiny.saved(tmp_path / "base", model))
+    cost = model_cost(tiny.saved(tmp_path / "base", model))
     assert cost and cost.parameters == pytest.approx(sum(p.numel() for p in model.parameters()), rel=0.12)
     from seethink.formats import ANSWER_ONLY
     from seethink.models.policy import PolicyModel
@@ -129,10 +130,10 @@ def test_what_a_pack_keeps_is_what_the_memory_estimate_counts(tmp_path) -> None:
 
 def test_work_waits_for_earlier_work_and_for_its_resource() -> None:
     works = [
-        Work("a", "cook", "stove", 3.0),
-        Work("b", "cook", "stove", 2.0),
-        Work("c", "eat", "table", 1.0, ("a",)),
-        Work("d", "eat", "table", 5.0, ("a", "b")),
+        Activity("a", "cook", "stove", 3.0),
+        Activity("b", "cook", "stove", 2.0),
+        Activity("c", "eat", "table", 1.0, ("a",)),
+        Activity("d", "eat", "table", 5.0, ("a", "b")),
     ]
     timeline = simulate(works)
     assert timeline.spans == {"a": (0, 3), "b": (3, 5), "c": (3, 4), "d": (5, 10)}
@@ -140,9 +141,9 @@ def test_work_waits_for_earlier_work_and_for_its_resource() -> None:
     assert timeline.busy(["stove", "table"]) == {"cook": 5, "eat": 6, "waiting": 9}
     assert simulate([]).seconds == 0
     with pytest.raises(ValueError, match="never happens"):
-        simulate([Work("a", "x", 0, 1.0, ("b",)), Work("b", "x", 0, 1.0, ("a",))])
+        simulate([Activity("a", "x", 0, 1.0, ("b",)), Activity("b", "x", 0, 1.0, ("a",))])
     with pytest.raises(ValueError, match="never happens"):
-        simulate([Work("a", "x", 0, 1.0, ("nobody",))])
+        simulate([Activity("a", "x", 0, 1.0, ("nobody",))])
 
 
 def figured(**values: float) -> Figures:
@@ -150,9 +151,9 @@ def figured(**values: float) -> Figures:
     return replace(Figures(), **known)
 
 
-def job(prompts: int = 16, cards: int = 1, **values: float) -> Job:
+def job(prompts: int = 16, cards: int = 1, **values: float) -> TrainingJob:
     config = GRPOConfig.of(prompts_per_step=prompts, num_generations=8, max_completion_length=512)
-    return Job(MODEL, assumed_question(MODEL, 1300, 8, 512), config, figured(**values), cards)
+    return TrainingJob(MODEL, assumed_question(MODEL, 1300, 8, 512), config, figured(**values), cards)
 
 
 def test_a_synchronous_step_on_one_card_is_the_sum_of_its_parts() -> None:
@@ -215,7 +216,7 @@ def test_tables_have_both_schedules_at_every_number_of_cards() -> None:
 
 
 def test_sharded_states_and_adapters_cost_what_they_should() -> None:
-    large = PUBLISHED["Qwen/Qwen2.5-VL-7B-Instruct"]
+    large = KNOWN_MODELS["Qwen/Qwen2.5-VL-7B-Instruct"]
     plain, adapters = TrainingConfig(), TrainingConfig(lora_rank=16)
     alone, eight = CardCost(large, Figures()), CardCost(large, Figures(), 8)
     assert alone.sharded(plain, False) and not alone.sharded(adapters, False)

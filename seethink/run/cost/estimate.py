@@ -7,9 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from seethink.run.cost.figures import Figures
-from seethink.run.cost.schedules import Job, Simulated, one_step_off, scaled, stops_scaling, synchronous
+from seethink.run.cost.known_models import ModelCost, model_cost
+from seethink.run.cost.schedules import (
+    Simulated,
+    TrainingJob,
+    one_step_off,
+    scaled,
+    stops_scaling,
+    synchronous,
+)
 from seethink.run.cost.step import CardCost
-from seethink.run.cost.workload import FP32, ModelCost, Question, assumed_question, model_cost
+from seethink.run.cost.workload import FP32, Question, assumed_question
 from seethink.run.plan import StagePlan
 from seethink.run.stage import Model, Stage
 from seethink.settings import leaves
@@ -35,7 +43,7 @@ class StageEstimate:
     step: Simulated | None = None
     assumed: Sequence[str] = ()
     unknown: str = ""
-    job: Job | None = field(default=None, repr=False)
+    job: TrainingJob | None = field(default=None, repr=False)
 
     @property
     def gpu_hours(self) -> float:
@@ -105,7 +113,7 @@ def _grpo(stage: Stage, plan: StagePlan, cost: CardCost, assumed: list[str]) -> 
     rollout = config.rollout
     limit = rollout.max_completion_length
     prompt = _question(cost.model, plan, rollout.num_generations, limit)
-    job = Job(cost.model, prompt, config, cost.figures, cost.cards)
+    job = TrainingJob(cost.model, prompt, config, cost.figures, cost.cards)
     step = synchronous(job)
     if rollout.rollout_backend != "local":
         assumed.append("vLLM samples as fast as the local engine (vLLM on an accelerator: not measured)")
@@ -127,7 +135,7 @@ def _attempts(cost: CardCost, tokens: int, completions: int, stage: Stage | None
     return cost.figures.attempt.value * rows + 8 * tokens
 
 
-def scaling(job: Job, most: int) -> list[Simulated]:
+def scaling(job: TrainingJob, most: int) -> list[Simulated]:
     """Both schedules at `CARDS`, up to `most` cards and with `most` itself, by the number of cards."""
     counts = sorted({*(n for n in CARDS if n < most), most})
     found = []
@@ -137,7 +145,7 @@ def scaling(job: Job, most: int) -> list[Simulated]:
     return found
 
 
-def limit_of(job: Job, most: int) -> str:
+def limit_of(job: TrainingJob, most: int) -> str:
     """Where the job stops scaling, in a sentence."""
     cards, why = stops_scaling(job, most=most)
     return (
@@ -158,7 +166,7 @@ class MillionQuestions:
     training_hours: float
 
 
-def million_questions(job: Job, calls_of_example: float) -> MillionQuestions:
+def million_questions(job: TrainingJob, calls_of_example: float) -> MillionQuestions:
     """What a million questions cost. calls_of_example: requests of the chain for one."""
     figures, calls = job.figures, 1e6 * calls_of_example
     teacher = calls * figures.teacher_tokens.value / figures.teacher.value

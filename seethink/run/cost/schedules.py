@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from seethink.run.cost.events import Timeline, Work, simulate
 from seethink.run.cost.figures import Figures
+from seethink.run.cost.known_models import ModelCost
+from seethink.run.cost.simulation import Activity, Timeline, simulate
 from seethink.run.cost.step import CardCost, sampled_lengths
-from seethink.run.cost.workload import ModelCost, Question
+from seethink.run.cost.workload import Question
 from seethink.train.configs import GRPOConfig
 
 SIMULATED_STEPS = 8
@@ -19,7 +20,7 @@ KINDS = ("data", "rollout", "update", "gradients", "weights", "optimiser", "wait
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """A GRPO training on a cluster. prompt: one question of it, as it is sampled."""
 
     model: ModelCost
@@ -51,10 +52,10 @@ class Simulated:
         return self.seconds * self.cards / self.prompts
 
 
-def synchronous(job: Job, steps: int = SIMULATED_STEPS) -> Simulated:
+def synchronous(job: TrainingJob, steps: int = SIMULATED_STEPS) -> Simulated:
     """All cards sample their share of the prompts, then learn from it, and add their gradients."""
     cards = range(job.cards)
-    works: list[Work] = []
+    works: list[Activity] = []
     for step in range(steps):
         before = tuple(("optimiser", step - 1, card) for card in cards) if step else ()
         shares = _shares(job, step, job.cards)
@@ -65,7 +66,7 @@ def synchronous(job: Job, steps: int = SIMULATED_STEPS) -> Simulated:
     return _result("synchronous", job, simulate(works), steps)
 
 
-def one_step_off(job: Job, steps: int = SIMULATED_STEPS) -> Simulated:
+def one_step_off(job: TrainingJob, steps: int = SIMULATED_STEPS) -> Simulated:
     """Some cards sample with the weights of the step before the last, the others learn; of several divisions
     the fastest. Raises ValueError for a single card, which cannot do both at once."""
     if job.cards < 2:
@@ -74,9 +75,9 @@ def one_step_off(job: Job, steps: int = SIMULATED_STEPS) -> Simulated:
     return min((_divided(job, steps, n) for n in sorted(numbers)), key=lambda found: found.seconds)
 
 
-def _divided(job: Job, steps: int, learners: int) -> Simulated:
+def _divided(job: TrainingJob, steps: int, learners: int) -> Simulated:
     learning, sampling = list(range(learners)), list(range(learners, job.cards))
-    works: list[Work] = []
+    works: list[Activity] = []
     for step in range(steps):
         # sampling step n needs the weights that step n - 2 left: one optimiser step fewer than in turn
         before = tuple(("weights", step - 2, card) for card in sampling) if step >= 2 else ()
@@ -87,39 +88,39 @@ def _divided(job: Job, steps: int, learners: int) -> Simulated:
         works += _learning(job, step, learning, _shares(job, step, learners))
         works.append(_barrier("learned", step, [("optimiser", step, card) for card in learning]))
         seconds, learned = job.cost.weights_s, (("learned", step),)
-        works += [Work(("weights", step, card), "weights", card, seconds, learned) for card in sampling]
+        works += [Activity(("weights", step, card), "weights", card, seconds, learned) for card in sampling]
     return _result("one step off-policy", job, simulate(works), steps, learners)
 
 
-def _shares(job: Job, step: int, cards: int) -> list[list[list[int]]]:
+def _shares(job: TrainingJob, step: int, cards: int) -> list[list[list[int]]]:
     """Lengths of the completions of each card's groups; a group is not divided."""
     groups = sampled_lengths(job.config, job.figures, f"lengths/{step}")
     return [groups[card::cards] for card in range(cards)]
 
 
-def _barrier(name: str, step: Hashable, after: Sequence[Hashable]) -> Work:
+def _barrier(name: str, step: Hashable, after: Sequence[Hashable]) -> Activity:
     """Done when all of `after` is."""
-    return Work((name, step), "barrier", name, 0.0, tuple(after))
+    return Activity((name, step), "barrier", name, 0.0, tuple(after))
 
 
 def _sampling(
-    job: Job, step: int, card: int, lengths: Sequence[Sequence[int]], after: tuple[Hashable, ...]
-) -> Iterator[Work]:
+    job: TrainingJob, step: int, card: int, lengths: Sequence[Sequence[int]], after: tuple[Hashable, ...]
+) -> Iterator[Activity]:
     """Pictures are decoded and rewards computed by the card's own process."""
     figures, rollout = job.figures, job.config.rollout
     one = figures.picture_s.value + rollout.num_generations * figures.verify_s.value
     limit = rollout.max_completion_length
-    yield Work(("data", step, card), "data", card, len(lengths) * one, after)
+    yield Activity(("data", step, card), "data", card, len(lengths) * one, after)
     seconds = job.cost.rollout_s(job.prompt, lengths, limit)
-    yield Work(("rollout", step, card), "rollout", card, seconds, (("data", step, card),))
+    yield Activity(("rollout", step, card), "rollout", card, seconds, (("data", step, card),))
 
 
 def _learning(
-    job: Job,
+    job: TrainingJob,
     step: int,
     cards: Sequence[int],
     shares: Sequence[Sequence[Sequence[int]]],
-) -> Iterator[Work]:
+) -> Iterator[Activity]:
     """`num_iterations` updates, gradients and optimiser steps."""
     training, reference = job.config.training, job.config.beta > 0
     cost = replace(job.cost, cards=len(cards))
@@ -134,20 +135,20 @@ def _learning(
                 seconds += len(groups) * cost.forward_s(question)
             after = ("optimiser", step, turn - 1, card) if turn else ("sampled", step)
             packs = max(packs, len(groups))
-            yield Work(("update", step, turn, card), "update", card, seconds, (after,))
+            yield Activity(("update", step, turn, card), "update", card, seconds, (after,))
         updated = [("update", step, turn, card) for card in cards]
         yield _barrier("updated", (step, turn), updated)
         seconds = cost.gradients_s(training, reference, packs)
         for card in cards:
-            yield Work(
+            yield Activity(
                 ("gradients", step, turn, card), "gradients", card, seconds, (("updated", (step, turn)),)
             )
             name = ("optimiser", step, card) if last else ("optimiser", step, turn, card)
             after = (("gradients", step, turn, card),)
-            yield Work(name, "optimiser", card, cost.optimiser_s(training, reference), after)
+            yield Activity(name, "optimiser", card, cost.optimiser_s(training, reference), after)
 
 
-def _result(schedule: str, job: Job, timeline: Timeline, steps: int, learners: int = 0) -> Simulated:
+def _result(schedule: str, job: TrainingJob, timeline: Timeline, steps: int, learners: int = 0) -> Simulated:
     busy = timeline.busy(range(job.cards))
     whole = timeline.seconds * job.cards
     shares = {kind: busy.get(kind, 0.0) / whole for kind in KINDS}
@@ -156,7 +157,7 @@ def _result(schedule: str, job: Job, timeline: Timeline, steps: int, learners: i
     )
 
 
-def scaled(job: Job, cards: int, larger_batch: bool) -> Job:
+def scaled(job: TrainingJob, cards: int, larger_batch: bool) -> TrainingJob:
     """The job on `cards` cards. larger_batch: with `prompts_per_step` for each card as on one."""
     if not larger_batch:
         return replace(job, cards=cards)
@@ -164,7 +165,7 @@ def scaled(job: Job, cards: int, larger_batch: bool) -> Job:
     return replace(job, cards=cards, config=job.config.replace(prompts_per_step=prompts))
 
 
-def stops_scaling(job: Job, larger_batch: bool = False, most: int = 512) -> tuple[int, str]:
+def stops_scaling(job: TrainingJob, larger_batch: bool = False, most: int = 512) -> tuple[int, str]:
     """(the number of cards beyond which twice as many bring less than 1.5 times the prompts a second, why);
     synchronous, up to `most` cards."""
     cards, last = 1, synchronous(scaled(job, 1, larger_batch))
@@ -177,7 +178,7 @@ def stops_scaling(job: Job, larger_batch: bool = False, most: int = 512) -> tupl
     return cards, f"not within {most} cards"
 
 
-def _why(job: Job, before: Simulated, after: Simulated) -> str:
+def _why(job: TrainingJob, before: Simulated, after: Simulated) -> str:
     """The kind of work whose seconds a prompt grew most over all cards."""
     grown = {
         kind: after.shares[kind] * after.card_seconds - before.shares[kind] * before.card_seconds

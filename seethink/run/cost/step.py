@@ -10,12 +10,11 @@ from functools import cached_property, lru_cache
 
 from seethink.engines.base import BATCH_TOKENS
 from seethink.run.cost.figures import Figures
+from seethink.run.cost.known_models import CALIBRATION_MODEL, ModelCost
 from seethink.run.cost.workload import (
     BF16,
     FP32,
-    PUBLISHED,
     STATE_BYTES,
-    ModelCost,
     Question,
     forward_flops,
     kept_bytes,
@@ -29,7 +28,6 @@ RECOMPUTED = 4 / 3
 """Time of forward and backward pass with checkpointing over that without: one more forward pass."""
 CHUNK_BYTES = 16 * 2048
 """Of logits that exist at one time, for each entry of the vocabulary, as `train.memory` counts them."""
-CALIBRATION = "Qwen/Qwen2.5-VL-3B-Instruct"
 SHORT, LONG = Question(350, 1296, 8, 512), Question(4096, 16_128, 8, 512)
 """The updates that `Figures.short_update` and `Figures.long_update` measured."""
 CALIBRATION_ROWS = 32
@@ -50,7 +48,7 @@ class CardCost:
     def mfu(self) -> float:
         """Share of the peak that arithmetic reaches, launches left out: from the difference of the two
         measured updates."""
-        more = forward_flops(PUBLISHED[CALIBRATION], LONG) - forward_flops(PUBLISHED[CALIBRATION], SHORT)
+        more = forward_flops(CALIBRATION_MODEL, LONG) - forward_flops(CALIBRATION_MODEL, SHORT)
         seconds = self.figures.long_update.value - self.figures.short_update.value
         return 3 * more / seconds / self.figures.peak.value
 
@@ -62,7 +60,7 @@ class CardCost:
     def pass_s(self) -> float:
         """Seconds that a layer's forward pass takes whatever its tokens are: launches. What is left of the
         shorter update, in three equal parts, over the layers of both stacks."""
-        model = PUBLISHED[CALIBRATION]
+        model = CALIBRATION_MODEL
         left = self.figures.short_update.value - 3 * forward_flops(model, SHORT) / self._rate
         return left / 3 / (model.text.layers + model.tower.layers)
 
@@ -86,7 +84,7 @@ class CardCost:
     def layer_s(self) -> float:
         """Seconds that a layer of the local engine takes for one token of every row, beside the reading of
         its weights: launches, mostly. From `Figures.rollout`."""
-        model = PUBLISHED[CALIBRATION]
+        model = CALIBRATION_MODEL
         step = CALIBRATION_ROWS / self.figures.rollout.value
         reading = BF16 * (model.text.weights + model.head) / self.figures.memory_bandwidth.value
         return (step - reading) / model.text.layers
@@ -127,8 +125,7 @@ class CardCost:
         """Bytes at the peak of an update. States are divided among cards where one card cannot hold them."""
         states = self.states(training, reference)
         states /= self.cards if self.sharded(training, reference) else 1
-        limit = training.max_tokens_per_batch or question.tokens
-        groups = max(1, int(limit // question.tokens))
+        groups = max(1, int(training.max_tokens_per_batch // question.tokens))
         kept = groups * kept_bytes(self.model, question, bool(training.gradient_checkpointing))
         return states + kept + CHUNK_BYTES * self.model.text.vocabulary
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Work:
+class Activity:
     """Something that takes `seconds` on `resource` once all of `after` is done. kind: for accounts."""
 
     name: Hashable
@@ -25,7 +25,7 @@ class Timeline:
     """When each work began and ended, in seconds."""
 
     spans: dict[Hashable, tuple[float, float]]
-    works: dict[Hashable, Work]
+    works: dict[Hashable, Activity]
 
     @property
     def seconds(self) -> float:
@@ -41,7 +41,7 @@ class Timeline:
         return {**known, "waiting": max(0.0, self.seconds * len(wanted) - sum(known.values()))}
 
 
-def simulate(works: Sequence[Work]) -> Timeline:
+def simulate(works: Sequence[Activity]) -> Timeline:
     """Carry out `works`: each resource takes what became ready first. Raises ValueError where some work waits
     for itself or for what does not exist."""
     by_name = {work.name: work for work in works}
@@ -50,10 +50,10 @@ def simulate(works: Sequence[Work]) -> Timeline:
     for work in works:
         for earlier in set(work.after):
             followers[earlier].append(work.name)
-    queues: dict[Hashable, deque[Work]] = defaultdict(deque)
+    queues: dict[Hashable, deque[Activity]] = defaultdict(deque)
     idle = {work.resource for work in works}
     spans: dict[Hashable, tuple[float, float]] = {}
-    ends: list[tuple[float, int, Work]] = []
+    ends: list[tuple[float, int, Activity]] = []
 
     def start(resource: Hashable, now: float) -> None:
         if resource in idle and queues[resource]:
