@@ -221,7 +221,10 @@ def _join_lines(job: RescoreOptions, file: ImportedFile, joined: Joined) -> Iter
         first = "; ".join(joined.other_gold[:3])
         yield f"{_rows(len(joined.other_gold))} with another gold in the file than in the data ({first})"
     if joined.unanswered and file.complete and not job.answered_only:
-        yield f"{len(joined.unanswered):,} questions of the data have no answer in the file"
+        yield (
+            f"{len(joined.unanswered):,} questions of the data have no answer in the file and count as "
+            "wrong; --answered-only leaves them out"
+        )
 
 
 def _scored(

@@ -92,13 +92,14 @@ class TaskFunctions:
         loaded = [medium.load() for medium in self._examples[doc["id"]].media]
         return [picture for one in loaded for picture in getattr(one, "pictures", [one])]
 
-    def process_results(self, doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
-        """{"correct": the headline score}, `UNJUDGED` where there is none."""
+    def process_results(self, doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
+        """{"correct": the headline score, `UNJUDGED` where there is none; "question_id": ours}. lmms-eval
+        writes both into its samples, which hold no other key of the question."""
         example = self._examples[doc["id"]]
         prefill = assistant_prefill(self.task.format.prompt(example))
         score = judge(self.task, example, Completion(str(results[0])), prefill).score
         value = headline(self.task, score).value
-        return {"correct": UNJUDGED if value is None else value}
+        return {"correct": UNJUDGED if value is None else value, "question_id": doc["id"]}
 
 
 def judged_mean(values: Sequence[float]) -> float:

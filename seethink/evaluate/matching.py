@@ -34,9 +34,9 @@ _TOKENS = re.compile(r"<(?:image|video) ?\d+>|<\|[a-z_]{1,30}\|>")
 @dataclass(frozen=True)
 class Joined:
     """pairs: each answer with its question. refused: {reason: [file and row]} of the other answers.
-    unanswered: questions without an answer. other_gold: file and row of answers whose file has another gold.
-    blind: how many pairs rest on the words alone, since the file has no pictures. around: the words that were
-    found around the questions.
+    unanswered: questions without an answer, but for those that an ambiguous answer may be about. other_gold:
+    file and row of answers whose file has another gold. blind: how many pairs rest on the words alone, since
+    the file has no pictures. around: the words that were found around the questions.
     """
 
     pairs: tuple[tuple[ImportedAnswer, Example], ...]
@@ -74,7 +74,7 @@ def join(answers: Sequence[ImportedAnswer], examples: Sequence[Example], key: st
     return Joined(
         tuple(pairs),
         dict(refused),
-        tuple(example for example in examples if example.id not in answered),
+        tuple(e for i, e in enumerate(examples) if e.id not in answered and i not in found.possible),
         tuple(answer.where for answer, example in pairs if _golds_differ(answer, example)),
         0 if key else sum(answer.pictures is None and bool(example.media) for answer, example in pairs),
         found.around,
@@ -104,9 +104,11 @@ def question_id(answer: ImportedAnswer) -> str:
 
 @dataclass(frozen=True)
 class _Places:
-    """places: of each answer, the index of its question, or why there is none."""
+    """places: of each answer, the index of its question, or why there is none. possible: all questions that
+    an ambiguous answer may be about."""
 
     places: list[int | str]
+    possible: frozenset[int] = frozenset()
     around: tuple[tuple[str, str], ...] = ()
 
 
@@ -150,9 +152,10 @@ class _Index:
             for i in missing:
                 inner = (_inside(text, *found) for text in (texts[i], prompts[i]))
                 hits[i] = next((self.texts[one] for one in inner if one in self.texts), None)
-        return _Places(
-            [self._picked(one, hit or set()) for one, hit in zip(answers, hits, strict=True)], tuple(around)
-        )
+        found = [self._pictured(one, hit or ()) for one, hit in zip(answers, hits, strict=True)]
+        several = frozenset(i for one in found if not isinstance(one, str) and len(one) > 1 for i in one)
+        places = [one if isinstance(one, str) else one[0] if len(one) == 1 else AMBIGUOUS for one in found]
+        return _Places(places, several, tuple(around))
 
     def _around(self, prompts: Sequence[str], first: bool) -> tuple[str, str] | None:
         """(before, after): the words around the question in most prompts; at least in two, unless none has
@@ -167,17 +170,15 @@ class _Index:
         best = max(counts, key=lambda pair: (counts[pair], -len(pair[0]) - len(pair[1])), default=None)
         return best if best is not None and counts[best] >= (1 if first else 2) else None
 
-    def _picked(self, answer: ImportedAnswer, hits: Iterable[int]) -> int | str:
-        """The only question among `hits` with the answer's pictures."""
+    def _pictured(self, answer: ImportedAnswer, hits: Iterable[int]) -> list[int] | str:
+        """Those questions among `hits` that have the answer's pictures, or why there are none."""
         found = sorted(hits)
         if not found:
             return NOT_THERE
         if answer.pictures is not None:
             shown = tuple(map(media.pixels_digest, answer.pictures))
             found = [i for i in found if tuple(map(media.pixels_digest, self.examples[i].media)) == shown]
-        if not found:
-            return OTHER_PICTURE
-        return found[0] if len(found) == 1 else AMBIGUOUS
+        return found or OTHER_PICTURE
 
 
 def _asked(example: Example) -> Iterator[str]:

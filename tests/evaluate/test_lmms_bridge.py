@@ -59,13 +59,15 @@ def test_a_task_folder_asks_and_scores_as_we_do():
     assert [doc["id"] for doc in docs] == [example.id for example in task.examples]
     for doc, example, answer in zip(docs, task.examples, answers, strict=True):
         value = headline(task, judge(task, example, Completion(answer)).score).value
-        assert utils.process_results(doc, [answer]) == {"correct": value}
+        assert utils.process_results(doc, [answer]) == {"correct": value, "question_id": example.id}
     (message,) = utils.doc_to_messages(docs[2])
     picture, *texts = message["content"]
     assert picture["type"] == "image" and picture["url"].size == (12, 8)
     assert "".join(part["text"] for part in texts) == utils.doc_to_text(docs[2])
     assert utils.doc_to_text(docs[2]).startswith(layouts.DOTS)
-    assert [one.size for one in utils.doc_to_visual(docs[2])] == [(12, 8)] and not utils.doc_to_visual(docs[1])
+    assert [one.size for one in utils.doc_to_visual(docs[2])] == [(12, 8)] and not utils.doc_to_visual(
+        docs[1]
+    )
 
 
 def test_what_cannot_be_judged_is_left_out_of_the_mean():
