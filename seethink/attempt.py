@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from seethink.formats import lists_several, read_any
+from seethink.boxes import write_places
+from seethink.formats import lists_several, read_any, stated
 from seethink.models.families import places_in_pixels
 from seethink.types import (
     Completion,
@@ -22,7 +23,8 @@ from seethink.types import (
     Task,
     assistant_prefill,
 )
-from seethink.verify.combine import prefetch, scored
+from seethink.verify import rules
+from seethink.verify.combine import FirstOf, prefetch, scored
 
 
 def attempt(
@@ -104,6 +106,20 @@ def _parse_leniently(example: Example, strict: Response) -> Response:
     read = read_any(strict.text, lists_several(example.answer))
     response = _in_original_pixels(example, read, strict.frame)
     return replace(response, stop=strict.stop, n_tokens=strict.n_tokens)
+
+
+def agreement(task: Task, rollout: Rollout) -> Score:
+    """Whether the answer given is what the thought last states, by the task's rules with the answer given as
+    the reference: no model is asked, and no code of a user's, which may find its reference elsewhere. None
+    where one of the two is missing or cannot be compared."""
+    response = rollout.response
+    said = stated(response.thought or "")
+    if said is None or response.answer is None:
+        return Score(None, "the thought states no answer, or none is given")
+    given = replace(rollout.example, answer=write_places(response.boxes, response.points) or response.answer)
+    concluded = _in_original_pixels(given, replace(response, answer=said, fault=None), response.frame)
+    score = FirstOf(rules(task.verifier, task.headline))(given, concluded)
+    return Score(None, score.why) if score.unread else score
 
 
 def _verify(task: Task, example: Example, response: Response) -> Score:

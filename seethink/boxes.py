@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +79,14 @@ def read_points(text: str) -> tuple[Point, ...] | None:
         return None
     pairs = [_pair(point) for point in value]
     return tuple((float(x), float(y)) for x, y in filter(None, pairs))
+
+
+def write_places(boxes: Sequence[Box] | None, points: Sequence[Point] | None) -> str | None:
+    """Boxes, else points, as a reference has them: JSON that `read_boxes` or `read_points` reads. None
+    without any."""
+    if boxes:
+        return json.dumps([{"bbox_2d": box.corners, "label": box.label} for box in boxes])
+    return json.dumps(points) if points else None
 
 
 def _pair(value: Any) -> tuple[float, float] | None:

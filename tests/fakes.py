@@ -32,6 +32,7 @@ from seethink.types import GREEDY, Example, Task
 NAMES = (
     "seethink.train.sft",
     "seethink.train.grpo",
+    "seethink.train.preflight",
     "seethink.models.loading",
     "seethink.train.memory",
     "seethink.engines.local",
@@ -100,6 +101,7 @@ def install() -> None:
         "seethink.models.loading": {"count_parameters": lambda name: None if "hub" in name else 1_000_000},
         "seethink.train.memory": {"prompt_shape": _prompt_shape, "estimate": estimate},
         "seethink.train.grpo": {"grpo": _grpo},
+        "seethink.train.preflight": dict.fromkeys(("check_examples", "check_pairs", "check_task"), _check),
         "seethink.engines.local": {"LocalEngine": type("LocalEngine", (), {"load": staticmethod(str)})},
         "seethink.evaluate.evaluate": {"evaluate": _evaluate},
         "seethink.evaluate.statistics": {"compare": _compare},
@@ -117,12 +119,17 @@ def estimate(name: str, shape: Any, config: Any, n_examples: int) -> Any:
     return SimpleNamespace(peak=2_500_000_000, parts={"libraries": 0, "update": 10**9 * n_examples})
 
 
-def _sft(model: str, examples: Sequence[Any], config: Any, out: Path, on_step: Any) -> Path:
+def _check(model: str, data: Any, config: Any, out: None, on_step: Any) -> Any:
+    assert Path(model).is_dir(), model
+    return data
+
+
+def _sft(model: str, examples: Sequence[Any], config: Any, out: Path, on_step: Any, held_out: Any) -> Path:
     assert all(example.text for example in examples)
     return _train("sft", model, config.max_steps or 3, out, on_step)
 
 
-def _grpo(model: str, task: Task, config: Any, out: Path, media: Path, on_step: Any) -> Path:
+def _grpo(model: str, task: Task, config: Any, out: Path, media: Path, on_step: Any, held_out: Any) -> Path:
     return _train("grpo", model, config.max_steps, out, on_step)
 
 

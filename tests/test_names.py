@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from seethink.cli.app import load_command
+from seethink.formats import ANSWER_ONLY
 from seethink.settings import leaves, override
 from seethink.train.configs import DPOConfig, GRPOConfig, RolloutConfig, SFTConfig, TrainingConfig
 from seethink.train.grpo_metrics import RolloutStatistics, UpdateStatistics, step_metrics
-from seethink.types import InputError
+from seethink.types import InputError, Task
+from seethink.verify import same_number
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "names.md").read_text(encoding="utf-8")
@@ -87,14 +89,15 @@ def as_written(default: object) -> str:
 
 
 def test_every_metric_of_grpo_is_listed() -> None:
-    logged = step_metrics(RolloutStatistics(), UpdateStatistics())
+    task = Task("none", (), ANSWER_ONLY, same_number)
+    logged = step_metrics(RolloutStatistics(task), UpdateStatistics())
     listed = names("Metrics")
     assert len(listed) == len(set(listed))
     assert logged.keys() <= set(listed)
 
 
 def test_no_unknown_metric_is_listed() -> None:
-    logging_modules = ("grpo", "grpo_metrics", "dpo", "sft", "trainer", "resumable")
+    logging_modules = ("grpo", "grpo_metrics", "dpo", "sft", "trainer", "resumable", "diagnosis", "held_out")
     texts = [(ROOT / f"seethink/train/{name}.py").read_text(encoding="utf-8") for name in logging_modules]
     source = "".join(texts).replace("rewards/{name}/mean", "rewards/<part>/mean")
     logged_by_transformers = {"grad_norm", "learning_rate"}

@@ -35,14 +35,13 @@ class TerminalListener:
 
     def __call__(self, event: StageEvent) -> None:
         match event:
-            case StageProgress(_, row):
-                if self._progress:
-                    self._progress(row)
+            case StageProgress(stage, row):
+                self._bar(stage)(row)
             case StageStarted(stage, resumed, continues):
+                self._stop()  # of rows that were checked ahead of it
                 begun = "resumed" if resumed else "started"
                 self._say(f"{stage}: {', '.join(filter(None, (begun, continues)))}")
-                self._progress = ProgressBar(self.console, stage)
-                self._progress.start()
+                self._bar(stage)
             case StageFinished(stage, seconds, notes):
                 self._stop()
                 self._say_done(f"{stage}: finished, {seconds:.0f} s", notes)
@@ -57,6 +56,13 @@ class TerminalListener:
             case ReportWritten(_, path, report) if self._summaries:
                 show_report(self.console, report)
                 self._say(f"report: {path}")
+
+    def _bar(self, stage: str) -> ProgressBar:
+        """The bar that is shown; begun where there is none."""
+        if self._progress is None:
+            self._progress = ProgressBar(self.console, stage)
+            self._progress.start()
+        return self._progress
 
     def _say_done(self, text: str, notes: Sequence[str]) -> None:
         self._say("; ".join((text, *(notes if self._summaries else ()))))

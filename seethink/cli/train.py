@@ -24,6 +24,7 @@ from seethink.cli.progress import execute, run_console
 from seethink.cli.tables import say
 from seethink.run.run import Run, Scale
 from seethink.settings import described, override, unknown
+from seethink.train.held_out import HeldOut
 from seethink.train.methods import METHODS, TrainingMethod
 from seethink.types import GREEDY, InputError, Task
 
@@ -157,9 +158,12 @@ def _train(method: TrainingMethod, job: TrainingOptions) -> None:
 
         def recipe(run: Run) -> None:
             before, after = stages(method.name)
-            base = run.model(model)
-            results = {BEFORE: run.evaluate(before, base, tests, GREEDY)} if tests else {}
-            tuned = run.train(method.name, method.name, base, learned, config)
+            base, results, held_out = run.model(model), {}, None
+            if tests:
+                run.check(method.name, method.name, base, learned, config)
+                results = {BEFORE: run.evaluate(before, base, tests, GREEDY)}
+                held_out = HeldOut(tests[0], run.stages[before].config)
+            tuned = run.train(method.name, method.name, base, learned, config, held_out)
             results |= {AFTER: run.evaluate(after, tuned, tests, GREEDY)} if tests else {}
             run.compare("report", results)
 

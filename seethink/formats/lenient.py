@@ -133,6 +133,17 @@ def _read(text: str, start: int, answer_text: str) -> Response:
     )
 
 
+def stated(thought: str) -> str | None:
+    """The answer that a thought last states: in a `\\boxed{}`, after a phrase ("so the answer is"), at the
+    end of an equation, or as a count. None where it states none."""
+    if boxes := boxed(thought):
+        found = _last_box(thought, boxes)
+    else:
+        readers = (last_phrase, last_value, last_quantity)
+        found = next(filter(None, (reader(thought) for reader in readers)), None)
+    return None if found is None else _read(thought, *found).answer
+
+
 def by_steps(text: str) -> bool:
     """Whether the text reasons before its answer: at least `STEPWISE_WORDS` words, in any form."""
     return len((read_any(text).thought or "").split()) >= STEPWISE_WORDS

@@ -10,6 +10,7 @@ from typing import Any
 
 from seethink.evaluate.attempts import read_rows
 from seethink.report.page import number, percent
+from seethink.train.alarms import ALARMS
 
 WIDTH, HEIGHT = 300, 100
 """Size of the plotting area in SVG units; the page stretches it."""
@@ -19,16 +20,38 @@ MAX_POINTS = 400
 SHARE, NUMBER, LOSS = "share", "number", "loss"
 """Axis of a metric: 0 to 1; a number from 0 upwards; or a number plotted over its own range."""
 
+HELD_OUT = "eval_correct"
+
 METRICS = {
+    HELD_OUT: ("Held-out accuracy", SHARE, "share of held-out questions answered right, greedily"),
     "reward": ("Reward", SHARE, "mean over the sampled completions"),
     "rewards/*/mean": ("Reward: {}", SHARE, "one part of the reward, mean"),
     "completions/mean_length": ("Completion length", NUMBER, "mean, in tokens"),
     "completions/by_steps_ratio": ("Reasoning rate", SHARE, "share of completions that reason first"),
     "frac_reward_zero_std": ("Groups without spread", SHARE, "share of prompts whose rewards are all equal"),
+    "frac_groups_unjudged": ("Unjudged groups", SHARE, "share of prompts without any score"),
     "completions/clipped_ratio": ("Truncated", SHARE, "share of completions cut off at the length limit"),
+    "completions/malformed_ratio": ("Malformed", SHARE, "share of completions that break the format"),
+    "completions/thought_agrees_ratio": (
+        "Thought and answer agree",
+        SHARE,
+        "of the completions whose thought states an answer",
+    ),
+    "completions/reflection_ratio": (
+        "Reflection",
+        SHARE,
+        "share of completions with aha, check, wait, yet ...",
+    ),
+    "completions/repeated_ratio": ("Repetition", SHARE, "share of runs of six words that occurred before"),
+    "completions/mean_boxes": ("Boxes", NUMBER, "mean number in an answer"),
     "loss": ("Loss", LOSS, ""),
     "kl": ("KL divergence", NUMBER, "from the reference model, nats per token"),
     "entropy": ("Entropy", NUMBER, "of the policy, nats per token"),
+    "sampling/sampling_logp_difference/mean": (
+        "Rollout against trainer",
+        NUMBER,
+        "distance of their log-probabilities, nats per token",
+    ),
     "grad_norm": ("Gradient norm", NUMBER, "before clipping"),
     "learning_rate": ("Learning rate", NUMBER, ""),
 }
@@ -55,7 +78,8 @@ class Curve:
 
 @dataclass(frozen=True)
 class MetricPanel:
-    """The plot of one metric. steps, values: ends of the axes. ticks: (share of the height, label)."""
+    """The plot of one metric. steps, values: ends of the axes. ticks: (share of the height, label). alarms:
+    (where on the axis of steps, 0 to 1; what was said there)."""
 
     title: str
     description: str
@@ -64,6 +88,7 @@ class MetricPanel:
     values: tuple[float, float]
     ticks: tuple[tuple[float, str], ...]
     curves: tuple[Curve, ...]
+    alarms: tuple[tuple[float, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,16 +106,25 @@ class TrainingCurves:
     not_finite: int
 
 
-def training_curves(trainings: Mapping[str, Path]) -> list[TrainingCurves]:
+def training_curves(trainings: Mapping[str, Path], untrained: float | None = None) -> list[TrainingCurves]:
     """The curves of `trainings`, {stage: metrics.jsonl}. Methods with a reward are plotted apart from the
-    others, since their losses are not comparable. Raises InputError where a row is not JSON or has no
-    step."""
+    others, since their losses are not comparable. untrained: held-out accuracy before the first step. Raises
+    InputError where a row is not JSON or has no step."""
     rows = {stage: list(read_rows(path, ("step",))) for stage, path in trainings.items()}
+    if untrained is not None:
+        rows = {stage: _from_the_start(log, untrained) for stage, log in rows.items()}
     colours = {stage: i for i, stage in enumerate(trainings, 1)}
     reinforced = {stage: log for stage, log in rows.items() if any("reward" in row for row in log)}
     supervised = {stage: log for stage, log in rows.items() if stage not in reinforced}
     kinds = {"Reinforcement learning": reinforced, "Supervised and preference training": supervised}
     return [_curves(title, logs, colours) for title, logs in kinds.items() if any(logs.values())]
+
+
+def _from_the_start(log: Sequence[MetricsRow], untrained: float) -> list[MetricsRow]:
+    """The rows of a training that answered held-out questions, with one before them for the untrained
+    model."""
+    start: MetricsRow = {"step": 0, HELD_OUT: untrained}
+    return [*([start] if any(row.get(HELD_OUT) is not None for row in log) else []), *log]
 
 
 def _curves(
@@ -101,7 +135,7 @@ def _curves(
         series = {stage: _series(log, name) for stage, log in logs.items()}
         series = {stage: points for stage, points in series.items() if points}
         if series:
-            panels.append(_panel(labels, series, colours))
+            panels.append(_panel(labels, series, colours, name != HELD_OUT, _alarms(logs, name)))
     stages = tuple((stage, colours[stage]) for stage in logs)
     longest = max(len(log) for log in logs.values())
     not_finite = sum(
@@ -142,9 +176,25 @@ def smoothed(series: Series) -> Series:
     ]
 
 
+def _alarms(logs: Mapping[str, Sequence[MetricsRow]], name: str) -> list[tuple[int, str]]:
+    """(step, sentence) of what was said about a metric."""
+    return [
+        (row["step"], f"{f'{stage}, ' if len(logs) > 1 else ''}step {row['step']:,}: {text}")
+        for stage, log in logs.items()
+        for row in log
+        for kind, text in row.get("alarms", {}).items()
+        if kind in ALARMS and ALARMS[kind].column == name
+    ]
+
+
 def _panel(
-    labels: tuple[str, str, str], series: Mapping[str, Series], colours: Mapping[str, int]
+    labels: tuple[str, str, str],
+    series: Mapping[str, Series],
+    colours: Mapping[str, int],
+    is_noisy: bool,
+    alarms: Sequence[tuple[int, str]],
 ) -> MetricPanel:
+    """is_noisy: of every step, so that a moving average is drawn too."""
     title, unit, description = labels
     steps = [step for points in series.values() for step, _ in points]
     values = [value for points in series.values() for _, value in points]
@@ -154,13 +204,14 @@ def _panel(
     show = percent if unit == SHARE else number
     curves = []
     for stage, points in series.items():
-        smooth = smoothed(points)
+        smooth = smoothed(points) if is_noisy else points
         lines = (_polyline(points, x_range, y_range), _polyline(smooth, x_range, y_range))
         curves.append(Curve(stage, colours[stage], *lines, show(smooth[0][1]), show(smooth[-1][1])))
     labelled = tuple(
         (_fraction(tick, y_range), f"{100 * tick:.0f} %" if unit == SHARE else number(tick)) for tick in ticks
     )
-    return MetricPanel(title, description, unit, x_range, y_range, labelled, tuple(curves))
+    said = tuple((_fraction(step, x_range), text) for step, text in alarms)
+    return MetricPanel(title, description, unit, x_range, y_range, labelled, tuple(curves), said)
 
 
 def axis_ticks(low: float, high: float, unit: str) -> list[float]:

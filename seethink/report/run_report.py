@@ -49,7 +49,7 @@ def write_report(
         table=scores.score_table(report),
         tests=[(test, scores.describe_test(test)) for test in report["tests"]],
         gains={task: scores.task_gains(report["results"], task) for task in scores.measured_tasks(report)},
-        trainings=training_curves(trainings),
+        trainings=training_curves(trainings, _untrained(report)),
         settings=[_settings(stage, facts) for stage, facts in report.get("trainings", {}).items()],
         gallery=build_gallery(arms, folder, headline),
         groups=_groups(trainings, folder, headline),
@@ -59,6 +59,12 @@ def write_report(
     )
     write_atomically(folder / "report.html", page)
     return folder / "report.html"
+
+
+def _untrained(report: Mapping[str, Any]) -> float | None:
+    """The held-out accuracy before a training, where that is what was evaluated."""
+    before = report["results"].get(scores.BEFORE, {})
+    return next(iter(before.values()))["value"] if len(before) == 1 else None
 
 
 def _settings(stage: str, facts: Mapping[str, Any]) -> tuple[str, str, list[Any], list[Any]]:

@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from seethink import hub, identity
 from seethink.lock import alone_in
 from seethink.models.names import is_bundled, model_key, resolve
+from seethink.models.release import release_memory
 from seethink.run.comparison import (
     Claim,
     common_headline,
@@ -40,12 +41,14 @@ from seethink.run.events import (
     StageSkipped,
     StageStarted,
 )
+from seethink.run.scale import Scale
 from seethink.run.stage import NO_EXAMPLES, Evaluation, Model, Stage, StageExamples
 from seethink.settings import override, parse, unknown
 from seethink.solve.options import SolverOptions
 from seethink.tasks import GoldTraces, with_every_answer
 from seethink.train.card import write_card
-from seethink.train.methods import METHODS, OnStep
+from seethink.train.held_out import HeldOut, refuse_missing
+from seethink.train.methods import METHODS, OnStep, TrainingContext
 from seethink.train.notes import training_notes
 from seethink.types import InputError, PreferencePair, Sampling, SFTExample, Task
 
@@ -53,9 +56,7 @@ if TYPE_CHECKING:
     from seethink.solve.equal_tokens import EqualTokens
     from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig
 
-SCALES = ("smoke", "tiny", "one_gpu", "full")
 TINY = "The model is sprout, which ships with SeeThink: five million parameters. It is tiny, and it errs."
-_FALLS_BACK = {"smoke": "tiny", "one_gpu": "full"}
 _STAGE_NAME = re.compile(r"[a-z0-9_-]+(/[a-z0-9_-]+)*")
 _STATE_EVERY_S = 10.0
 _POLL_EVERY_S = 0.5
@@ -63,24 +64,6 @@ _POLL_EVERY_S = 0.5
 T = TypeVar("T")
 StageWork = Callable[[Path, OnStep], Any]
 """`(stage folder, on_progress) -> result`, a JSON value."""
-
-
-class Scale(str):
-    """The name of a scale; called, it selects a value: `run.scale(smoke=8, tiny=2_000, full=70_000)`."""
-
-    def __new__(cls, name: str) -> Scale:
-        if name not in SCALES:
-            raise unknown("scale", name, SCALES)
-        return super().__new__(cls, name)
-
-    def __call__(self, **values: T) -> T:
-        """smoke falls back to tiny, one_gpu to full. Raises InputError where the recipe has no such scale."""
-        if foreign := values.keys() - set(SCALES):
-            raise TypeError(f"no such scale: {', '.join(sorted(foreign))}")
-        for name in (str(self), _FALLS_BACK.get(self)):
-            if name in values:
-                return values[name]
-        raise InputError(f"this recipe has no scale {self}; it has {', '.join(values)}")
 
 
 @dataclass
@@ -153,10 +136,8 @@ class Run:
         return Model(key=model_key(name), path=name, base=name)
 
     def make(self, name: str, write: Callable[..., object], **inputs: Any) -> Model:
-        """The model that `write(folder, **inputs)` writes; the function's source is part of its identity.
-
-        A function with a parameter `on_step` is given one, for its progress.
-        """
+        """The model that `write(folder, **inputs)` writes; the function's source is part of its identity. A
+        function with a parameter `on_step` is given one, for its progress."""
         source = {"function": write.__qualname__, "source": inspect.getsource(write)}
         stage = self._stage(name, "make", "checkpoint", None, {**source, **inputs})
 
@@ -180,11 +161,14 @@ class Run:
         """The task's own steps and answers as supervised examples, those inside conversations included."""
         return GoldTraces(with_every_answer(task))
 
-    def train(self, name: str, method: str, model: Model, data: Any, config: Any) -> Model:
+    def train(
+        self, name: str, method: str, model: Model, data: Any, config: Any, held_out: HeldOut | None = None
+    ) -> Model:
         """`model` after training by a method of `seethink.train.methods.METHODS`.
 
         data: what the method learns from, by its `data`: a sequence of `SFTExample` ("examples") or
-        `PreferencePair` ("pairs"), or a `Task` ("task"). config: of the method's config class.
+        `PreferencePair` ("pairs"), or a `Task` ("task"). config: of the method's config class. held_out: no
+        part of the stage's identity.
         """
         if method not in METHODS:
             raise unknown("training method", method, METHODS)
@@ -192,15 +176,29 @@ class Run:
         identified = identity.of_task(data) if entry.data == "task" else identity.of_sequence(data)
         inputs = {"model": model, entry.data: identified}
         stage = self._stage(name, method, "checkpoint", config, inputs, StageExamples.of(entry.data, data))
+        refuse_missing(stage.config.training, held_out)
 
         def work(out: Path, on_step: OnStep) -> dict[str, Any]:
-            checkpoint = entry.run(str(model.path), data, stage.config, out, self.out / "media", on_step)
+            context = TrainingContext(out, self.out / "media", on_step, held_out)
+            checkpoint = entry.run(str(model.path), data, stage.config, context)
             if self.is_main_process:
                 write_card(checkpoint, method, str(model.path), str(model.base), data, stage.config)
             return {"notes": training_notes(out)}
 
         self._execute(stage, work)
         return Model(key=stage.artefact_key, path=stage.folder / stage.product, base=model.base)
+
+    def check(self, name: str, method: str, model: Model, data: Any, config: Any) -> None:
+        """Raises InputError for rows that the training `name` could not learn from, ahead of stages that come
+        before it; it checks them itself when it begins. Nothing where it is finished, and in a dry run."""
+        if self.dry or not self.is_main_process or (self.out / name / "checkpoint").exists():
+            return
+        config = override(config, self._settings.get(name, {}), name)
+        try:
+            METHODS[method].check(str(model.path), data, config, partial(self._progress, name))
+        except BaseException as error:
+            self._emit(StageFailed(name, error))
+            raise
 
     def sft(self, name: str, model: Model, examples: Sequence[SFTExample], config: SFTConfig) -> Model:
         """`model` after supervised fine-tuning on `examples`."""
@@ -312,6 +310,9 @@ class Run:
             for listener in (write_report_files, *self.listeners):
                 listener(event)
 
+    def _progress(self, stage: str, row: dict[str, Any]) -> None:
+        self._emit(StageProgress(stage, row))
+
     def _execute(self, stage: Stage, work: StageWork) -> Any:
         """The stage's result, from now or before; None in a dry run or if `only` leaves it out."""
         if self.dry:
@@ -357,12 +358,13 @@ class Run:
 
         def on_progress(row: dict[str, Any]) -> None:
             nonlocal written
-            self._emit(StageProgress(stage.name, row))
+            self._progress(stage.name, row)
             if time.monotonic() - written >= _STATE_EVERY_S:
                 written = time.monotonic()
                 stage.write(state | {"seconds": round(before + written - start, 1)})
 
         result = work(stage.folder, on_progress)
+        release_memory()
         seconds = round(before + time.monotonic() - start, 1)
         state |= {"status": "done", "seconds": seconds, "result": result}
         stage.write(state)

@@ -21,6 +21,30 @@ _NO_NUMBER = MappingProxyType({"identity": False})
 
 
 @dataclass(frozen=True)
+class MonitoringConfig(Config):
+    """What is looked at while a model trains. Nothing here alters a number that is learned.
+
+    eval_steps: optimiser steps between answers to held-out questions, which are answered after the last step
+    too; None asks none. report_to: trackers of transformers that get every row of metrics.jsonl, with commas
+    between them ("tensorboard,wandb"). stop_when: "no_signal" ends a training whose rewards taught nothing
+    for some steps, "diverging" one whose loss rises (`signals.py`), "any" both."""
+
+    eval_steps: int | None = field(default=None, metadata=_NO_NUMBER)
+    report_to: str = field(default="none", metadata=_NO_NUMBER)
+    stop_when: Literal["never", "no_signal", "diverging", "any"] = "never"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require(eval_steps="at least 1")
+
+    @property
+    def trackers(self) -> list[str]:
+        """The names in `report_to`."""
+        names = [name.strip() for name in self.report_to.split(",")]
+        return [name for name in names if name not in ("", "none")]
+
+
+@dataclass(frozen=True)
 class TrainingConfig(Config):
     """Optimiser, trained parts, batching and checkpoints: shared by every method. Defaults suit a pretrained
     model of billions of parameters.
@@ -38,8 +62,7 @@ class TrainingConfig(Config):
     max_tokens_per_batch: padded tokens of one forward pass. A larger group still goes through, alone. How a
     step is cut into passes changes no number, so there is no per-device batch size. bf16: autocast (weights
     and optimiser states stay fp32); None means on an accelerator, not on a CPU. save_steps: optimiser steps
-    between checkpoints from which a killed run continues. stop_when: "no_signal" ends a training whose
-    rewards taught nothing for some steps, "diverging" one whose loss rises (`signals.py`), "any" both."""
+    between checkpoints from which a killed run continues."""
 
     learning_rate: float = 1e-6
     vision_learning_rate: float | None = None
@@ -60,7 +83,7 @@ class TrainingConfig(Config):
     bf16: bool | None = None
     save_steps: int = field(default=50, metadata=_NO_NUMBER)
     seed: int = 0
-    stop_when: Literal["never", "no_signal", "diverging", "any"] = "never"
+    monitoring: MonitoringConfig = MonitoringConfig()
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -18,6 +18,7 @@ from seethink.train import objectives, ranks
 from seethink.train.configs import DPOConfig
 from seethink.train.epochs import shuffled_index
 from seethink.train.guard import guarded
+from seethink.train.held_out import HeldOut
 from seethink.train.methods import OnStep
 from seethink.train.preflight import check_pairs
 from seethink.train.probes import longest_of_each_kind
@@ -34,17 +35,19 @@ def dpo(
     config: DPOConfig,
     out: Path,
     on_step: OnStep = lambda row: None,
+    held_out: HeldOut | None = None,
 ) -> Path:
     """Train `model` to prefer the better response of each pair; returns `out/checkpoint`, for
     `from_pretrained`.
 
     Called again on the same `out` (`guarded`) it continues from its last checkpoint; InputError for other
-    settings or data. Without `on_step`, a bar on a terminal.
+    settings or data. Without `on_step`, a bar on a terminal. held_out: answered every `eval_steps`.
     """
     pairs = check_pairs(model, pairs, config, out, on_step)
     policy, encoder = load_policy(model, config.training.load_in_4bit)
     method = DPOMethod(model, policy, encoder, pairs, config)
-    return GroupTrainer(policy, method, config.training, config.steps_for(len(pairs)), out, on_step).fit()
+    steps = config.steps_for(len(pairs))
+    return GroupTrainer(policy, method, config.training, steps, out, on_step).fit(held_out)
 
 
 class DPOMethod:

@@ -20,6 +20,7 @@ from seethink.train.attempt_log import AttemptLog
 from seethink.train.configs import GRPOConfig
 from seethink.train.grpo_metrics import RolloutStatistics, UpdateStatistics, step_metrics
 from seethink.train.guard import guarded
+from seethink.train.held_out import HeldOut
 from seethink.train.methods import OnStep
 from seethink.train.preflight import check_task
 from seethink.train.probes import rollout_probes
@@ -32,25 +33,28 @@ from seethink.types import Rollout, Sampling, Task
 
 
 @guarded("grpo")
-def grpo(
+def grpo(  # noqa: PLR0913  (what every training takes)
     model: str,
     task: Task,
     config: GRPOConfig,
     out: Path,
     media: Path | None = None,
     on_step: OnStep = lambda row: None,
+    held_out: HeldOut | None = None,
 ) -> Path:
     """Reinforce what `task.verifier` rewards; returns `out/checkpoint`, a folder for `from_pretrained`.
 
     Every attempt is written to `out/attempts.jsonl`, its pictures under `media`. Called again on the same
-    `out` (`guarded`) it continues; InputError for other settings. Without `on_step`, a bar on a terminal."""
+    `out` (`guarded`) it continues; InputError for other settings. Without `on_step`, a bar on a terminal.
+    held_out: answered every `eval_steps`."""
     task = check_task(model, task, config, out, on_step)
     policy, encoder = load_policy(model, config.training.load_in_4bit)
     method = GRPOMethod(model, policy, encoder, task, config)
     method.log = AttemptLog(out / "attempts.jsonl", media or out / "media")
     method.rollouts.weights_folder = out / "rollout-weights"
     try:
-        return GroupTrainer(policy, method, config.training, config.max_steps, out, on_step).fit()
+        trainer = GroupTrainer(policy, method, config.training, config.max_steps, out, on_step)
+        return trainer.fit(held_out)
     finally:
         method.rollouts.close()
 
@@ -70,7 +74,7 @@ class GRPOMethod:
         self.reference = ReferenceModel(model, policy)
         self.sampler = PromptSampler(task.examples, config)
         self.batch: list[Group] = []
-        self.statistics = RolloutStatistics()
+        self.statistics = RolloutStatistics(task)
         self.update = UpdateStatistics()
 
     def groups(self, step: int) -> list[Group]:
@@ -151,7 +155,7 @@ class GRPOMethod:
         if self.sampler.batch != batch:
             self.sampler.resume(batch, self.log.path)
         indices = self.sampler.next()
-        self.statistics = RolloutStatistics()
+        self.statistics = RolloutStatistics(self.task)
         with gather_weights(self.policy):
             self.rollouts.sync_weights(step)
         prompts, rollouts = self._sample(ranks.local_shard(indices), batch, step)

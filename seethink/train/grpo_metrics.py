@@ -5,29 +5,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any
 
 from torch import Tensor
 
-from seethink.formats import by_steps
 from seethink.train import ranks
-from seethink.types import Rollout
+from seethink.train.diagnosis import MEASURES, measured
+from seethink.types import Rollout, Task
 
 
 @dataclass
 class RolloutStatistics:
     """What happened while a rollout batch was sampled, in this process.
 
-    rollouts: scored completions by prompt. unjudged: completions without a score. zero_std_groups: groups
-    whose rewards are all equal, or that have none. resampled: prompts that replaced groups without spread.
-    passed_over: prompts that the sampler passed over for their pass rate."""
+    task: of the completions. rollouts: scored completions by prompt. unjudged: completions without a score.
+    zero_std_groups: groups whose rewards are all equal, or that have none. resampled: prompts that replaced
+    groups without spread. passed_over: prompts that the sampler passed over for their pass rate."""
 
+    task: Task
     rollouts: list[list[Rollout]] = field(default_factory=list)
     unjudged: int = 0
     zero_std_groups: int = 0
     resampled: int = 0
     passed_over: int = 0
+
+    @cached_property
+    def facts(self) -> list[dict[str, Any]]:
+        """What the curves need of each rollout of all processes, computed once for all updates of a batch.
+        Every process must ask for it."""
+        own = (_facts(rollout, self.task) for group in self.rollouts for rollout in group)
+        return ranks.all_gather(own)
 
 
 @dataclass
@@ -42,7 +51,7 @@ class UpdateStatistics:
 
 def step_metrics(statistics: RolloutStatistics, update: UpdateStatistics) -> dict[str, float | None]:
     """A row of metrics.jsonl. None where there was nothing to measure. Every process must call it."""
-    every = ranks.all_gather(_facts(rollout) for group in statistics.rollouts for rollout in group)
+    every = statistics.facts
     judged = [fact for fact in every if fact["reward"] is not None]
     rewards = [fact["reward"] for fact in judged]
     names = dict.fromkeys(name for fact in judged for name in fact["parts"])
@@ -53,10 +62,7 @@ def step_metrics(statistics: RolloutStatistics, update: UpdateStatistics) -> dic
         "reward_std": stdev(rewards) if len(rewards) > 1 else None,
         **{f"rewards/{name}/mean": _mean(values) for name, values in parts.items()},
         "frac_reward_zero_std": ranks.all_sum(statistics.zero_std_groups) / max(1, groups),
-        "completions/mean_length": _mean([fact["n_tokens"] for fact in every]),
-        "completions/clipped_ratio": _mean([fact["truncated"] for fact in every]),
-        "completions/by_steps_ratio": _mean([fact["by_steps"] for fact in every]),
-        "completions/malformed_ratio": _mean([fact["malformed"] for fact in every]),
+        **{name: _mean([fact[name] for fact in every]) for name in MEASURES},
         "frac_completions_identical": _share_of_groups(statistics, _identical, groups),
         "unjudged": ranks.all_sum(statistics.unjudged),
         "frac_groups_unjudged": _share_of_groups(statistics, _unjudged, groups),
@@ -69,17 +75,11 @@ def step_metrics(statistics: RolloutStatistics, update: UpdateStatistics) -> dic
     }
 
 
-def _facts(rollout: Rollout) -> dict[str, Any]:
+def _facts(rollout: Rollout, task: Task) -> dict[str, Any]:
     """What the curves need of a rollout, in a form that can be sent to other processes."""
-    response, score = rollout.response, rollout.score
-    return {
-        "reward": score.value,
-        "parts": {name: part.value for name, part in score.parts.items()},
-        "n_tokens": response.n_tokens,
-        "truncated": response.stop == "length",
-        "by_steps": by_steps(response.text),
-        "malformed": response.fault is not None,
-    }
+    score = rollout.score
+    parts = {name: part.value for name, part in score.parts.items()}
+    return {"reward": score.value, "parts": parts, **measured(rollout, task)}
 
 
 def _share_of_groups(

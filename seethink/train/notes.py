@@ -6,9 +6,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
+from seethink.train.history import mean_of
 from seethink.train.signals import signals_of
 
 ROWS_FILE = "rows.json"
@@ -22,7 +22,8 @@ def training_notes(out: Path) -> list[str]:
     notes: list[str] = []
     if rows.exists():
         notes += _of_rows(json.loads(rows.read_text(encoding="utf-8")))
-    nothing_learned, said = list(_of_rewards(metrics_rows(out))), signals_of(out)
+    steps = metrics_rows(out)
+    nothing_learned, said = list(_of_rewards(steps)), signals_of(steps)
     if nothing_learned:
         said.pop("no_signal", None)  # of the whole training, with the reason
     return [*notes, *nothing_learned, *said.values()]
@@ -33,7 +34,7 @@ def start_and_end(out: Path, name: str) -> tuple[float, float] | None:
     one; None where it has no number there."""
     rows = [row for row in metrics_rows(out) if row.get(name) is not None]
     n = max(1, len(rows) // 10)
-    first, last = _mean(rows[:n], name), _mean(rows[-n:], name)
+    first, last = mean_of(rows[:n], name), mean_of(rows[-n:], name)
     return None if first is None or last is None else (first, last)
 
 
@@ -68,8 +69,8 @@ def _of_rewards(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if not rows or any(row["frac_reward_zero_std"] < 1 for row in rows):
         return
     steps = f"{len(rows):,} {'step' if len(rows) == 1 else 'steps'}"
-    reward = _mean(rows, "reward")
-    right = _mean(rows, "rewards/correct/mean")
+    reward = mean_of(rows, "reward")
+    right = mean_of(rows, "rewards/correct/mean")
     shares = {
         "of the completions break the format": "completions/malformed_ratio",
         "are cut off at max_completion_length": "completions/clipped_ratio",
@@ -79,7 +80,7 @@ def _of_rewards(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     facts = [
         f"mean reward {'unknown' if reward is None else f'{reward:.2f}'}",
         *([] if right is None else [f"{right:.0%} right"]),
-        *(f"{share:.0%} {what}" for what, name in shares.items() if (share := _mean(rows, name))),
+        *(f"{share:.0%} {what}" for what, name in shares.items() if (share := mean_of(rows, name))),
     ]
     yield (
         f"no group had two different rewards in {steps}, so the rewards taught nothing: {_why(rows)} "
@@ -91,22 +92,17 @@ def _why(rows: Sequence[Mapping[str, Any]]) -> str:
     """The likeliest reason."""
 
     def share(name: str) -> float:
-        return _mean(rows, name) or 0.0
+        return mean_of(rows, name) or 0.0
 
     if share("frac_groups_unjudged") > 0.5:
         return "the verifier cannot judge the completions; choose another, or give a judge"
     if share("frac_completions_identical") > 0.5:
         return "the model gives the same completion each time; raise temperature"
-    right = _mean(rows, "rewards/correct/mean")
-    if (_mean(rows, "reward") if right is None else right) == 1:
+    right = mean_of(rows, "rewards/correct/mean")
+    if (mean_of(rows, "reward") if right is None else right) == 1:
         return "every completion is right, the questions are too easy for this model"
     if share("completions/clipped_ratio") > 0.5:
         return "completions are cut off before they answer; raise max_completion_length"
     if share("completions/malformed_ratio") > 0.5:
         return "the answer's form is not met; train by sft first, or choose a format that the model knows"
     return "the questions are too hard for this model, or the verifier does not read its answers"
-
-
-def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
-    known = [row[name] for row in rows if row.get(name) is not None]
-    return fmean(known) if known else None

@@ -25,6 +25,7 @@ from seethink.models.accepted_media import AcceptedMedia, is_drawn
 from seethink.models.encoder import Encoder, texts_of
 from seethink.models.loading import load_encoder
 from seethink.sequences import LazySequence
+from seethink.train import trackers
 from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig, TrainingConfig
 from seethink.train.methods import OnStep
 from seethink.train.notes import ROWS_FILE
@@ -72,9 +73,10 @@ class RowContext:
 
 
 def check_examples(
-    model: str, examples: Sequence[SFTExample], config: SFTConfig, out: Path, on_step: OnStep
+    model: str, examples: Sequence[SFTExample], config: SFTConfig, out: Path | None, on_step: OnStep
 ) -> Sequence[SFTExample]:
-    """The examples that are trained on: all that are not overlong. Raises InputError as `usable_rows`."""
+    """The examples that are trained on: all that are not overlong. Raises InputError as `usable_rows`. out:
+    where the number of rows left out is recorded; None for nowhere, ahead of a training."""
 
     thoughtless: set[int] = set()
 
@@ -84,7 +86,7 @@ def check_examples(
             thoughtless.add(i)
         return TrainingRow(lesson.example, lesson.format, (lesson.text,))
 
-    encoder, _ = load_encoder(model)
+    encoder = _encoder(model, config.training)
     usable = usable_rows(len(examples), row, encoder, config.training, on_step)
     facts = {**_left_out(len(examples), usable, config.training), **_without_thought(thoughtless, usable)}
     record(out, {"rows": len(examples), **facts})
@@ -92,7 +94,7 @@ def check_examples(
 
 
 def check_pairs(
-    model: str, pairs: Sequence[PreferencePair], config: DPOConfig, out: Path, on_step: OnStep
+    model: str, pairs: Sequence[PreferencePair], config: DPOConfig, out: Path | None, on_step: OnStep
 ) -> Sequence[PreferencePair]:
     """The pairs that are trained on, as `check_examples`."""
 
@@ -100,13 +102,13 @@ def check_pairs(
         pair = pairs[i]
         return TrainingRow(pair.example, pair.format, (pair.better, pair.worse))
 
-    encoder, _ = load_encoder(model)
+    encoder = _encoder(model, config.training)
     usable = usable_rows(len(pairs), row, encoder, config.training, on_step)
     record(out, {"rows": len(pairs), **_left_out(len(pairs), usable, config.training)})
     return Subset.of(pairs, usable)
 
 
-def check_task(model: str, task: Task, config: GRPOConfig, out: Path, on_step: OnStep) -> Task:
+def check_task(model: str, task: Task, config: GRPOConfig, out: Path | None, on_step: OnStep) -> Task:
     """The task with the examples that are trained on, as `check_examples`; its verifier must be able to judge
     a reference answer."""
     examples, thoughtless = task.examples, set[int]()
@@ -119,12 +121,18 @@ def check_task(model: str, task: Task, config: GRPOConfig, out: Path, on_step: O
             thoughtless.add(i)
         return TrainingRow(lesson.example, task.format, (lesson.text,))
 
-    encoder, _ = load_encoder(model)
+    encoder = _encoder(model, config.training)
     usable = usable_rows(len(examples), row, encoder, config.training, on_step)
     facts = {**_left_out(len(examples), usable, config.training), **_without_thought(thoughtless, usable)}
     facts |= _judged(task, usable, on_step)
     record(out, {"rows": len(examples), **facts})
     return replace(task, examples=Subset.of(examples, usable))
+
+
+def _encoder(model: str, config: TrainingConfig) -> Encoder:
+    """The model's encoder. Raises InputError first for a tracker that is not installed."""
+    trackers.callbacks(config.monitoring.trackers, Path())
+    return load_encoder(model)[0]
 
 
 @dataclass(frozen=True)
@@ -356,9 +364,9 @@ def _watched(items: Iterable[T], n: int, detail: str, on_step: OnStep) -> Iterat
             on_step({"step": i, "steps": n, "detail": detail})
 
 
-def record(out: Path, facts: Mapping[str, Any]) -> None:
+def record(out: Path | None, facts: Mapping[str, Any]) -> None:
     """Replace `out/rows.json`, in the first process of a launch; `notes.py` reads it."""
-    if int(os.environ.get("RANK", "0")):
+    if out is None or int(os.environ.get("RANK", "0")):
         return
     out.mkdir(parents=True, exist_ok=True)
     part = out / f"{ROWS_FILE}.part"

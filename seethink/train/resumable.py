@@ -18,16 +18,19 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
+from seethink.engines.local import LocalEngine
 from seethink.evaluate.attempts import append_rows
+from seethink.models.encoder import Encoder
 from seethink.models.policy import PolicyModel
 from seethink.models.saving import follow_umask, save_model_folder
-from seethink.train import ranks, sharding
+from seethink.train import ranks, sharding, trackers
 from seethink.train.adapters import merge, mixed_precision, prepare
 from seethink.train.configs import TrainingConfig
 from seethink.train.continuing import step_of, steps_done, why_unfinished
+from seethink.train.held_out import HeldOut, refuse_missing
 from seethink.train.methods import OnStep
 from seethink.train.notes import metrics_rows
-from seethink.train.signals import SIGNALS_FILE, Signals
+from seethink.train.signals import Signals
 from seethink.types import InputError, NotFinite
 
 _LOG = logging.getLogger(__name__)
@@ -69,7 +72,8 @@ class ResumableTrainer(Trainer):
         on_step: OnStep,
     ) -> None:
         self.policy, self.config, self.out, self.processor = policy, config, out, processor
-        self.journals = ("metrics.jsonl", SIGNALS_FILE, *journals)
+        self.journals = ("metrics.jsonl", *journals)
+        self.held_out: HeldOut | None = None
         self.row: dict[str, float | None] = {}
         self.n_packs = 0  # backward passes of the step
         prepare(policy, config)
@@ -79,7 +83,10 @@ class ResumableTrainer(Trainer):
             model=policy,
             args=_arguments(config, steps, out / "resume"),
             train_dataset=StepNumbers(steps),
-            callbacks=[_MetricsWriter(self, steps, on_step)],
+            callbacks=[
+                _MetricsWriter(self, steps, on_step),
+                *trackers.callbacks(config.monitoring.trackers, out),
+            ],
         )
         self.sharded = sharding.configure(self.accelerator)
         if self.sharded and config.load_in_4bit:
@@ -87,11 +94,17 @@ class ResumableTrainer(Trainer):
         self.is_fsdp_enabled = self.sharded and not self.is_deepspeed_enabled
         self.callback_handler.pop_callback(PrinterCallback)
 
-    def fit(self) -> Path:
+    def fit(self, held_out: HeldOut | None = None) -> Path:
         """Train, from the last whole checkpoint if there is one; returns the finished model's folder. A
-        finished training is not repeated. `out/resume` stays, so that a longer training goes on from it."""
+        finished training is not repeated. `out/resume` stays, so that a longer training goes on from it.
+
+        held_out: answered every `eval_steps` by the model as it is then, and after the last step."""
         finished = self.out / "checkpoint"
         if not finished.exists():
+            refuse_missing(self.config, held_out)
+            self.held_out = held_out
+            if held_out:
+                held_out.refuse_unusable(self._engine())
             self._train_from_last_checkpoint()
             if self.sharded:
                 sharding.make_whole(self.policy.model)
@@ -149,6 +162,18 @@ class ResumableTrainer(Trainer):
             raise NotFinite(f"step {step}: the gradient is not finite; the run stops before it is used")
         return norm
 
+    def _engine(self) -> LocalEngine:
+        """Answers with the weights as they are now."""
+        return LocalEngine(self.policy.model, Encoder(self.processor, self.policy.model.config))
+
+    def evaluated(self, step: int) -> dict[str, float | None]:
+        """The held-out columns of a step at which they are due. Every process must call it."""
+        every = self.config.monitoring.eval_steps
+        if not (self.held_out and every) or (step % every and step != self.args.max_steps):
+            return {}
+        with sharding.gather_weights(self.policy):
+            return self.held_out.answered(self._engine())
+
     # Checkpoints to resume from ----------------------------------------------------------------------------
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
@@ -200,7 +225,7 @@ class ResumableTrainer(Trainer):
 
 class _MetricsWriter(TrainerCallback):
     """Appends a row to metrics.jsonl for each step, and calls `on_step`; says what goes wrong, and ends the
-    training then if it is to end."""
+    training then if it is to end. Trackers, called after it, find the row in `logs`."""
 
     def __init__(self, trainer: ResumableTrainer, steps: int, on_step: OnStep) -> None:
         self.trainer, self.steps, self.on_step = trainer, steps, on_step
@@ -212,21 +237,21 @@ class _MetricsWriter(TrainerCallback):
             self.signals(row)
 
     def on_log(
-        self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
     ) -> None:
         if not logs or "loss" not in logs:
             return
-        news = self.signals(self.trainer.row)
+        known = {name: float(logs[name]) for name in ("grad_norm", "learning_rate") if name in logs}
+        row: dict[str, Any] = {"step": state.global_step, **self.trainer.row, **known}
+        row |= self.trainer.evaluated(state.global_step)
+        news = self.signals(row)
         control.should_training_stop = control.should_training_stop or self.signals.ends(news)
         control.should_save = control.should_save or self.signals.ends(news)
         if ranks.rank():
             return
-        known = {name: float(logs[name]) for name in ("grad_norm", "learning_rate") if name in logs}
-        row = {"step": state.global_step, **self.trainer.row, **known}
+        row |= {"alarms": news} if news else {}
         append_rows(self.trainer.out / "metrics.jsonl", [row])
-        said = [{"step": state.global_step, "kind": kind, "text": text} for kind, text in news.items()]
-        if said:
-            append_rows(self.trainer.out / SIGNALS_FILE, said)
+        logs.update(trackers.sent(row))
         self.on_step({**row, "steps": self.steps, **({"said": list(news.values())} if news else {})})
 
 
@@ -242,6 +267,7 @@ def _arguments(config: TrainingConfig, steps: int, folder: Path) -> TrainingArgu
         adam_beta2=config.adam_beta2,
         max_grad_norm=config.max_grad_norm,
         logging_steps=1,
+        run_name=f"{folder.parent.parent.name}/{folder.parent.name}",
         save_strategy="steps",
         save_steps=config.save_steps,
         save_total_limit=1,

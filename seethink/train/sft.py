@@ -16,6 +16,7 @@ from seethink.train import objectives, ranks
 from seethink.train.configs import SFTConfig
 from seethink.train.epochs import shuffled_index
 from seethink.train.guard import guarded
+from seethink.train.held_out import HeldOut
 from seethink.train.methods import OnStep
 from seethink.train.preflight import check_examples
 from seethink.train.probes import longest_of_each_kind
@@ -30,17 +31,19 @@ def sft(
     config: SFTConfig,
     out: Path,
     on_step: OnStep = lambda row: None,
+    held_out: HeldOut | None = None,
 ) -> Path:
     """Fine-tune `model` on the replies of `examples`; returns `out/checkpoint`, a folder for
     `from_pretrained`.
 
     Called again on the same `out` (`guarded`) it continues from its last checkpoint; InputError for other
-    settings or data. Without `on_step`, a bar on a terminal.
+    settings or data. Without `on_step`, a bar on a terminal. held_out: answered every `eval_steps`.
     """
     examples = check_examples(model, examples, config, out, on_step)
     policy, encoder = load_policy(model, config.training.load_in_4bit)
     method = SFTMethod(encoder, examples, config)
-    return GroupTrainer(policy, method, config.training, config.steps_for(len(examples)), out, on_step).fit()
+    steps = config.steps_for(len(examples))
+    return GroupTrainer(policy, method, config.training, steps, out, on_step).fit(held_out)
 
 
 class SFTMethod:

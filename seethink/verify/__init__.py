@@ -5,7 +5,7 @@ from seethink.types import InputError, Verifier
 from seethink.verify.auto import Auto
 from seethink.verify.box_metrics import BoxesWeighted, BoxIoU, ap50, boxes_f1, boxes_length, mean_precision
 from seethink.verify.choice import same_choice
-from seethink.verify.combine import first_of, only_if, weighted
+from seethink.verify.combine import Weighted, first_of, members, only_if, uses_judge, weighted
 from seethink.verify.ordering import Ordering
 from seethink.verify.own_verifier import OwnVerifier
 from seethink.verify.points import Points
@@ -70,6 +70,19 @@ def by_name(name: str) -> Verifier:
     return VERIFIERS[name]
 
 
+def rules(verifier: Verifier, part: str) -> tuple[Verifier, ...]:
+    """The verifiers of this package that decide the part of a verifier; `auto` where there is none."""
+    parts = {name: own for name, own, _ in verifier.parts} if isinstance(verifier, Weighted) else {}
+    found = [
+        own
+        for own in members(parts.get(part, verifier))
+        if own.__module__.startswith(f"{__name__}.")
+        and not isinstance(own, OwnVerifier)
+        and not uses_judge(own)
+    ]
+    return (*found,) or (VERIFIERS["auto"],)
+
+
 __all__ = [
     "VERIFIERS",
     "any_of_texts",
@@ -77,6 +90,7 @@ __all__ = [
     "first_of",
     "only_if",
     "relaxed_number",
+    "rules",
     "same_answer",
     "same_choice",
     "same_math",

@@ -13,6 +13,7 @@ import pytest
 from seethink.engines.base import RequestFailed
 from seethink.settings import leaves
 from seethink.train.methods import METHODS
+from seethink.types import InputError
 from tests import fakes
 from tests.cli.test_app import OWN, TRAIN, call, config_of, well, world, write
 from tests.fakes import evaluations
@@ -36,9 +37,9 @@ def test_settings_in_a_file_hold_the_same_fields_and_words_on_the_line_win(capsy
 
 
 def test_a_training_method_in_the_table_is_a_command(capsys, monkeypatch):
-    def run(model, data, config, out, media, on_step):
-        on_step({"step": 1, "steps": 1, "loss": 0.5})
-        return fakes.model_folder(out / "checkpoint")
+    def run(model, data, config, context):
+        context.on_step({"step": 1, "steps": 1, "loss": 0.5})
+        return fakes.model_folder(context.out / "checkpoint")
 
     method = replace(METHODS["sft"], name="toy_method", run=run)
     monkeypatch.setitem(METHODS, "toy_method", method)
@@ -64,9 +65,9 @@ def test_a_conversation_is_one_question_of_grpo_and_one_example_for_each_answer_
     write("talks.jsonl", {"messages": [*said, *said]}, {"messages": said})
     seen = []
 
-    def run(model, data, config, out, media, on_step):
+    def run(model, data, config, context):
         seen.append([one.example for one in data] if isinstance(data, Sequence) else data.examples)
-        return fakes.model_folder(out / "checkpoint")
+        return fakes.model_folder(context.out / "checkpoint")
 
     for method in ("sft", "grpo"):
         monkeypatch.setitem(METHODS, method, replace(METHODS[method], run=run))
@@ -100,7 +101,7 @@ def test_the_methods_are_listed(capsys):
 
 
 def test_a_server_that_refuses_is_one_sentence(capsys, monkeypatch):
-    def run(model, data, config, out, media, on_step):
+    def run(model, data, config, context):
         raise RequestFailed("503", "the vLLM server at http://localhost:8000/v1 does not answer: 503")
 
     monkeypatch.setitem(METHODS, "grpo", replace(METHODS["grpo"], run=run))
@@ -175,6 +176,38 @@ def test_the_evaluation_before_is_not_repeated_when_a_training_is_resumed_or_con
     assert (stale / "report.html").read_bytes() == old and (stale / "report.json").is_file()
 
 
+def test_held_out_questions_are_asked_on_the_way_as_before_and_after(capsys, held_out, monkeypatch):
+    """Only where `eval_steps` asks for it does the training answer them."""
+    seen = []
+
+    def run(model, data, config, context):
+        seen.append((config.training.monitoring.eval_steps, context.held_out))
+        return fakes.model_folder(context.out / "checkpoint")
+
+    monkeypatch.setitem(METHODS, "grpo", replace(METHODS["grpo"], run=run))
+    well(capsys, *TRAIN, *TEST, "eval_steps=2", "test.max_tokens=32")
+    ((every, asked),) = seen
+    assert (every, asked.task.name, len(asked.task.examples), asked.sampling.max_tokens) == (
+        *(2, "held_out", 2),
+        32,
+    )
+    assert asked.sampling.temperature == 0
+    code, _, err = call(capsys, *TRAIN, "eval_steps=2", "--out", "other")
+    assert code == 2 and "eval_steps=2 asks held-out questions, and there are none; give --test FILE" in err
+    assert not Path("other").exists()
+
+
+def test_rows_are_checked_before_anything_is_evaluated(capsys, held_out, monkeypatch):
+    def check(model, data, config, on_step):
+        on_step({"step": 1, "steps": 2, "detail": "rows checked"})
+        raise InputError(f"row 7 is bad for beta={config.beta}")
+
+    monkeypatch.setitem(METHODS, "grpo", replace(METHODS["grpo"], check=check))
+    code, _, err = call(capsys, *TRAIN, *TEST, "beta=0.5")
+    assert code == 2 and "row 7 is bad for beta=0.5" in err and fakes.calls == []
+    assert not Path("runs/train-grpo/test").exists() and not Path("runs/train-grpo/grpo").exists()
+
+
 def test_a_training_without_held_out_questions_writes_a_page_too(capsys):
     for method in ("sft", "grpo"):
         out = well(capsys, "train", method, *OWN, "--out", method, "max_steps=2")
@@ -184,10 +217,10 @@ def test_a_training_without_held_out_questions_writes_a_page_too(capsys):
 
 
 def test_methods_that_sample_nothing_are_tested_with_a_verifier_too(capsys, held_out, monkeypatch):
-    def run(model, data, config, out, media, on_step):
+    def run(model, data, config, context):
         fakes.calls.append("dpo")
-        (out / "metrics.jsonl").write_text('{"step": 1, "loss": 0.5}\n', encoding="utf-8")
-        return fakes.model_folder(out / "checkpoint")
+        (context.out / "metrics.jsonl").write_text('{"step": 1, "loss": 0.5}\n', encoding="utf-8")
+        return fakes.model_folder(context.out / "checkpoint")
 
     monkeypatch.setitem(METHODS, "dpo", replace(METHODS["dpo"], run=run))
     write("pairs.jsonl", {"prompt": "?", "chosen": "a", "rejected": "b"})

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seethink.formats import ANSWER_ONLY
 from seethink.report.curves import (
     LOSS,
     MAX_POINTS,
@@ -12,7 +13,10 @@ from seethink.report.curves import (
     smoothed,
     training_curves,
 )
+from seethink.train.alarms import ALARMS
 from seethink.train.grpo_metrics import RolloutStatistics, UpdateStatistics, step_metrics
+from seethink.types import Task
+from seethink.verify import same_number
 from tests.report.sample_run import write_rows
 
 VALUES = st.floats(-1e6, 1e6, allow_subnormal=False).filter(lambda x: x == 0 or abs(x) > 1e-6)
@@ -89,8 +93,14 @@ def test_the_metrics_that_grpo_logs_have_their_curves(tmp_path):
 
 
 def test_every_curve_is_a_metric_that_trainings_log():
-    rollouts = RolloutStatistics()
-    logged = {*step_metrics(rollouts, UpdateStatistics()), "loss", "grad_norm", "learning_rate"}
+    rollouts = RolloutStatistics(Task("none", (), ANSWER_ONLY, same_number))
+    logged = {
+        *step_metrics(rollouts, UpdateStatistics()),
+        "loss",
+        "grad_norm",
+        "learning_rate",
+        "eval_correct",
+    }
     assert {name for name in METRICS if "*" not in name} <= logged
 
 
@@ -120,3 +130,29 @@ def test_long_curves_are_thinned_by_means(tmp_path):
 
 def test_an_empty_log_has_no_curves(tmp_path):
     assert training_curves({"sft": write_rows(tmp_path / "m.jsonl", [])}) == []
+
+
+def test_an_alarm_stands_at_its_step_under_the_curve_that_it_is_about(tmp_path):
+    rows = [{"step": i, "reward": 0.5, "entropy": 1.0, "kl": 0.1} for i in range(1, 22)]
+    rows[10]["alarms"] = {"entropy_rises": "the entropy <rises>", "gone": "of another version"}
+    rows[20]["alarms"] = {"truncated": "its curve is not there"}
+    (kind,) = training_curves({"grpo": write_rows(tmp_path / "m.jsonl", rows)})
+    alarms = {panel.title: panel.alarms for panel in kind.panels}
+    assert alarms == {
+        "Reward": (),
+        "KL divergence": (),
+        "Entropy": ((0.5, "step 11: the entropy <rises>"),),
+    }
+
+
+def test_alarms_of_several_trainings_name_theirs(tmp_path):
+    rows = [{"step": 1, "reward": 0.5, "kl": 2.0, "alarms": {"far_from_reference": "far"}}]
+    paths = {name: write_rows(tmp_path / name, rows) for name in ("a", "b")}
+    (kind,) = training_curves(paths)
+    assert [text for _, text in kind.panels[-1].alarms] == ["a, step 1: far", "b, step 1: far"]
+
+
+def test_every_alarm_has_its_curve():
+    columns = {alarm.column for alarm in ALARMS.values()}
+    parts = {column for column in columns if column.startswith("rewards/")}
+    assert columns - parts - METRICS.keys() == set()

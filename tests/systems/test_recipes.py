@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from bench import sprout_page
 from seethink import systems
 from seethink.cli.app import app
-from seethink.run.run import SCALES, Run, Scale
+from seethink.run.run import Run
+from seethink.run.scale import SCALES, Scale
 from seethink.types import InputError
 
 NAMES = systems.names("recipe")

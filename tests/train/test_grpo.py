@@ -98,7 +98,7 @@ def _formed(values: Values, loss_type: str = "grpo"):
     prompts = tiny.encoder(tiny.qwen2_vl()).prompts(
         [ANSWER_ONLY.prompt(page) for page in PAGES[: len(values)]]
     )
-    statistics = RolloutStatistics()
+    statistics = RolloutStatistics(_task())
     return form_groups(
         prompts, _rollouts(values), SHORT.replace(loss_type=loss_type, epsilon_high=5.0), statistics
     ), statistics

@@ -98,8 +98,8 @@ def test_a_long_answer_earns_less_than_a_short_one_with_the_same_score() -> None
     model = tiny.qwen2_vl()
     prompts = tiny.encoder(model).prompts([ANSWER_ONLY.prompt(PAGES[0])])
     rollouts = [[Rollout(PAGES[0], _response(n), Score(1.0)) for n in (5, 20, 15)]]
-    assert form_groups(prompts, rollouts, CONFIG, RolloutStatistics()) == [], "equal scores teach nothing"
-    (group,) = form_groups(prompts, rollouts, CONFIG.replace(overlong_buffer_len=10), RolloutStatistics())
+    assert form_groups(prompts, rollouts, CONFIG, RolloutStatistics(TASK)) == [], "equal scores teach nothing"
+    (group,) = form_groups(prompts, rollouts, CONFIG.replace(overlong_buffer_len=10), RolloutStatistics(TASK))
     gains = [branch.advantage for branch in group.branches]
     assert gains == pytest.approx(objectives.advantages([1.0, 0.0, 0.5]).tolist())
 

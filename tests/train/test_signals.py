@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from seethink.formats import ANSWER_ONLY
 from seethink.sources.handwritten import Pages
+from seethink.train.alarms import HIGHEST, PUBLISHED_FOR
 from seethink.train.configs import GRPOConfig, SFTConfig, TrainingConfig
 from seethink.train.grpo import grpo
 from seethink.train.notes import training_notes
-from seethink.train.signals import HIGHEST, PUBLISHED_FOR, Signals
+from seethink.train.signals import Signals
 from seethink.types import Example, Response, Score, Task
 from tests import tiny
 from tests.train.test_trainer import STEADY, Copying, _rows, _trainer
@@ -24,8 +26,13 @@ SOMETHING = {"frac_reward_zero_std": 0.5, "reward": 0.5, "loss": 0.0}
 
 def said(rows: list[dict[str, Any]], parameters: int = 0, **settings: Any) -> list[tuple[int, str, str]]:
     """(step, kind, text) of everything that rows bring."""
-    signals = Signals(TrainingConfig(**settings), parameters)
+    signals = Signals(TrainingConfig.of(**settings), parameters)
     return [(step, kind, text) for step, row in enumerate(rows, 1) for kind, text in signals(row).items()]
+
+
+def _alarms(out: Path) -> list[tuple[int, dict[str, str]]]:
+    """(step, {kind: sentence}) of the alarms in a training's metrics.jsonl."""
+    return [(row["step"], row["alarms"]) for row in _rows(out / "metrics.jsonl") if "alarms" in row]
 
 
 # No signal ----------------------------------------------------------------------------------------------
@@ -34,7 +41,8 @@ def said(rows: list[dict[str, Any]], parameters: int = 0, **settings: Any) -> li
 def test_ten_steps_without_a_signal_are_said_once() -> None:
     text = "no group had two different rewards in 10 steps, the mean reward was 0.00"
     assert said([NOTHING] * 30) == [(10, "no_signal", text)]
-    assert said([SOMETHING, *[NOTHING] * 9, SOMETHING, *[NOTHING] * 10]) == [(21, "no_signal", text)]
+    (_, first, _), last = said([SOMETHING, *[NOTHING] * 9, SOMETHING, *[NOTHING] * 10])
+    assert first == "little_spread" and last == (21, "no_signal", text)
 
 
 def test_rewards_that_nobody_could_judge_are_no_signal() -> None:
@@ -106,15 +114,18 @@ def test_a_training_says_it_ends_and_goes_on_when_it_is_told_to(tmp_path, caplog
     grpo(base, task, _hopeless("no_signal"), out, on_step=rows.append)
     told = {row["step"]: row["said"] for row in rows if "said" in row}
     text = "no group had two different rewards in 10 steps, the mean reward was 0.50"
-    assert told == {10: [f"{text}; the training ends here (stop_when=no_signal)"]}
+    ends, goes_on = told.pop(10)
+    assert ends == f"{text}; the training ends here (stop_when=no_signal)" and told == {}
+    assert goes_on == "100 % of completions are cut off: raise max_completion_length, or punish length"
     assert [row["step"] for row in _rows(out / "metrics.jsonl")][-1] == 10
-    (signal,) = _rows(out / "signals.jsonl")
-    assert (signal["step"], signal["kind"]) == (10, "no_signal")
+    ((step, alarms),) = _alarms(out)
+    assert step == 10 and alarms["no_signal"].startswith(text)
     with caplog.at_level(logging.WARNING):
         grpo(base, task, _hopeless("never"), out)
     assert [row["step"] for row in _rows(out / "metrics.jsonl")] == list(range(1, 13)), "goes on after it"
-    assert (out / "checkpoint-10").is_dir() and len(_rows(out / "signals.jsonl")) == 1
-    (note,) = training_notes(out)
+    assert (out / "checkpoint-10").is_dir()
+    assert [(step, [*alarms]) for step, alarms in _alarms(out)] == [(10, ["no_signal", "truncated"])]
+    note, _ = training_notes(out)
     assert note.startswith("no group had two different rewards in 12 steps, so the rewards taught nothing")
     assert note in caplog.text
 
@@ -126,7 +137,7 @@ def test_a_diverging_training_says_so_in_its_last_line(tmp_path) -> None:
         calls.append(1)
         return losses * (1 + len(calls) // 10)
 
-    settings = TrainingConfig(learning_rate=1e-9, lr_scheduler_type="constant", stop_when="any")
+    settings = TrainingConfig.of(learning_rate=1e-9, lr_scheduler_type="constant", stop_when="any")
     _trainer(tmp_path, settings, Copying(worse), steps=40).fit()
     assert len(_rows(tmp_path / "metrics.jsonl")) < 40
     (note,) = training_notes(tmp_path)
@@ -137,14 +148,14 @@ def test_a_healthy_training_says_nothing(tmp_path) -> None:
     rows: list[dict] = []
     _trainer(tmp_path, STEADY, steps=2, on_step=rows.append).fit()
     assert not [row for row in rows if "said" in row] and training_notes(tmp_path) == []
-    assert not (tmp_path / "signals.jsonl").exists()
+    assert _alarms(tmp_path) == []
 
 
 def test_notes_of_both_kinds_stand_once(tmp_path) -> None:
-    signals = [
-        {"step": 10, "kind": "no_signal", "text": "no rewards"},
-        {"step": 1, "kind": "learning_rate", "text": "too high"},
+    rows = [
+        {"step": 1, "alarms": {"learning_rate": "too high"}},
+        {"step": 10, "alarms": {"no_signal": "no rewards"}},
     ]
-    lines = "".join(json.dumps(row) + "\n" for row in signals)
-    (tmp_path / "signals.jsonl").write_text(lines, encoding="utf-8")
-    assert training_notes(tmp_path) == ["step 10: no rewards", "step 1: too high"]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / "metrics.jsonl").write_text(lines, encoding="utf-8")
+    assert training_notes(tmp_path) == ["step 1: too high", "step 10: no rewards"]
