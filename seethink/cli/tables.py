@@ -173,7 +173,17 @@ def _cell(row: Mapping[str, Any] | None) -> str:
     lines = [_interval(row)]
     if row["lenient"]["value"] != row["value"]:
         lines.append(f"lenient {_interval(row['lenient'])}")
-    return "\n".join([*lines, f"{row['unjudged']} unjudged"] if row["unjudged"] else lines)
+    for name, words in UNSCORED.items():
+        lines += [f"{row[name]:,} {words}"] if row.get(name) else []
+    return "\n".join(lines)
+
+
+UNSCORED = {
+    "missing": "without an attempt, counted as wrong",
+    "unanswered": "unanswered, counted as wrong",
+    "unjudged": "unjudged",
+}
+"""Keys of a row of report.json that count attempts or questions without a score."""
 
 
 def _interval(row: Mapping[str, Any]) -> str:

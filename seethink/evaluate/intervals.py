@@ -38,9 +38,9 @@ def interval(values: Sequence[float], clusters: Clusters = None) -> Interval:
     """Mean and 95 % interval, clipped to [0, 1]: Wilson's (1927) for 0/1 values, Student's t for graded ones.
 
     With clusters the standard error is the cluster-robust one (CR1; Liang and Zeger 1986), with a degree of
-    freedom less than there are clusters, and Wilson's interval is that of as many independent values as
-    have this error (n / design effect, never more than n; Korn and Graubard 1998). Where values do not
-    vary, nothing tells the error: 0/1 values count once a cluster, graded ones are between 0 and 1.
+    freedom less than there are clusters, and Wilson's interval is that of as many independent values as have
+    this error (n / design effect; Korn and Graubard 1998). Where values do not vary, nothing tells the error:
+    0/1 values count once a cluster, graded ones are between 0 and 1.
     """
     if not len(values):
         return {"value": None, "low": None, "high": None}
@@ -48,7 +48,7 @@ def interval(values: Sequence[float], clusters: Clusters = None) -> Interval:
     quantile = _quantile(found.n_clusters - 1) if found.n_clusters < found.n else _normal()
     if {*values} <= {0.0, 1.0}:
         alike = found.error == 0 or not math.isfinite(found.error)
-        size = found.n_clusters if alike else found.n / max(1.0, found.deff)
+        size = found.n_clusters if alike else found.n / found.deff
         low, high = wilson(found.mean, size, quantile if found.n_clusters > 1 else _normal())
     elif found.error == 0 or not math.isfinite(found.error):
         low, high = 0.0, 1.0
@@ -100,6 +100,10 @@ def bootstrap_means(
     seed."""
     sums, sizes = cluster_sums(np.asarray(values, dtype=float), clusters)
     rng, n = np.random.default_rng(seed), len(sums)
+    kinds, counts = np.unique(np.stack([sums, sizes]), axis=1, return_counts=True)
+    if kinds.shape[1] < n / 4:  # clusters of one kind are drawn together: 0/1 scores have few kinds
+        totals = rng.multinomial(n, counts / n, resamples) @ kinds.T
+        return totals[:, 0] / totals[:, 1]
     means = []
     for start in range(0, resamples, step := max(1, 2_000_000 // n)):
         chosen = rng.integers(0, n, (min(step, resamples - start), n))

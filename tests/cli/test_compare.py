@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import json
 import re
@@ -151,6 +152,7 @@ def test_three_arms_several_attempts_and_missing_pictures() -> None:
     page = compared("a", "b", "c")
     assert "1 picture not on disk: told apart by name." in page.text
     assert "1 could not be judged; 75.0 % with them as wrong" in page.text
+    assert "c on seen, 1 unjudged: q0" in page.text
     report = json.loads(Path("compare/compare.json").read_text(encoding="utf-8"))
     assert report["results"]["b"]["seen"]["value"] == 0.5
     assert [(test["a"], test["b"]) for test in report["tests"]] == [("a", "b"), ("a", "c"), ("b", "c")]
@@ -164,3 +166,28 @@ def test_a_bare_file_is_enough() -> None:
 
 def test_numbers_of_questions_have_two_digits() -> None:
     assert [rounded(n) for n in (7, 42, 456, 45_712)] == ["7", "42", "460", "46,000"]
+
+
+def test_the_python_of_the_page_about_evaluation_runs(capsys) -> None:
+    page = (Path(__file__).parents[2] / "docs/evaluation.md").read_text(encoding="utf-8")
+    two_arms()
+    Path("runs/eval").mkdir()
+    for name, place in {"a": "base-my", "b": "own-grpo-my"}.items():
+        Path("runs", name).rename(Path("runs/eval", place))
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(block, {})
+    assert capsys.readouterr().out.startswith("0.225 []")
+    assert Path("compared/compare.html").is_file()
+    named = set(re.findall(r"`((?:compare|scores|tests|groups|questions)\.\w+)`", page))
+    assert named - {"compare.html"} == {*FILES} - {"compare.html"}
+
+
+def test_every_function_that_the_page_about_evaluation_names_exists() -> None:
+    page = (Path(__file__).parents[2] / "docs/evaluation.md").read_text(encoding="utf-8")
+    table = page.partition("| figure | method |")[2].partition("\n\n")[0]
+    names = re.findall(r"`(\w+)\.(\w+)`", table)
+    assert len(names) == 13
+    for module, name in names:
+        assert hasattr(importlib.import_module(f"seethink.evaluate.{module}"), name), f"{module}.{name}"

@@ -12,6 +12,7 @@ import pytest
 from seethink.evaluate.intervals import bootstrap, difference_interval, interval
 from seethink.evaluate.paired import paired, paired_bootstrap, sign_flip
 from seethink.evaluate.power import PairedDesign
+from seethink.evaluate.voting import pass_at
 
 SIMULATIONS = 2_000
 Sample = tuple[list[float], list[int] | None, float]
@@ -52,6 +53,12 @@ def clustered(rng: np.random.Generator) -> Sample:
     return right.tolist(), np.repeat(np.arange(60), sizes).tolist(), truth
 
 
+def few_and_alike(rng: np.random.Generator) -> Sample:
+    """20 pictures of five questions that have nothing in common but the picture."""
+    truth = rng.uniform(0.4, 0.7)
+    return (rng.random(100) < truth).astype(float).tolist(), np.repeat(np.arange(20), 5).tolist(), truth
+
+
 def clustered_grades(rng: np.random.Generator) -> Sample:
     values, clusters, truth = clustered(rng)
     grades = 0.5 * np.array(values) + 0.5 * rng.random(len(values))
@@ -79,6 +86,7 @@ def clustered_differences(rng: np.random.Generator) -> Sample:
         (interval, graded),
         (interval, clustered),
         (interval, clustered_grades),
+        (interval, few_and_alike),
         (difference_interval, differences),
         (difference_interval, clustered_differences),
     ],
@@ -96,6 +104,17 @@ def test_the_bootstrap_holds_the_truth_in_95_of_100_experiments(draw: Any) -> No
         return bootstrap(values, clusters, resamples=400)
 
     assert covered(of, simulations(draw, 2)) == pytest.approx(0.95, abs=0.015)
+
+
+def test_the_interval_of_pass_at_k_holds_the_truth_in_95_of_100_experiments() -> None:
+    """80 questions with eight attempts each, of which the chance that one of four is right is told."""
+    rng = np.random.default_rng(8)
+    chances = rng.beta(1, 2, (SIMULATIONS, 80))
+    truth = 1 - 2 / 6  # 1 - E[(1 - p)^4] for p of Beta(1, 2)
+    passed = np.array([pass_at(4, 8, right) for right in range(9)])[rng.binomial(8, chances)]
+    assert covered(interval, ((own, None, truth) for own in passed.tolist())) == pytest.approx(
+        0.95, abs=0.015
+    )
 
 
 def test_an_interval_that_takes_questions_about_one_picture_for_independent_holds_the_truth_too_seldom() -> (

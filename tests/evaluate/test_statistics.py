@@ -3,9 +3,10 @@ from itertools import count, product
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy import quantile
 from scipy.stats import binom, binomtest, ttest_rel
 
-from seethink.evaluate.intervals import interval
+from seethink.evaluate.intervals import bootstrap_means, interval
 from seethink.evaluate.paired import holm, paired, sign_flip
 from seethink.evaluate.questions import mean
 from seethink.evaluate.statistics import summarise
@@ -108,3 +109,13 @@ def test_corrected_p_values_are_holms(p_values):
             rejected.add(i)
             left -= 1
         assert {i for i, (_, c) in enumerate(known) if c <= alpha} == rejected
+
+
+def test_clusters_of_one_kind_are_resampled_together_as_they_would_be_one_by_one():
+    values = [1.0, 0.0, 1.0, 1.0] * 30
+    together = bootstrap_means(values, resamples=20_000)
+    one_by_one = bootstrap_means([value + i * 1e-9 for i, value in enumerate(values)], resamples=20_000)
+    assert len(together) == len(one_by_one) == 20_000
+    for share in (0.025, 0.5, 0.975):
+        assert quantile(together, share) == pytest.approx(quantile(one_by_one, share), abs=0.01)
+    assert (bootstrap_means(values) == bootstrap_means(values)).all()
