@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 VLLM := .venv-vllm
 RUN ?= runs/r1v-tiny
+FIRST ?= runs/first
 
 .PHONY: demo test test-vllm check bench gpu-check docs clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "SeeThink needs Python 3.11 or newer; say make PYTHON=..."'
+	@date +%s > .setup-began
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@echo "set-up: $$(($$(date +%s) - $$(cat .setup-began))) s"; rm .setup-began
 	touch $@
 
 # vLLM stands in front of .venv, whose torch, transformers and the rest it shares: what is true of a picture in
@@ -23,8 +26,14 @@ $(VLLM)/ready: $(VENV)/ready requirements-vllm.txt
 		> $$($(VLLM)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/behind.pth
 	touch $@
 
+# Prints when the first answer and the report are there; `run` prints the seconds of each stage.
 demo: $(VENV)/ready
-	$(BIN)/seethink run r1v --scale tiny --out $(RUN)
+	@began=$$(date +%s); since() { echo "$$1: $$(($$(date +%s) - began)) s after the set-up"; }; \
+	{ test -d $(FIRST) || $(BIN)/seethink init $(FIRST) > /dev/null; } && \
+	$(BIN)/seethink ask --model sprout $(FIRST)/pictures/test-000.png "How many circles are there?" && \
+	since "first answer" && \
+	$(BIN)/seethink run r1v --scale tiny --out $(RUN) && \
+	since "report"
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from seethink.boxes import write_places
 from seethink.formats import lists_several, read_any, stated
+from seethink.markup import without_stop_tokens
 from seethink.models.families import places_in_pixels
 from seethink.types import (
     Completion,
@@ -73,7 +74,7 @@ def judge(task: Task, example: Example, completion: Completion, prefill: str = "
 
 
 def _parse(task: Task, example: Example, completion: Completion, prefill: str) -> Response:
-    response = task.format.parse(prefill + completion.text)
+    response = task.format.parse(without_stop_tokens(prefill + completion.text))
     return replace(
         _in_original_pixels(example, response, completion.frame),
         stop=completion.stop,
@@ -85,10 +86,11 @@ def _parse(task: Task, example: Example, completion: Completion, prefill: str) -
 
 def _in_original_pixels(example: Example, response: Response, frame: CoordinateFrame | None) -> Response:
     """The response with the boxes or points of its answer in pixels of the original picture."""
-    boxes, points = None, None
-    if response.answer is not None:
-        boxes, points = places_in_pixels(response.answer, frame, example.media)
-    return replace(response, boxes=boxes, points=points, frame=frame)
+    boxes, points, answer = None, None, response.answer
+    if answer is not None:
+        answer = without_stop_tokens(answer)
+        boxes, points = places_in_pixels(answer, frame, example.media)
+    return replace(response, answer=answer, boxes=boxes, points=points, frame=frame)
 
 
 def headline(task: Task, score: Score) -> Score:

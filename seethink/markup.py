@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 BOUNDARY = "\x1f"
 """What `plain` leaves where markup ended or began. Python and `re` take it for white space."""
@@ -65,13 +66,35 @@ def plain(text: str) -> str:
     """The text without LaTeX's fonts, boxes, delimiters and spacing, and without the emphasis and headings of
     markdown and HTML; each leaves a `BOUNDARY`. Mathematics proper (`\\frac`, `^`) stays. A JSON object is
     its answer."""
-    unstyled_text = unstyled(text_of_object(text), BOUNDARY)
+    unstyled_text = unstyled(text_of_object(without_stop_tokens(text)), BOUNDARY)
     spaced = _SPACING.sub(BOUNDARY, _MARKDOWN.sub(BOUNDARY, unstyled_text))
     return _ESCAPED.sub(r"\1", _DOLLARS.sub(rf"{BOUNDARY}\1{BOUNDARY}", spaced))
 
 
+_STOP_TOKENS = re.compile(
+    r"(?:\s*(?:</s>|<eos>|<pad>|<end_of_turn>|<end_of_utterance>|<turn\|>|\[EOS\]"
+    r"|<\|(?:im_end|endoftext|end|eot_id|eom_id|end_of_text|end_of_turn|eos|eot|return|user|observation"
+    r"|END_OF_TURN_TOKEN)\|>|<[|\uff5c]end[_\u2581]of[_\u2581]sentence[|\uff5c]>))+\s*\Z"
+)
+
+
+def without_stop_tokens(text: str) -> str:
+    """The text without the stop tokens that it ends with (`B</s>`, `B<|im_end|>`); some servers show them."""
+    found = _STOP_TOKENS.search(text) if text.rstrip().endswith((">", "]")) else None
+    return text[: found.start()] if found else text
+
+
 _OBJECT = re.compile(r"\s*(?:```(?:json)?\s*)?(\{.*\})\s*(?:```)?\s*", re.DOTALL)
-_ANSWER_KEYS = {"answer", "final answer", "final_answer", "finalanswer", "答案", "最终答案"}
+_ANSWER_KEY = re.compile(
+    r"(?:(?:the|my|final|correct|predicted|total|overall)[ _]?)?"
+    r"(?:answers?|result|value|count|total|number|sum|output|response|prediction|solution|choice|option|label|letter|ans)"
+    r"|(?:num|number|count|total)[ _](?:of[ _])?[a-z][a-z _]{0,30}|[a-z][a-z_]{0,30}[ _]count"
+    r"|(?:最终|正确)?答案|结果|数量|总数|选项"
+)
+_NOT_ANSWER_KEY = re.compile(
+    r"(?:^|[ _])(?:not|no|wrong|incorrect|false|other|max|min|old|previous)(?:[ _]|$)"
+)
+_UNIT_KEYS = {"unit", "units", "单位"}
 _BESIDE_KEYS = {
     *("reason", "reasoning", "explanation", "rationale", "analysis", "thought", "thoughts", "think", "steps"),
     *("confidence", "解析", "理由"),
@@ -80,18 +103,40 @@ _MOST_OBJECT = 4_000
 
 
 def text_of_object(text: str) -> str:
-    """The answer of a JSON object with one (`{"answer": 7}` is `7`), which may also hold reasons; any other
-    text as it is, also an object with a second answer."""
+    """The answer of a JSON object with one (`{"answer": 7}` and `{"count": 7}` are `7`), which may also hold
+    reasons and a unit; a list is joined by commas. Any other text as it is, also an object with a second
+    answer."""
     if len(text) > _MOST_OBJECT or not (found := _OBJECT.fullmatch(text)):
         return text
     try:
-        pairs = json.loads(found[1], object_pairs_hook=list, parse_int=str, parse_float=str, strict=False)
+        pairs = json.loads(found[1], object_pairs_hook=tuple, parse_int=str, parse_float=str, strict=False)
     except (ValueError, RecursionError):
         return text
-    answers = [value for key, value in pairs if key.casefold() in _ANSWER_KEYS]
-    others = {key.casefold() for key, _ in pairs} - _ANSWER_KEYS
-    is_one = len(answers) == 1 and isinstance(answers[0], str) and others <= _BESIDE_KEYS
-    return answers[0] if is_one else text
+    said = _answer_of(pairs)
+    return text if said is None else said
+
+
+def _answer_of(value: Any) -> str | None:
+    """The one answer of a parsed JSON value, whose objects are tuples of pairs; None if there is not one."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        items = [item for item in value if isinstance(item, str)]
+        return ", ".join(items) if items and len(items) == len(value) else None
+    if not isinstance(value, tuple):
+        return value if isinstance(value, str) else None
+    keys = [key.casefold().strip() for key, _ in value]
+    answers = [item for key, (_, item) in zip(keys, value, strict=True) if _is_answer_key(key)]
+    units = [item for key, (_, item) in zip(keys, value, strict=True) if key in _UNIT_KEYS]
+    others = {key for key in keys if not _is_answer_key(key)} - _BESIDE_KEYS - _UNIT_KEYS
+    said = _answer_of(answers[0]) if len(answers) == 1 and not others else None
+    if said is None or len(units) > 1 or not all(isinstance(unit, str) for unit in units):
+        return None
+    return " ".join((said, *units)).strip()
+
+
+def _is_answer_key(key: str) -> bool:
+    return bool(_ANSWER_KEY.fullmatch(key)) and not _NOT_ANSWER_KEY.search(key)
 
 
 def without_outer_marks(text: str) -> str:

@@ -66,6 +66,15 @@ def test_what_is_no_clip_is_refused_with_its_name(clip: Path, tmp_path: Path) ->
         Video(clip, num_frames=0)
 
 
+def test_more_frames_than_any_model_takes_are_refused_before_they_are_decoded(clip: Path) -> None:
+    with pytest.raises(InputError, match=r"1,000,000 frames of .*grey\.mp4 are asked for"):
+        Video(clip, num_frames=1_000_000)
+    for interval in (1e-5, 1e-12):
+        with pytest.raises(InputError, match="raise frame_interval"):
+            Video(clip, frame_interval=interval).load()
+    assert Video(clip, num_frames=1_000_000, frame_interval=2.0).frame_count() == 3
+
+
 def test_a_clip_with_a_broken_end_is_refused_with_the_second(clip: Path, tmp_path: Path) -> None:
     """Its header still promises six seconds; the frames of the last are zeros."""
     cut = tmp_path / "cut.mp4"

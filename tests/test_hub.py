@@ -12,7 +12,14 @@ import pytest
 from huggingface_hub import constants
 
 from seethink import hub
-from seethink.types import InputError
+from seethink.engines.local import LocalEngine
+from seethink.formats import BARE
+from seethink.models.loading import load_encoder, load_policy
+from seethink.train.configs import GRPOConfig, SFTConfig
+from seethink.train.grpo import grpo
+from seethink.train.sft import sft
+from seethink.types import Example, InputError, Task
+from seethink.verify import by_name
 
 
 @pytest.fixture(autouse=True)
@@ -118,3 +125,21 @@ def test_a_model_in_the_cache_is_taken_from_it_and_the_hub_is_not_asked_again(ca
 def test_a_folder_is_not_asked_for(tmp_path, monkeypatch):
     nowhere(monkeypatch)
     hub.refuse_unreachable(str(tmp_path))
+
+
+def test_python_calls_fail_in_one_sentence_as_the_command_line_does(monkeypatch, tmp_path):
+    """transformers would ask again and again, and then show a traceback of several hundred lines."""
+    nowhere(monkeypatch)
+    task = Task("one", [Example("1", "?", answer="5")], BARE, by_name("same_number"))
+    calls = (
+        lambda: LocalEngine.load("owner/name"),
+        lambda: load_encoder("owner/name"),
+        lambda: load_policy("owner/name"),
+        lambda: grpo("owner/name", task, GRPOConfig(max_steps=1), tmp_path / "grpo"),
+        lambda: sft("owner/name", [], SFTConfig(), tmp_path / "sft"),
+    )
+    for call in calls:
+        hub.refuse_unreachable.cache_clear()
+        with pytest.raises(InputError, match=r"cannot be reached .* owner/name is not on this machine"):
+            call()
+    assert not (tmp_path / "grpo" / "checkpoint").exists()

@@ -59,7 +59,7 @@ def test_a_file_that_is_no_picture_is_named(tmp_path, content):
     path = tmp_path / "a.png"
     path.write_bytes(content)
     for look in (Image.file(path).size, Image.file(path).load):
-        with pytest.raises(InputError, match=r"a\.png cannot be read as a picture"):
+        with pytest.raises(InputError, match=r"a\.png (cannot be read as a picture|is cut short)"):
             look()
 
 
@@ -68,8 +68,25 @@ def test_a_truncated_picture_shows_its_size_and_is_refused_when_decoded(format):
     whole = encoded(size=(200, 200), format=format)
     cut = Image.data(whole[: len(whole) // 2], "cut.img")
     assert cut.size() == (200, 200)
-    with pytest.raises(InputError, match=r"cut\.img is broken"):
+    with pytest.raises(InputError, match=r"cut\.img is cut short: (it has [\d,]+ bytes of at least|image)"):
         cut.load()
+
+
+@pytest.mark.parametrize("format", ["PNG", "GIF", "WEBP"])
+def test_of_a_picture_that_is_hardly_begun_it_is_said_that_it_is_cut_short(format):
+    begun = Image.data(encoded(size=(20, 20), format=format)[:30], "cut.img")
+    for look in (begun.size, begun.load):
+        with pytest.raises(
+            InputError, match=r"cut\.img (is cut short: it has 30 bytes of at least|is broken)"
+        ):
+            look()
+
+
+def test_a_picture_with_bytes_of_another_is_broken_not_cut_short():
+    whole = bytearray(encoded(size=(200, 200), format="PNG"))
+    whole[len(whole) // 2] ^= 0xFF
+    with pytest.raises(InputError, match=r"bad\.png is broken: "):
+        Image.data(bytes(whole), "bad.png").load()
 
 
 @pytest.mark.parametrize("side", [15_000, 60_000])

@@ -99,7 +99,27 @@ def last_phrase(text: str) -> Ending | None:
     for letter in list(_RIGHT_LETTER.finditer(seen))[-1:]:
         found.append(_sentence_around(text, seen, letter.start()))
     last = max((ending for ending in found if ending and ending[1]), default=None)
-    return last and (_corrected(text, *last) or last)
+    if not last or (corrected := _corrected(text, *last)):
+        return last and corrected
+    return last[0], joined(last[1], text, text.find(last[1], last[0]) + len(last[1]))
+
+
+def joined(answer: str, text: str, at: int) -> str:
+    """The answer with the value or letter that the text gives beside it from this position on ("(or 43)")."""
+    if not (also := _ALSO.match(seen := seen_as_ascii(text), at)):
+        return answer
+    line = seen[also.end() : also.end() + MOST_LINE].split("\n", 1)[0]
+    other = line[: _sentence_end(line)].strip(" *_$).")
+    is_other = other != answer and (_is_value(other) or re.fullmatch(r"\(?[A-Z]\)?", other))
+    return f"{answer} or {other}" if is_other else answer
+
+
+_ALSO = re.compile(
+    r"[\s.;!*_)\]$}]*[(\[]?\s*(?:(?:(?:but|though)\s+)?(?:it|this|that|the\s+answer)\s+(?:could|might|may)\s+"
+    r"(?:(?:also|equally|as\s+well)\s+)?be|or|alternatively|oder|或者?|也可能是)[\s,:]*"
+    r"(?:(?:maybe|perhaps|possibly|even)\s+)?",
+    re.IGNORECASE,
+)
 
 
 def _corrected(text: str, start: int, answer: str) -> Ending | None:

@@ -12,12 +12,13 @@ from seethink.formats.endings import (
     chain_end,
     first_letter,
     first_word,
+    joined,
     last_answer_line,
     last_phrase,
     last_quantity,
     last_value,
 )
-from seethink.markup import boxed, without_outer_marks
+from seethink.markup import boxed, text_of_object, without_outer_marks, without_stop_tokens
 from seethink.types import Response
 
 _FINALS = (
@@ -41,6 +42,9 @@ _JSON = re.compile(
     r'("(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*"|(?:-?[0-9][0-9.]*|true|false)(?=\s*[,}\n]))',
     re.IGNORECASE,
 )
+_LAST_OBJECT = re.compile(r"(?:```(?:json)?\s*)?\{[^{}]{1,400}\}\s*(?:```)?\s*\Z")
+_FULL_STOP = re.compile(r"(?<!,)(?<!, )(?<![.\u3002])[.\u3002]+\Z")
+"""Not the dots of a list that goes on (`1, 2, ...`)."""
 _LONE_WORDS = 4
 _DENIED = re.compile(r"answer\s+(?:is\s+not|isn't|cannot|can't)\b|答案\s*(?:不|并非|绝不)", re.IGNORECASE)
 """In a short text that says what the answer is not."""
@@ -61,6 +65,7 @@ def read_any(text: str, several: bool = False) -> Response:
     the text after the last thought is searched. `thought` is all text before the answer, tags removed; None
     if no answer was found.
     """
+    text = without_stop_tokens(text)
     if (tagged := _tagged(text)) is not None:
         return _read(text, *tagged)
     rest = text.rpartition("</think>")[2]
@@ -97,6 +102,8 @@ def _marked(outside: str, several: bool) -> tuple[int, str] | None:
     if found := list(_JSON.finditer(outside)):
         value = found[-1][1]
         return found[-1].start(), json.loads(value, strict=False) if value.startswith('"') else value
+    if (last := _LAST_OBJECT.search(outside)) and (said := text_of_object(last[0])) != last[0]:
+        return last.start(), said
     if (spelled := read_spelled(outside)) and spelled.units:
         return 0, outside
     if (boxes := boxed(outside)) and last_answer_line(outside) <= boxes[-1][0]:
@@ -115,10 +122,10 @@ def _last_box(text: str, boxes: list[tuple[int, int, str]]) -> tuple[int, str] |
     if _DENIES.search(text[max(0, boxes[first][0] - _MOST_DENIAL) : boxes[first][0]]):
         return None
     contents = dict.fromkeys(content.strip() for _, _, content in boxes[first:])
-    return boxes[first][0], " or ".join(contents)
+    return boxes[first][0], joined(" or ".join(contents), text, boxes[-1][1])
 
 
-_JOINS = re.compile(r"[\s$*]*(?:,|\bor\b|\band\b|[或和、])[\s$*]*", re.IGNORECASE)
+_JOINS = re.compile(r"[\s$*]*\(?(?:,|\bor\b|\band\b|[或和、])[\s$*]*", re.IGNORECASE)
 _DENIES = re.compile(
     r"(?:\b(?:not|cannot\s+be|never)|n't(?:\s+be)?|不(?:会|能|可能)?是|并非)[\s$*:]*\Z", re.IGNORECASE
 )
@@ -127,7 +134,7 @@ _MOST_DENIAL = 30
 
 def _read(text: str, start: int, answer_text: str) -> Response:
     thought = " ".join(_ANY_TAG.sub(" ", text[:start]).split())
-    answer = chain_end(without_outer_marks(without_outer_marks(answer_text).rstrip(".\u3002")))
+    answer = chain_end(without_outer_marks(_FULL_STOP.sub("", without_outer_marks(answer_text))))
     return Response(
         text=text, thought=thought or None, answer=answer or None, fault=None if answer else "empty answer"
     )

@@ -48,6 +48,11 @@ class DrawnVideo:
         return hash(self.key)
 
 
+_LEAST_S = Fraction(1, 1_000_000)
+MAX_FRAMES = 10_000
+"""More frames of one clip are refused before any is decoded: no model takes them."""
+
+
 @dataclass(frozen=True)
 class Video:
     """A video file, from which some frames are decoded.
@@ -77,11 +82,19 @@ class Video:
                 f"invalid frame selection of {self.path}: num_frames={self.num_frames}, "
                 f"frame_interval={interval}, max_px={self.max_px}; all must be positive, num_frames whole"
             )
+        if self.num_frames > MAX_FRAMES and interval is None:
+            raise InputError(self._too_many(int(self.num_frames)))
         if self.span_s and not 0 <= self.span_s[0] < self.span_s[1] < inf:
             raise InputError(
                 f"invalid part of {self.path}, from second {self.span_s[0]} to {self.span_s[1]}; "
                 "the end must come after the start"
             )
+
+    def _too_many(self, n: int) -> str:
+        return (
+            f"{n:,} frames of {self.path} are asked for, and a clip has at most {MAX_FRAMES:,}; "
+            "lower num_frames (count), or raise frame_interval (every_s)"
+        )
 
     @property
     def frame_selection(self) -> dict[str, str | float | None]:
@@ -156,7 +169,11 @@ class Video:
         start_s, end_s = self._part_s(length_s)
         span_s, n = end_s - start_s, int(self.num_frames)
         if self.frame_interval is not None:
-            n = max(1, floor(span_s / Fraction(self.frame_interval).limit_denominator(1_000_000)))
+            n = max(
+                1, floor(span_s / max(_LEAST_S, Fraction(self.frame_interval).limit_denominator(1_000_000)))
+            )
+            if n > MAX_FRAMES:
+                raise InputError(self._too_many(n))
         return [start_s + (2 * i + 1) * span_s / (2 * n) for i in range(n)]
 
     def _part_s(self, length_s: Fraction) -> tuple[Fraction, Fraction]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import struct
 import warnings
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from typing import Any
 import PIL.Image
 from PIL.Image import Transpose
 
-from seethink.media import signatures, sixteen_bit
+from seethink.media import signatures, sixteen_bit, whole
 from seethink.types import InputError
 
 MAX_PIXELS = 150_000_000
@@ -54,6 +55,14 @@ class PictureError(InputError):
         self.kind = kind
 
 
+_CUT = re.compile("truncated|unexpected end|incomplete", re.IGNORECASE)
+
+
+def fault(error: Exception) -> str:
+    """What a decoder's error says of a file, in the words of this package."""
+    return "is cut short" if _CUT.search(str(error)) else "is broken"
+
+
 # The header -----------------------------------------------------------------------------------------------
 
 
@@ -64,13 +73,18 @@ def opened(source: Path | bytes, where: str, animated: bool = False) -> PIL.Imag
     try:
         picture = PIL.Image.open(file, formats=_formats())
     except PIL.UnidentifiedImageError as error:
+        if cut := whole.cut_short(source):
+            raise PictureError(f"{where} is cut short: {cut}") from error
         why = signatures.why_not(_head(source))
         kind = "broken picture" if why == signatures.UNKNOWN else "unreadable picture"
         raise PictureError(f"{where} cannot be read as a picture: {why}", kind) from error
     except PIL.Image.DecompressionBombError as error:
         raise PictureError(f"{where} has more than {MAX_PIXELS:,} pixels: {error}", "huge picture") from error
     except Exception as error:  # Pillow's decoders raise errors of many kinds at broken files
-        raise PictureError(f"{where} cannot be read as a picture: {error}") from error
+        there = isinstance(source, bytes) or source.is_file()
+        why = whole.cut_short(source) if there else None
+        said = f"is cut short: {why}" if why else f"cannot be read as a picture: {error}"
+        raise PictureError(f"{where} {said}") from error
     try:
         refuse(picture, where, animated)
     except BaseException:

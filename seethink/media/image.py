@@ -75,7 +75,7 @@ class Image:
         picture that can be shown."""
         with self._opened() as picture:
             if not callable(self.source) and (why := whole.cut_short(self.source)):
-                raise PictureError(f"{self.where} is broken: {why}")
+                raise PictureError(f"{self.where} is cut short: {why}")
             try:
                 rgb = decoding.upright_rgb(picture, self.stored_bytes)
             except InputError as error:
@@ -83,7 +83,7 @@ class Image:
             except Exception as error:  # Pillow's decoders raise errors of many kinds at broken files
                 if callable(self.source):
                     raise
-                raise PictureError(f"{self.where} is broken: {error}") from error
+                raise PictureError(f"{self.where} {decoding.fault(error)}: {error}") from error
         if "white" in rgb.info:
             _say_scale(rgb.info["white"], self.where)
         size = self._within(rgb.size)

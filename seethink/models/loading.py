@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor,
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.utils.logging import disable_progress_bar
 
+from seethink import hub
 from seethink.models.attention import segments
 from seethink.models.encoder import Encoder
 from seethink.models.families import family_of
@@ -34,7 +35,7 @@ def pretrained(name: str, quantization_config: Any = None) -> tuple[Any, Any]:
     disable_fsdp_ram_efficient_loading()
     unset_hf_deepspeed_config()
     disable_progress_bar()
-    path = resolve(name)
+    path = reachable(name)
     with _packages_of(name):
         family = family_of(AutoConfig.from_pretrained(path))
         # others attend as transformers chooses: PaliGemma 2 caps its scores, which sdpa cannot
@@ -45,6 +46,14 @@ def pretrained(name: str, quantization_config: Any = None) -> tuple[Any, Any]:
         if family.segments:
             model.set_attn_implementation({"vision_config": segments.NAME})
         return model, AutoProcessor.from_pretrained(path)
+
+
+def reachable(name: str) -> str:
+    """The folder or hub id that `from_pretrained` takes, which would ask a hub that cannot be reached again
+    and again. Raises InputError in one sentence, as `hub.refuse_unreachable` and `resolve` do."""
+    path = resolve(name)
+    hub.refuse_unreachable(path)
+    return path
 
 
 @contextmanager
@@ -58,7 +67,7 @@ def _packages_of(name: str) -> Iterator[None]:
 
 def load_encoder(name: str) -> tuple[Encoder, int | None]:
     """(encoder, maximum position embeddings or None) of a model, without loading its weights."""
-    path = resolve(name)
+    path = reachable(name)
     with _packages_of(name):
         config = AutoConfig.from_pretrained(path)
         longest = getattr(config.get_text_config(), "max_position_embeddings", None)
@@ -82,7 +91,7 @@ def _quantization_config(name: str) -> BitsAndBytesConfig:
         raise InputError(
             "load_in_4bit=true needs bitsandbytes; pip install 'seethink[quant]', or leave it out"
         )
-    config = AutoConfig.from_pretrained(resolve(name))
+    config = AutoConfig.from_pretrained(reachable(name))
     with torch.device("meta"):
         model = AutoModelForImageTextToText.from_config(config)
     parts = Parts(model)

@@ -361,6 +361,8 @@ def _open_medium(medium: Media, row: Row) -> None:
     try:
         if isinstance(medium, Video):
             medium.duration_s()
+            if medium.frame_interval and not medium.span_s:
+                medium.frame_count()
         elif isinstance(medium, Image):
             medium.size()
             file = Path(medium.where)

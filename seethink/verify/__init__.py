@@ -6,6 +6,7 @@ from seethink.verify.auto import Auto
 from seethink.verify.box_metrics import BoxesWeighted, BoxIoU, ap50, boxes_f1, boxes_length, mean_precision
 from seethink.verify.choice import same_choice
 from seethink.verify.combine import Weighted, first_of, members, only_if, uses_judge, weighted
+from seethink.verify.dates import same_date
 from seethink.verify.ordering import Ordering
 from seethink.verify.own_verifier import OwnVerifier
 from seethink.verify.points import Points
@@ -23,12 +24,13 @@ from seethink.verify.symbolic import same_math
 from seethink.verify.text import any_of_texts, same_number, same_text, text_ratio
 from seethink.verify.yes_or_no import yes_no
 
-same_answer = first_of(same_number, same_math, same_text)
+same_answer = first_of(same_number, same_date, same_math, same_text)
 
 VERIFIERS: dict[str, Verifier] = {
     "same_number": same_number,
     "same_text": same_text,
     "same_math": same_math,
+    "same_date": same_date,
     "same_answer": same_answer,
     "same_choice": same_choice,
     "relaxed_number": relaxed_number,
@@ -93,6 +95,7 @@ __all__ = [
     "rules",
     "same_answer",
     "same_choice",
+    "same_date",
     "same_math",
     "same_number",
     "same_text",

@@ -33,6 +33,17 @@ _PARTS = {
     **_ORDINALS,
     **{f"{name}s": below for name, below in _ORDINALS.items()},
 }
+_ELSEWHERE = {
+    word: number
+    for numbers in (
+        "eins zwei drei vier fünf sechs sieben acht neun zehn _ zwölf",
+        "_ deux trois quatre cinq _ _ huit neuf dix onze douze",
+        "_ _ tres cuatro cinco _ siete ocho nueve diez _ doce",
+    )
+    for number, word in enumerate(numbers.split(), start=1)
+}
+"""German, French and Spanish, as far as they are no words of English ("elf", "once", "dos") or articles."""
+_ABROAD = re.compile(rf"({'|'.join(_ELSEWHERE.keys() - {'_'})})(?=\s|$)", re.IGNORECASE)
 _WORD = re.compile(r"[a-z]+(?![a-z])")
 _GAP = re.compile(r"(?:,?\s+|-)(?:and\s+)?")
 _DIGITS = re.compile(r"[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?")
@@ -56,7 +67,9 @@ _CHINESE = re.compile(
     rf"|(?P<half>一半|半(?=个))|(?P<number>{_N}+)(?:点(?P<decimals>{_D}+))?)"
 )
 _SCALED = re.compile(r"(?P<digits>[-+]?[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?)\s*(?P<scale>万亿|[万亿])")
-_MAY_BE = re.compile(rf"{'|'.join((*_ONES, *_TENS, *_SCALES, *_PARTS, 'hundred'))}|{_N}|半", re.IGNORECASE)
+_MAY_BE = re.compile(
+    rf"{'|'.join((*_ONES, *_TENS, *_SCALES, *_PARTS, 'hundred'))}|{_N}|半|{_ABROAD.pattern}", re.IGNORECASE
+)
 """In every text that holds a number in words; a text without is read no further."""
 _COUNTED = re.compile(r"[个只条张件名位本辆棵朵颗块头匹人次种台支根座架艘枚粒盏幅度]|\s|$")
 """What may follow a Chinese number that is no word of another meaning (一样, 一些), beside units."""
@@ -73,6 +86,8 @@ def in_digits(text: str) -> str | None:
     if beside := _BESIDE.fullmatch(text):
         one, other = (in_digits(beside[name]) or beside[name] for name in ("one", "other"))
         return f"{one}{beside['rest']}" if one == other and text[0] != "(" else None
+    if abroad := _ABROAD.match(text):
+        return f"{_ELSEWHERE[abroad[1].lower()]}{text[abroad.end() :]}"
     return _from_chinese(text) or _from_english(text)
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from seethink.markup import SEEN_AS_ASCII, SPACING, text_of_object, unstyled
+from seethink.markup import SEEN_AS_ASCII, SPACING, text_of_object, unstyled, without_stop_tokens
 from seethink.verify import units
 from seethink.verify.number_words import in_digits
+from seethink.verify.numerals import regrouped
 
 _DOLLAR = re.compile(r"(?<!\\)\$")
 _BLANK = re.compile(rf"{SPACING}|(?<!\\)\\>|\{{\s*\}}")
@@ -33,7 +34,7 @@ def unwrapped(text: str) -> str:
     quotes around the whole, and a closing full stop. `^\\circ` becomes °, `\\%` %, `\\dfrac` `\\frac`, and
     `{,}` a comma. A JSON object is its answer. Things that stood apart stay apart: `$1$$2$` is `1 2`.
     """
-    text = text_of_object(text)
+    text = text_of_object(without_stop_tokens(text))
     if len(_DOLLAR.findall(text)) % 2 == 0:
         text = _DOLLAR.sub(" ", text)
     text = _NEXT_BOX.sub("}, ", text)
@@ -41,10 +42,24 @@ def unwrapped(text: str) -> str:
     text = _BLANK.sub(" ", text)
     text = _DEGREE.sub("°", text.replace("\\$", "$").replace("\\%", "%"))
     text = re.sub(r"\\[dtc]frac(?![A-Za-z])", r"\\frac", text)
+    goes = goes_on(text)
     text = _TEMPERATURE.sub(r"°\1", " ".join(text.split())).rstrip(_CLOSING).lstrip(" *`")
     if len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
         text = text[1:-1].rstrip(_CLOSING).strip()
-    return text
+    return f"{text}, ..." if goes and not goes_on(text) else text
+
+
+_GOES_ON = re.compile(r"[,;\u3001\uff0c]\s*(?:\.{3,}|\u2026+|\\[lc]?dots[a-z]?(?![A-Za-z]))(?=[\W_]*\Z)")
+
+
+def without_dots(text: str) -> str:
+    """A list without the dots with which it goes on."""
+    return _GOES_ON.sub("", text)
+
+
+def goes_on(text: str) -> re.Match[str] | None:
+    """Where a list says that it goes on (`1, 2, 3, \\ldots`): it is another list than what it begins with."""
+    return _GOES_ON.search(text)
 
 
 _SPAN = re.compile(
@@ -86,6 +101,7 @@ _REWRITES = tuple(
         (r"(?<=[0-9A-Za-z)}\]])\s*且\s*(?=[-0-9A-Za-z\\({\[])", " and "),
         (r"(?<=[0-9A-Za-z)}\]])\s*[和与]\s*(?=[-0-9A-Za-z\\({\[])", ", "),
         (r"\\varnothing(?![A-Za-z])", r"\\emptyset "),
+        (r"(?:\\[cd]?dots[a-z]?(?![A-Za-z])|\.{3,}|\u2026+)", r"\\ldots "),
         (r"\\log\s*_\s*(?:e(?![A-Za-z])|\{\s*e\s*\})", r"\\ln "),
         (r"([0-9]{1,9})\.([0-9]{0,9})\\overline\s*\{\s*([0-9]{1,9})\s*\}", lambda m: _repeating(m)),
         (r"(?:>=|\\ge(?:q?slant|q)?(?![A-Za-z]))", r"\\ge "),
@@ -140,8 +156,9 @@ def _mixed(match: re.Match[str]) -> str:
 
 
 def _figures(text: str) -> str:
-    """A number in words with a unit of measure or none, in digits. With a noun it may be a name."""
-    digits = in_digits(text)
+    """A number in words, or grouped as in Europe, with a unit of measure or none, in plain digits. With a
+    noun, words may be a name."""
+    digits = in_digits(text) or regrouped(text)
     number, unit = units.split(digits or "")
     return digits if digits and _FIGURES.fullmatch(number) and (not unit or units.is_known(unit)) else text
 

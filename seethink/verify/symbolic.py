@@ -14,7 +14,7 @@ from seethink.types import Example, Response, Score
 from seethink.verify import units
 from seethink.verify.math_process import MathProcess
 from seethink.verify.solutions import alike
-from seethink.verify.spelling import formula, spans
+from seethink.verify.spelling import formula, goes_on, spans, without_dots
 from seethink.verify.text import clear_verdict, said, same_text, shown, unreadable, verdict
 
 _PROCESS = MathProcess(limit_s=5)
@@ -192,6 +192,8 @@ def _fault(gold: str, answer: str) -> str:
         return "which is more than one number"
     if any(map(_RATIO.fullmatch, (gold, answer))) and not _same_ratio(gold, answer):
         return "which is not the same ratio or time of day"
+    if bool(goes_on(gold)) != bool(goes_on(answer)):
+        return "of which one goes on, the other does not"
     for one, other in ((gold, answer), (answer, gold)):
         if _SET.fullmatch(one) and _TUPLE.fullmatch(other):
             return "of which one is a set, the other is not"
@@ -238,6 +240,7 @@ def _in_radians(side: _Side, other: _Side) -> _Side:
 
 
 def _latex(text: str) -> str:
+    text = without_dots(text)  # which both sides have
     if _TRIGONOMETRY.search(text):  # math-verify drops degrees
         text = _DEGREES.sub(r"(\1\\cdot\\frac{\\pi}{180})", text)
     return text.replace("°", r"^\circ ")

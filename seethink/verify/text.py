@@ -14,7 +14,8 @@ from rapidfuzz.distance import Levenshtein
 from seethink.types import Example, Response, Score
 from seethink.verify import units
 from seethink.verify.number_words import in_digits
-from seethink.verify.spelling import unwrapped
+from seethink.verify.numerals import in_plain_digits, is_ambiguous
+from seethink.verify.spelling import goes_on, unwrapped
 
 MAX_CHARACTERS = 64
 """A longer text is not one number."""
@@ -28,7 +29,7 @@ _NUMBER = re.compile(
     r"\s*(?:\{\s*(?P<below>[0-9]+)\s*\}|(?P<below1>[0-9]))"
     r"|(?P<value>[0-9]+/[0-9]+"
     r"|(?:[1-9][0-9]{0,2}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+)|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+))"
-    r"\s*(?P<percent>%|(?:percent|per cent|pct)\b)?",
+    r"\s*(?P<percent>%|(?:percent|per cent|pct|prozent|por ciento)\b)?",
     re.IGNORECASE,
 )
 
@@ -51,8 +52,9 @@ def read_quantity(text: str, said: str | None = None) -> Quantity | None:
     """The text as one number, or None if it is anything else or more than that.
 
     Integers, decimals, `1,234`, `1 234`, `3/4`, `\\frac{3}{4}`, `50%` (a half), in the marks that
-    `spelling.unwrapped` drops, and numbers in words (`number_words.in_digits`); ASCII digits, no exponents,
-    no mixed numbers in digits. A unit may follow, as `units.split` finds it; `said` is its.
+    `spelling.unwrapped` drops, numbers in words (`number_words.in_digits`), and `1.234,5`, `1e3`, `2.5M`
+    (`numerals.in_plain_digits`); ASCII digits, no mixed numbers in digits. A unit may follow, as
+    `units.split` finds it; `said` is its. `3,5` without a unit may be a list: None.
     """
     if len(text) > 4 * MAX_CHARACTERS or len(plain := unwrapped(text)) > MAX_CHARACTERS:
         return None
@@ -61,6 +63,11 @@ def read_quantity(text: str, said: str | None = None) -> Quantity | None:
     if not match and (digits := in_digits(plain)):
         number, unit = units.split(digits, said)
         match, in_words = _NUMBER.fullmatch(number), True
+    if not match and (digits := in_plain_digits(plain, said or plain)):
+        if is_ambiguous(plain):
+            return None
+        number, unit = units.split(digits, said)
+        match = _NUMBER.fullmatch(number)
     if not match:
         return None
     above, below = match["above"] or match["above1"], match["below"] or match["below1"]
@@ -128,7 +135,10 @@ def same_number(example: Example, response: Response) -> Score:
         )
     if gold.value != answer.value and _differ_by_rounding(gold.value, answer.value):
         return unreadable(response, f"which rounds {shown(example.answer)}, or is rounded by it")
-    return verdict(ratio is not None and gold.value == answer.value, example, response)
+    same = ratio is not None and gold.value == answer.value
+    if not same and bare(str(example.answer)) == bare(str(response.answer)):
+        return unreadable(response, "which is the gold as a text only")  # "3 K" and "3 k"
+    return verdict(same, example, response)
 
 
 def _differ_by_rounding(a: Fraction, b: Fraction) -> bool:
@@ -202,8 +212,12 @@ def _texts(gold: str) -> list[str]:
 
 
 def bare(text: str) -> str:
-    """The text case-folded, whitespace collapsed, wrapping and closing punctuation stripped."""
-    return " ".join(text.casefold().split()).lstrip(_OPENING + " ").rstrip(_CLOSING + " ")
+    """The text case-folded, whitespace collapsed, wrapping and closing punctuation stripped; a list that goes
+    on ends with three dots."""
+    open_list = goes_on(text)
+    text = text[: open_list.start()] if open_list else text
+    kept = " ".join(text.casefold().split()).lstrip(_OPENING + " ").rstrip(_CLOSING + " ")
+    return f"{kept}, ..." if open_list else kept
 
 
 def unjudged(example: Example, response: Response, gold_fault: str | None = None) -> Score | None:

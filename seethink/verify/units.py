@@ -1,4 +1,5 @@
-"""Units of measure behind a number: their names in English and Chinese, and their ratios."""
+"""Units of measure behind a number: their names in English and Chinese, the common ones in German, French and
+Spanish, and their ratios."""
 
 from __future__ import annotations
 
@@ -9,14 +10,14 @@ from functools import lru_cache
 
 _NAMES: dict[str, dict[str, str]] = {
     "length": {
-        "1": "m meter metre 米 公尺",
+        "1": "m meter metre 米 公尺 metern mètre metro",
         "1/10": "dm decimeter decimetre 分米",
-        "1/100": "cm centimeter centimetre 厘米 公分",
-        "1/1000": "mm millimeter millimetre 毫米",
+        "1/100": "cm centimeter centimetre 厘米 公分 zentimeter zentimetern centimètre centímetro",
+        "1/1000": "mm millimeter millimetre 毫米 millimetern millimètre milímetro",
         "1/1000000": "μm um micrometer micrometre micron 微米",
         "1/1000000000": "nm nanometer nanometre 纳米",
         "1/10000000000": "å angstrom ångström 埃",
-        "1000": "km kilometer kilometre 千米 公里",
+        "1000": "km kilometer kilometre 千米 公里 kilometern kilomètre kilómetro",
         "127/5000": 'in inch inches 英寸 " ″',
         "381/1250": "ft foot feet 英尺 ' ′",
         "1143/1250": "yd yard",
@@ -25,13 +26,13 @@ _NAMES: dict[str, dict[str, str]] = {
     },
     "length^2": {"10000": "ha hectare 公顷"},
     "length^3": {
-        "1/1000": "l liter litre 升",
+        "1/1000": "l liter litre 升 litern litro",
         "1/1000000": "ml milliliter millilitre 毫升",
         "1/1000000000": "μl microliter microlitre 微升",
     },
     "mass": {
-        "1": "kg kilogram 千克 公斤",
-        "1/1000": "g gram 克",
+        "1": "kg kilogram 千克 公斤 kilogramm kilogramme kilogramo kilo",
+        "1/1000": "g gram 克 gramm gramme gramo",
         "1/1000000": "mg milligram 毫克",
         "1/1000000000": "μg microgram 微克",
         "1000": "tonne 吨",
@@ -40,20 +41,20 @@ _NAMES: dict[str, dict[str, str]] = {
         "45359237/1600000000": "oz ounce",
     },
     "time": {
-        "1": "s sec second 秒 秒钟",
+        "1": "s sec second 秒 秒钟 sekunde sekunden seconde segundo",
         "1/1000": "ms millisecond 毫秒",
         "1/1000000": "μs microsecond 微秒",
-        "60": "min minute 分 分钟",
-        "3600": "h hr hour 时 小时 个小时 钟头 个钟头",
-        "86400": "day 天 日",
-        "604800": "week 周",
+        "60": "min minute 分 分钟 minuten minuto",
+        "3600": "h hr hour 时 小时 个小时 钟头 个钟头 stunde stunden heure hora",
+        "86400": "day 天 日 tage tagen jour día días",
+        "604800": "week 周 woche wochen semaine semana",
     },
-    "angle": {"1": "° deg degree 度", "1/60": "' ′ arcmin", "1/3600": '" ″ arcsec'},
+    "angle": {"1": "° deg degree 度 grad degré grado", "1/60": "' ′ arcmin", "1/3600": '" ″ arcsec'},
     "radian": {"1": "rad radian 弧度"},
-    "temperature": {"1": "°c ℃ degree celsius 度 摄氏度"},
+    "temperature": {"1": "°c ℃ degree celsius 度 摄氏度 grad degré grado"},
     "kelvin": {"1": "kelvin 开尔文"},
     "fahrenheit": {"1": "°f ℉ degree fahrenheit 华氏度"},
-    "dollar": {"1": "$ dollar usd us$ 美元", "1/100": "cent"},
+    "dollar": {"1": "$ dollar usd us$ 美元 dólar dólares", "1/100": "cent"},
     "euro": {"1": "€ euro eur 欧元", "1/100": "cent"},
     "sterling": {"1": "£ pound gbp 英镑", "1/100": "penny pence"},
     "yuan": {"1": "¥ yuan cny rmb 元 人民币", "1/10": "角", "1/100": "分"},
@@ -107,7 +108,7 @@ _ALTERNATIVES = "|".join(
     re.escape(name) for name in sorted(_KINDS, key=len, reverse=True) if name not in _SPACED
 )
 _KNOWN = (
-    r"(?:(?P<power>square|sq\.?|cubic|平方|立方)\s*|degrees?\s+(?=celsius|fahrenheit))?"
+    r"(?:(?P<power>square|sq\.?|quadrat|cubic|kubik|平方|立方)\s*|degrees?\s+(?=celsius|fahrenheit))?"
     rf"(?:(?P<name>{_ALTERNATIVES})(?:(?<=[a-z]{{2}})s)?|(?P<any>units?|个?单位))(?![a-z])"
     r"(?:\s*\^\s*\{?\s*(?P<exponent>[23])\s*\}?\^?|\s*(?P<sign>[²³])|(?P<digit>[23])(?![0-9])"
     r"|\s+(?P<word>squared|cubed))?"
@@ -125,7 +126,8 @@ _INVERSE = re.compile(
 _STACKED = re.compile(rf"\\frac\s*\{{\s*({_UNNAMED})\s*\}}\s*\{{\s*({_UNNAMED})\s*\}}$")
 _GREEK = re.compile(r"\\(?:(mu)(?![A-Za-z])\s*(?=[A-Za-z]{1,10}$)|Omega\s*$)")
 """Letters of units that are commands in a formula."""
-_OTHER = r"(?<=\s)[a-z]+|[\u4e00-\u9fff]{1,5}"
+_LETTER = "a-zß-öø-ÿ"
+_OTHER = rf"(?<=\s)[{_LETTER}]+|[\u4e00-\u9fff]{{1,5}}"
 _TAIL = re.compile(rf"(?:(?<=[0-9)}}\]])|(?<=\\pi))\s*(?P<unit>{_UNNAMED}(?:{_PER}{_UNNAMED})?|{_OTHER})$")
 _INNER = re.compile(rf"(?<=[0-9)}}\]])\s*{_UNNAMED}")
 _CURRENCY = re.compile(r"[-+\u2212]?(?P<sign>[$€£¥])\s*(?=[0-9.]+(?:,[0-9]{3})*(?:\.[0-9]+)?$)")
@@ -145,7 +147,7 @@ _PARTS = (
 _CHANGES = re.compile(
     rf"(?:{_PARTS}|dozen|score|gross|hundred|thousand|[a-z]*illion|googol|myriad|lakh|crore|grand|mil|mn|bn"
     r"|squared|cubed|factorial|reciprocal|inverse|inverted|negated|log|ln|exp|sin|cos|tan"
-    r"|mod|modulo|choose|permille|permil|percent|pct|percentage|pp|bps|pi|i"
+    r"|mod|modulo|choose|permille|permil|percent|prozent|ciento|pct|percentage|pp|bps|pi|i"
     r"|fold|[a-z]+fold|single|double|triple|treble|quadruple|quintuple|doubled|tripled|halved|twice|thrice"
     r"|divided|negative|plus|minus|less|fewer|lower|smaller|more|greater|larger|higher|extra|over|under|above"
     r"|below|almost|nearly|about|approximately|roughly|ish|odd|or|to|and|than|each|apiece|too|least|most|max|min"
@@ -204,8 +206,8 @@ def _may_follow(seen: str, found: re.Match[str], said: str) -> bool:
     said = _usual(said)
     if len(unit) == 1 and unit.isascii():
         symbol = seen[-1]
-        return symbol.isupper() and (unit in _SPACED or _is_symbol(symbol, said))
-    if not unit.isascii():
+        return symbol.isupper() and (unit in _SPACED or is_symbol(symbol, said))
+    if unit[0] >= "\u4e00":
         if _CHINESE_CHANGES.search(unit):
             return False
         return bool(_COUNTERS.fullmatch(unit)) or unit in said
@@ -216,15 +218,15 @@ def _may_follow(seen: str, found: re.Match[str], said: str) -> bool:
     return is_plain or not _forms(unit).isdisjoint(_said_forms(said))
 
 
-def _is_symbol(symbol: str, said: str) -> bool:
+def is_symbol(symbol: str, said: str) -> bool:
     """Whether a capital is a symbol in the question or in the gold. M, B and T are millions and more."""
-    names = "K|kelvins?" if symbol == "K" else symbol
+    names = "(?<![0-9])K|kelvins?" if symbol == "K" else symbol
     return symbol not in "MBT" and bool(re.search(rf"(?<![A-Za-z])(?:{names})(?![A-Za-z])", said))
 
 
 @lru_cache(maxsize=256)
 def _said_forms(said: str) -> frozenset[str]:
-    return frozenset().union(*map(_forms, re.findall(r"[a-z]{2,}", said.lower())))
+    return frozenset().union(*map(_forms, re.findall(rf"[{_LETTER}]{{2,}}", said.lower())))
 
 
 def _forms(word: str) -> frozenset[str]:
@@ -303,6 +305,6 @@ def _parts(unit: str) -> list[re.Match[str]] | None:
 
 def _powered(part: re.Match[str]) -> dict[str, Fraction]:
     written = part["power"] or part["exponent"] or part["sign"] or part["digit"] or part["word"] or "1"
-    power = {"s": 2, "平": 2, "²": 2, "2": 2, "1": 1}.get(written[0], 3)
+    power = {"s": 2, "q": 2, "平": 2, "²": 2, "2": 2, "1": 1}.get(written[0], 3)
     kinds = _KINDS[part["name"]]
     return kinds if power == 1 else {f"{kind}^{power}": factor**power for kind, factor in kinds.items()}

@@ -8,20 +8,43 @@ from seethink.markup import plain, seen_as_ascii
 from seethink.types import Example, Response, Score
 from seethink.verify.text import unjudged, unreadable, verdict
 
+_LEAD = (
+    r"(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:the|my)\s+)?(?:(?:final|correct)\s+)?"
+    r"(?:answer\b\s*(?:is\b)?\s*:?\s*)?"
+)
 _YES_NO = re.compile(
-    r"(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:the|my)\s+)?(?:(?:final|correct)\s+)?(?:answer\b\s*(?:is\b)?\s*:?\s*)?"
-    r"[\"'`*_(\[]*(?P<word>yes|no)\b[\"'`*_)\]]*(?:\s*$|\s*[.,;:!\n\u2013\u2014-]|\s+(?=(?:it|he|she|they|there|"
-    r"this|that|these|those|the|i|we|you)\b))(?P<rest>.*)",
+    rf"{_LEAD}[\"'`*_(\[]*(?P<word>yes|no)\b[\"'`*_)\]]*"
+    r"(?:\s*$|\s*[.,;:!\n\u2013\u2014-]|\s+(?=(?:it|he|she|they|there|this|that|these|those|the|i|we|you)\b))(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
-_YES = re.compile(r"\byes\b", re.IGNORECASE)
-_ALONE_NO = re.compile(r"\bno\b(?!\s+\w)", re.IGNORECASE)
-_ENDS = r"(?=\s*(?:$|[.,;:!\n]))"
-_CHINESE_WORD = (
-    r"(?:(?P<yes>(?:确实|当然)?[是有对](?:的|啊|呀|了)?|是这样的?|没错的?)"
-    r"|(?:并?(?:没有|不是|不对)|当然不是?|否|不)(?:的|啊|呀)?|并?不是这样的?)"
+_SUBJECT = (
+    r"(?:it|that|this|(?:the|this)\s+(?:statement|claim|sentence|description|assertion))(?:'s|\s+is)\s+"
 )
-_CHINESE_YES_NO = re.compile(rf"(?:所以|因此)?,?(?:(?:最终)?答案\s*[是为]?\s*:?\s*)?{_CHINESE_WORD}{_ENDS}")
+_RIGHT, _WRONG = r"(?:true|correct)\b", r"(?:false|untrue|incorrect|not\s+(?:true|correct))\b"
+_CLAIM = re.compile(
+    rf"{_LEAD}(?:{_SUBJECT})?[\"'`*_(\[]*(?:(?P<right>{_RIGHT})|{_WRONG})[\"'`*_)\]]*(?:\s*$|\s*[.,;:!\n])(?P<rest>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A statement is called true or false."""
+_AGAINST_RIGHT = re.compile(r"\b(?:no|not|false|untrue|incorrect|wrong)\b|n't\b", re.IGNORECASE)
+_AGAINST_WRONG = re.compile(rf"\byes\b|(?<!not )\b{_RIGHT}", re.IGNORECASE)
+_YES = re.compile(rf"\byes\b|\b{_SUBJECT}{_RIGHT}", re.IGNORECASE)
+_ALONE_NO = re.compile(rf"\bno\b(?!\s+\w)|\b{_SUBJECT}{_WRONG}", re.IGNORECASE)
+_ALONE = {
+    **dict.fromkeys(("y", "t", "\u2713", "\u2714", "\u2705", "ja", "oui", "s\u00ed", "\u306f\u3044"), "yes"),
+    **dict.fromkeys(("n", "f", "\u2717", "\u2718", "\u274c", "nein", "non", "\u3044\u3044\u3048"), "no"),
+}
+"""Answers, not golds: a gold `T` may be a letter. Neither are `1`, a count, and `right`, a side."""
+_ENDS = r"(?=\s*(?:$|[.,;:!\n]))"
+_CHINESE_CLAIM = "(?:(?:[这该此上][个种句]?|题[中干]的?)?(?:说法|陈述|描述|判断|叙述|命题|句子)是?)?"
+_CHINESE_WORD = (
+    rf"(?:(?P<yes>(?:确实|当然)?[是有对](?:的|啊|呀|了)?|是这样的?|没错的?|{_CHINESE_CLAIM}(?:正确的?|真的?|对的?))"
+    rf"|(?:并?(?:没有|不是|不对)|当然不是?|否|不)(?:的|啊|呀)?|并?不是这样的?"
+    rf"|{_CHINESE_CLAIM}(?:错误?[的了]?|不正确的?|不对的?|假的?))"
+)
+_CHINESE_YES_NO = re.compile(
+    rf"(?:所以|因此)?,?(?:(?:最终|正确)?答案\s*[是为]?\s*:?\s*)?{_CHINESE_WORD}{_ENDS}"
+)
 _CHINESE_EITHER = re.compile(rf"[,.;:!\s]{_CHINESE_WORD}{_ENDS}|吗|\?")
 
 
@@ -29,17 +52,21 @@ def yes_no(example: Example, response: Response) -> Score:
     """1 if answer and gold are both yes, or both no, else 0.
 
     Formula: equality of the word with which a text begins, which must be `yes` or `no` as a whole word
-    ("know" and "not" hold none) and be followed by the end, punctuation or a clause ("yes it is"); 是, 对, 有
-    and 否, 不是, 没有 before the end or punctuation are yes and no too, and so is an answer in one Chinese
-    clause (没有狗, 图中有一只狗). A contradiction is ambiguous and
-    earns 0: a "yes" after no, or a "no" after yes that determines no noun ("yes, there is no dog" is a yes).
-    Range: {0, 1}; unread if the answer begins with neither; None if the gold is neither. Source: VLM-R1's
-    yes_no reward, which takes the first such letters anywhere.
+    ("know" and "not" hold none) and be followed by the end, punctuation or a clause ("yes it is"); true,
+    correct and false, incorrect, 是, 对, 有, 正确 and 否, 不是, 没有, 错误 before the end or punctuation are
+    yes and no too, and so is an answer that is only a mark or a letter (✓, Y, T) or in one Chinese clause
+    (没有狗, 图中有一只狗). A contradiction is ambiguous and earns 0: a "yes" after
+    no, or a "no" after yes that determines no noun ("yes, there is no dog" is a yes). Range: {0, 1};
+    unread if the answer begins with neither; None if the gold is neither. Source: VLM-R1's yes_no reward,
+    which takes the first such letters anywhere.
     """
     gold = _yes_or_no(str(example.answer))
     if missing := unjudged(example, response, None if gold else "is neither yes nor no"):
         return missing
-    answer = _yes_or_no(str(response.answer)) or _chinese_clause(str(response.answer))
+    said = str(response.answer)
+    answer = (
+        _yes_or_no(said) or _chinese_clause(said) or _ALONE.get(plain(said).strip(" .!*_\x1f").casefold())
+    )
     if answer is None:
         return unreadable(response, "which is neither yes nor no")
     return verdict(gold == answer, example, response)
@@ -74,6 +101,9 @@ def _yes_or_no(text: str) -> str | None:
         if any(bool(other["yes"]) != bool(match["yes"]) or other[0] in "吗?" for other in others):
             return None
         return "yes" if match["yes"] else "no"
+    if claim := _CLAIM.match(text):
+        other = _AGAINST_RIGHT if claim["right"] else _AGAINST_WRONG
+        return None if other.search(claim["rest"]) else "yes" if claim["right"] else "no"
     if not (match := _YES_NO.match(text)):
         return None
     word = match["word"].lower()

@@ -270,7 +270,7 @@ def test_a_broken_picture_is_refused(folder, content):
 def test_a_large_picture_is_opened_but_not_decoded(folder):
     (folder / "a.png").write_bytes(png()[:60].ljust(DECODE_BELOW_BYTES, b"\0"))
     ((picture,),) = (example.media for example in read(lines(folder, GOOD)))
-    with pytest.raises(InputError, match="is broken"):
+    with pytest.raises(InputError, match="is cut short"):
         picture.load()
 
 
@@ -348,6 +348,8 @@ def test_a_clip_is_placed_at_its_mark_and_its_row_may_select_frames(filmed):
         ),
         ({"path": "c.mp4", "count": "three"}, "are numbers, not"),
         ({"path": "c.mp4", "count": 0}, "invalid frame selection"),
+        ({"path": "c.mp4", "count": 1_000_000}, "1,000,000 frames of "),
+        ({"path": "c.mp4", "every_s": 1e-5}, "a clip has at most 10,000; lower num_frames (count)"),
         ({"path": "c.mp4", "start_s": 0.2}, "a part of a clip has both start_s and end_s"),
         ({"path": "c.mp4", "start_s": 0.5, "end_s": 0.2}, "invalid part"),
         (7, "a clip must be the path of a file, not 7"),
