@@ -58,6 +58,8 @@ def _evaluations(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise InputError(f"there is no {path}; name a run, a folder of an evaluation or an attempts.jsonl")
+    if (path / _ATTEMPTS).is_file():
+        return [path / _ATTEMPTS]
     files = [file for file in path.rglob(_ATTEMPTS) if ".stale" not in file.parts and not _is_training(file)]
     if not files:
         raise InputError(

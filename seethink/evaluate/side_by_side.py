@@ -176,7 +176,7 @@ def _warnings(
     if n := joined.by_name:
         found.append(f"{n:,} picture{'s' * (n > 1)} not on disk: told apart by name")
     found += _differing_conditions(arms)
-    found += [sentence for arm in arms.values() for sentence in _unfinished(arm)]
+    found += [text for arm in arms.values() for text in (*_training(arm), *_unfinished(arm))]
     if n := sum(len({_gold(own[arm][0]) for arm in arms}) > 1 for own in questions):
         found.append(
             f"{_questions(n)} with different reference answers in the arms: one was judged by a wrong one"
@@ -190,6 +190,14 @@ def _unmatched(arm: str, left_out: Mapping[str, Any], matched: int) -> str:
     scored = "" if value is None else f", on which it scores {100 * value:.1f} %"
     text = f"{_questions(n)} of {arm} that not every other arm was asked{scored}"
     return f"{text}: left out; {matched:,} are compared"
+
+
+def _training(arm: ComparedArm) -> list[str]:
+    """Attempts of a training's steps, which another model made at each."""
+    steps = {row["step"] for row in arm.rows if row.get("step") is not None}
+    if not steps:
+        return []
+    return [f"{arm.name} holds attempts of training steps {min(steps)} to {max(steps)}, of which all count"]
 
 
 def _questions(n: int) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seethink.evaluate.attempts import AttemptRow, verdict
+from seethink.evaluate.attempts import RIGHT_FROM, AttemptRow, AttemptVerdict
 from seethink.evaluate.joining import ByArm
+from seethink.evaluate.questions import outcome
 from seethink.evaluate.side_by_side import SideBySide, flipped
 from seethink.lock import writable
 from seethink.report import scores
@@ -69,8 +70,8 @@ def _page(found: SideBySide, limit: int) -> str:
     report, arms = found.report, list(found.report["results"])
     changed = flipped(found.questions, arms)
     shown = changed[:: -(-len(changed) // limit) or 1]
-    by_question = {id(own): _outcomes(own, arms, report["headline"]) for own in found.questions}
-    cards = tuple(_card(own, arms, report["headline"], by_question[id(own)]) for own in shown)
+    by_question = {id(own): _outcomes(own, arms) for own in found.questions}
+    cards = tuple(_card(own, arms, by_question[id(own)]) for own in shown)
     counts = outcome_counts((own[arms[0]][0]["task"], by_question[id(own)]) for own in changed)
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for row in report["groups"]:
@@ -92,15 +93,21 @@ def _page(found: SideBySide, limit: int) -> str:
     )
 
 
-def _outcomes(own: ByArm, arms: Sequence[str], headline: str) -> list[tuple[str, ...]]:
-    verdicts = [[[verdict(row, headline) for row in own[arm]]] for arm in arms]
+def _outcomes(own: ByArm, arms: Sequence[str]) -> list[tuple[str, ...]]:
+    verdicts = [[[_verdict(row) for row in own[arm]]] for arm in arms]
     return outcomes(verdicts, [any(row["fault"] for row in own[arm]) for arm in arms])
 
 
-def _card(own: ByArm, arms: Sequence[str], headline: str, found: Sequence[tuple[str, ...]]) -> GalleryCard:
+def _card(own: ByArm, arms: Sequence[str], found: Sequence[tuple[str, ...]]) -> GalleryCard:
     """A question with the answers of all arms, and those of its pictures that are on disk."""
-    answers = [GalleryAnswer(arm, row, verdict(row, headline)) for arm in arms for row in own[arm]]
+    answers = [GalleryAnswer(arm, row, _verdict(row)) for arm in arms for row in own[arm]]
     return gallery_card(_with_pictures(own, arms), Path(), answers, found)
+
+
+def _verdict(row: AttemptRow) -> AttemptVerdict:
+    """An answer that the engine did not give is wrong here, as in the scores."""
+    score = outcome(row)
+    return None if score is None else score >= RIGHT_FROM
 
 
 def _with_pictures(own: ByArm, arms: Sequence[str]) -> AttemptRow:

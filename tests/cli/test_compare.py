@@ -145,14 +145,15 @@ def test_claims_of_a_run_and_of_a_benchmark_stand_beside() -> None:
 def test_three_arms_several_attempts_and_missing_pictures() -> None:
     write_evaluation(Path("a"), rows([1, 0, 1, 0]))
     write_evaluation(Path("b"), [*rows([1, 1, 0, 0]), *rows([0, 1, 0, 1])])
-    folder = write_evaluation(Path("c"), rows([None, 1, 1, 1]))
+    folder = write_evaluation(Path("c"), [*rows([None, 1, 1]), rows([None] * 4)[3] | {"stop": "unanswered"}])
     for arm in (Path("a"), Path("b"), folder):
         for file in (arm / "media").glob("seen1.png"):
             file.unlink()
     page = compared("a", "b", "c")
     assert "1 picture not on disk: told apart by name." in page.text
-    assert "1 could not be judged; 75.0 % with them as wrong" in page.text
-    assert "c on seen, 1 unjudged: q0" in page.text
+    assert "1 without an answer count as wrong; 100.0 % without them" in page.text
+    assert "1 could not be judged; 50.0 % with them as wrong" in page.text
+    assert "c on seen, 1 unanswered: q3" in page.text and "c on seen, 1 unjudged: q0" in page.text
     report = json.loads(Path("compare/compare.json").read_text(encoding="utf-8"))
     assert report["results"]["b"]["seen"]["value"] == 0.5
     assert [(test["a"], test["b"]) for test in report["tests"]] == [("a", "b"), ("a", "c"), ("b", "c")]

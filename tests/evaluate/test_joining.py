@@ -199,6 +199,13 @@ def test_unmatched_questions_are_counted_with_both_figures(tmp_path: Path) -> No
     )
 
 
+def test_attempts_of_a_training_are_compared_only_where_they_are_named_and_said(tmp_path: Path) -> None:
+    same = {"attempts": rows([1, 0]), "record": stage(2)}
+    logged = [row | {"step": 5} for row in rows([1, 0])]
+    found = warnings(tmp_path, same, {"attempts": logged, "record": stage(2)})
+    assert found == "b holds attempts of training steps 5 to 5, of which all count"
+
+
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     one = write_evaluation(tmp_path / "a", rows([1]), stage(1))
     with pytest.raises(InputError, match="takes two evaluations or more, not 1"):

@@ -119,3 +119,27 @@ def test_clusters_of_one_kind_are_resampled_together_as_they_would_be_one_by_one
     for share in (0.025, 0.5, 0.975):
         assert quantile(together, share) == pytest.approx(quantile(one_by_one, share), abs=0.01)
     assert (bootstrap_means(values) == bootstrap_means(values)).all()
+
+
+CLUSTERED = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.25, 1.0, None]), st.integers(0, 4)), min_size=1, max_size=30
+)
+
+
+@given(CLUSTERED, st.booleans())
+def test_intervals_and_tests_by_picture_are_sane_and_do_not_depend_on_the_order_of_arms(rows, binary):
+    values = [None if value is None else float(value > 0.5) if binary else value for value, _ in rows]
+    clusters = [cluster for _, cluster in rows]
+    known = [(value, cluster) for value, cluster in zip(values, clusters, strict=True) if value is not None]
+    found = interval(*map(list, zip(*known, strict=True))) if known else interval([])
+    assert not known or 0 <= found["low"] <= found["value"] + 1e-9 <= found["high"] + 2e-9 <= 1 + 3e-9
+    others = values[::-1]
+    one = paired(zip(values, others, strict=True), clusters)
+    other = paired(zip(others, values, strict=True), clusters)
+    assert (one["n"], one["only_a"], one["clusters"]) == (other["n"], other["only_b"], other["clusters"])
+    if one["difference"] is None:
+        return
+    assert one["p"] == (None if other["p"] is None else pytest.approx(other["p"]))
+    assert one["p"] is None or 0 <= one["p"] <= 1
+    assert -1 <= one["low"] <= one["difference"] + 1e-9 <= one["high"] + 2e-9 <= 1 + 3e-9
+    assert (one["low"], one["high"]) == pytest.approx((-other["high"], -other["low"]))
