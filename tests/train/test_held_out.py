@@ -112,3 +112,30 @@ def test_a_bad_training_row_is_said_before_anything_is_evaluated(tmp_path, monke
         code, _, err = call(capsys, *words, "--out", method, "max_steps=1")
         assert code == 2 and "rows.jsonl, row 2" in err and "<|im_end|>" in err
         assert not Path(method, "test").exists() and not Path(method, method).exists()
+
+
+def test_the_command_asks_on_the_way_what_it_asks_before_and_after(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    base = tiny.saved(tmp_path / "base")
+    write("rows.jsonl", *({"question": f"{i} + 1?", "answer": str(i + 1)} for i in range(3)))
+    write("test.jsonl", *({"question": f"{i} + 2?", "answer": str(i + 2)} for i in range(3)))
+    scores = "from seethink.types import Score\n\n\ndef varied(example, response):\n    "
+    scores += "return Score(sum(map(ord, response.text)) % 101 / 100)\n"
+    Path("mine.py").write_text(scores, encoding="utf-8")
+    words = ("train", "grpo", "--model", base, "--data", "rows.jsonl", "--test", "test.jsonl")
+    words += ("--verifier", "./mine.py:varied")
+    sizes = ("prompts_per_step=2", "num_generations=2", "max_completion_length=3", "max_steps=2", "beta=0.1")
+    code, _, err = call(capsys, *words, "--out", "own", *sizes, "eval_steps=1", "test.max_tokens=3")
+    assert code == 0, err
+    answered = Path("own", "test", "after-grpo", "attempts.jsonl").read_text(encoding="utf-8").splitlines()
+    after = [json.loads(line) for line in answered]
+    found = _evaluated(Path("own", "grpo"))
+    assert [*found] == [1, 2]
+    assert found[2]["eval_correct"] == pytest.approx(sum(row["correct"] for row in after) / 3)
+    assert found[2]["eval_mean_length"] == sum(row["n_tokens"] for row in after) / 3
+    page = Path("own", "report.html").read_text(encoding="utf-8")
+    assert "Held-out accuracy" in page and "KL divergence" in page
+    start = page[page.index("<b>Held-out accuracy</b>") :]
+    assert "<span>0</span> <span>step</span> <span>2</span>" in start, (
+        "the model before training is its first point"
+    )
