@@ -49,3 +49,11 @@ def refuse_unreachable(path: str) -> None:
             ) from error
         _LOG.warning("the hub cannot be reached (%s); %s is taken from its cache", why, path)
         constants.HF_HUB_OFFLINE = True
+
+
+def commit_here(path: str) -> str | None:
+    """The commit of a hub id's files on this machine; None where they are not in the hub's cache."""
+    from huggingface_hub import try_to_load_from_cache
+
+    config = try_to_load_from_cache(path, "config.json")
+    return Path(config).parent.name if isinstance(config, str) else None

@@ -10,10 +10,12 @@ import ast
 import hashlib
 import inspect
 import json
+import platform
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache, partial
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
@@ -105,6 +107,29 @@ def of_folder(folder: Path, content: bool) -> str:
         return [stat.st_size, stat.st_mtime_ns]
 
     return digest({file.name: state(file) for file in sorted(folder.iterdir()) if file.is_file()})
+
+
+_BLOCKS, _BLOCK_BYTES = 64, 65_536
+
+
+def of_weights(folder: Path) -> str:
+    """The digest of a model's weights, the same wherever the folder lies: of each file of weights its name,
+    its size and 64 blocks of 64 kB, evenly spaced, so that a large model is read in no time."""
+    found: dict[str, list[Any]] = {}
+    for file in sorted(file for kind in ("safetensors", "bin") for file in folder.glob(f"*.{kind}")):
+        size, content = file.stat().st_size, hashlib.sha256()
+        with file.open("rb") as weights:
+            for start in sorted({max(0, size - _BLOCK_BYTES) * i // (_BLOCKS - 1) for i in range(_BLOCKS)}):
+                weights.seek(start)
+                content.update(weights.read(_BLOCK_BYTES))
+        found[file.name] = [size, content.hexdigest()]
+    return digest(found)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide what a model sees and says."""
+    packages = ("seethink", "torch", "transformers", "pillow")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
 # Verifiers --------------------------------------------------------------------------------------------------

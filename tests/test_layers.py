@@ -14,7 +14,7 @@ from tests.package_source import MODULES, PACKAGE, ROOT, SOURCES, imports, modul
 ROWS = (
     ("boxes", "markup", "sequences"),
     ("types",),
-    ("media", "identity", "settings", "lock", "hub"),
+    ("media", "identity", "settings", "lock", "hub", "launch"),
     ("own",),
     ("formats", "verify"),
     ("models", "sources"),

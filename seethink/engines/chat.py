@@ -26,7 +26,8 @@ CONTEXT_EXCEEDED = re.compile(rb"maximum context length|context_length_exceeded|
 
 
 class ChatEngine:
-    """The model `name` of the server at `url`; created by `open`.
+    """The model `name` of the server at `url`; created by `open`. root: what the server says its weights are,
+    as vLLM does; else empty.
 
     can_continue: whether the server continues a begun answer. requests_without_schema: requests sent without
     their schema, because the server rejects schemas. requests_without_limit: requests sent without
@@ -34,7 +35,7 @@ class ChatEngine:
     """
 
     def __init__(self, url: str, key_env: str, policy: RequestPolicy) -> None:
-        self.url, self.name = url, ""
+        self.url, self.name, self.root = url, "", ""
         self.can_continue, self.send_user = False, False
         self.requests_without_schema = self.requests_without_limit = 0
         self.encoder, self.http = MessageEncoder(), HttpClient(url, policy, key_env)
@@ -109,6 +110,7 @@ class ChatEngine:
         if card is None and self._extended:  # other servers accept names that they do not list
             raise self._unknown(model)
         self.name = card["id"] if card else model
+        self.root = str((card or {}).get("root") or "")
         self._context = (card or {}).get("max_model_len") or math.inf
 
     def _listed(self) -> str:

@@ -99,17 +99,28 @@ def read_rows(path: Path, fields: tuple[str, ...] = ()) -> Iterator[dict[str, An
     lacks a field, since a stage that is resumed meets the same line again."""
     if not path.is_file():
         raise InputError(f"there is no {path}; run its stage again")
-    mend = f"move {path} away and run the same command again"
     with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise InputError(f"{path}, line {number} is not JSON ({error}); {mend}") from error
-            missing = [name for name in fields if not isinstance(row, dict) or name not in row]
-            if missing:
-                raise InputError(f"{path}, line {number} lacks {', '.join(missing)}; {mend}")
-            yield row
+        yield from _parsed(path, lines, fields)
+
+
+def _parsed(path: Path, lines: Iterable[str | bytes], fields: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    mend = f"move {path} away and run the same command again"
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path}, line {number} is not JSON ({error}); {mend}") from error
+        missing = [name for name in fields if not isinstance(row, dict) or name not in row]
+        if missing:
+            raise InputError(f"{path}, line {number} lacks {', '.join(missing)}; {mend}")
+        yield row
+
+
+def attempts_in(path: Path) -> Iterator[AttemptRow]:
+    """The rows of a file of attempts that may be growing: a last line without its end is left out. Raises
+    InputError as `read_attempts` does."""
+    with path.open("rb") as lines:  # the last line may end inside a character
+        yield from _parsed(path, (line for line in lines if line.endswith(b"\n")), _FIELDS)
 
 
 def read_attempts(path: Path) -> Iterator[AttemptRow]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from seethink.types import MEDIA_MARK, Example, Media, Message
+from seethink.types import MEDIA_MARK, Example, Media, Message, Messages
 
 _CONTROL = re.compile(r"<(?=\|)")
 
@@ -18,6 +18,15 @@ def chat_message(role: str, *parts: str | Media) -> Message:
 def content_part(part: str | Media) -> dict[str, Any]:
     """A text or a medium as part of a message's content."""
     return {"type": "text", "text": part} if isinstance(part, str) else {"type": part.kind, part.kind: part}
+
+
+def transcript(messages: Messages) -> str:
+    """A conversation as one text, a paragraph for each message, media as their marks."""
+    return "\n\n".join(
+        f"{message['role']}: "
+        + "".join(part.get("text") or f"<{part['type']}>" for part in message["content"])
+        for message in messages
+    )
 
 
 def question_text(example: Example) -> str:

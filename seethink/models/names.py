@@ -10,6 +10,11 @@ from seethink.types import InputError
 SPROUT = Path(__file__).parents[1] / "systems" / "sprout" / "model"
 
 
+def is_server(name: object) -> bool:
+    """Whether a model is named by the address of the server that has it."""
+    return str(name).startswith(("http://", "https://"))
+
+
 def resolve(name: str) -> str:
     """The folder or hub id that `from_pretrained` takes. Raises InputError for a folder that does not
     exist."""

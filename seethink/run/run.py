@@ -15,7 +15,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from seethink import hub, identity
+from seethink import hub, identity, launch
+from seethink.engines.opening import Server
 from seethink.lock import alone_in
 from seethink.models.names import is_bundled, model_key, resolve
 from seethink.models.release import release_memory
@@ -28,6 +29,7 @@ from seethink.run.comparison import (
     training_facts,
     write_report_files,
 )
+from seethink.run.evaluating import answered
 from seethink.run.events import (
     Listener,
     ReportReady,
@@ -118,19 +120,23 @@ class Run:
                 continue
             stage.refuse_foreign()
             for model in stage.needs:
-                if isinstance(model, Model) and isinstance(model.path, str):  # a name, nothing trained here
+                named = isinstance(model, Model) and isinstance(model.path, str)  # nothing trained here
+                if named and model.server is None:
                     hub.refuse_unreachable(resolve(model.path))
 
     @cached_property
     def is_main_process(self) -> bool:
         """False in all processes of a distributed launch (`torchrun`) but the first. Only the main process
         writes stage states and calls listeners."""
-        return int(os.environ.get("RANK", "0")) == 0
+        return launch.rank() == 0
 
     # Stages ------------------------------------------------------------------------------------------------
 
-    def model(self, name: str) -> Model:
-        """A model that exists: the bundled `sprout`, a folder, or a hub id; InputError for any other."""
+    def model(self, name: str | Server) -> Model:
+        """A model that exists: the bundled `sprout`, a folder, or a hub id; InputError for any other. Or one
+        behind a server, which can be evaluated."""
+        if isinstance(name, Server):
+            return Model(key=name.key, path=name.url, base=name.url, server=name)
         if is_bundled(Path(resolve(name))) and TINY not in self.notes:
             self.notes = (*self.notes, TINY)
         return Model(key=model_key(name), path=name, base=name)
@@ -231,16 +237,7 @@ class Run:
         stage = self._stage(name, "evaluate", "attempts.jsonl", solver, inputs, examples)
 
         def work(out: Path, on_progress: OnStep) -> dict[str, Any]:
-            from seethink.engines.local import LocalEngine
-            from seethink.evaluate.evaluate import evaluate
-            from seethink.evaluate.references import refuse_unjudgeable
-            from seethink.run.controls import solver_of
-
-            refuse_unjudgeable(tasks)
-            engine = LocalEngine.load(str(model.path))
-            return evaluate(
-                engine, tasks, solver_of(stage.config, measured), out, self.out / "media", on_progress
-            )
+            return answered(stage, model, tasks, measured, on_progress)
 
         rows = self._execute(stage, work) or {}
         return Evaluation(stage.artefact_key, stage.folder / stage.product, headline=headline, rows=rows)
@@ -340,9 +337,13 @@ class Run:
         return state["result"]
 
     def _assist(self, stage: Stage, work: StageWork) -> Any:
-        """In a process that is not the main one: take part in trainings, wait for everything else."""
+        """In a process that is not the main one: take part in trainings and, once the main one has begun
+        them, in evaluations; wait for everything else."""
         selected = not self.only or stage.name in self.only
-        if selected and stage.trains and stage.status() != "done":
+        if selected and stage.kind == "evaluate":
+            while stage.status() in ("pending", "changed"):
+                time.sleep(_POLL_EVERY_S)
+        if selected and (stage.trains or stage.kind == "evaluate") and stage.status() != "done":
             work(stage.folder, lambda row: None)
         while stage.status() != "done":
             if not selected:

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 from seethink import identity
+from seethink.engines.opening import Server
 from seethink.train.continuing import Changes, compare, how_it_continues, reopen
 from seethink.train.methods import METHODS
 from seethink.types import InputError, Messages, PreferencePair, SFTExample, Task
@@ -38,10 +37,11 @@ class Artefact:
 @dataclass(frozen=True)
 class Model(Artefact):
     """`path` is what is loaded: an alias, a hub id or a folder. `base`: the model from which training
-    started."""
+    started. `server`: where it is asked instead."""
 
     path: Path | str
     base: Path | str
+    server: Server | None = None
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ class Stage:
             "config": identity.plain(self.config),
             "inputs": identity.plain(self.inputs),
             "result": None,
-            "versions": _versions(),
+            "versions": identity.versions(),
         }
         self.write(state)
         return state
@@ -242,8 +242,3 @@ class Stage:
         temporary = self.folder / _PART
         temporary.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
         os.replace(temporary, self.folder / "stage.json")
-
-
-def _versions() -> dict[str, str]:
-    packages = ("seethink", "torch", "transformers")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}

@@ -44,7 +44,7 @@ def test_stage_json_records_what_was_done(tmp_path):
     assert stage["status"] == "done" and stage["kind"] == "grpo" and stage["resumed"] == 0
     assert stage["config"]["class"] == "GRPOConfig" and stage["config"]["max_steps"] == 4
     assert stage["inputs"]["task"]["questions"] == 6
-    assert set(stage["versions"]) == {"seethink", "python", "torch", "transformers"}
+    assert set(stage["versions"]) == {"seethink", "python", "torch", "transformers", "pillow"}
     assert state(tmp_path, "eval/base")["result"]["counting"]["value"] == 0.5
 
 
