@@ -232,9 +232,11 @@ def write_boxes(boxes: Iterable[Box]) -> str:
     return json.dumps(rows, ensure_ascii=False)
 
 
-def scale_written(text: str, x: float, y: float, places: int = 0) -> str:
-    """The text with every named box and point (`"bbox_2d": [...]`, `"point_2d": [...]`) scaled by (x, y) and
-    rounded to `places` decimals.
+def scale_written(
+    text: str, x: float, y: float, places: int = 0, shift: tuple[float, float] = (0.0, 0.0)
+) -> str:
+    """The text with every named box and point (`"bbox_2d": [...]`, `"point_2d": [...]`) scaled by (x, y),
+    then moved by `shift`, and rounded to `places` decimals.
 
     Lists of numbers without such a name are unchanged: they may not be coordinates.
     """
@@ -243,7 +245,8 @@ def scale_written(text: str, x: float, y: float, places: int = 0) -> str:
         corners = [*map(float, (match["corners"] or match["point"]).split(","))]
         if not all(abs(corner) <= MAX_COORDINATE for corner in corners):
             return match[0]
-        moved = (round(at * by, places) for at, by in zip(corners, (x, y) * (len(corners) // 2), strict=True))
+        axes = (((x, shift[0]), (y, shift[1])) * 2)[: len(corners)]
+        moved = (round(at * by + more, places) for at, (by, more) in zip(corners, axes, strict=True))
         return (match["key"] or match["name"]) + json.dumps([*map(_plain, moved)])
 
     return _WRITTEN.sub(scaled, text)

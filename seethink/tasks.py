@@ -16,7 +16,7 @@ from seethink.settings import unknown
 from seethink.types import MEDIA_MARK, Example, InputError, PreferencePair, SFTExample, Task, Verifier
 from seethink.verify.auto import Auto, refuse_unknown
 from seethink.verify.combine import Weighted
-from seethink.verify.judge import BaseJudge
+from seethink.verify.judge import Audited, BaseJudge
 
 REWARD_WEIGHTS: Mapping[str, float] = {"correct": 1.0, "format": 0.5}
 """Parts of the reward of a user's task, with their default weights: the verifier's score, and obeying the
@@ -191,18 +191,23 @@ def _split_thought(text: str, name: str) -> tuple[tuple[str, ...], str]:
 
 
 def with_judge(
-    task: Task, judge: BaseJudge, scope: JudgeScope = "unjudged", steps_judge: BaseJudge | None = None
+    task: Task,
+    judge: BaseJudge,
+    scope: JudgeScope = "unjudged",
+    steps_judge: BaseJudge | None = None,
+    audit: Audited | None = None,
 ) -> Task:
     """The task with its headline part scored by a judge where the rules cannot judge the gold or read the
     answer, or everywhere.
 
-    The rules' own score becomes the metric "rules", the grade of `steps_judge` the metric "steps"; neither is
-    rewarded.
+    The rules' own score becomes the metric "rules", the grade of `steps_judge` the metric "steps", the score
+    of `audit` the metric "audit"; none is rewarded.
     """
     whole = task.verifier
     parts = whole.parts if isinstance(whole, Weighted) else ((task.headline, whole, 1.0),)
     (rules,) = (part for name, part, _ in parts if name == task.headline)
     scorer = judge if scope == "all" else verify.first_of(rules, judge)
     scored = [(name, scorer if name == task.headline else part, weight) for name, part, weight in parts]
-    metrics = [("rules", rules, 0.0), *([("steps", steps_judge, 0.0)] if steps_judge else [])]
+    named = {"rules": rules, "steps": steps_judge, "audit": audit}
+    metrics = [(name, part, 0.0) for name, part in named.items() if part is not None]
     return replace(task, verifier=Weighted((*scored, *metrics)))

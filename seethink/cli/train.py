@@ -152,7 +152,7 @@ def _train(method: TrainingMethod, job: TrainingOptions) -> None:
     model = trained(job.model, console)
     rewarded = method.data == "task"
     stage = method.name if rewarded else stages(method.name)[1]
-    with job.judge.judged(folder, folder / stage, console, *([data] if rewarded else []), *tests) as tasks:
+    with job.judge.judged(folder, [folder / stage], console, *([data] if rewarded else []), *tests) as tasks:
         tests = [*tasks][rewarded:]
         learned = tasks[0] if rewarded else run.traces(data) if method.data == "examples" else data
 

@@ -49,15 +49,35 @@ def read_parts(out: Path) -> dict[QuestionKey, list[AttemptRow]]:
     return old | complete
 
 
-def join(out: Path, attempts: Mapping[QuestionKey, list[AttemptRow]], keys: Sequence[QuestionKey]) -> list[AttemptRow]:
+def join(
+    out: Path, attempts: Mapping[QuestionKey, list[AttemptRow]], keys: Sequence[QuestionKey]
+) -> list[AttemptRow]:
     """All rows in the order of `keys`, which `out/attempts.jsonl` then holds alone. Rows of other questions
     stay, behind them."""
     rows = [row for key in dict.fromkeys((*keys, *attempts)) for row in attempts[key]]
+    _write(out, rows)
+    for file in _parts(out)[1:]:
+        file.unlink()
+    return rows
+
+
+def drop_failed(out: Path) -> int:
+    """Remove the questions with an attempt that was not answered or not judged; returns how many."""
+    attempts = read_parts(out)
+    failed = {key for key, rows in attempts.items() if any(map(_failed, rows))}
+    if failed:
+        _write(out, [row for key, rows in attempts.items() if key not in failed for row in rows])
+    return len(failed)
+
+
+def _failed(row: AttemptRow) -> bool:
+    return row["stop"] == "unanswered" or row["correct"] is None
+
+
+def _write(out: Path, rows: Sequence[AttemptRow]) -> None:
+    """Replace the joined file."""
     joined = out / _JOINED
     part = joined.with_suffix(".jsonl.part")
     part.unlink(missing_ok=True)
     append_rows(part, rows)
     os.replace(part, joined)
-    for file in _parts(out)[1:]:
-        file.unlink()
-    return rows

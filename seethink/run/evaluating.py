@@ -3,7 +3,7 @@ asked."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +51,19 @@ def identified(model: Model) -> dict[str, Any]:
     if not folder.is_dir():
         return {"name": str(folder), "key": model.key, "commit": hub.commit_here(str(folder))}
     return {"name": str(model.path), "key": model.key, "weights": identity.of_weights(folder)}
+
+
+def retry(stages: Mapping[str, Stage], names: Iterable[str]) -> int:
+    """Open finished evaluations again for the questions that were not answered or not judged, and the report
+    about them; returns how many. What a server answered is kept and not asked for again."""
+    from seethink.evaluate.attempt_parts import drop_failed
+
+    dropped = 0
+    for name in names:
+        stage = stages[name]
+        if stage.status() == "done" and (n := drop_failed(stage.folder)):
+            dropped += n
+            stage.write(stage.state() | {"status": "running"})
+    if dropped and "report" in stages and (state := stages["report"].state()):
+        stages["report"].write(state | {"status": "running"})
+    return dropped

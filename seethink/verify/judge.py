@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import re
 from abc import ABC, abstractmethod
 from collections.abc import MutableMapping, Sequence
@@ -45,7 +46,8 @@ class BaseJudge(ABC):
 
     model: the engine's name in identities and cache keys. cache: replies by key, "" for a truncated one; any
     mutable mapping, such as `engines.response_cache.ResponseCache(path)`, which keeps them on disk. Failed
-    calls are not cached: `prefetch` tries them again, a single verdict does not.
+    calls are not cached: `prefetch` tries them again, a single verdict does not. served: the address of its
+    server, part of the keys, since two servers may give one name to two models.
     """
 
     model: str
@@ -53,6 +55,7 @@ class BaseJudge(ABC):
     cache: MutableMapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     max_tokens: int = 512
     statistics: JudgeStatistics = field(default_factory=JudgeStatistics, compare=False, repr=False)
+    served: str = field(default="", compare=False, repr=False, kw_only=True)
 
     @abstractmethod
     def prompt(self, example: Example, response: Response) -> list[Message]: ...
@@ -111,7 +114,7 @@ class BaseJudge(ABC):
             for message in self.prompt(example, response)
             for part in message["content"]
         ]
-        content = json.dumps([type(self).__name__, self.model, self.max_tokens, parts])
+        content = json.dumps([type(self).__name__, self.served, self.model, self.max_tokens, parts])
         return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -157,6 +160,34 @@ class Judge(BaseJudge):
         if len(verdicts) != 1:
             return Score(None, f"the judge's reply holds {len(verdicts)} verdicts: {shown(reply)}")
         return Score(float(verdicts == {"right"}), f"the judge {self.model} says {verdicts.pop()}")
+
+
+@dataclass(frozen=True)
+class Audited:
+    """A judge's score of a share of all answers, chosen by a hash of the example's id; None for the others.
+
+    As a metric beside rules it tells how far they and the judge agree, at a share of the cost. Range: that of
+    the judge.
+    """
+
+    judge: BaseJudge
+    share: float
+
+    def __call__(self, example: Example, response: Response) -> Score:
+        if not self._chosen(example):
+            return Score(None, "not audited")
+        return self.judge(example, response)
+
+    def _chosen(self, example: Example) -> bool:
+        return random.Random(f"audit/{example.id}").random() < self.share
+
+    @property
+    def uses_judge(self) -> bool:
+        return True
+
+    def prefetch(self, pairs: Pairs) -> None:
+        """Has the judge answer for the chosen pairs."""
+        self.judge.prefetch([pair for pair in pairs if self._chosen(pair[0])])
 
 
 ATTRIBUTES = {

@@ -123,7 +123,7 @@ def test_a_judge_for_everything_is_compared_with_the_rules(capsys) -> None:
     assert server.n_requests == 6, "the first question occurs twice"
 
 
-def test_a_failing_server_leaves_none_is_counted_and_called_again_when_the_folder_is_moved(
+def test_a_failing_server_leaves_none_is_counted_and_called_again_by_retry(
     capsys,
 ) -> None:
     broken = HttpReply(500, {"error": {"message": "out of order"}})
@@ -131,17 +131,16 @@ def test_a_failing_server_leaves_none_is_counted_and_called_again_when_the_folde
         out = evaluated(capsys, "--judge-base-url", server.url)
         assert correct() == [None, 0.0, 1.0, 0.0, 1.0]
         assert (
-            "1 calls failed, most often with 500: after 3 attempts: out of order; "
-            f"to try again, move {evaluations()[0]} away"
+            "1 calls failed, most often with 500: after 3 attempts: out of order; to try again, add --retry"
         ) in out
         assert "the rules judged 2 of 5 attempts, the judge 2 of the other 3" in out
         assert "the judge fake does not answer: 500: after 3 attempts: out of order" in attempts()[0]["why"]
 
         server.reply = judging
-        evaluations()[0].rename("aside")
-        out = evaluated(capsys, "--judge-base-url", server.url)
+        out = evaluated(capsys, "--judge-base-url", server.url, "--retry")
+        assert "answered again: 1 questions" in out
     assert correct() == [1.0, 0.0, 1.0, 0.0, 1.0]
-    assert "judge fake: 1 calls, 2 replies from runs/eval/judge.sqlite" in out
+    assert "judge fake: 1 calls, 0 replies from runs/eval/judge.sqlite" in out
 
 
 def test_steps_are_graded_beside_the_answer_without_reward(capsys) -> None:
