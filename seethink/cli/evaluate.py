@@ -221,8 +221,8 @@ class Evaluating:
         if solver is not None and self.job.controls:
             measured = arms[self.arm(STAGE)]
             arms = controls(run, "controls", answering, [self.tasks[STAGE]], solver, measured) | arms
-        if len(arms) > 1:
-            run.compare("report", arms, against_first=bool(self.job.robustness))
+        if len(arms) > 1 and not self.job.robustness:
+            run.compare("report", arms)
         self.results.update({arm: found.rows for arm, found in arms.items()})
 
     @property
@@ -238,15 +238,14 @@ class Evaluating:
 
     def show(self, run: Run, console: Console, claims: Mapping[str, float]) -> None:
         """Print the results, what they took, and where they are."""
-        if len(self.results) == 1:  # else the report has shown them
+        if len(self.results) == 1 or self.job.robustness:  # else the report has shown them
             show_results(console, next(iter(self.tasks.values())).headline, self.results)
         show_usage(console, self.results)
         if self.job.robustness and run.is_main_process:
             from seethink.report.robustness import write_robustness
 
             arms = {self.arm(name): (run.out / name, task) for name, task in self.tasks.items()}
-            tests = run.stages["report"].state()["result"]["tests"]
-            for line in write_robustness(run.out, arms, tests):
+            for line in write_robustness(run.out, arms):
                 say(console, line)
         for arm, value in claims.items():
             say(console, f"published, {arm}: {value:.1%}")

@@ -69,10 +69,25 @@ class TrainingOptions(ScoredDataOptions):
         Path | None,
         typer.Option(help="Held-out questions, answered before and after (test.max_tokens=256)."),
     ] = None
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(help="Questions of other kinds, answered like --test: is anything forgotten?"),
+    ] = None
     config: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="YAML file of settings.")
     ] = None
     seed: Annotated[int | None, typer.Option(help="Random seed.")] = None
+
+    def tests(self) -> list[Task]:
+        """The held-out tasks, that of --test first. Raises InputError where two have one name."""
+        if self.also and not self.test:
+            raise InputError("--also asks beside --test; give --test FILE, or --test alone")
+        tasks = [self.task_of(data) for data in ([self.test] if self.test else []) + (self.also or [])]
+        names = [task.name for task in tasks]
+        if len({*names}) < len(names):
+            name = next(name for name in names if names.count(name) > 1)
+            raise InputError(f"two files of --test and --also are called {name}; rename one of them")
+        return tasks
 
     def overrides(self, method: str) -> list[str]:
         """The settings as `stage.field=value` of the training and of both evaluations."""
@@ -92,7 +107,7 @@ class TrainingOptions(ScoredDataOptions):
 
     def evaluated_alike(self) -> list[str]:
         """The options that were given and that `eval` has too, as they are typed."""
-        own = {"model", "data", "out", "settings", "config", "seed", "test"}
+        own = {"model", "data", "out", "settings", "config", "seed", "test", "also"}
         options = {f.name: (getattr(self, f.name), f.default) for f in fields(self) if f.name not in own}
         for group in [value for value, _ in options.values() if is_dataclass(value)]:
             options |= {f.name: (getattr(group, f.name), f.default) for f in fields(group)}
@@ -141,7 +156,7 @@ def _train(method: TrainingMethod, job: TrainingOptions) -> None:
     name = f"train-{method.name}"
     folder = job.out or Path("runs") / name
     data: Any = job.load_pairs() if method.data == "pairs" else job.load_task()
-    tests = [job.task_of(job.test)] if job.test else []
+    tests = job.tests()
     title = f"{method.name.upper()} of {job.model} on {job.data}: {method.about}."
     said = list(_in_both(job, data, tests))
     overrides = job.overrides(method.name)
@@ -178,10 +193,10 @@ def _in_both(job: TrainingOptions, data: Any, tests: Sequence[Task]) -> Iterator
     """That rows of --test are trained on, and how many."""
     from seethink.check.overlap import rows_in_both
 
-    for test in tests:
+    for file, test in zip([job.test, *(job.also or [])], tests, strict=True) if tests else ():
         learned = data.examples if isinstance(data, Task) else [pair.example for pair in data]
         if shared := rows_in_both(learned, test.examples):
-            rows = f"{len(shared):,} of the {len(test.examples):,} rows of {job.test}"
+            rows = f"{len(shared):,} of the {len(test.examples):,} rows of {file}"
             first = test.examples[shared[0]].label
             yield (
                 f"{rows} are also in {job.data} (same question, same pictures; the first is {first}), "
@@ -191,13 +206,14 @@ def _in_both(job: TrainingOptions, data: Any, tests: Sequence[Task]) -> Iterator
 
 def _figures(run: Run, job: TrainingOptions, method: str) -> Iterator[str]:
     """The reward or loss at start and end, and the scores of --test before and after."""
-    from seethink.report.scores import AFTER, BEFORE, held_out, training_ends
+    from seethink.report.scores import AFTER, BEFORE, forgetting, held_out, training_ends
 
     report = run.stages["report"].state()["result"]
     yield from training_ends(report)
     results = report["results"]
-    for test in report["tests"]:
-        yield held_out(test, *(results[arm][test["task"]] for arm in (BEFORE, AFTER)))
+    for i, test in enumerate(report["tests"]):
+        both = [results[arm][test["task"]] for arm in (BEFORE, AFTER)]
+        yield forgetting(test, *both) if i else held_out(test, *both)
     for stage, arm in zip(stages(method), (BEFORE, AFTER), strict=True):
         for result in results.get(arm, {}).values():
             if result["truncated"]:

@@ -55,7 +55,9 @@ def attempt_row(task: Task, rollout: Rollout, media_folder: Path, step: int | No
         "value": score.value,
         "why": score.why,
         "parts": {
-            name: {"value": part.value, "why": part.why} | ({"unread": True} if part.unread else {})
+            name: {"value": part.value, "why": part.why}
+            | ({"unread": True} if part.unread else {})
+            | ({"parts": {inner: one.value for inner, one in part.parts.items()}} if part.parts else {})
             for name, part in score.parts.items()
         },
         "correct": headline(task, score).value,

@@ -24,6 +24,7 @@ from seethink.evaluate.questions import (
     without_score,
 )
 from seethink.evaluate.slices import by_meta
+from seethink.evaluate.steps import step_metrics
 from seethink.evaluate.voting import majority, pass_at
 from seethink.types import InputError
 
@@ -44,7 +45,7 @@ def summarise(rows: Sequence[AttemptRow], asked: Sequence[str] = ()) -> dict[str
 
     A question with several attempts counts once, with their mean; then `majority` and `pass_at`
     (`voting.py`) are there too; `chains` (`chains.py`) where an agent read another's. `usage`: the mean of
-    what questions took, where it was counted.
+    what questions took, where it was counted. `steps` and `step_grades`: of thoughts (`steps.py`).
     """
     answered = [row for row in rows if row["stop"] != "unanswered"]
     readable = [row for row in answered if row["said"] is not None]
@@ -79,6 +80,7 @@ def summarise(rows: Sequence[AttemptRow], asked: Sequence[str] = ()) -> dict[str
         "lenient": scored.interval(lambda own: question_score(own, lenient=True)),
         "by_meta": by_meta(questions, scored.clusters),
         **_usage(questions),
+        **step_metrics(answered),
         **({"chains": chains} if (chains := followed(rows)) else {}),
         **(_several(scored) if len(questions) < len(rows) else {}),
     }

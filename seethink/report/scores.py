@@ -87,25 +87,38 @@ def describe_test(test: Mapping[str, Any]) -> str:
     return f"{text} {null}: this may be chance."
 
 
-def held_out(test: Mapping[str, Any], before: Result, after: Result) -> str:
+def forgetting(test: Mapping[str, Any], before: Result, after: Result) -> str:
+    """`held_out` of a task that was not trained for, and whether it was forgotten; else which loss would have
+    been seen."""
+    text = held_out(test, before, after, f"also {test['task']}")
+    if not test["n"]:
+        return text
+    p, least = test["p_holm"], test.get("least_difference")
+    if p is not None and p < CHANCE and test["difference"] < 0:
+        return f"{text}; some of it was forgotten"
+    reach = f"; a loss of {100 * least:.2g} points would have been seen in four of five cases" if least else ""
+    return f"{text}; no loss was found{reach}"
+
+
+def held_out(test: Mapping[str, Any], before: Result, after: Result, name: str = "held out") -> str:
     """A paired test of the arms `BEFORE` and `AFTER` as one plain sentence, without a full stop: both scores,
-    how many rows each change concerns, and whether that may be chance."""
+    how many rows each change concerns, and whether that may be chance. name: what the sentence is about."""
     unjudged = max(r["n"] + r["unjudged"] for r in (before, after)) - test["n"]
     lacking = f"; {unjudged:,} {_rows(unjudged)} could not be judged both times" if unjudged else ""
     if not test["n"]:
-        return f"held out: no row could be judged both before and after{lacking}"
+        return f"{name}: no row could be judged both before and after{lacking}"
     score, better, worse = ("mean score ", "better", "worse") if test["graded"] else ("", "mended", "broken")
     values = [f"{100 * result['value']:.3g} %" for result in (before, after)]
     mended, broken = test["only_b"], test["only_a"]
     if not mended and not broken:
-        return f"held out: {score}{values[0]} before and after, no row {better} or {worse}{lacking}"
+        return f"{name}: {score}{values[0]} before and after, no row {better} or {worse}{lacking}"
     p = test["p_holm"]
     odds = "" if p is None else ", p < 0.0001" if p < 0.0001 else f", p = {p:.2g}"
     counts = f"{mended:,} {_rows(mended)} {better}, {broken:,} {worse}{odds}"
     both = f"{score}{values[0]} before, {values[1]} after"
     if p is None or p >= CHANCE:
-        return f"held out: {both}, which cannot be told apart: {counts}{lacking}"
-    return f"held out: {both}; {counts}{lacking}"
+        return f"{name}: {both}, which cannot be told apart: {counts}{lacking}"
+    return f"{name}: {both}; {counts}{lacking}"
 
 
 def _rows(n: int) -> str:
@@ -130,7 +143,8 @@ def conclusion(report: Report) -> list[str]:
     if arms == [BEFORE, AFTER]:
         before, after = report["results"].values()
         tests = [(t, before[t["task"]], after[t["task"]]) for t in report["tests"]]
-        return [_sentence(held_out(*test)) for test in tests] + [*map(_sentence, training_ends(report))]
+        said = [forgetting(*test) if i else held_out(*test) for i, test in enumerate(tests)]
+        return [*map(_sentence, [*said, *training_ends(report)])]
     if not arms:
         return [*map(_sentence, training_ends(report))]
     sentences = []

@@ -60,16 +60,15 @@ def training_facts(stage: Stage) -> dict[str, Any]:
     }
 
 
-def paired_tests(results: Mapping[str, Evaluation], against_first: bool = False) -> list[dict[str, Any]]:
+def paired_tests(results: Mapping[str, Evaluation]) -> list[dict[str, Any]]:
     """A row for each pair of arms and each task: the paired difference on the same questions, and its
-    p-value, alone ("p") and corrected for the number of rows ("p_holm"). against_first: only the pairs of
-    which the first arm is one."""
+    p-value, alone ("p") and corrected for the number of rows ("p_holm")."""
     from seethink.evaluate.paired import holm
     from seethink.evaluate.statistics import compare
 
     rows = [
         {"a": a, "b": b, **row}
-        for a, b in list(combinations(results, 2))[: len(results) - 1 if against_first else None]
+        for a, b in combinations(results, 2)
         for row in compare(results[a].path, results[b].path)
     ]
     return [row | {"p_holm": p} for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True)]

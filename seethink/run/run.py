@@ -242,16 +242,14 @@ class Run:
         rows = self._execute(stage, work) or {}
         return Evaluation(stage.artefact_key, stage.folder / stage.product, headline=headline, rows=rows)
 
-    def compare(
-        self, name: str, results: Mapping[str, Evaluation], *claims: Claim, against_first: bool = False
-    ) -> None:
+    def compare(self, name: str, results: Mapping[str, Evaluation], *claims: Claim) -> None:
         """`report.json` and `report.html` in the run's folder; without results about the trainings alone.
-        Every arm is tested against every earlier one, or the first alone, on the same questions."""
+        The first arm is the base; every arm is tested against every earlier one on the same questions."""
         trained = {n: stage for n, stage in self.stages.items() if stage.trains}
         headline = headline_of(results, trained.values())
         inputs = {
             **{f"arm {arm}": result for arm, result in results.items()},
-            "about": [self.recipe, self.scale, self.seed, self.notes, list(results), claims, against_first],
+            "about": [self.recipe, self.scale, self.seed, self.notes, list(results), claims],
             "trained": {n: stage.key for n, stage in trained.items()},
         }
         stage = self._stage(name, "compare", "../" * (name.count("/") + 1) + "report.html", None, inputs)
@@ -263,7 +261,7 @@ class Run:
                 "seeds": [self.seed],
                 "headline": headline,
                 "results": {arm: result.rows for arm, result in results.items()},
-                "tests": paired_tests(results, against_first),
+                "tests": paired_tests(results),
                 "claims": measured_claims(results, claims),
                 "trainings": {n: training_facts(stage) for n, stage in trained.items()},
             }
