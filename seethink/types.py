@@ -138,6 +138,14 @@ class CoordinateFrame:
     size: tuple[int, int]
     units: tuple[int, int]
 
+    @classmethod
+    def of_json(cls, value: Mapping[str, Any] | None) -> CoordinateFrame | None:
+        """The frame whose `asdict` went through JSON; None for None."""
+        if value is None:
+            return None
+        (width, height), (x, y) = value["size"], value["units"]
+        return cls(value["kind"], (width, height), (x, y))
+
 
 @dataclass(frozen=True)
 class RolloutUsage:

@@ -113,6 +113,13 @@ def _usage_lines(row: Mapping[str, Any]) -> Iterator[str]:
     for kind in ("sound", "flawed") if row.get("chains") else ():
         n, followed, overruled, right = row["chains"][kind].values()
         yield f"{kind} chains {n:,}: {followed:,} followed, {overruled:,} overruled, {right:,} right"
+    if steps := row.get("steps"):
+        faults = ("restated", "repeated", "contradicting", "new_numbers")
+        shares = ", ".join(f"{name.replace('_', ' ')} {_percent(steps[name])}" for name in faults)
+        yield (
+            f"{steps['n']:,} thoughts of {steps['steps']:.1f} steps; of these, by rules: {shares}; the last "
+            f"agrees with the answer in {_percent(steps['agrees'])}"
+        )
     if usage := row.get("usage"):
         yield f"a question takes {usage_in_words(usage)}"
 

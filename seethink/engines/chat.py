@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from seethink.engines.base import OnFault, Request, RequestFailed
 from seethink.engines.http import HttpClient, HttpResponse, RequestPolicy, TransientError, error_message
 from seethink.engines.openai_messages import MessageEncoder
-from seethink.types import Completion, InputError, assistant_prefill
+from seethink.types import Completion, CoordinateFrame, InputError, assistant_prefill
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ class ChatEngine:
         self.encoder, self.http = MessageEncoder(), HttpClient(url, policy, key_env)
         self._served: list[str] = []
         self._extended = False  # vLLM or SGLang
+        self._ours = False  # `seethink serve`
         self._takes_schema = True
         self._context: float = math.inf
 
@@ -107,6 +108,7 @@ class ChatEngine:
             )
         card = next((c for c in cards if not model or model in (c["id"], c.get("root"))), None)
         self._extended = (card or (cards[0] if cards else {})).get("owned_by") in CONTINUING_OWNERS
+        self._ours = (card or {}).get("owned_by") == "seethink"
         if card is None and self._extended:  # other servers accept names that they do not list
             raise self._unknown(model)
         self.name = card["id"] if card else model
@@ -175,6 +177,8 @@ class ChatEngine:
         if RESPONSE_FORMAT not in omitted:
             schema = {"name": "reply", "schema": request.schema}
             fields[RESPONSE_FORMAT] = {"type": "json_schema", "json_schema": schema}
+        if self._ours and request.role == "text":
+            fields["verbatim"] = True
         if self.send_user:
             fields["user"] = f"{request.step}:{request.example.id}"
         return f'{json.dumps(fields)[:-1]}, "messages": {messages}}}'.encode()
@@ -223,6 +227,7 @@ def read_completion(body: bytes, prefill: str, with_thought: bool) -> Completion
         thought = message.get("reasoning_content") or message.get("reasoning")
         if not isinstance(text, str):
             raise TypeError(f"the content is {text!r:.60}")
+        frame = CoordinateFrame.of_json(choice.get("frame"))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise TransientError(
             "broken body", f"the response cannot be read ({error!r}): {body[:200]!r}"
@@ -237,4 +242,5 @@ def read_completion(body: bytes, prefill: str, with_thought: bool) -> Completion
         "length" if choice.get("finish_reason") == "length" else "stop",
         usage.get("completion_tokens") or 0,
         prompt_tokens=usage.get("prompt_tokens") or 0,
+        frame=frame,
     )

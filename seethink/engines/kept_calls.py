@@ -83,7 +83,4 @@ def _written(completion: Completion) -> str:
 
 def _read(text: str) -> Completion:
     told = json.loads(text)
-    frame = told.pop("frame")
-    if frame is not None:
-        told["frame"] = CoordinateFrame(frame["kind"], tuple(frame["size"]), tuple(frame["units"]))
-    return Completion(**told)
+    return Completion(**told | {"frame": CoordinateFrame.of_json(told["frame"])})

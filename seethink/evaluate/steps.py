@@ -24,10 +24,12 @@ FEWEST_WORDS = 4
 
 _NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?"
 _EQUATION = re.compile(
-    rf"(?<![\w.,)\]^*/×÷+=%-])(?<![*/×÷+=^-] )(-?{_NUMBER}(?:\s*[-+*/×÷−]\s*{_NUMBER})+)\s*=\s*"
+    rf"(?<![\w.,)\]^*/×÷+=%√-])(?<![*/×÷+=^-] )(-?{_NUMBER}(?:\s*[-+*/×÷−]\s*{_NUMBER})+)\s*=\s*"
     rf"(-?{_NUMBER})(?![\w%]|[.,]\d|\s*[-+*/×÷−^(=])"
 )
 """`12 + 3 * 4 = 24`, numbers alone: no units, unknowns or brackets, of which a rule may think wrongly."""
+_FUNCTION = re.compile(r"(?:log|ln|lg|exp|sin|cos|tan|sqrt|root of|times|plus|minus|by)\s*\Z", re.IGNORECASE)
+"""Before a number, whose value it changes."""
 _STEP_NAME = re.compile(r"^\s*(?:[-*]|#+)?\s*(?:\**step\s*\d+\**\s*[:.)-]?|\d+[.)])\s*", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[.!?。])\s+(?=[\w(])")
 
@@ -43,7 +45,8 @@ def steps_in(thought: str) -> list[str]:
 
 def false_equations(text: str) -> list[str]:
     """The equations of numbers in a text that are wrong, by more than the rounding of their result."""
-    return [match[0].strip() for match in _EQUATION.finditer(text) if not _holds(match[1], match[2])]
+    found = (match for match in _EQUATION.finditer(text) if not _FUNCTION.search(text, 0, match.start()))
+    return [match[0].strip() for match in found if not _holds(match[1], match[2])]
 
 
 def _holds(left: str, right: str) -> bool:
@@ -82,9 +85,9 @@ def rule_metrics(question: str, thought: str, answer: str | None) -> dict[str, f
     """The metrics of one thought, shares of its steps but for the first and the last.
 
     steps: how many. restated: say nothing but the question. repeated: say what an earlier step said.
-    contradicting: hold an equation of numbers that is wrong. new_numbers: hold a number that is neither in the
-    question nor in an earlier step nor a result of the step's own equations: read off a picture, or invented.
-    agrees: 1 if the last step holds the answer, 0 if it does not; None without an answer.
+    contradicting: hold an equation of numbers that is wrong. new_numbers: hold a number that is neither in
+    the question nor in an earlier step nor a result of the step's own equations: read off a picture, or
+    invented. agrees: 1 if the last step holds the answer, 0 if it does not; None without an answer.
     """
     steps = steps_in(thought)
     asked, seen = {*_words(question)}, _numbers(question)
@@ -126,9 +129,7 @@ def _agrees(last: str, answer: str | None) -> float | None:
 def step_metrics(rows: Sequence[AttemptRow]) -> dict[str, Any]:
     """{"steps": means of `rule_metrics` over the `n` thoughts, "step_grades": of a judge of steps}; nothing
     for what no row has."""
-    found = [
-        rule_metrics(row["question"], row["thought"], row["said"]) for row in rows if row.get("thought")
-    ]
+    found = [rule_metrics(row["question"], row["thought"], row["said"]) for row in rows if row.get("thought")]
     names = found[0] if found else ()
     metrics = {name: mean(one[name] for one in found) for name in names}
     grades = [row["parts"]["steps"] for row in rows if "steps" in row["parts"]]
@@ -138,8 +139,8 @@ def step_metrics(rows: Sequence[AttemptRow]) -> dict[str, Any]:
 
 
 def _grades(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The judge's grades in [0, 1]: mean over those that were given, `ungraded_as_0` over all, and the mean of
-    each attribute. A thought that was not graded (no answer of the judge, or none that could be read) is
+    """The judge's grades in [0, 1]: mean over those that were given, `ungraded_as_0` over all, and the mean
+    of each attribute. A thought that was not graded (no answer of the judge, or none that could be read) is
     counted, and cannot raise the mean unnoticed."""
     values = [part["value"] for part in parts]
     given = [part["parts"] for part in parts if part.get("parts")]

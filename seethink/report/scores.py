@@ -96,7 +96,7 @@ def forgetting(test: Mapping[str, Any], before: Result, after: Result) -> str:
     p, least = test["p_holm"], test.get("least_difference")
     if p is not None and p < CHANCE and test["difference"] < 0:
         return f"{text}; some of it was forgotten"
-    reach = f"; a loss of {100 * least:.2g} points would have been seen in four of five cases" if least else ""
+    reach = f"; one of {100 * least:.2g} points would have been seen in four of five cases" if least else ""
     return f"{text}; no loss was found{reach}"
 
 

@@ -6,7 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from seethink.formats.parts import thought_and_content
@@ -53,6 +53,7 @@ class ChatAnswer:
                     "message": {"role": "assistant", **self._message(event.completion), "refusal": None},
                     "logprobs": self._logprobs(event.tokens),
                     "finish_reason": event.completion.stop,
+                    **_frame(event.completion),
                 }
                 for event in ended
             ],
@@ -94,7 +95,9 @@ class ChatAnswer:
             metrics.completion_tokens.inc(event.completion.n_tokens)
 
     def parts(self, text: str, ended: bool = True) -> tuple[str, str]:
-        """(thought, content) of a completion's text."""
+        """(thought, content) of a completion's text; all of it is content where that was asked."""
+        if self.query.request.verbatim:
+            return "", self.query.prefill + text
         return thought_and_content(self.service.form, self.query.prefill + text, ended)
 
     def _message(self, completion: Completion) -> dict[str, Any]:
@@ -188,6 +191,11 @@ class ChatAnswer:
             "model": self.query.request.model,
             "choices": choices,
         }
+
+
+def _frame(completion: Completion) -> dict[str, Any]:
+    """The coordinates of boxes in the text, which only this engine knows; nothing without a picture."""
+    return {} if completion.frame is None else {"frame": asdict(completion.frame)}
 
 
 def event_of(value: dict[str, Any], name: str = "") -> bytes:

@@ -170,10 +170,13 @@ class SolverRequest(CheckedRequest):
 
 
 class ChatRequest(SolverRequest):
-    """The body of `/v1/chat/completions`. user: read by nobody."""
+    """The body of `/v1/chat/completions`. user: read by nobody. verbatim: the conversation is given to the
+    model without the server's instruction, and its text comes back whole, as content, as evaluations need
+    it."""
 
     messages: list[ChatMessage] = Field(min_length=1, max_length=256)
     n: int = Field(1, ge=1)
+    verbatim: bool = False
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     stop: str | list[str] | None = None
     logprobs: bool = False

@@ -12,7 +12,7 @@ from math import prod
 from typing import Any
 
 from seethink.formats import BaseFormat
-from seethink.serve.conversation import task_of
+from seethink.serve.conversation import UNCHANGED, task_of
 from seethink.serve.errors import ApiError, bad_request
 from seethink.serve.limits import Limits
 from seethink.serve.media_parts import MediaOpener
@@ -97,7 +97,8 @@ class Service:
         _refuse_unsupported(request, solver, self.scheduler.reports_tokens)
         opener = MediaOpener(self.limits)
         loop = asyncio.get_running_loop()
-        task = await loop.run_in_executor(self._opening, task_of, request.messages, self.form, opener)
+        form = UNCHANGED if request.verbatim else self.form
+        task = await loop.run_in_executor(self._opening, task_of, request.messages, form, opener)
         prefill = assistant_prefill(task.format.prompt(task.examples[0]))
         return Query(request, task, prefill, sampling, solver)
 
