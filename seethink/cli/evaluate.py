@@ -184,7 +184,7 @@ def evaluate(job: EvaluationOptions) -> None:
     run = Run(STAGE, Scale("full"), job.out or RESULTS)
     (tasks, sampling, claims), console = job.load(), run_console(run)
     run.overrides = [f"{name}{text.removeprefix(STAGE)}" for text in overrides for name in tasks]
-    work = Evaluating(job, job.server.model(job.model, console), tasks, sampling)
+    work = EvaluationRecipe(job, job.server.model(job.model, console), tasks, sampling)
 
     kept = run.out  # the replies of a judge, for all evaluations in RESULTS
     if not job.out:
@@ -202,7 +202,7 @@ def evaluate(job: EvaluationOptions) -> None:
 
 
 @dataclass
-class Evaluating:
+class EvaluationRecipe:
     """The recipe of `seethink eval`, and what it found: {arm: {task: row}}."""
 
     job: EvaluationOptions

@@ -33,7 +33,7 @@ _OPTION_LINE = re.compile(r"^([ \t]*[(\[]?)([A-Z])([)\].:][ \t]+)(.+?)([ \t]*)$"
 _ABOUT_OTHERS = re.compile(r"\b(?:above|below|both|all of|none of|neither|(?:[A-J] (?:and|or) [A-J]))\b")
 """In an option that says something of other options, whose letters change."""
 
-Size = tuple[int, int]
+PictureSize = tuple[int, int]
 Change = Callable[[PIL.Image.Image], PIL.Image.Image]
 
 
@@ -84,7 +84,7 @@ def _is_place(answer: str) -> bool:
 
 
 def _resized(example: Example, places: bool) -> Example | None:
-    def size_of(picture: PIL.Image.Image) -> Size:
+    def size_of(picture: PIL.Image.Image) -> PictureSize:
         return max(1, round(picture.width * RESIZED)), max(1, round(picture.height * RESIZED))
 
     def change(picture: PIL.Image.Image) -> PIL.Image.Image:
@@ -111,7 +111,7 @@ def _cropped(example: Example, places: bool) -> Example | None:
         )
         shares = [max(0.0, min(MARGIN, share)) for share in nearest]
 
-    def cut(size: Size) -> tuple[int, int, int, int]:
+    def cut(size: PictureSize) -> tuple[int, int, int, int]:
         left, top, right, bottom = (int(share * side) for share, side in zip(shares, size * 2, strict=True))
         return left, top, size[0] - right, size[1] - bottom
 

@@ -16,7 +16,7 @@ from seethink.types import Completion
 from tests import fakes
 
 
-class Looker:
+class EngineThatLooks:
     """Says how wide the picture's dark part is in tens of pixels, if it looks; asked directly, one more."""
 
     looks = True
@@ -37,8 +37,8 @@ class Looker:
 @pytest.fixture(autouse=True)
 def world(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(LocalEngine, "load", lambda name: Looker())
-    monkeypatch.setattr(Looker, "looks", True)
+    monkeypatch.setattr(LocalEngine, "load", lambda name: EngineThatLooks())
+    monkeypatch.setattr(EngineThatLooks, "looks", True)
     fakes.model_folder(tmp_path / "base")
     for i in range(24):  # each question has a picture of its own: those about one are one cluster
         page = PIL.Image.new("RGB", (60, 40), "white")
@@ -101,7 +101,7 @@ def test_robustness_asks_the_same_questions_of_changed_pictures(capsys):
 
 
 def test_a_model_that_does_not_look_is_found_out(capsys, monkeypatch):
-    monkeypatch.setattr(Looker, "looks", False)
+    monkeypatch.setattr(EngineThatLooks, "looks", False)
     out = evaluated(capsys, "--robustness", "blank")
     assert "blank: 100.0 % right" in out
     assert "the questions do not need the picture, or it is not looked at" in out

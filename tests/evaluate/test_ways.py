@@ -90,9 +90,11 @@ def test_a_server_tells_the_coordinates_of_boxes(tmp_path):
     """So that boxes are in pixels of the original picture, as those of the local engine."""
     (example,) = [*load_task("drawn:grounding:1:test").examples]
     messages = [{"role": "user", "content": [content_part(part) for part in example.parts()]}]
-    with serving(service_of(sprout())) as served:
-        with opened(Server(f"{served.url}/v1").named(), tmp_path / "calls.sqlite") as engine:
-            ((asked,),) = engine.generate([messages], GREEDY)
+    with (
+        serving(service_of(sprout())) as served,
+        opened(Server(f"{served.url}/v1").named(), tmp_path / "calls.sqlite") as engine,
+    ):
+        ((asked,),) = engine.generate([messages], GREEDY)
     ((own,),) = sprout().generate([messages], GREEDY)
     assert asked.frame == own.frame is not None and asked.text == own.text
 
