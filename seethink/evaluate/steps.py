@@ -132,7 +132,8 @@ def step_metrics(rows: Sequence[AttemptRow]) -> dict[str, Any]:
     found = [rule_metrics(row["question"], row["thought"], row["said"]) for row in rows if row.get("thought")]
     names = found[0] if found else ()
     metrics = {name: mean(one[name] for one in found) for name in names}
-    grades = [row["parts"]["steps"] for row in rows if "steps" in row["parts"]]
+    parts = [row.get("parts") or {} for row in rows]  # rescored rows may have none
+    grades = [own["steps"] for own in parts if "steps" in own]
     return ({"steps": {"n": len(found), **metrics}} if found else {}) | (
         {"step_grades": _grades(grades)} if grades else {}
     )
