@@ -59,10 +59,11 @@ NoPenalty = Annotated[float, AfterValidator(_neutral), Field(ge=0, le=0)]
 
 
 class MediaUrl(Checked):
-    """url: a data URI, a path under an allowed root, or http(s) if the server fetches."""
+    """url: a data URI, a path under an allowed root, or http(s) if the server fetches. detail: pictures are
+    taken whole, so that "low" is refused."""
 
     url: str
-    detail: Literal["auto"] = "auto"
+    detail: Literal["auto", "high"] = "auto"
 
 
 class TextPart(Checked):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 import zipfile
 from pathlib import Path
@@ -177,3 +178,52 @@ def test_a_damaged_archive_is_read_or_refused_in_a_sentence(layout, at, byte, tm
         assert read_answers(path)
     except InputError as error:
         assert str(path) in str(error) or "suffix" in str(error)
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+TEXT_LAYOUTS = [
+    name for name in layouts.LAYOUTS if "tsv" not in name and "xlsx" not in name and name != "TRL"
+]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(layout=st.sampled_from(TEXT_LAYOUTS), data=st.data())
+def test_rows_with_anything_in_them_are_read_or_refused_in_a_sentence(layout, data, tmp_path):
+    """Any value at any depth is replaced by another."""
+    path = layouts.LAYOUTS[layout](tmp_path)
+    if layout == "inspect_ai":
+        members = layouts.inspect_members()
+        _spoil(members, data)
+        layouts.zstd_zip(path, {name: json.dumps(value).encode() for name, value in members.items()})
+    else:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        rows = json.loads(lines[0]) if path.suffix == ".json" else [json.loads(line) for line in lines]
+        _spoil(rows, data)
+        text = json.dumps(rows) if path.suffix == ".json" else "\n".join(map(json.dumps, rows))
+        path.write_text(text, encoding="utf-8")
+    try:
+        (file,) = read_answers(path)
+    except InputError as error:
+        assert str(path) in str(error)
+    else:
+        for answer in file.answers:
+            assert isinstance(answer.text, str) and isinstance(answer.gold, str | None)
+            assert all(math.isfinite(value) for value in answer.reported.values())
+
+
+def _spoil(value, data):
+    """Replace a random value inside `value`."""
+    while True:
+        keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+        if not keys:
+            return
+        key = data.draw(st.sampled_from(keys))
+        inner = value[key]
+        if not isinstance(inner, dict | list) or not inner or data.draw(st.integers(0, 3)) == 0:
+            value[key] = data.draw(JUNK)
+            return
+        value = inner

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seethink.evaluate.importers import inspect_log, lmms_eval, ours, plain, training_logs, vlmevalkit
-from seethink.evaluate.importers.answers import ImportedAnswer, ImportedFile, NamedColumns
+from seethink.evaluate.importers.answers import ImportedAnswer, ImportedFile, NamedColumns, built_as_known
 from seethink.evaluate.importers.files import OpenedFile, opened
 from seethink.types import InputError
 
@@ -76,10 +76,12 @@ def _read(path: Path, columns: NamedColumns) -> ImportedFile:
     if columns.prediction:
         found = plain.answers(file, columns)
     else:
-        importer = next((one for one in IMPORTERS.values() if one.fits(file)), None)
+        with built_as_known(str(path)):
+            importer = next((one for one in IMPORTERS.values() if one.fits(file)), None)
         if importer is None:
             raise InputError(f"{path} is of no known layout: {_described(file)}; {_KNOWN}")
-        found = importer.read(file, columns)
+        with built_as_known(str(path)):
+            found = importer.read(file, columns)
     if not found.answers:
         raise InputError(f"{path} has no answers")
     return _with_score(found, columns.score, path) if columns.score else found

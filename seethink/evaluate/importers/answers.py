@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,31 @@ class ImportedFile:
     notes: tuple[str, ...] = ()
     complete: bool = True
     format: tuple[str, str] | None = None
+
+
+@contextmanager
+def built_as_known(where: str) -> Iterator[None]:
+    """What fails inside because a row or file is built otherwise than its tool builds them raises
+    InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(
+            f"{where} is not built as its tool builds it ({error!r:.100}); correct it or leave it out"
+        ) from error
+
+
+def rows_read(
+    rows: Iterable[tuple[str, Any]], read: Callable[[Any, str], Iterable[ImportedAnswer]]
+) -> tuple[ImportedAnswer, ...]:
+    """The answers of all rows, each given with its file and row."""
+    found: list[ImportedAnswer] = []
+    for where, row in rows:
+        with built_as_known(where):
+            found += read(row, where)
+    return tuple(found)
 
 
 # Values ---------------------------------------------------------------------------------------------------

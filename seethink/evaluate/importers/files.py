@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +35,11 @@ class OpenedFile:
     def columns(self) -> frozenset[str]:
         """Names of the first rows' columns."""
         return frozenset(name for _, row in self.rows[:_FIRST] for name in row)
+
+    @property
+    def placed(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Each row with file and row, for messages."""
+        return ((self.where(number), row) for number, row in self.rows)
 
     def where(self, number: int) -> str:
         """File and row, for messages."""

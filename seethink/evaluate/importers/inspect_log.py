@@ -15,6 +15,7 @@ from seethink.evaluate.importers.answers import (
     conversation,
     flat,
     number_in,
+    rows_read,
     text_in,
 )
 from seethink.evaluate.importers.archive import Archive
@@ -42,7 +43,7 @@ def answers(file: OpenedFile, columns: NamedColumns) -> ImportedFile:
     else:
         name = _HEADER if _HEADER in file.archive.names else _START
         header, samples = _json(file.archive, name), _samples(file.archive)
-    found = tuple(_answer(sample, where, file.path.parent) for where, sample in samples)
+    found = rows_read(samples, lambda sample, where: [_answer(sample, where, file.path.parent)])
     notes = () if header.get("status") in (None, "success") else (f"its status is {header['status']!r}",)
     task = str((header.get("eval") or {}).get("task") or file.path.stem)
     return ImportedFile("inspect_ai", task, found, totals=_totals(header), notes=notes)

@@ -20,6 +20,7 @@ from seethink.evaluate.importers.answers import (
     lettered_choices,
     number_in,
     numbers_of,
+    rows_read,
     text_in,
 )
 from seethink.evaluate.importers.files import OpenedFile
@@ -54,7 +55,7 @@ def answers(file: OpenedFile, columns: NamedColumns) -> ImportedFile:
     return ImportedFile(
         "lmms-eval",
         task,
-        tuple(answer for number, row in rows for answer in _of_row(row, file.where(number))),
+        rows_read(((file.where(number), row) for number, row in rows), _of_row),
         totals=_totals(file.path.with_name(f"{named['run']}_results.json"), task) if named else {},
     )
 

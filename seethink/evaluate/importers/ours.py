@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seethink.evaluate.importers.answers import ImportedAnswer, ImportedFile, NamedColumns, flat
+from seethink.evaluate.importers.answers import ImportedAnswer, ImportedFile, NamedColumns, flat, rows_read
 from seethink.evaluate.importers.files import OpenedFile
 from seethink.media import Image
 from seethink.types import CoordinateFrame, InputError
@@ -32,7 +32,7 @@ def answers(file: OpenedFile, columns: NamedColumns) -> ImportedFile:
     return ImportedFile(
         "seethink",
         ", ".join(tasks),
-        tuple(_answer(row, file.where(number), root) for number, row in file.rows),
+        rows_read(file.placed, lambda row, where: [_answer(row, where, root)]),
         notes=() if any("choices" in row for _, row in file.rows) else (_NO_CHOICES,),
         format=next(iter(formats), None),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from seethink.evaluate.importers.answers import (
@@ -15,6 +16,7 @@ from seethink.evaluate.importers.answers import (
     number_in,
     picture_in,
     reply,
+    rows_read,
     text_in,
 )
 from seethink.evaluate.importers.files import OpenedFile
@@ -35,12 +37,11 @@ def answers(file: OpenedFile, columns: NamedColumns) -> ImportedFile:
                 f"{file.path} has no column {name!r} for --{option}-column; it has "
                 f"{', '.join(sorted(file.columns))}"
             )
-    found = tuple(_answer(row, file, number, columns) for number, row in file.rows)
+    found = rows_read(file.placed, lambda row, where: [_answer(row, where, file.path.parent, columns)])
     return ImportedFile("a table", file.path.stem, found)
 
 
-def _answer(row: Mapping[str, Any], file: OpenedFile, number: int, columns: NamedColumns) -> ImportedAnswer:
-    where, root = file.where(number), file.path.parent
+def _answer(row: Mapping[str, Any], where: str, root: Path, columns: NamedColumns) -> ImportedAnswer:
     question = row.get(columns.question) if columns.question else _first(row, _QUESTION)
     asked = conversation(question if isinstance(question, list) else text_in(question) or "", root, where)
     gold = row.get(columns.answer) if columns.answer else _first(row, _GOLD)

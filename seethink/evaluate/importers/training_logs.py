@@ -3,7 +3,7 @@ and `traces.jsonl`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from seethink.evaluate.importers.answers import (
     number_in,
     numbers_of,
     reply,
+    rows_read,
     text_in,
 )
 from seethink.evaluate.importers.files import OpenedFile
@@ -32,19 +33,19 @@ def verl(file: OpenedFile, columns: NamedColumns) -> ImportedFile:
     """Rows of `trainer.rollout_data_dir` or `validation_data_dir`: decoded prompts, without pictures."""
     stem = file.path.stem
     left = ("step", "input", "output", "gts")
-    found = tuple(
-        ImportedAnswer(
-            where=file.where(number),
+
+    def read(row: Mapping[str, Any], where: str) -> Iterator[ImportedAnswer]:
+        yield ImportedAnswer(
+            where=where,
             text=text_in(row.get("output")) or "",
             prompt=text_in(row.get("input")) or "",
             gold=_gold(row.get("gts")),
             reported=numbers_of({"score": row.get("score"), **row}, left),
-            step=_step(row.get("step"), int(stem) if stem.isdigit() else None),
+            step=_step(row.get("step"), int(stem) if stem.isdecimal() else None),
             columns=flat(row),
         )
-        for number, row in file.rows
-    )
-    return ImportedFile("verl", file.path.parent.name, found, complete=False)
+
+    return ImportedFile("verl", file.path.resolve().parent.name, rows_read(file.placed, read), complete=False)
 
 
 # TRL ------------------------------------------------------------------------------------------------------
@@ -58,24 +59,23 @@ def trl(file: OpenedFile, columns: NamedColumns) -> ImportedFile:
     """Rows of `log_completions`: reward functions are the numeric columns after the completion. There are no
     pictures."""
     left = ("step", "prompt", "completion", "advantage")
-    found = []
-    for number, row in file.rows:
-        where = file.where(number)
+
+    def read(row: Mapping[str, Any], where: str) -> Iterator[ImportedAnswer]:
         asked = conversation(row["prompt"], file.path.parent, where)
         gold = next((row[name] for name in ("solution", "answer", "ground_truth") if name in row), None)
-        found.append(
-            ImportedAnswer(
-                where=where,
-                text=reply(row["completion"]),
-                question=asked.question,
-                prompt=asked.prompt,
-                gold=_gold(gold),
-                reported=numbers_of(row, left),
-                step=_step(row.get("step"), None),
-                columns=flat(row),
-            )
+        yield ImportedAnswer(
+            where=where,
+            text=reply(row["completion"]),
+            question=asked.question,
+            prompt=asked.prompt,
+            gold=_gold(gold),
+            reported=numbers_of(row, left),
+            step=_step(row.get("step"), None),
+            columns=flat(row),
         )
-    return ImportedFile("TRL", file.path.parent.parent.name, tuple(found), complete=False)
+
+    found = rows_read(file.placed, read)
+    return ImportedFile("TRL", file.path.resolve().parent.parent.name, found, complete=False)
 
 
 # verifiers ------------------------------------------------------------------------------------------------
@@ -87,12 +87,12 @@ def fits_verifiers(file: OpenedFile) -> bool:
 
 def verifiers(file: OpenedFile, columns: NamedColumns) -> ImportedFile:
     """Rollouts of an evaluation (`results.jsonl`), or episodes with their traces (`traces.jsonl`)."""
-    traced = "traces" in file.columns
-    found: list[ImportedAnswer] = []
-    for number, row in file.rows:
-        where, root = file.where(number), file.path.parent
-        found += _traces(row, where, root) if traced else [_rollout(row, where, root)]
-    return ImportedFile("verifiers", file.path.parent.name, tuple(found), complete=False)
+    root, traced = file.path.parent, "traces" in file.columns
+
+    def read(row: Mapping[str, Any], where: str) -> Iterable[ImportedAnswer]:
+        return _traces(row, where, root) if traced else [_rollout(row, where, root)]
+
+    return ImportedFile("verifiers", root.resolve().name, rows_read(file.placed, read), complete=False)
 
 
 _VERIFIERS = (

@@ -14,6 +14,7 @@ from seethink.evaluate.importers.answers import (
     lettered_choices,
     number_in,
     picture_in,
+    rows_read,
     text_in,
 )
 from seethink.evaluate.importers.files import OpenedFile
@@ -44,7 +45,7 @@ def answers(file: OpenedFile, columns: NamedColumns) -> ImportedFile:
     return ImportedFile(
         "VLMEvalKit",
         file.path.stem,
-        tuple(_answer(row, file.where(number), file.path.parent) for number, row in file.rows),
+        rows_read(file.placed, lambda row, where: [_answer(row, where, file.path.parent)]),
         notes=(note,) if cut else (),
     )
 
