@@ -43,7 +43,10 @@ COMMANDS = {
     "export": CommandEntry("export", "Write questions or results in the layouts of lmms-eval."),
     "ask": CommandEntry("look", "Ask a model about one or more pictures."),
     "serve": CommandEntry("serve", "Serve a model, with any solver, behind OpenAI's API."),
-    "look": CommandEntry("look", "Write an HTML page of attempts, synthesis traces or unanswered questions."),
+    "look": CommandEntry(
+        "look",
+        "Write an HTML page of attempts, synthesis traces or unanswered questions; or follow a training.",
+    ),
     "list": CommandEntry("listing", "List recipes, verifiers, formats, solvers, chains, worlds or families."),
     "gallery": CommandEntry("look", "Draw one sheet of examples for each drawn world."),
 }

@@ -31,13 +31,24 @@ def attempts_of(paths: Sequence[Path]) -> list[dict[str, Any]]:
                 f"{path} holds no attempts to show beside others; name folders that `seethink eval`, `train` "
                 "or `run` wrote"
             )
-        read = [(file, [_placed(row, file) for row in read_attempts(file)]) for file in files]
+        read = [(file, [placed(row, file) for row in read_attempts(file)]) for file in files]
         read.sort(key=lambda item: (any(row.get("step") is not None for row in item[1]), _started(item[0])))
         arms += [(_name(file, path, len(files), len(paths)), rows) for file, rows in read]
     rows = [row | {"arm": name if len(arms) > 1 else ""} for name, rows in arms for row in rows]
     if arms and not rows:
         raise InputError(f"{paths[0]} holds no attempts yet; look again when its first step is done")
     return rows
+
+
+def live_attempts(paths: Sequence[Path]) -> dict[str, Path]:
+    """{arm: attempts.jsonl} of what is in `paths` by now; evaluations first."""
+    named: dict[str, Path] = {}
+    for path in paths:
+        files = _files(path, _ATTEMPTS)
+        files.sort(key=lambda file: (file.with_name(_METRICS).is_file(), _started(file)))
+        for file in files:
+            named[_name(file, path, len(files), len(paths)) or path.resolve().name] = file
+    return named
 
 
 def trainings_of(paths: Sequence[Path]) -> dict[str, Path]:
@@ -101,7 +112,7 @@ def _started(file: Path) -> tuple[str, str]:
     return str(started), str(file)
 
 
-def _placed(row: dict[str, Any], file: Path) -> dict[str, Any]:
+def placed(row: dict[str, Any], file: Path) -> dict[str, Any]:
     """A row of `file`, whose pictures lie in the folder of its run, with absolute paths to them."""
     run = next((parent for parent in file.resolve().parents if (parent / "media").is_dir()), file.parent)
     return row | {"media": [str(run / name) for name in row["media"]]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +23,9 @@ SPROUT = (
     "(sprout, the bundled model, is tiny: it errs. It was taught pages of digits and drawn pictures alone; "
     "asked about any other picture, such as a photograph, it gives an answer that means nothing.)"
 )
+
+ANSWERS, TRACES = 20_000, 200
+"""Most answers and synthesis traces of one page."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,33 +130,86 @@ def look(
     out: Annotated[
         Path | None, typer.Option(help="Page to write; look.html beside what it shows by default.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Questions shown, evenly spaced.")] = 200,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help=f"Most answers shown, {ANSWERS:,} by default: whole questions, evenly spaced; of a "
+            f"synthesis, most examples, {TRACES} by default.",
+            show_default=False,
+        ),
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Follow a training on a page of this machine, until Ctrl-C.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="With --live; 0: any free one.")] = 0,
 ) -> None:
-    """Write an HTML page of attempts, synthesis traces or unanswered questions.
+    """Write an HTML page of attempts, synthesis traces or unanswered questions; or follow a training.
 
-    Evaluations and training steps that asked the same question share a card; the first evaluation is what the
-    others are compared with.
+    Evaluations and training steps that asked the same question are shown beside each other; the first
+    evaluation is what the others are compared with.
     """
     from seethink.cli.attempt_files import attempts_of, questions_of, trainings_of
-    from seethink.report import question_key, write_gallery_page, write_traces
+    from seethink.report import write_gallery_page, write_traces
     from seethink.synth.status import LEDGER_FILE
 
     paths = list(dict.fromkeys(paths))
+    if live:
+        if out:
+            raise InputError("--live writes no page; leave out --out")
+        return _follow(paths, limit or ANSWERS, port)
+    if port:
+        raise InputError("a page that is a file has no port; leave out --port or add --live")
     out = out or _page_of(paths)
     if len(paths) == 1 and (paths[0] / LEDGER_FILE).is_file():
-        shown, finished = write_traces(paths[0], out, limit)
+        shown, finished = write_traces(paths[0], out, limit or TRACES)
         return say(Console(), f"{shown:,} of {finished:,} examples: {out}")
     with TemporaryDirectory() as temporary:
         rows = attempts_of(paths) or questions_of(paths[0], Path(temporary))
-        by_question: dict[tuple[object, ...], list[dict[str, Any]]] = {}
-        for row in rows:
-            by_question.setdefault(question_key(row), []).append(row)
-        selected = [*by_question.values()][:: -(-len(by_question) // limit)]
-        shown = [row for attempts in selected for row in attempts]
-        count = f"{len(selected):,} of {len(by_question):,} questions"
+        selected, n_questions = _evenly(rows, limit or ANSWERS)
+        count = f"{len(selected):,} of {n_questions:,} questions"
         title = f"{', '.join(map(str, paths))}: {count}"
-        write_gallery_page(shown, Path(), out, title, trainings_of(paths))
+        shown_rows = [row for attempts in selected for row in attempts]
+        write_gallery_page(shown_rows, Path(), out, title, trainings_of(paths))
     say(Console(), f"{count}: {out}")
+
+
+def _evenly(rows: list[dict[str, Any]], limit: int) -> tuple[list[list[dict[str, Any]]], int]:
+    """(questions with all their rows, as many as `limit` rows allow but at least one, evenly spaced; how many
+    there are)"""
+    from seethink.report import question_key
+
+    by_question: dict[tuple[object, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        by_question.setdefault(question_key(row), []).append(row)
+    questions = [*by_question.values()]
+    stride = max(1, -(-len(rows) // limit))
+    while stride < len(questions) and sum(map(len, questions[::stride])) > limit:
+        stride += 1
+    return questions[::stride], len(questions)
+
+
+def _follow(paths: list[Path], limit: int, port: int) -> None:
+    """Serve the live page until the user ends it, at a low priority: the training comes first."""
+    from seethink.cli.attempt_files import live_attempts, placed, trainings_of
+    from seethink.cli.serve import require_extra
+
+    if gone := next((path for path in paths if not path.exists()), None):
+        raise InputError(f"there is no {gone} to follow; give the folder of a run")
+    require_extra(("fastapi", "uvicorn"))
+    import uvicorn
+
+    from seethink.report.live import LiveRun, live_app
+    from seethink.serve.startup import bound
+
+    title = ", ".join(map(str, paths))
+    run = LiveRun(title, lambda: live_attempts(paths), lambda: trainings_of(paths), placed, limit)
+    with bound("127.0.0.1", port) as sock:
+        os.nice(10)
+        address = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        say(Console(), f"{title}: {address} (for this machine alone; Ctrl-C ends it)")
+        config = uvicorn.Config(live_app(run), log_level="warning", access_log=False, ws="none")
+        uvicorn.Server(config).run(sockets=[sock])
 
 
 def _page_of(paths: list[Path]) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -93,9 +94,9 @@ def _serve(job: ServeOptions, keys: list[str], sock: Any, console: Console) -> N
     http_server(service, keys, job.docs).run(sockets=[sock])
 
 
-def require_extra() -> None:
-    """Raises InputError where the packages of the extra `serve` are missing."""
-    if missing := [name for name in NEEDED if find_spec(name) is None]:
+def require_extra(needed: Sequence[str] = NEEDED) -> None:
+    """Raises InputError where packages of the extra `serve` are missing."""
+    if missing := [name for name in needed if find_spec(name) is None]:
         raise InputError(f"serving needs {', '.join(missing)}; run pip install 'seethink[serve]'")
 
 

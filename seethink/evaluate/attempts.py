@@ -102,32 +102,40 @@ def read_rows(path: Path, fields: tuple[str, ...] = ()) -> Iterator[dict[str, An
     if not path.is_file():
         raise InputError(f"there is no {path}; run its stage again")
     with path.open(encoding="utf-8") as lines:
-        yield from _parsed(path, lines, fields)
+        for number, line in enumerate(lines, 1):
+            yield _parsed(line, fields, path, number)
 
 
-def _parsed(path: Path, lines: Iterable[str | bytes], fields: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+def _parsed(line: str | bytes, fields: tuple[str, ...], path: Path, number: int) -> dict[str, Any]:
     mend = f"move {path} away and run the same command again"
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}, line {number} is not JSON ({error}); {mend}") from error
-        missing = [name for name in fields if not isinstance(row, dict) or name not in row]
-        if missing:
-            raise InputError(f"{path}, line {number} lacks {', '.join(missing)}; {mend}")
-        yield row
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}, line {number} is not JSON ({error}); {mend}") from error
+    missing = [name for name in fields if not isinstance(row, dict) or name not in row]
+    if missing:
+        raise InputError(f"{path}, line {number} lacks {', '.join(missing)}; {mend}")
+    return row
 
 
 def attempts_in(path: Path) -> Iterator[AttemptRow]:
     """The rows of a file of attempts that may be growing: a last line without its end is left out. Raises
     InputError as `read_attempts` does."""
     with path.open("rb") as lines:  # the last line may end inside a character
-        yield from _parsed(path, (line for line in lines if line.endswith(b"\n")), _FIELDS)
+        for number, line in enumerate(lines, 1):
+            if line.endswith(b"\n"):
+                yield _parsed(line, _FIELDS, path, number)
 
 
 def read_attempts(path: Path) -> Iterator[AttemptRow]:
     """The rows of an attempts.jsonl. Raises InputError as `read_rows` does."""
     return read_rows(path, _FIELDS)
+
+
+def parsed_attempt(line: str | bytes, path: Path, number: int) -> AttemptRow:
+    """Line `number` of an attempts.jsonl that is still being written. Raises InputError as `read_rows`
+    does."""
+    return _parsed(line, _FIELDS, path, number)
 
 
 def verdict(row: Mapping[str, Any], headline: str) -> AttemptVerdict:

@@ -106,18 +106,25 @@ class TrainingCurves:
     not_finite: int
 
 
-def training_curves(trainings: Mapping[str, Path], untrained: float | None = None) -> list[TrainingCurves]:
+def training_curves(
+    trainings: Mapping[str, Path],
+    colours: Mapping[str, int] | None = None,
+    untrained: float | None = None,
+) -> list[TrainingCurves]:
     """The curves of `trainings`, {stage: metrics.jsonl}. Methods with a reward are plotted apart from the
-    others, since their losses are not comparable. untrained: held-out accuracy before the first step. Raises
-    InputError where a row is not JSON or has no step."""
+    others, since their losses are not comparable. colours: {name: number of its colour} on the rest of the
+    page; a stage of that name has it, any other one of its own. untrained: held-out accuracy before the first
+    step. Raises InputError where a row is not JSON or has no step."""
     rows = {stage: list(read_rows(path, ("step",))) for stage, path in trainings.items()}
     if untrained is not None:
         rows = {stage: _from_the_start(log, untrained) for stage, log in rows.items()}
-    colours = {stage: i for i, stage in enumerate(trainings, 1)}
+    taken = dict(colours or {"": 0})
+    for stage in trainings:
+        taken.setdefault(stage, len(taken))
     reinforced = {stage: log for stage, log in rows.items() if any("reward" in row for row in log)}
     supervised = {stage: log for stage, log in rows.items() if stage not in reinforced}
     kinds = {"Reinforcement learning": reinforced, "Supervised and preference training": supervised}
-    return [_curves(title, logs, colours) for title, logs in kinds.items() if any(logs.values())]
+    return [_curves(title, logs, taken) for title, logs in kinds.items() if any(logs.values())]
 
 
 def _from_the_start(log: Sequence[MetricsRow], untrained: float) -> list[MetricsRow]:

@@ -194,7 +194,8 @@ def gallery_card(
     missing image."""
     answers = tuple(answers)
     pictures = tuple(embed_image(folder / path) for path in row.get("media") or ())
-    places, placed_on, remark = places_of(row, [(answer.name, answer.row) for answer in answers], pictures)
+    sizes = [picture.original for picture in pictures]
+    places, placed_on, remark = places_of(row, [(answer.name, answer.row) for answer in answers], sizes)
     return GalleryCard(
         task=str(row.get("task", "")),
         id=str(row["id"]),

@@ -1,21 +1,29 @@
-"""A gallery page: attempts with their verdicts, or examples without answers."""
+"""The page of `seethink look`: attempts with their verdicts, or examples without answers.
+
+A page holds questions, answers and pictures as data, which its script reads; the HTML around them never
+depends on what a model wrote.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import base64
+import gzip
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from seethink.evaluate.attempts import AttemptRow, verdict
-from seethink.report.curves import training_curves
-from seethink.report.gallery import (
-    Gallery,
-    GalleryAnswer,
-    GalleryCard,
-    gallery_card,
-    outcome_counts,
-    outcomes,
-)
+from seethink.evaluate.attempts import AttemptRow
+from seethink.report.curves import TrainingCurves, training_curves
+from seethink.report.gallery import OUTCOMES
 from seethink.report.page import keep_other_files, render_page, write_atomically
+from seethink.report.pictures import picture_within
+from seethink.report.rollouts import RolloutTable
+
+PICTURE_BYTES = 18_000_000
+"""What all pictures of a page may take before they are written as base64, a third more."""
+MOST_OF_ONE = 150_000
+"""What one picture may take at most."""
 
 
 def write_gallery_page(
@@ -26,50 +34,46 @@ def write_gallery_page(
     trainings: Mapping[str, Path] | None = None,
     headline: str = "correct",
 ) -> Path:
-    """Write the gallery of `rows` to `out`; returns `out`. Media paths are relative to `folder`.
+    """Write the page of `rows` to `out`; returns `out`. Media paths are relative to `folder`.
 
     A row without `text` is an example without an answer; `arm` names the evaluation or training of an
-    attempt. Rows of the same task, example and picture share a card, the arms beside each other. All rows are
-    shown; callers limit their number. trainings: {stage: metrics.jsonl} whose curves stand above the cards.
-    Raises InputError where `out` is another file than such a page.
+    attempt. Rows of the same task, example and picture are one question, the arms and steps beside each
+    other. All rows are shown; callers limit their number. trainings: {stage: metrics.jsonl} whose curves
+    stand above the questions. Raises InputError where `out` is another file than such a page.
     """
     keep_other_files(out)
-    questions: dict[tuple[object, ...], list[AttemptRow]] = {}
-    arms: dict[str, None] = {}
-    for row in rows:
-        questions.setdefault(question_key(row), []).append(row)
-        arms.setdefault(row.get("arm", ""))
-    cards = tuple(_card(asked, list(arms), folder, headline) for asked in questions.values())
-    counts = outcome_counts((card.task, card.outcomes) for card in cards)
-    page = render_page(
-        "gallery.html",
-        title=title,
-        gallery=Gallery(tuple(arms), cards, counts),
-        trainings=training_curves(trainings or {}),
-    )
+    table = RolloutTable(folder, headline)
+    part = table.add(rows)
+    max_bytes = min(MOST_OF_ONE, PICTURE_BYTES // max(1, len(table.pictures)))
+    pictures = {name: _base64(picture_within(path, max_bytes)) for name, path in table.pictures.items()}
+    curves = training_curves(trainings or {}, colours_of(table.arms))
+    page = look_page(title, curves, rollouts=_base64(packed(part)), pictures=pictures)
     write_atomically(out, page)
     return out
 
 
-def question_key(row: AttemptRow) -> tuple[object, ...]:
-    """What pairs the attempts of different arms and steps: task, example id and the names of the pictures'
-    files, which are hashes of their content."""
-    return row.get("task"), row["id"], *(Path(name).name for name in row.get("media") or ())
+def colours_of(arms: Iterable[str]) -> dict[str, int]:
+    """{arm: number of its colour}: the same one for its answers, boxes and curves."""
+    return {arm: i for i, arm in enumerate(arms)}
 
 
-def _card(rows: Sequence[AttemptRow], arms: Sequence[str], folder: Path, headline: str) -> GalleryCard:
-    """One question with the answers of all arms."""
-    answers = [
-        GalleryAnswer(row.get("arm", ""), row, verdict(row, headline)) for row in rows if "text" in row
-    ]
-    asked: list[list[list[bool | None]]] = []
-    faulty = []
-    for arm in arms:
-        by_step: dict[int, list[bool | None]] = {}
-        own = [answer for answer in answers if answer.name == arm]
-        for answer in own:
-            by_step.setdefault(answer.row.get("step") or 0, []).append(answer.verdict)
-        asked.append([by_step[step] for step in sorted(by_step)])
-        faulty.append(any(answer.row.get("fault") for answer in own))
-    found = outcomes(asked, faulty)
-    return gallery_card(rows[0], folder, answers, found if answers else [("unasked",)] * len(found))
+def packed(part: Mapping[str, Any]) -> bytes:
+    """A part of a `RolloutTable` as compressed JSON, the same bytes for the same part."""
+    return gzip.compress(json.dumps(part, allow_nan=False, separators=(",", ":")).encode("ascii"), 6, mtime=0)
+
+
+def look_page(title: str, curves: list[TrainingCurves], **data: Any) -> str:
+    """The HTML of a page. data: `rollouts` and `pictures`, which the page holds; or `live`, the address that
+    it asks for them."""
+    return render_page(
+        "look.html",
+        scripts=("figures.js", "rollouts.js", "browser.js"),
+        title=title,
+        trainings=curves,
+        outcomes=OUTCOMES,
+        **{"rollouts": "", "pictures": {}, "live": False} | data,
+    )
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

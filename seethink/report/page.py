@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ ABSENT = "—"
 MINUS = "\u2212"
 NO_BREAK = "\u00a0"
 OWN_PAGE = b'<meta name="generator" content="seethink look">'
-HEAD_BYTES = 2_000
-"""A page of `seethink look` says so within this many bytes."""
+HEAD_BYTES, STYLE_BYTES = 2_000, 64_000
+"""A page of `seethink look` says so within the first, and its style sheet ends within the second."""
+OWN_POLICY = b"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-"
+OWN_KICKER = b'<p class="kicker">SeeThink</p>'
+"""By which pages of versions that did not say so are known; a report has another kicker."""
 
 
 def percent(share: float | None) -> str:
@@ -50,18 +54,12 @@ def number(value: float | None) -> str:
     return text.replace("-", MINUS)
 
 
-def render_page(template: str, **context: Any) -> str:
+def render_page(template: str, *, scripts: Sequence[str] = ("figures.js", "cards.js"), **context: Any) -> str:
     """A complete HTML page. Everything in `context` is escaped, since models may write anything; the content
-    security policy of the page admits only our own script."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("seethink.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=percent, points=points, p_value=p_value, number=number)
-    script, style = (environment.get_template(name).render() for name in ("page.js", "style.css"))
+    security policy of the page admits only our own scripts, which are run as one."""
+    environment = _templates()
+    script = "\n".join(environment.get_template(name).render() for name in scripts)
+    style = environment.get_template("style.css").render()
     script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     inline = {
         "script": markupsafe.Markup(script),
@@ -71,18 +69,36 @@ def render_page(template: str, **context: Any) -> str:
     return environment.get_template(template).render(**inline, **context)
 
 
+def render_macro(template: str, macro: str, *arguments: Any) -> str:
+    """The HTML that one macro of a template makes, escaped as in a page."""
+    return str(getattr(_templates().get_template(template).module, macro)(*arguments))
+
+
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("seethink.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, points=points, p_value=p_value, number=number)
+    return environment
+
+
 def keep_other_files(out: Path) -> None:
     """Raises InputError where `out` is a file, but no page of `seethink look`: a name given by mistake costs
     nothing."""
     if not out.is_file():
         return
     with writable(out), out.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-    if OWN_PAGE not in head:
-        raise InputError(
-            f"{out} was not written by this version of `seethink look` and is kept; move it away or give "
-            "another name with --out"
-        )
+        beginning = file.read(STYLE_BYTES)
+    head = beginning[:HEAD_BYTES]
+    if OWN_PAGE in head or (OWN_POLICY in head and b"generator" not in head and OWN_KICKER in beginning):
+        return
+    raise InputError(
+        f"{out} was not written by `seethink look` and is kept; move it away or give another name with --out"
+    )
 
 
 def write_atomically(out: Path, text: str) -> None:

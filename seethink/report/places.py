@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from seethink.boxes import NAMED_PLACE, Box, Point, read_boxes, read_spelled
-from seethink.report.pictures import EmbeddedImage
 from seethink.types import MEDIA_MARK, Response
 from seethink.verify.box_metrics import boxes_of
 from seethink.verify.points import points_of, targets
@@ -38,23 +37,23 @@ class Place:
 def places_of(
     row: Mapping[str, Any],
     answers: Iterable[tuple[str, Mapping[str, Any]]],
-    pictures: Sequence[EmbeddedImage],
+    sizes: Sequence[tuple[int, int]],
 ) -> tuple[tuple[Place, ...], int | None, str]:
     """(places, index of the picture that they belong to, why none are drawn if there are any).
 
-    answers: (arm, row) pairs. Coordinates are those that the verifiers compare. They belong to the first
-    picture that is no clip. Bare lists of numbers are places only where the question asks for some.
+    answers: (arm, row) pairs. sizes: (width, height) of the pictures in pixels. Coordinates are those that
+    the verifiers compare. They belong to the first picture that is no clip. Bare lists of numbers are places
+    only where the question asks for some.
     """
     asks = bool(_ASKS_FOR_PLACES.search(row["question"]))
     found: list[tuple[str | None, Sequence[Box | Point]]] = [(None, _reference(row, asks))]
     found += [(arm, _answered(answer, asks)) for arm, answer in answers]
-    if not pictures or not any(places for _, places in found):
+    if not sizes or not any(places for _, places in found):
         return (), None, ""
-    at = _first_picture(row, len(pictures))
+    at = _first_picture(row, len(sizes))
     if at is None:
         return (), None, ON_CLIPS
-    size = pictures[at].original
-    return tuple(_place(one, arm, size) for arm, places in found for one in places), at, ""
+    return tuple(_place(one, arm, sizes[at]) for arm, places in found for one in places), at, ""
 
 
 def _reference(row: Mapping[str, Any], asks: bool) -> Sequence[Box | Point]:

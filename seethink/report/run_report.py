@@ -11,6 +11,7 @@ from typing import Any
 from seethink.report import scores
 from seethink.report.curves import training_curves
 from seethink.report.gallery import build_gallery
+from seethink.report.gallery_page import colours_of
 from seethink.report.groups import ScoredGroup, scored_groups
 from seethink.report.page import render_page, write_atomically
 from seethink.settings import written_setting
@@ -49,7 +50,7 @@ def write_report(
         table=scores.score_table(report),
         tests=[(test, scores.describe_test(test)) for test in report["tests"]],
         gains={task: scores.task_gains(report["results"], task) for task in scores.measured_tasks(report)},
-        trainings=training_curves(trainings, _untrained(report)),
+        trainings=training_curves(trainings, colours_of(report["results"]), _untrained(report)),
         settings=[_settings(stage, facts) for stage, facts in report.get("trainings", {}).items()],
         gallery=build_gallery(arms, folder, headline),
         groups=_groups(trainings, folder, headline),

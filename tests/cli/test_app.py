@@ -15,6 +15,7 @@ from seethink.cli.look import SPROUT
 from seethink.types import Completion, InputError
 from tests import fakes
 from tests.fakes import evaluations
+from tests.report.sample_run import Page, held
 from tests.sources.published.vision_layouts import truths
 
 ROOT = Path(__file__).parents[2]
@@ -300,7 +301,9 @@ def test_look_writes_one_page_and_prints_its_path(capsys, path):
         well(capsys, "run", "toy")
     out = well(capsys, "look", path, "--out", "page.html", "--limit", 3)
     assert out.splitlines()[-1].endswith("questions: page.html")
-    assert "How many?" in Path("page.html").read_text(encoding="utf-8")
+    page = held(Page(Path("page.html").read_text(encoding="utf-8")))
+    assert {question["question"] for question in page["questions"]} == {"How many?"}
+    assert len(page["answers"]) <= 3
 
 
 # Bad input --------------------------------------------------------------------------------------------------

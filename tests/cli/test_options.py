@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
 
 from tests.cli.test_app import call, well, world, write
 from tests.films import clip
+from tests.report.sample_run import Page, held
 
 __all__ = ["world"]
 
@@ -62,6 +62,23 @@ def test_a_file_of_questions_is_answered_by_eval(capsys, name):
         assert f"`seethink eval --model sprout --data {name}` answers them, with or" in " ".join(err.split())
 
 
+def looked_at(page):
+    return held(Page(Path(page).read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize(
+    ("words", "mended"),
+    [
+        (("--live", "--out", "p.html"), "--live writes no page; leave out --out"),
+        (("--port", "80"), "a page that is a file has no port; leave out --port or add --live"),
+        (("gone", "--live"), "there is no gone to follow; give the folder of a run"),
+    ],
+)
+def test_options_of_the_live_page_are_not_mixed_with_those_of_a_file(capsys, words, mended):
+    code, _, err = call(capsys, "look", "my.jsonl", *words)
+    assert code == 2 and mended in " ".join(err.split())
+
+
 def test_a_page_lies_beside_what_it_shows(capsys):
     well(capsys, "run", "toy")
     for path, page in (
@@ -70,7 +87,7 @@ def test_a_page_lies_beside_what_it_shows(capsys):
         ("my.jsonl", "my.look.html"),
     ):
         assert well(capsys, "look", path).splitlines()[-1].endswith(f"questions: {page}")
-        assert "How many?" in Path(page).read_text(encoding="utf-8")
+        assert "How many?" in looked_at(page)["questions"][0]["question"]
     assert not Path("look.html").exists()
     well(capsys, "run", "toy")  # a page in a stage's folder is no reason to refuse it
     assert "skipped" in well(capsys, "run", "toy")
@@ -117,9 +134,7 @@ def test_a_drawn_world_is_no_file_to_check(capsys, words):
 def test_look_shows_the_evaluations_of_a_run_beside_each_other_and_keeps_other_files(capsys):
     well(capsys, "run", "toy")
     well(capsys, "look", "runs/toy-tiny")
-    page = Path("runs/toy-tiny/look.html").read_text(encoding="utf-8")
-    arms = re.findall(r'<option value="\d+"[^>]*>([^<]+)</option>', page)
-    assert arms[:2] == ["all arms", "eval/base"]
+    assert looked_at("runs/toy-tiny/look.html")["arms"][0] == "eval/base"
     assert well(capsys, "look", "runs/toy-tiny").endswith("questions: runs/toy-tiny/look.html\n")
     report = Path("runs/toy-tiny/report.html").read_bytes()
     code, _, err = call(capsys, "look", "runs/toy-tiny", "--out", "runs/toy-tiny/report.html")
@@ -133,15 +148,11 @@ def test_look_shows_several_runs_beside_each_other(capsys):
         well(capsys, "run", "toy", "--out", folder)
     out = well(capsys, "look", "a/eval/base", "b/eval/base/attempts.jsonl")
     assert out.endswith("questions: look.html\n")
-    page = Path("look.html").read_text(encoding="utf-8")
-    assert re.findall(r'<option value="\d+"[^>]*>([^<]+)</option>', page) == [
-        "all arms",
-        "a/eval/base",
-        "b/eval/base",
-    ]
-    cards = re.findall(r'data-outcomes="([^"]*)"', page)
-    assert cards
-    assert all(len(set(card.split(";"))) == 1 for card in cards)  # the same answers on both sides
+    page = looked_at("look.html")
+    assert page["arms"] == ["a/eval/base", "b/eval/base"]
+    found = [question["outcomes"] for question in page["questions"]]
+    assert found
+    assert all(one == other for one, other, _ in found)  # the same answers on both sides
     code, _, err = call(capsys, "look", "a", "my.jsonl")
     assert code == 2
     assert "my.jsonl holds no attempts to show beside others" in " ".join(err.split())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -12,6 +15,16 @@ from typing import Any
 from PIL import Image
 
 ARMS = ("base", "sft", "grpo")
+
+HOSTILE = {
+    "script": "</script><script>alert(1)</script><!--<script>",
+    "style": "</style><img src=x onerror=alert(1)>",
+    "ansi": "\x1b[31mred\x1b[0m \x07\x00",
+    "direction": "\u202eabc\u2066 \u05e9\u05dc\u05d5\u05dd \u200f",
+    "surrogate": "\ud800 and \u2028\u2029",
+    "line": "x" * 1_000_000,
+}
+"""Texts that a model may write, by what they try."""
 
 
 def attempt(id: str, right: bool | None = True, task: str = "seen", **changes: Any) -> dict[str, Any]:
@@ -98,6 +111,17 @@ def write_run(folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
     ]
     write_rows(folder / "grpo/attempts.jsonl", rollouts)
     return arms, trainings
+
+
+def held(page: Page) -> dict[str, Any]:
+    """The data that a page of `look` holds, with the answers beside their questions."""
+    (packed,) = (script for script in page.scripts if re.fullmatch(r"[A-Za-z0-9+/=]{20,}", script))
+    data = json.loads(gzip.decompress(base64.b64decode(packed)))
+    for at, found in data["outcomes"]:
+        data["questions"][at] |= {"outcomes": found, "answers": []}
+    for answer in data["answers"]:
+        data["questions"][answer["q"]]["answers"].append(answer)
+    return data
 
 
 @dataclass

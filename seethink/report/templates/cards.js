@@ -1,5 +1,3 @@
-"use strict";
-
 // Filters of a gallery: outcome, task, arm, format fault, order and text. They are kept in the address:
 // #mended&task=unseen&arm=grpo&find=seven
 function filterCards(gallery) {
@@ -107,35 +105,4 @@ function filterCards(gallery) {
   show();
 }
 
-// Shows the values of a plot at the step under the pointer.
-function showValues(plot) {
-  const [from, to] = JSON.parse(plot.dataset.steps);
-  const [low, high] = JSON.parse(plot.dataset.values);
-  const svg = plot.querySelector("svg");
-  const { width, height } = svg.viewBox.baseVal;
-  const output = plot.querySelector("output");
-  const rule = plot.querySelector("i");
-  const format = plot.dataset.unit === "share"
-    ? (value) => (100 * value).toFixed(1) + "\u00a0%"
-    : (value) => Number(value.toPrecision(3)).toLocaleString("en", { maximumSignificantDigits: 3 });
-  const curves = [...plot.querySelectorAll("polyline.raw")]
-    .map((line) => ({ name: line.dataset.stage, points: [...line.points] }));
-
-  plot.addEventListener("pointermove", (event) => {
-    const box = svg.getBoundingClientRect();
-    const x = Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1) * width;
-    const near = curves.map(({ points }) =>
-      points.reduce((best, point) => (Math.abs(point.x - x) < Math.abs(best.x - x) ? point : best)));
-    const values = near.map((point, i) => {
-      const value = format(low + (1 - point.y / height) * (high - low));
-      return curves.length > 1 ? `${curves[i].name} ${value}` : value;
-    });
-    output.textContent = `step ${Math.round(from + (near[0].x / width) * (to - from))}: ${values.join(", ")}`;
-    rule.style.left = `${(100 * near[0].x) / width}%`;
-    plot.classList.add("hovered");
-  });
-  plot.addEventListener("pointerleave", () => plot.classList.remove("hovered"));
-}
-
 document.querySelectorAll(".gallery").forEach(filterCards);
-document.querySelectorAll(".plot").forEach(showValues);
