@@ -132,6 +132,7 @@ def measure(tab: Tab, page: Path) -> dict[str, Any]:
         "const input = form.elements[name]; input.value = value;"
         "input.dispatchEvent(new Event('input', { bubbles: true })); }; 0"
     )
+    time.sleep(5)  # the page makes the texts that it searches when it is idle
     taken = {name: tab.value(timed(action)) for name, action in FILTERS.items()}
     tab.value("document.querySelector('.clear').click()")
     pressed = "document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'j', bubbles: true }))"

@@ -67,7 +67,7 @@ def look_page(title: str, curves: list[TrainingCurves], **data: Any) -> str:
     it asks for them."""
     return render_page(
         "look.html",
-        scripts=("figures.js", "rollouts.js", "browser.js"),
+        scripts=("figures.js", "rollouts.js", "answers.js", "browser.js"),
         title=title,
         trainings=curves,
         outcomes=OUTCOMES,

@@ -25,7 +25,7 @@ def question_key(row: AttemptRow) -> QuestionKey:
 
 
 @dataclass
-class _Asked:
+class _QuestionState:
     """What is remembered of a question. verdicts: {arm: {step: verdicts}}. faulty: arms with an answer that
     breaks its format. sizes: of its pictures, (width, height) in pixels."""
 
@@ -49,7 +49,7 @@ class RolloutTable:
         self.arms: dict[str, int] = {}
         self.pictures: dict[str, Path] = {}
         self._names: dict[Path, str] = {}
-        self._asked: dict[QuestionKey, _Asked] = {}
+        self._asked: dict[QuestionKey, _QuestionState] = {}
         self._places: dict[QuestionKey, int] = {}
 
     def __len__(self) -> int:
@@ -81,9 +81,9 @@ class RolloutTable:
             "outcomes": [(self._places[key], self._outcomes(self._asked[key])) for key in touched],
         }
 
-    def _question(self, row: AttemptRow, key: QuestionKey) -> tuple[_Asked, dict[str, Any]]:
+    def _question(self, row: AttemptRow, key: QuestionKey) -> tuple[_QuestionState, dict[str, Any]]:
         paths = [self.folder / name for name in row.get("media") or ()]
-        asked = _Asked([Image.file(path).size() for path in paths])
+        asked = _QuestionState([Image.file(path).size() for path in paths])
         places, placed_on, remark = places_of(row, [], asked.sizes)
         return asked, {
             "key": hashlib.sha256(repr(key).encode("utf-8", "backslashreplace")).hexdigest()[:12],
@@ -105,7 +105,7 @@ class RolloutTable:
             self.pictures.setdefault(name, path)
         return self._names[path]
 
-    def _answer(self, row: AttemptRow, asked: _Asked) -> dict[str, Any]:
+    def _answer(self, row: AttemptRow, asked: _QuestionState) -> dict[str, Any]:
         arm, right = row.get("arm", ""), verdict(row, self.headline)
         asked.verdicts[arm][row.get("step") or 0].append(right)
         if row.get("fault"):
@@ -131,7 +131,7 @@ class RolloutTable:
             "tokens": row.get("tokens"),
         }
 
-    def _outcomes(self, asked: _Asked) -> list[tuple[str, ...]]:
+    def _outcomes(self, asked: _QuestionState) -> list[tuple[str, ...]]:
         if not asked.verdicts:
             return [("unasked",)] * (len(self.arms) + 1)
         by_arm = [asked.verdicts.get(arm, {}) for arm in self.arms]

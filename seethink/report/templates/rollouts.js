@@ -58,6 +58,16 @@ function searched(item) {
   return item.lower;
 }
 
+// Makes the texts that are searched while nothing else is to do, so that the first search is as fast as the others.
+async function prepareSearch(questions) {
+  const rest = () => new Promise((resolve) => (globalThis.requestIdleCallback ?? setTimeout)(resolve));
+  for (let i = 0; i < questions.length; i++) {
+    if (i % 20 === 0) await rest();
+    searched(questions[i]);
+    questions[i].answers.forEach(searched);
+  }
+}
+
 // The answers of a question that pass all filters, the text to find included; null where the question does not.
 function left(question, wanted) {
   if (wanted.task !== null && question.task !== wanted.task) return null;
