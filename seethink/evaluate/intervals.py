@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
 
-Clusters = Sequence[Hashable] | None
+Clusters = Sequence[Hashable] | NDArray[np.intp] | None
 Interval = dict[str, float | None]
 """{"value": mean, "low", "high"}, all None where there are no values."""
 
@@ -79,22 +79,35 @@ def mean_error(values: Sequence[float] | NDArray[np.float64], clusters: Clusters
     return MeanError(float(x.mean()), math.sqrt(variance), n, n_clusters, deff if n_clusters < n else 1.0)
 
 
+def cluster_codes(clusters: Clusters, n: int) -> NDArray[np.intp]:
+    """The number of each value's cluster, in the order of their first values; arrays are such numbers
+    already. Raises ValueError unless there are n."""
+    if clusters is None:
+        return np.arange(n)
+    numbers: dict[Hashable, int] = {}
+    codes = (
+        clusters
+        if isinstance(clusters, np.ndarray)
+        else np.array([numbers.setdefault(name, len(numbers)) for name in clusters], dtype=np.intp)
+    )
+    if len(codes) != n:
+        raise ValueError(f"{n} values, but {len(codes)} names of clusters")
+    return codes
+
+
 def cluster_sums(
     values: NDArray[np.float64], clusters: Clusters
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(sum of the values, number of values) of each cluster, in the order of their first value."""
-    if clusters is None:
-        return values, np.ones(len(values))
-    numbers: dict[Hashable, int] = {}
-    codes = [numbers.setdefault(name, len(numbers)) for name in clusters]
-    if len(codes) != len(values):
-        raise ValueError(f"{len(values)} values, but {len(codes)} names of clusters")
-    sums, sizes = (np.bincount(codes, weights, len(numbers)) for weights in (values, np.ones(len(values))))
-    return sums.astype(float), sizes.astype(float)
+    codes = cluster_codes(clusters, len(values))
+    return np.bincount(codes, values).astype(float), np.bincount(codes).astype(float)
 
 
 def bootstrap_means(
-    values: Sequence[float], clusters: Clusters = None, resamples: int = RESAMPLES, seed: int = 0
+    values: Sequence[float] | NDArray[np.float64],
+    clusters: Clusters = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> NDArray[np.float64]:
     """The means of `resamples` samples of whole clusters, drawn with replacement; the same for the same
     seed."""
@@ -112,7 +125,10 @@ def bootstrap_means(
 
 
 def bootstrap(
-    values: Sequence[float], clusters: Clusters = None, resamples: int = RESAMPLES, seed: int = 0
+    values: Sequence[float] | NDArray[np.float64],
+    clusters: Clusters = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> Interval:
     """Mean and 95 % interval by the percentile bootstrap over clusters.
 
@@ -132,7 +148,9 @@ def bootstrap(
     return {"value": mean, "low": float(low), "high": float(high)}
 
 
-def difference_interval(differences: Sequence[float], clusters: Clusters = None) -> tuple[float, float]:
+def difference_interval(
+    differences: Sequence[float] | NDArray[np.float64], clusters: Clusters = None
+) -> tuple[float, float]:
     """95 % interval of the mean of paired differences, clipped to [-1, 1]: Student's t, cluster-robust.
 
     Differences of 0/1 scores are -1, 0 or 1; to them a question is added that each arm alone answered right
@@ -141,10 +159,11 @@ def difference_interval(differences: Sequence[float], clusters: Clusters = None)
     """
     if not len(differences):
         raise ValueError("an interval of no differences")
-    x, names = [*differences], [*(range(len(differences)) if clusters is None else clusters)]
-    if {*x} <= {-1.0, 0.0, 1.0}:
-        x, names = [*x, -1.0, 1.0], [*names, object(), object()]
-    found = mean_error(x, names)
+    x, codes = np.asarray(differences, dtype=float), cluster_codes(clusters, len(differences))
+    if np.isin(x, (-1.0, 0.0, 1.0)).all():
+        x = np.append(x, [-1.0, 1.0])
+        codes = np.append(codes, codes.max() + np.array([1, 2]))
+    found = mean_error(x, codes)
     if found.error == 0 or not math.isfinite(found.error):
         return -1.0, 1.0
     quantile = _quantile(found.n_clusters - 1)

@@ -13,6 +13,7 @@ from seethink.evaluate.intervals import (
     Clusters,
     bootstrap,
     bootstrap_means,
+    cluster_codes,
     cluster_sums,
     difference_interval,
     mean_error,
@@ -31,19 +32,18 @@ def paired(pairs: Iterable[tuple[float | None, float | None]], clusters: Cluster
     own cluster. Graded scores: the paired t test, with the cluster-robust error; where all differences are
     equal, which leaves it no variance, the sign test.
     """
-    pairs = list(pairs)
-    names = [*(range(len(pairs)) if clusters is None else clusters)]
-    known = [(x, y, c) for (x, y), c in zip(pairs, names, strict=True) if x is not None and y is not None]
-    x, y = (np.array([row[i] for row in known], dtype=float) for i in range(2))
-    own, differences = [c for _, _, c in known], y - x
-    only_a, only_b = int(np.sum(x > y)), int(np.sum(y > x))
-    binary = {*x.tolist(), *y.tolist()} <= {0.0, 1.0}
-    counts = {"only_a": only_a, "only_b": only_b, "n": len(known), "graded": not binary}
-    if not known:
+    scores = np.array(list(pairs), dtype=float).reshape(-1, 2)  # None becomes NaN
+    known = ~np.isnan(scores).any(axis=1)
+    x, y = scores[known].T
+    _, own = np.unique(cluster_codes(clusters, len(scores))[known], return_inverse=True)
+    differences = y - x
+    binary = bool(np.isin(scores[known], (0.0, 1.0)).all())
+    counts = {"only_a": int(np.sum(x > y)), "only_b": int(np.sum(y > x)), "n": len(x), "graded": not binary}
+    if not len(x):
         empty = dict.fromkeys(("difference", "low", "high", "p"))
         return {**empty, **counts, "clusters": 0, "deff": 1.0}
     found = mean_error(differences, own)
-    low, high = difference_interval(differences.tolist(), own)
+    low, high = difference_interval(differences, own)
     return {
         "difference": found.mean,
         "low": low,
@@ -55,7 +55,7 @@ def paired(pairs: Iterable[tuple[float | None, float | None]], clusters: Cluster
     }
 
 
-def _p_value(differences: NDArray[np.float64], clusters: Sequence[Any], binary: bool) -> float | None:
+def _p_value(differences: NDArray[np.float64], clusters: NDArray[np.intp], binary: bool) -> float | None:
     from scipy.special import stdtr
 
     constant = len(differences) > 1 and np.ptp(differences) == 0
@@ -109,14 +109,14 @@ def paired_bootstrap(
     p: how often the resampled difference, moved to a mean of 0, is as large as the observed one (Hall and
     Wilson 1991); at least 1 / (resamples + 1).
     """
-    pairs = list(pairs)
-    names = [*(range(len(pairs)) if clusters is None else clusters)]
-    known = [(y - x, c) for (x, y), c in zip(pairs, names, strict=True) if x is not None and y is not None]
-    if not known:
+    scores = np.array(list(pairs), dtype=float).reshape(-1, 2)
+    known = ~np.isnan(scores).any(axis=1)
+    if not known.any():
         return {"value": None, "low": None, "high": None, "p": None}
-    differences, own = [d for d, _ in known], [c for _, c in known]
+    _, own = np.unique(cluster_codes(clusters, len(scores))[known], return_inverse=True)
+    differences = scores[known, 1] - scores[known, 0]
     found = bootstrap(differences, own, resamples, seed)
-    if len(set(own)) < 2:
+    if own.max() == 0:
         return {**found, "low": -1.0, "high": 1.0, "p": None}
     means = bootstrap_means(differences, own, resamples, seed)
     observed = float(np.mean(differences))

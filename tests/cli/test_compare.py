@@ -175,7 +175,8 @@ def test_the_python_of_the_page_about_evaluation_runs(capsys) -> None:
     Path("runs/eval").mkdir()
     for name, place in {"a": "base-my", "b": "own-grpo-my"}.items():
         Path("runs", name).rename(Path("runs/eval", place))
-    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    section = page.partition("\n## compare\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     assert len(blocks) == 2
     for block in blocks:
         exec(block, {})
