@@ -264,3 +264,81 @@ def test_grpo_is_rewarded_by_the_judge_and_logs_the_rules_beside_it(capsys, tmp_
     assert server.n_requests == 13
     assert "judge fake: 13 calls, 0 replies from runs/train-grpo/judge.sqlite" in out
     assert "the rules judged 4 of 40 attempts, the judge 36 of the other 36" in out
+
+
+# Where replies are kept -------------------------------------------------------------------------------------
+
+
+def test_equal_answers_of_two_models_get_one_verdict(capsys) -> None:
+    """A judge need not say the same twice; two arms that gave the same answer must not differ by its mood."""
+    fakes.model_folder(Path("tuned"), b"other weights")
+    with ChatServer(judging) as server:
+        evaluated(capsys, "--judge-base-url", server.url)
+        asked = server.n_requests
+        server.reply = lambda body: "VERDICT: wrong"
+        code, out, _ = call(capsys, "eval", "--model", "tuned", *OWN[2:], "--judge-base-url", server.url)
+        assert code == 0 and server.n_requests == asked
+    assert correct() == [1.0, 0.0, 1.0, 0.0, 1.0]
+    assert f"judge fake: 0 calls, {asked} replies from runs/eval/judge.sqlite" in out
+
+
+def test_two_servers_with_models_of_one_name_share_no_verdict(capsys) -> None:
+    with ChatServer(judging) as server:
+        evaluated(capsys, "--judge-base-url", server.url)
+        with ChatServer(lambda body: "VERDICT: wrong") as other:
+            out = evaluated(capsys, "--judge-base-url", other.url)
+            assert other.n_requests == server.n_requests == 3
+    assert correct() == [0.0, 0.0, 1.0, 0.0, 0.0]
+    assert "judge fake: 3 calls, 0 replies from runs/eval/judge.sqlite" in out
+
+
+def test_replies_are_kept_in_out_or_in_the_file_that_is_named(capsys) -> None:
+    with ChatServer(judging) as server:
+        evaluated(capsys, "--judge-base-url", server.url, "--out", "own")
+        assert Path("own/judge.sqlite").is_file() and not Path("runs").exists()
+        evaluated(capsys, "--judge-base-url", server.url, "--out", "two", "--judge-cache", "own/judge.sqlite")
+        assert server.n_requests == 3 and not Path("two/judge.sqlite").exists()
+
+
+def test_an_audit_tells_how_far_rules_and_judge_agree_without_deciding(capsys) -> None:
+    rows = [
+        {"question": f"Say: {answer}.", "answer": gold}
+        for gold, answer in (("3", "3"), ("4", "4"), ("4", "5"), *ROWS)
+    ]
+    Path("my.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    with ChatServer(judging) as server:
+        out = evaluated(capsys, "--judge-base-url", server.url, "--judge-audit", 1)
+    assert correct() == [1.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0], "the rules decide where they can"
+    assert [row["parts"]["audit"]["value"] for row in attempts()] == [1, 0, 0, 1, 0, 1, 0, 1]
+    assert (
+        "rules and judge agree on 80.0% of 5 attempts (Cohen's kappa 0.62); 3 more were not judged by both"
+    ) in out, "they differ about 4"
+    assert "the rules judged 5 of 8 attempts, the judge 3 of the other 3" in out
+
+
+def test_an_audit_of_a_share_is_that_of_the_same_questions_in_every_evaluation() -> None:
+    from seethink.types import Example, Response
+    from seethink.verify.judge import Audited, Judge
+
+    class Right:
+        def generate(self, conversations, sampling):
+            return [[Completion("VERDICT: right")] for _ in conversations]
+
+    audit = Audited(Judge("m", Right()), 0.2)
+    chosen = [
+        i for i in range(2_000) if audit(Example(str(i), "?", answer="3"), Response("", answer="3")).value
+    ]
+    assert 0.17 < len(chosen) / 2_000 < 0.23
+    again = Audited(Judge("n", Right()), 0.2)
+    assert all(again(Example(str(i), "?", answer="4"), Response("", answer="5")).value for i in chosen)
+
+
+def test_grades_of_every_attribute_are_recorded_and_averaged_here(capsys) -> None:
+    grades = {name: 1 + i for i, name in enumerate(ATTRIBUTES)}
+    with ChatServer(
+        lambda body: json.dumps(grades) if "Grade each" in str(body) else judging(body)
+    ) as server:
+        evaluated(capsys, "--judge-base-url", server.url, "--steps-judge")
+    found = json.loads((evaluations()[-1] / "stage.json").read_text(encoding="utf-8"))["result"]["my"]
+    assert found["step_grades"]["mean"] == pytest.approx(0.55)
+    assert found["step_grades"]["attributes"] == pytest.approx({k: v / 10 for k, v in grades.items()})

@@ -287,3 +287,28 @@ def test_another_method_in_the_same_folder_keeps_the_page_of_the_first(capsys):
     first = Path("out/report.html").read_bytes()
     assert "report: starts anew (" in well(capsys, "train", "grpo", *OWN, "--out", "out")
     assert [page.read_bytes() for page in Path("out/.stale").glob("report-*/report.html")] == [first]
+
+
+def test_other_tasks_are_answered_before_and_after_too(capsys):
+    for name in ("held", "charts", "ocr"):
+        write(f"{name}.jsonl", *({"question": f"{name} {i}?", "answer": i} for i in (1, 2)))
+    words = ("train", "sft", *OWN, "--test", "held.jsonl", "max_steps=1", "--out", "out")
+    out = well(capsys, *words, "--also", "charts.jsonl", "--also", "ocr.jsonl")
+    lines = [line for line in out.splitlines() if line.startswith(("held out: ", "also "))]
+    assert [line.partition(":")[0] for line in lines] == ["held out", "also charts", "also ocr"]
+    assert all("no loss was found" in line for line in lines[1:])
+    for stage in ("before", "after"):
+        rows = Path(f"out/test/{stage}-sft/attempts.jsonl").read_text(encoding="utf-8").splitlines()
+        assert [json.loads(row)["task"] for row in rows] == ["held"] * 2 + ["charts"] * 2 + ["ocr"] * 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--also", "my.jsonl"), "--also asks beside --test; give --test FILE"),
+        (("--test", "my.jsonl", "--also", "my.jsonl"), "two files of --test and --also are called my"),
+    ],
+)
+def test_other_tasks_need_names_of_their_own(capsys, words, said):
+    code, _, err = call(capsys, "train", "sft", *OWN, *words)
+    assert code == 2 and said in err

@@ -7,6 +7,7 @@ from seethink.report.scores import (
     conclusion,
     decompose_gain,
     describe_test,
+    forgetting,
     held_out,
     score_table,
     task_gains,
@@ -201,6 +202,23 @@ def scored(value, n=40, unjudged=0):
 def test_before_and_after_are_one_plain_sentence(changes, values, sentence):
     test = paired_test(a="before", b="after", **{"n": 40, **changes})
     assert held_out(test, *map(scored, values)) == f"held out: {sentence}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "values", "said"),
+    [
+        ({"p_holm": 0.001, "difference": -0.4, "only_a": 17, "only_b": 1}, (0.9, 0.5),
+         "some of it was forgotten"),
+        ({"p_holm": 0.8, "difference": -0.02, "only_a": 2, "only_b": 1, "least_difference": 0.134},
+         (0.9, 0.88),
+         "no loss was found; one of 13 points would have been seen in four of five cases"),
+        ({"p_holm": 0.001, "difference": 0.4, "only_a": 1, "only_b": 17}, (0.5, 0.9), "no loss was found"),
+    ],
+)  # fmt: skip
+def test_a_task_that_was_not_trained_for_is_forgotten_or_not(changes, values, said):
+    test = paired_test(a="before", b="after", **{"n": 40, **changes})
+    sentence = forgetting(test, *map(scored, values))
+    assert sentence.startswith(f"also {test['task']}: ") and sentence.endswith(f"; {said}")
 
 
 def test_a_report_of_before_and_after_concludes_with_it_then_with_the_training():
