@@ -110,7 +110,7 @@ def _parsed(line: str | bytes, fields: tuple[str, ...], path: Path, number: int)
     mend = f"move {path} away and run the same command again"
     try:
         row = json.loads(line)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}, line {number} is not JSON ({error}); {mend}") from error
     missing = [name for name in fields if not isinstance(row, dict) or name not in row]
     if missing:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import uvicorn
 
+from seethink.cli.attempt_files import placed
+from seethink.evaluate.attempts import append_rows
 from seethink.report import write_gallery_page
+from seethink.report.live import LiveRun, live_app
+from seethink.serve.startup import bound
 from tests.browser import CHROMIUM, Tab, browser
 from tests.report.sample_run import HOSTILE, attempt, write_arms, write_rows
 
@@ -16,7 +23,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not instal
 
 READY = "document.querySelector('.answer')"
 ROWS = "[...document.querySelectorAll('.row .asks')].map((row) => row.textContent)"
-STATUS = "document.querySelector('.status').textContent"
+STATUS = "document.querySelector('.status')?.textContent"
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +117,48 @@ def test_filters_keys_and_the_address(tab: Tab, tmp_path: Path) -> None:
     assert tab.value("document.querySelector('.question-text').textContent") == "Question 3?"
     assert tab.value("document.querySelector('[name=find]').value") == "question"
     assert tab.said == [] and not [asked for asked in tab.asked if not asked.startswith(("file:", "data:"))]
+
+
+@contextmanager
+def serving(run: LiveRun) -> Iterator[str]:
+    """The address of the live page, served on a thread."""
+    sock = bound("127.0.0.1", 0)
+    server = uvicorn.Server(uvicorn.Config(live_app(run), log_level="warning", ws="none"))
+    thread = threading.Thread(target=server.run, args=([sock],), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(60)
+        sock.close()
+
+
+def test_the_live_page_shows_what_is_written_while_it_is_open(tab: Tab, tmp_path: Path) -> None:
+    log, metrics = tmp_path / "grpo/attempts.jsonl", tmp_path / "grpo/metrics.jsonl"
+    write_arms(tmp_path, {})
+    write_rows(metrics, [{"step": 1, "reward": 0.5}])
+    files = lambda name: {"grpo": tmp_path / "grpo" / name} if log.exists() else {}  # noqa: E731
+    run = LiveRun("A run", lambda: files(log.name), lambda: files(metrics.name), placed, 100)
+    tab.look_like(1280, 900)
+    with serving(run) as url:
+        tab.open(url, f"{STATUS}?.startsWith('No rollouts yet')")
+        write_rows(log, [attempt("q0", False, step=1), attempt("q0", True, step=1)])
+        tab.wait_for(f"{STATUS} === '1 question, 2 answers.'")
+        tab.wait_for("document.querySelector('.plot') !== null")
+        tab.wait_for("document.querySelector('.placed img').naturalWidth === 28")
+        fill(tab, "find", "how many")
+        append_rows(log, [attempt(f"q{i}", True, step=2) for i in range(1, 4)])
+        tab.wait_for(f"{STATUS} === '4 questions, 5 answers.'")
+        assert tab.value("document.querySelector('[name=find]').value") == "how many"  # filters stay
+        assert (
+            tab.value("document.querySelector('.row[aria-selected=true]').id") == "q0"
+        )  # and the open question
+        log.write_bytes(log.read_bytes() + b"{\n")
+        assert "line 6 is not JSON" in tab.wait_for("document.querySelector('.trouble').textContent")
+        write_rows(log, [attempt("again", True, step=0)])
+        tab.wait_for(f"{STATUS} === '1 question, 1 answer.'")
+    assert all(asked.startswith((url, "data:")) for asked in tab.asked if not asked.startswith("file:"))
 
 
 def test_a_figure_is_saved_as_svg_with_its_axis_and_no_style(tab: Tab, tmp_path: Path) -> None:

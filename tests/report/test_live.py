@@ -106,13 +106,14 @@ def test_a_resumed_training_starts_the_page_anew(folder: Path, rest: list[dict[s
     assert sorted(found, key=str) == sorted([None, 0, *(row["step"] for row in rest)], key=str)
 
 
-def test_a_bad_line_is_said_and_read_once_it_is_mended(folder: Path) -> None:
+@pytest.mark.parametrize("line", [b"{broken", b'"\xff"', b"", b"\x00"])
+def test_a_bad_line_is_said_and_read_once_it_is_mended(folder: Path, line: bytes) -> None:
     run = live_run(folder)
     client = client_of(run)
     parts(client, run)
     log = folder / "eval/base/attempts.jsonl"
     before = log.read_bytes()
-    log.write_bytes(before + b"{broken\n")
+    log.write_bytes(before + line + b"\n")
     answer = client.get(f"/parts/{run.name}/1")
     assert answer.status_code == 409 and "attempts.jsonl, line 2 is not JSON" in answer.text
     log.write_bytes(before + json.dumps(attempt("q1")).encode() + b"\n")

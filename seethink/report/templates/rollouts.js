@@ -66,6 +66,7 @@ async function prepareSearch(questions) {
     searched(questions[i]);
     questions[i].answers.forEach(searched);
   }
+  globalThis.searchIsPrepared = true;
 }
 
 // The answers of a question that pass all filters, the text to find included; null where the question does not.
