@@ -15,12 +15,10 @@ from seethink.media import Image
 from seethink.report.gallery import outcomes, question_text
 from seethink.report.places import Place, places_of
 
-QuestionKey = tuple[object, ...]
-"""What pairs the attempts of different arms and steps; see `question_key`."""
 
-
-def question_key(row: AttemptRow) -> QuestionKey:
-    """Task, example id and the names of the pictures' files, which are hashes of their content."""
+def question_key(row: AttemptRow) -> tuple[object, ...]:
+    """What pairs the attempts of different arms and steps: task, example id and the names of the pictures'
+    files, which are hashes of their content."""
     return row.get("task"), row["id"], *(Path(name).name for name in row.get("media") or ())
 
 
@@ -49,8 +47,8 @@ class RolloutTable:
         self.arms: dict[str, int] = {}
         self.pictures: dict[str, Path] = {}
         self._names: dict[Path, str] = {}
-        self._asked: dict[QuestionKey, _QuestionState] = {}
-        self._places: dict[QuestionKey, int] = {}
+        self._asked: dict[tuple[object, ...], _QuestionState] = {}
+        self._places: dict[tuple[object, ...], int] = {}
 
     def __len__(self) -> int:
         """How many questions."""
@@ -81,7 +79,7 @@ class RolloutTable:
             "outcomes": [(self._places[key], self._outcomes(self._asked[key])) for key in touched],
         }
 
-    def _question(self, row: AttemptRow, key: QuestionKey) -> tuple[_QuestionState, dict[str, Any]]:
+    def _question(self, row: AttemptRow, key: tuple[object, ...]) -> tuple[_QuestionState, dict[str, Any]]:
         paths = [self.folder / name for name in row.get("media") or ()]
         asked = _QuestionState([Image.file(path).size() for path in paths])
         places, placed_on, remark = places_of(row, [], asked.sizes)
