@@ -125,7 +125,7 @@ def rescore(job: RescoreOptions) -> None:
     for name, path in names.items():
         folder = out / name if len(names) > 1 else out
         parts = [_prepared(job, data, file, console) for file in read_answers(path, columns)]
-        with job.judge.judged(out, folder, console, *(part.task for part in parts)) as tasks:
+        with job.judge.judged(out, [folder], console, *(part.task for part in parts)) as tasks:
             scored = [replace(part, task=task) for part, task in zip(parts, tasks, strict=True)]
             results[name] = _scored(job, scored, folder, key, console)
     show_results(console, "correct", results)
