@@ -144,12 +144,16 @@ def _conditions(
     frames = dict.fromkeys(_frames(clip) for row in rows for clip in row.get("clips") or ())
     wordings = dict.fromkeys(_recorded(one["format"]) for one in tasks if one.get("format"))
     verifiers = dict.fromkeys(_recorded(one["verifier"]) for one in tasks if one.get("verifier"))
+    results = (record.get("result") or {}).values()
+    records = [one["record"] for one in results if isinstance(one, dict) and "record" in one]
+    pixels = dict.fromkeys(_words(one["pixels"]) for one in records if one.get("pixels"))
     versions = record.get("versions") or {}
     found = {
         "prompts": "; ".join(asked),
         "wording of the prompts": "; ".join(wordings),
         "decoding": _words(record.get("config")),
         "verifiers": "; ".join(verifiers),
+        "pixels": "; ".join(pixels),
         "frames of clips": "; ".join(frames),
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
     }
@@ -183,7 +187,9 @@ def _words(value: Any) -> str:
     """A recorded value on one line: {"class": "Sampling", "n": 1} -> "Sampling, n 1"."""
     if isinstance(value, Mapping):
         return ", ".join(
-            _words(part) if name == "class" else f"{name} {_words(part)}" for name, part in value.items()
+            _words(part) if name == "class" else f"{name} {_words(part)}"
+            for name, part in value.items()
+            if part is not None
         )
     if isinstance(value, list):
         return f"[{'; '.join(map(_words, value))}]"

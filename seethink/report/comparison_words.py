@@ -11,7 +11,7 @@ from seethink.report.scores import CHANCE
 PairedTest = Mapping[str, Any]
 """A paired test of a report."""
 
-CONDITIONS = ("prompts", "wording of the prompts", "decoding", "verifiers", "frames of clips")
+CONDITIONS = ("prompts", "wording of the prompts", "decoding", "verifiers", "pixels", "frames of clips")
 """Conditions that decide a score; `versions` seldom do."""
 
 

@@ -187,6 +187,15 @@ def test_what_else_decides_a_score_is_said_where_it_differs(tmp_path: Path, chan
     assert message in warnings(tmp_path, {"attempts": rows([1, 0]), "record": stage(2)}, b)
 
 
+def test_other_limits_of_pixels_are_said(tmp_path: Path) -> None:
+    records = []
+    for limit in (1_000, 2_000):
+        pixels = {"limit": limit, "processor": None}
+        records.append(stage(2) | {"result": {"seen": {"value": 0.5, "record": {"pixels": pixels}}}})
+    a, b = ({"attempts": rows([1, 0]), "record": one} for one in records)
+    assert "not the same pixels (a: limit 1000; b: limit 2000)" in warnings(tmp_path, a, b)
+
+
 def test_unmatched_questions_are_counted_with_both_figures(tmp_path: Path) -> None:
     a = {"attempts": rows([1, 0, 1, 1]), "record": stage(4)}
     found = warnings(tmp_path, a, {"attempts": rows([1, 0]), "record": stage(4)})
