@@ -239,6 +239,14 @@ def test_nothing_is_wider_than_the_window(tab: Tab, tmp_path: Path, width: int) 
     tab.look_like(width, 800)
     tab.open(page_of(tmp_path), READY)
     assert tab.value("document.documentElement.scrollWidth") <= width
+    long = dict.fromkeys(("id", "question", "gold", "thought", "said", "task", "why", "fault"), "w" * 300)
+    rows = [attempt(**long, arm=arm * 200, step=step) for arm in "ab" for step in (1, 2)]
+    metrics = write_rows(tmp_path / "m.jsonl", [{"step": step, "reward": 0.5} for step in (1, 2)])
+    curves = {"a" * 200: metrics}
+    page = write_gallery_page(rows, tmp_path, tmp_path / "long.html", "t" * 300, curves)
+    tab.open(page.as_uri(), READY)
+    tab.value("document.querySelector('.curves').open = true")
+    assert tab.value("document.documentElement.scrollWidth") <= width
 
 
 def test_tokens_are_shaded_by_what_was_recorded_of_them(tab: Tab, tmp_path: Path) -> None:

@@ -136,6 +136,15 @@ def test_what_a_model_wrote_is_never_markup(tmp_path):
     assert {tag for tag, _ in page.tags} <= {tag for tag, _ in clean.tags}
 
 
+def test_every_figure_can_be_saved(tmp_path):
+    page = written(tmp_path)
+    names = [attrs["data-figure"] for _, attrs in page.tags if "data-figure" in attrs]
+    assert names[:2] == ["scores", "grpo against base on seen"]
+    assert {"form, mode and skill on seen", "Reward", "Loss"} <= set(names)
+    charts = [attrs["class"] for tag, attrs in page.tags if tag == "svg" and "class" in attrs]
+    assert {"interval", "duel", "stack form", "stack mode"} <= set(charts)
+
+
 def test_the_page_is_self_contained(tmp_path):
     page = written(tmp_path)
     assert all(
