@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import psutil
-import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -19,6 +18,7 @@ from seethink.sources.handwritten import Pages
 from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig
 from seethink.types import Example, PreferencePair, Response, Score, SFTExample, Task
 from tests import tiny
+from tests.train.metric_rows import assert_like
 
 ROOT = Path(__file__).parents[2]
 PAGES = Pages(5, "train", seed=6)
@@ -113,7 +113,7 @@ def assert_equal(found: Path, wanted: Path, base: str, within: float = 1e-2) -> 
         where = f"{found.name}, {weight}: {{}}".format
         torch.testing.assert_close(two[weight], value, atol=within * largest, rtol=0, msg=where)
     for row, like in zip(rows_of(found), rows_of(wanted), strict=True):
-        assert row == pytest.approx(like, rel=1e-3, abs=1e-5), found.name
+        assert_like(row, like, found.name, rel=1e-3, abs=1e-5)
 
 
 def test_two_processes_end_with_the_weights_and_metrics_of_one(tmp_path) -> None:
