@@ -22,6 +22,7 @@ from bench.shape import IMAGE, VOCABULARY, Shape, data
 from bench.update import ours, repeated
 from seethink.engines.local import LocalEngine
 from seethink.formats import ANSWER_ONLY, THINK_ANSWER
+from seethink.models import checkpointing
 from seethink.models.attention import segments
 from seethink.models.encoder import Encoder
 from seethink.models.names import SPROUT
@@ -29,9 +30,10 @@ from seethink.models.packing import Group, pack_groups
 from seethink.models.policy import PolicyModel
 from seethink.sources.handwritten import Pages
 from seethink.tasks import GoldTraces, load_pairs, load_task
-from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig
+from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig, TrainingConfig
 from seethink.train.dpo import dpo
 from seethink.train.grpo import grpo
+from seethink.train.memory_plan import MemoryPlan, keeping
 from seethink.train.sft import sft
 from seethink.types import Example, Response, Sampling, Score, Task
 
@@ -268,6 +270,47 @@ def _logps(policy: PolicyModel, groups: list[Group]) -> Tensor:
     return policy(pack.to(policy.model.device)).unflatten(0, (len(pack.branches), -1))
 
 
+def waiting(job: Job) -> dict[str, Any]:
+    """An update after a first one, under a mode of torch that raises where the host waits for the device. A
+    CPU has no such mode."""
+    groups = data(Shape(job.scale.prompt, job.scale.response, job.scale.group, questions=2))
+    policy = PolicyModel(build(job.scale).to(job.device).train())
+    ours(policy, groups)
+    if job.device == "cuda":
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        ours(policy, groups)
+    finally:
+        if job.device == "cuda":
+            torch.cuda.set_sync_debug_mode("default")
+    return {"checked": job.device == "cuda"}
+
+
+def planned_memory(job: Job) -> dict[str, Any]:
+    """What `MemoryPlan` tells that a pack keeps, over what autograd keeps, at three shares of checkpointed
+    layers under bf16 autocast; on an accelerator also over what its allocator says."""
+    groups = data(Shape(job.scale.prompt, job.scale.response, job.scale.group, questions=2))
+    policy = PolicyModel(build(job.scale).to(job.device).train())
+    checkpointing.enable(policy.model)
+    plan = MemoryPlan(policy, TrainingConfig(), lambda: torch.autocast(job.device, torch.bfloat16))
+    plan.measure(groups[0])
+    (pack,) = pack_groups(groups, sys.maxsize)
+    pack, told = pack.to(policy.model.device), {}
+    for share in (0.0, 0.5, 1.0):
+        checkpointing.checkpoint(policy.model, share)
+        before = torch.cuda.memory_allocated() if job.device == "cuda" else 0
+        with plan.autocast(), keeping(policy) as kept:
+            logps = policy(pack)
+        held = torch.cuda.memory_allocated() - before if job.device == "cuda" else None
+        told[f"{share:g}"] = {
+            "over_autograd": plan.kept(groups, share) / kept.activations,
+            "over_allocator": plan.kept(groups, share) / held if held else None,
+        }
+        require(plan.kept(groups, share) > 0.85 * kept.activations, f"too little is planned at {share}")
+        del logps
+    return {"shares": told, "copies_gib": plan.copies / 2**30}
+
+
 def updates(job: Job) -> dict[str, Any]:
     """`bench.gpu` with fewer prompts."""
     options = ["--prompts", "350", "1300", "--response", "256", "--runs", "1", "--seconds", "200"]
@@ -339,6 +382,8 @@ CHECKS: Mapping[str, Callable[[Job], dict[str, Any]]] = {
     },
     "shared rows, branching": lambda job: shared_rows(job, "branching"),
     "shared rows, flex": lambda job: shared_rows(job, "flex"),
+    "waiting": waiting,
+    "planned memory": planned_memory,
     "rollout": rollout,
     "bench.gpu": updates,
 }

@@ -12,6 +12,8 @@ sft, dpo, grpo           rows that are written here, read as a user's own, under
 shared rows, branching   under bf16 autocast, log-probabilities and gradients of answers that share their
 shared rows, flex        prompt must be as near to those of full fp32 rows as full rows under bf16 are: at
                          most twice their mean distance, and 0.001
+waiting                  an update must not wait for the device before its end (torch's sync debug mode)
+planned memory           what the memory plan tells that a pack keeps must be at least 0.85 of what it keeps
 rollout                  sampled tokens a second of the trained model itself
 bench.gpu                the benchmark of updates, with fewer prompts; both ways of sharing must be timed
 

@@ -19,6 +19,7 @@ import matplotlib
 
 matplotlib.use("svg")
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from seethink.run.cost.estimate import CARDS, million_questions, scaling
 from seethink.run.cost.figures import Figures
@@ -174,7 +175,7 @@ def _shares() -> None:
     _save(figure, "shares")
 
 
-def _save(figure: plt.Figure, name: str) -> None:
+def _save(figure: Figure, name: str) -> None:
     figure.tight_layout()
     figure.savefig(FOLDER / f"{name}.svg", metadata={"Date": None})
     plt.close(figure)

@@ -47,7 +47,7 @@ RIVALS = ("repeated", "trl")
 def ours(policy: PolicyModel, groups: list[Group]) -> Tensor:
     """(B * G, C) log-probabilities; gradients are left in the model."""
     logps = []
-    for pack in pack_groups(groups, TrainingConfig().max_tokens_per_batch):
+    for pack in pack_groups(groups, TrainingConfig().tokens_per_batch):
         pack = pack.to(policy.model.device)
         of_pack = policy(pack)
         (of_pack * -pack.advantages * pack.weights).sum().backward()

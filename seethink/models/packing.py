@@ -74,7 +74,7 @@ class Pack:
     branch, -2 padding. step (B, L): position inside prompt or branch. predicted_from (N,): flat position in
     (B * L) of the hidden state that predicts a trained token. targets (N,): its id. owner (N,): number of its
     branch in the pack. weights, advantages, copied (N,): those of its branch. media: tensors for the vision
-    tower."""
+    tower. host: the pack as it was made, where this one was moved to an accelerator."""
 
     groups: list[Group]
     ids: Tensor
@@ -88,6 +88,7 @@ class Pack:
     advantages: Tensor
     copied: Tensor
     media: dict[str, Tensor] = field(default_factory=dict)
+    host: Pack | None = field(default=None, repr=False)
 
     @property
     def branches(self) -> list[Branch]:
@@ -95,7 +96,8 @@ class Pack:
 
     def to(self, device: torch.device) -> Pack:
         moved = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
-        return Pack(groups=self.groups, media={k: v.to(device) for k, v in self.media.items()}, **moved)
+        media = {k: v.to(device) for k, v in self.media.items()}
+        return Pack(groups=self.groups, media=media, host=self.host or self, **moved)
 
 
 def pack_groups(groups: Sequence[Group], max_tokens_per_batch: int) -> list[Pack]:

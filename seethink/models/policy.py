@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.utils.checkpoint import checkpoint
 
-from seethink.models import head, unpacked_rows, vision_cache
+from seethink.models import head, host_inputs, unpacked_rows
 from seethink.models.attention import branching, flex
 from seethink.models.batching import positions
 from seethink.models.families import Family, family_of
@@ -98,16 +98,16 @@ class PolicyModel(nn.Module):
     def _shared(self, pack: Pack) -> Tensor:
         """(N, H) hidden states that predict the trained tokens. The 4-D mask is a placeholder, which
         transformers passes on and `attend` ignores: the layout says what is visible."""
-        width = pack.ids.shape[1]
+        width, host, device = pack.ids.shape[1], pack.host or pack, pack.ids.device
         more = (0, -width % self.attention.MULTIPLE)
-        blocks = branching.picture_blocks(pad(pack.kinds, more)) if self.family.blocks else None
+        blocks = branching.picture_blocks(pad(host.kinds, more)) if self.family.blocks else None
+        layout = self.attention.layout(pad(host.branch, more, value=-2), blocks)
         hidden = self.model.model(
-            input_ids=pad(pack.ids, more, value=pack.groups[0].prompt.pad_token_id),
-            position_ids=pad(self._positions(pack), more),
+            position_ids=pad(self._positions(host), more).to(device),
             attention_mask=pack.branch.new_ones(1, 1, 1, 1),
-            packed=self.attention.layout(pad(pack.branch, more, value=-2), blocks),
+            packed=host_inputs.moved(layout, device),
             use_cache=False,
-            **vision_cache.inputs(pack.media),
+            **host_inputs.model_inputs(self.model, self.family, pack, more),
         ).last_hidden_state[:, :width]
         return hidden.flatten(0, 1)[pack.predicted_from]  # gather, never shift
 

@@ -59,8 +59,11 @@ class TrainingConfig(Config):
     included. A longer prompt is an error that names its row, before the first step, or with
     filter_overlong_prompts its row is left out and counted. It is never truncated: half of a picture's tokens
     are another picture.
-    max_tokens_per_batch: padded tokens of one forward pass. A larger group still goes through, alone. How a
-    step is cut into passes changes no number, so there is no per-device batch size. bf16: autocast (weights
+    max_tokens_per_batch: padded tokens of one forward pass; None: as many as an accelerator's free memory
+    holds, elsewhere 16,384. A larger group still goes through, alone. How a step is cut into passes changes
+    no number, so there is no per-device batch size. gradient_checkpointing: every layer is computed again in
+    the backward pass; None: of each pack as many layers as memory asks for, on a CPU none
+    (`memory_plan.py`). bf16: autocast (weights
     and optimiser states stay fp32); None means on an accelerator, not on a CPU. save_steps: optimiser steps
     between checkpoints from which a killed run continues."""
 
@@ -78,8 +81,8 @@ class TrainingConfig(Config):
     max_grad_norm: float = 1.0
     max_prompt_length: int | None = None
     filter_overlong_prompts: bool = False
-    max_tokens_per_batch: int = field(default=16_384, metadata=_NO_NUMBER)
-    gradient_checkpointing: bool = field(default=False, metadata=_NO_NUMBER)
+    max_tokens_per_batch: int | None = field(default=None, metadata=_NO_NUMBER)
+    gradient_checkpointing: bool | None = field(default=None, metadata=_NO_NUMBER)
     bf16: bool | None = None
     save_steps: int = field(default=50, metadata=_NO_NUMBER)
     seed: int = 0
@@ -106,6 +109,11 @@ class TrainingConfig(Config):
             raise ValueError(
                 "4-bit weights cannot be trained: load_in_4bit needs adapters, such as lora_rank=16"
             )
+
+    @property
+    def tokens_per_batch(self) -> int:
+        """`max_tokens_per_batch`, or what stands for it where no memory plan does."""
+        return self.max_tokens_per_batch or 16_384
 
     @property
     def _part_rates(self) -> dict[str, float | None]:
@@ -187,7 +195,9 @@ class RolloutConfig(Config):
     replaced by other prompts (dynamic sampling, DAPO). rollout_backend: "local" is the trained model itself,
     "vllm" a copy in this process that may take the share vllm_gpu_memory_utilization of the accelerator's
     memory, "http://host:port/v1" a vLLM server. importance_sampling_cap: upper bound of the ratio that
-    corrects for vLLM's own probabilities (truncated importance sampling); 0 turns the correction off.
+    corrects for vLLM's own probabilities; 0 turns the correction off. importance_sampling_mode: a ratio of
+    each "token" or the product of a whole "sequence", above the cap set to it ("truncate") or rejected, to
+    weight 0 ("mask").
     """
 
     prompts_per_step: int = 16
@@ -200,6 +210,9 @@ class RolloutConfig(Config):
     rollout_backend: str = "local"
     vllm_gpu_memory_utilization: float = field(default=0.3, metadata=_NO_NUMBER)
     importance_sampling_cap: float = 2.0
+    importance_sampling_mode: Literal[
+        "token_truncate", "token_mask", "sequence_truncate", "sequence_mask"
+    ] = "token_truncate"
 
     def __post_init__(self) -> None:
         super().__post_init__()

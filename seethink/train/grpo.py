@@ -12,6 +12,7 @@ from torch import Tensor
 from seethink.attempt import headline, judge_all, sft_example
 from seethink.models import vision_cache
 from seethink.models.encoder import Encoder, Prompt
+from seethink.models.host_inputs import places
 from seethink.models.loading import load_policy
 from seethink.models.packing import Branch, Group, Pack
 from seethink.models.policy import LogProbs, PolicyModel
@@ -21,6 +22,7 @@ from seethink.train.configs import GRPOConfig
 from seethink.train.grpo_metrics import RolloutStatistics, UpdateStatistics, step_metrics
 from seethink.train.guard import guarded
 from seethink.train.held_out import HeldOut
+from seethink.train.importance import correction
 from seethink.train.methods import OnStep
 from seethink.train.preflight import check_task
 from seethink.train.probes import rollout_probes
@@ -102,8 +104,8 @@ class GRPOMethod:
         old = torch.cat([branch.old for branch in pack.branches if branch.old is not None])
         losses, clipped = self._policy_gradient(logps, old, pack)
         losses = losses * self._importance_weights(old, pack)
-        sampled = ~pack.copied
-        self.update.clipped.append(clipped[sampled].float())
+        sampled = places([not branch.copied for branch in pack.branches], lengths).to(logps.device)
+        self.update.clipped.append(clipped.float()[sampled])
         self.update.entropy.append(entropy[sampled])
         if self.config.beta:
             kl = objectives.kl_divergence(
@@ -125,12 +127,9 @@ class GRPOMethod:
         """(N,) corrections for an engine that samples with other probabilities than the trained model's."""
         own = zip(pack.branches, old.split([branch.n_trained for branch in pack.branches]), strict=True)
         sampled = torch.cat([old.new_tensor(b.sampled) if b.sampled else logps for b, logps in own])
-        known = torch.tensor([bool(b.sampled) for b in pack.branches], device=old.device)[pack.owner]
-        self.update.sampler_difference.append((old - sampled).abs()[known])
-        cap = self.config.rollout.importance_sampling_cap
-        if not cap or self.config.rollout.rollout_backend == "local":  # there they differ by rounding
-            return torch.ones_like(old)
-        return objectives.importance_weights(old, sampled, cap)
+        weights, held = correction(old, sampled, pack.owner, self.config.rollout)
+        self.update.compare(pack.branches, old, sampled, held)
+        return weights
 
     def _reference_logps(self, pack: Pack, lengths: Sequence[int]) -> Tensor:
         """(N,) log-probabilities under the reference model, computed once per rollout batch."""

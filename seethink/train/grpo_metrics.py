@@ -11,8 +11,12 @@ from typing import Any
 
 from torch import Tensor
 
+from seethink.models.host_inputs import places
+from seethink.models.packing import Branch
 from seethink.train import ranks
 from seethink.train.diagnosis import MEASURES, measured
+from seethink.train.importance import importance_ratios
+from seethink.train.objectives import kl_divergence
 from seethink.types import Rollout, Task
 
 
@@ -47,6 +51,20 @@ class UpdateStatistics:
     kl: list[Tensor] = field(default_factory=list)
     entropy: list[Tensor] = field(default_factory=list)
     sampler_difference: list[Tensor] = field(default_factory=list)
+    sampler_ratio: list[Tensor] = field(default_factory=list)
+    sampler_kl: list[Tensor] = field(default_factory=list)
+    sampler_held: list[Tensor] = field(default_factory=list)
+
+    def compare(self, branches: Sequence[Branch], old: Tensor, sampled: Tensor, held: Tensor) -> None:
+        """Keep how far an engine's log-probabilities `sampled` (N,) are from the trained model's. held (N,):
+        which tokens a cap truncated or rejected. Branches that no engine sampled are left out."""
+        known = [bool(branch.sampled) for branch in branches]
+        at = places(known, [branch.n_trained for branch in branches]).to(old.device)
+        old, sampled, held = (x.index_select(0, at) for x in (old, sampled, held.float()))
+        self.sampler_difference.append((old - sampled).abs())
+        self.sampler_ratio.append(importance_ratios(old, sampled))
+        self.sampler_kl.append(kl_divergence(sampled, old))
+        self.sampler_held.append(held)
 
 
 def step_metrics(statistics: RolloutStatistics, update: UpdateStatistics) -> dict[str, float | None]:
@@ -72,6 +90,9 @@ def step_metrics(statistics: RolloutStatistics, update: UpdateStatistics) -> dic
         "kl": _mean_of_tokens(update.kl),
         "entropy": _mean_of_tokens(update.entropy),
         "sampling/sampling_logp_difference/mean": _mean_of_tokens(update.sampler_difference),
+        "sampling/importance_sampling_ratio/mean": _mean_of_tokens(update.sampler_ratio),
+        "sampling/kl": _mean_of_tokens(update.sampler_kl),
+        "sampling/clipped_ratio": _mean_of_tokens(update.sampler_held),
     }
 
 

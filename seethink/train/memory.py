@@ -6,7 +6,6 @@ pre-norm transformer saves for its backward pass."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
 from seethink.engines.base import BATCH_TOKENS
+from seethink.models.checkpointing import layers_of
 from seethink.models.encoder import Encoder, Prompt
 from seethink.models.names import resolve
 from seethink.models.policy import ROWS_PER_CHUNK, PolicyModel
@@ -106,7 +106,7 @@ def estimate(name: str, shape: PromptShape, config: Any, n_examples: int) -> Mem
     method, training = method_of(config), config.training
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     per_step = min(n_examples, method.groups_per_step(config))
-    groups = max(1, min(per_step, training.max_tokens_per_batch // shape.tokens))
+    groups = max(1, min(per_step, training.tokens_per_batch // shape.tokens))
     update = groups * activations(policy, shape, training)
     update += (
         CHUNK_LOGIT
@@ -135,25 +135,28 @@ def _states(policy: PolicyModel, config: TrainingConfig, n: int, trained: int, r
     return held + 2 * FP32 * trained + (FP32 * n if reference and not own else 0)
 
 
-def activations(
-    policy: PolicyModel, shape: PromptShape, config: TrainingConfig, checkpointed: float | None = None
-) -> int:
-    """Bytes saved for the backward pass of one group's row. checkpointed: the share of the layers that keep
-    their input alone, rounded up to layers; None means all or none, as `config` says."""
+def activations(policy: PolicyModel, shape: PromptShape, config: TrainingConfig) -> int:
+    """Bytes saved for the backward pass of one group's row, all layers checkpointed or none."""
+    return sum(kept_parts(policy, shape, config, float(bool(config.gradient_checkpointing))))
+
+
+def kept_parts(
+    policy: PolicyModel, shape: PromptShape, config: TrainingConfig, checkpointed: float
+) -> tuple[int, int]:
+    """The same in two parts, if a share of the layers of each stack, rounded up, is checkpointed: bytes of
+    whole layers, one that is open while it is computed again among them, and of inputs of the others."""
     text, vision = TextDimensions.of(policy.model.config), TowerDimensions.of(policy.model.config)
-    share = float(bool(config.gradient_checkpointing)) if checkpointed is None else checkpointed
     row = text.saved(len(shape.prompt.ids), sum(shape.branches), len(shape.branches))
-    kept = _kept(text.layers, share, row, shape.tokens * text.hidden)
+    stacks = [(text.layers, row, shape.tokens * text.hidden)]
     if config.rate("vision") or config.rate("projector"):
         patches = _patches(shape.prompt, vision)
-        kept += _kept(vision.layers, share, vision.saved(patches), patches * vision.hidden)
-    return FP32 * kept
-
-
-def _kept(layers: int, checkpointed: float, whole: int, inputs: int) -> int:
-    """Elements kept by a stack of layers, of which a share keeps its inputs, and one at a time the whole."""
-    few = math.ceil(layers * checkpointed)
-    return (layers - few) * whole + few * inputs + (whole if few else 0)
+        stacks.append((vision.layers, vision.saved(patches), patches * vision.hidden))
+    whole = inputs = 0
+    for layers, saved, taken in stacks:
+        few = layers_of(checkpointed, layers)
+        whole += (layers - few + bool(few)) * saved
+        inputs += few * taken
+    return FP32 * whole, FP32 * inputs
 
 
 def _patches(prompt: Prompt, tower: TowerDimensions) -> int:

@@ -74,8 +74,9 @@ def clipped_policy_gradient(
 
 def sequence_mean(values: Tensor, owner: Tensor) -> Tensor:
     """(N,) for each token the mean of `values` over its completion; `owner` (N,) numbers completions."""
-    counts = torch.bincount(owner).clamp(min=1)
-    return (values.new_zeros(len(counts)).index_add(0, owner, values) / counts)[owner]
+    zeros = torch.zeros_like(values)  # a place for each token: the number of completions is not asked for
+    sums, counts = (zeros.index_add(0, owner, x) for x in (values, torch.ones_like(values)))
+    return (sums / counts.clamp(min=1))[owner]
 
 
 def sequence_policy_gradient(
@@ -98,16 +99,6 @@ def cispo_policy_gradient(
     the bound itself; without a lower bound, as its authors train)."""
     ratio = (logps.detach() - old).exp()
     return -ratio.clamp(max=epsilon_high) * advantage * logps, ratio > epsilon_high
-
-
-def importance_weights(old: Tensor, sampled: Tensor, cap: float) -> Tensor:
-    """(N,) min(p / q, cap): loss weight of a token that was sampled with probability q where the trained
-    model gives it p. No gradient flows through it.
-
-    Truncated importance sampling (Yao et al. 2025, "Your Efficient RL Framework Secretly Brings You
-    Off-Policy RL Training"): an engine with its own kernels samples from a slightly different policy. The
-    ratio corrects the expectation, the cap bounds the variance."""
-    return (old - sampled).exp().clamp(max=cap)
 
 
 def kl_divergence(logps: Tensor, reference: Tensor, estimator: str = "k3") -> Tensor:

@@ -82,6 +82,9 @@ ROLLOUTS: Mapping[str, str] = {
         ),
         "importance_sampling_cap",
     ),
+    **dict.fromkeys(
+        ("vllm_importance_sampling_mode", "rollout_importance_sampling_mode"), "importance_sampling_mode"
+    ),
     **dict.fromkeys(("steps_per_generation", "ppo_mini_batch_size"), "num_iterations"),
     **dict.fromkeys(("soft_cache_length", "overlong_filter"), "overlong_buffer_len"),
     "mask_truncated_completions": "overlong_buffer_len",

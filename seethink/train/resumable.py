@@ -20,6 +20,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from seethink.engines.local import LocalEngine
 from seethink.evaluate.attempts import append_rows
+from seethink.models import checkpointing
 from seethink.models.encoder import Encoder
 from seethink.models.policy import PolicyModel
 from seethink.models.saving import follow_umask, save_model_folder
@@ -28,6 +29,7 @@ from seethink.train.adapters import merge, mixed_precision, prepare
 from seethink.train.configs import TrainingConfig
 from seethink.train.continuing import step_of, steps_done, why_unfinished
 from seethink.train.held_out import HeldOut, refuse_missing
+from seethink.train.memory_plan import plans_memory
 from seethink.train.methods import OnStep
 from seethink.train.notes import metrics_rows
 from seethink.train.signals import Signals
@@ -77,8 +79,9 @@ class ResumableTrainer(Trainer):
         self.row: dict[str, float | None] = {}
         self.n_packs = 0  # backward passes of the step
         prepare(policy, config)
-        if config.gradient_checkpointing:
-            policy.model.activation_checkpointing_enable({"use_reentrant": False})
+        if config.gradient_checkpointing or (config.gradient_checkpointing is None and plans_memory()):
+            checkpointing.enable(policy.model)
+            checkpointing.checkpoint(policy.model, float(bool(config.gradient_checkpointing)))
         super().__init__(
             model=policy,
             args=_arguments(config, steps, out / "resume"),

@@ -21,6 +21,8 @@ from seethink.models.policy import LogProbs, PolicyModel
 from seethink.models.verification import LogProbCheck
 from seethink.train import ranks, sharding
 from seethink.train.configs import TrainingConfig
+from seethink.train.finite import FiniteLosses
+from seethink.train.memory_plan import MemoryPlan, free_memory
 from seethink.train.methods import OnStep
 from seethink.train.resumable import ResumableTrainer
 from seethink.types import NotFinite
@@ -77,6 +79,7 @@ class GroupTrainer(ResumableTrainer):
         self.probed = False
         self.oom_retries = 0
         super().__init__(policy, config, steps, out, method.encoder.processor, method.journals, on_step)
+        self.plan = MemoryPlan(policy, config, self.compute_loss_context_manager)
 
     def training_step(self, model: Any, inputs: dict[str, int], num_items_in_batch: Any = None) -> Tensor:
         """The loss of a step over all processes; its gradient is left in the model."""
@@ -125,7 +128,7 @@ class GroupTrainer(ResumableTrainer):
     def _accumulate(self, groups: list[Group], step: int) -> Tensor:
         """The step's loss in this process. Out of memory, it starts over once, with packs of half the
         size."""
-        limit = self.config.max_tokens_per_batch
+        limit = self.plan.limit(groups, None if self.sharded else free_memory(self.policy, self.optimizer))
         try:
             return self._update(groups, limit, step)
         except torch.OutOfMemoryError:
@@ -140,6 +143,7 @@ class GroupTrainer(ResumableTrainer):
     def _update(self, groups: list[Group], max_tokens_per_batch: int, step: int) -> Tensor:
         """Forward and backward passes of all packs."""
         self.method.begin_update()
+        self.finite = FiniteLosses()
         packs = [(pack, True) for pack in pack_groups(groups, max_tokens_per_batch)]
         if self.sharded:
             packs = sharding.equal_calls([pack for pack, _ in packs], self.policy)
@@ -149,6 +153,7 @@ class GroupTrainer(ResumableTrainer):
             # DeepSpeed makes its step in the last backward pass
             self.accelerator.gradient_state._set_sync_gradients(number == len(packs))
             total += self._backward(pack.to(self.args.device), step, weighs)
+        self.finite.check(step)
         return total
 
     def _backward(self, pack: Pack, step: int, weighs: bool = True) -> Tensor:
@@ -158,12 +163,12 @@ class GroupTrainer(ResumableTrainer):
         The model itself is called, not a data-parallel wrapper, which would want equal calls of every
         process."""
         model = self.policy if self.deepspeed is None else self.deepspeed
+        self.plan.prepare(pack)
         with self.compute_loss_context_manager():
             losses = self.method.loss(model, pack) * pack.weights if weighs else 0 * model(pack)
-        if not losses.isfinite().all():
-            owner = int(pack.owner[~losses.isfinite()][0])
-            name = [group.name for group in pack.groups for _ in group.branches][owner]
-            raise NotFinite(f"step {step}: the loss of {name} is not finite; the run stops before it is used")
+        self.finite.add(pack, losses)
+        if self.sharded:  # DeepSpeed makes its step in the backward pass
+            self.finite.check(step)
         loss = losses.sum()
         scale = ranks.world_size() if self.sharded else 1  # sharded gradients are averaged over processes
         self.accelerator.backward(loss * scale)
@@ -176,7 +181,7 @@ class GroupTrainer(ResumableTrainer):
         culprits = []
         for group in groups:
             self.policy.zero_grad()
-            for pack in pack_groups([group], self.config.max_tokens_per_batch):
+            for pack in pack_groups([group], self.config.tokens_per_batch):
                 self._backward(pack.to(self.args.device), step)
             if not self._gradient_is_finite():
                 culprits.append(group.name)

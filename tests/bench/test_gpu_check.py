@@ -11,6 +11,7 @@ import pytest
 from bench import device_checks
 from bench.device_checks import CHECKS, LARGE, TINY, Failed, Job
 from seethink.models.policy import PolicyModel
+from seethink.train.memory_plan import MemoryPlan
 from tests.bench.in_process import Done, called
 
 
@@ -45,7 +46,8 @@ def test_without_an_accelerator_it_says_so_and_exits_with_2(run) -> None:
 def test_every_path_is_among_the_checks() -> None:
     trainings = [f"{method}{kind}" for method in ("sft", "dpo", "grpo") for kind in ("", " lora")]
     rows = ["shared rows, branching", "shared rows, flex"]
-    assert sorted(CHECKS) == sorted(["r1v", *trainings, *rows, "rollout", "bench.gpu"])
+    more = ["waiting", "planned memory", "rollout", "bench.gpu"]
+    assert sorted(CHECKS) == sorted(["r1v", *trainings, *rows, *more])
 
 
 @pytest.mark.parametrize("method", ["sft", "dpo", "grpo"])
@@ -53,6 +55,16 @@ def test_every_path_is_among_the_checks() -> None:
 def test_trainings_on_own_data_are_right(tmp_path, method: str, lora_rank: int) -> None:
     figures = device_checks.training(Job(TINY, tmp_path, "cpu"), method, lora_rank)
     assert figures["weights_moved"] > 0 and figures["seconds_per_step"] > 0
+
+
+def test_a_cpu_waits_for_nothing_and_a_plan_that_tells_too_little_is_found(tmp_path, monkeypatch) -> None:
+    job = Job(TINY, tmp_path, "cpu")
+    assert device_checks.waiting(job) == {"checked": False}
+    told = device_checks.planned_memory(job)["shares"]
+    assert set(told) == {"0", "0.5", "1"} and told["0"]["over_allocator"] is None
+    monkeypatch.setattr(MemoryPlan, "kept", lambda plan, groups, share: 0.0)
+    with pytest.raises(Failed, match="too little is planned at 0"):
+        device_checks.planned_memory(job)
 
 
 @pytest.mark.parametrize("attention", ["branching", "flex"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,10 +18,11 @@ from seethink.formats import ANSWER_ONLY
 from seethink.models.packing import Branch, Group, pack_groups
 from seethink.models.policy import PolicyModel
 from seethink.settings import override, parse
-from seethink.train import objectives, rollouts
+from seethink.train import importance, rollouts
 from seethink.train.adapters import ADAPTER, merge, merged_weights
 from seethink.train.configs import GRPOConfig
 from seethink.train.grpo import GRPOMethod, grpo
+from seethink.train.grpo_metrics import RolloutStatistics, step_metrics
 from seethink.train.rollouts import Rollouts
 from seethink.types import InputError, Sampling
 from tests import tiny
@@ -217,8 +220,57 @@ def test_what_the_trained_model_itself_sampled_is_not_corrected() -> None:
 
 def test_the_ratio_has_no_gradient_and_is_one_where_both_agree() -> None:
     old = torch.tensor([-1.0, -2.0, -3.0])
-    found = objectives.importance_weights(old, torch.tensor([-1.0, -3.0, -2.0]), 2.0)
+    ratios = importance.importance_ratios(old, torch.tensor([-1.0, -3.0, -2.0]))
+    found = importance.importance_weights(ratios, 2.0)
     torch.testing.assert_close(found, torch.tensor([1.0, 2.0, float(torch.tensor(-1.0).exp())]))
+
+
+HALF, THIRD = math.log(1 / 2), math.log(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("mode", "weights"),
+    [  # two completions of two tokens: token ratios 3, 1/2 and 1, 4, sequence ratios 3/2 and 4
+        ("token_truncate", [2, 0.5, 1, 2]),
+        ("token_mask", [0, 0.5, 1, 0]),
+        ("sequence_truncate", [1.5, 1.5, 2, 2]),
+        ("sequence_mask", [1.5, 1.5, 0, 0]),
+    ],
+)
+def test_each_mode_of_correction_has_the_weights_told_by_hand(
+    beside, mode: str, weights: list[float]
+) -> None:
+    old = torch.tensor([-1.0, -1.0, -1.0, -1.0])
+    engine = [[-1 + THIRD, -1 - HALF], [-1.0, -1 + 2 * HALF]]
+    branches = [Branch([5, 6], sampled=row) for row in engine]
+    branches.append(Branch([7], copied=True))
+    method = _method(
+        tiny.qwen2_vl(), rollout_backend="vllm", importance_sampling_cap=2.0, importance_sampling_mode=mode
+    )
+    pack = SimpleNamespace(branches=branches, owner=torch.tensor([0, 0, 1, 1, 2]))
+    found = method._importance_weights(torch.cat([old, torch.tensor([-3.0])]), pack)
+    torch.testing.assert_close(found, torch.tensor([*weights, 1.0]))
+    told = step_metrics(RolloutStatistics(_task()), method.update)
+    ratios = [3, 0.5, 1, 4]
+    assert told["sampling/importance_sampling_ratio/mean"] == pytest.approx(sum(ratios) / 4)
+    assert told["sampling/kl"] == pytest.approx(sum(r - math.log(r) - 1 for r in ratios) / 4)
+    gaps = [abs(math.log(r)) for r in ratios]
+    assert told["sampling/sampling_logp_difference/mean"] == pytest.approx(sum(gaps) / 4)
+    changed = {"token": [3, 4], "sequence": [4, 4]}[mode.partition("_")[0]]
+    assert told["sampling/clipped_ratio"] == len(changed) / 4
+
+
+def test_the_ratio_of_what_top_p_kept_is_biased_by_its_mass_and_of_the_whole_distribution_is_not() -> None:
+    """Why rollouts have no top_p: the engine's probabilities are those of what it kept, the trained
+    model's are not."""
+    logps = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
+    whole, kept = logps.exp(), torch.tensor([0.5, 0.3, 0.0, 0.0])
+    mean = (whole * importance.importance_ratios(logps, logps)).sum()
+    assert float(mean) == pytest.approx(1)
+    engine = kept / kept.sum()
+    some = engine > 0
+    mean = (engine * importance.importance_ratios(logps, engine.log()))[some].sum()
+    assert float(mean) == pytest.approx(0.8)
 
 
 # What a user may say ------------------------------------------------------------------------------------

@@ -30,8 +30,8 @@ class BranchBatch:
     """n branches of up to C tokens, and what they attend to.
 
     tokens (n, C): positions in the flattened (B * L) tokens, the last one repeated as padding. rows (n,):
-    whose prompt they continue. real (n, C): not padding. visible (n, 1, C, P + C): mask. distance (n, 1, C, P
-    + C): tokens between query and key in the ordinary row `[prompt | branch]`."""
+    whose prompt they continue. real: flat places in (n * C) that are not padding. visible (n, 1, C, P + C):
+    mask. distance (n, 1, C, P + C): tokens between query and key in the ordinary row `[prompt | branch]`."""
 
     tokens: Tensor
     rows: Tensor
@@ -48,12 +48,14 @@ class BranchBatch:
 class BranchLayout:
     """Where prompts and branches of a pack are.
 
-    tokens (B, P): positions of the prompts in the flattened (B * L) tokens. real (B, P): not padding. blocks
-    (B, P): number of the picture that a token belongs to, -1 for text; None where attention is causal
-    throughout. masks: cache of additive masks."""
+    tokens (B, P): positions of the prompts in the flattened (B * L) tokens. real: flat places in (B * P) that
+    are not padding. computed: flat positions of all real tokens, in the order in which `attend` computes
+    them. blocks (B, P): number of the picture that a token belongs to, -1 for text; None where attention is
+    causal throughout. masks: cache of additive masks."""
 
     tokens: Tensor
     real: Tensor
+    computed: Tensor
     batches: list[BranchBatch]
     blocks: Tensor | None = None
     masks: dict[tuple[Any, ...], list[Tensor | None]] = field(default_factory=dict)
@@ -66,12 +68,6 @@ class BranchLayout:
             visible = [self._prompt_mask(window), *(batch.mask(window) for batch in self.batches)]
             self.masks[key] = [None if mask is None else _additive(mask, heads, dtype) for mask in visible]
         return self.masks[key]
-
-    @property
-    def computed(self) -> Tensor:
-        """Flat positions of all real tokens, in the order in which `attend` computes them."""
-        parts = [(self.tokens, self.real), *((b.tokens, b.real) for b in self.batches)]
-        return torch.cat([tokens[real] for tokens, real in parts])
 
     def _prompt_mask(self, window: int | None) -> Tensor | None:
         """(B or 1, 1, P, P): what prompt tokens see in a layer with a sliding `window`; None is causal."""
@@ -95,7 +91,7 @@ def picture_blocks(kinds: Tensor) -> Tensor:
 
 def layout(branch: Tensor, blocks: Tensor | None = None) -> BranchLayout:
     """The layout of (B, L) branch numbers: -1 prompt, k the branch, -2 padding. blocks (B, L): from
-    `picture_blocks`, for models whose pictures see backwards."""
+    `picture_blocks`, for models whose pictures see backwards. Make it on the host, and move it."""
     width = branch.shape[1]
     starts = torch.arange(len(branch), device=branch.device) * width
     prompts = zip(starts.tolist(), (branch == -1).sum(1).tolist(), strict=True)
@@ -108,7 +104,11 @@ def layout(branch: Tensor, blocks: Tensor | None = None) -> BranchLayout:
             by_length.setdefault(-(-length // LENGTH_STEP), []).append((row * width + at, length, row))
             at += length
     batches = [_batch(spans, real, branch) for spans in by_length.values()]
-    return BranchLayout(tokens, real, batches, None if blocks is None else blocks[:, : real.shape[1]])
+    places = real.flatten().nonzero()[:, 0]
+    parts = ((tokens, places), *((b.tokens, b.real) for b in batches))
+    computed = torch.cat([at.flatten()[some] for at, some in parts])
+    blocks = None if blocks is None else blocks[:, : real.shape[1]]
+    return BranchLayout(tokens, places, computed, batches, blocks)
 
 
 def _batch(spans: list[tuple[int, int, int]], prompt_real: Tensor, like: Tensor) -> BranchBatch:
@@ -121,7 +121,8 @@ def _batch(spans: list[tuple[int, int, int]], prompt_real: Tensor, like: Tensor)
     visible = torch.cat([prompt_real[rows][:, None].expand(n, c, p), (own >= 0).expand(n, c, c)], -1)
     before = prompt_real[rows].sum(1)[:, None, None] + step[:, None] - position
     distance = torch.cat([before, own.expand(n, c, c)], -1)
-    return BranchBatch(tokens, rows, real, visible[:, None], distance[:, None])
+    places = real.flatten().nonzero()[:, 0]
+    return BranchBatch(tokens, rows, places, visible[:, None], distance[:, None])
 
 
 def _padded(spans: list[tuple[int, int]], like: Tensor) -> tuple[Tensor, Tensor]:
@@ -153,13 +154,14 @@ def attend(  # noqa: PLR0913  (transformers' own signature)
     query, key, value = (x.to(value.dtype).transpose(1, 2).flatten(0, 1) for x in (query, key, value))
     q, *shared = (_at(x, packed.tokens) for x in (query, key, value))
     masks = packed.masks_for(sliding_window, repeats, query.dtype)
-    parts = [_sdpa(q, shared[0], shared[1], scaling, masks[0])[packed.real]]
+    parts = [_sdpa(q, shared[0], shared[1], scaling, masks[0]).flatten(0, 1).index_select(0, packed.real)]
     for batch, mask in zip(packed.batches, masks[1:], strict=True):
         k, v = (
             torch.cat([prompt.index_select(0, batch.rows), _at(x, batch.tokens)], 1)
             for prompt, x in zip(shared, (key, value), strict=True)
         )
-        parts.append(_sdpa(_at(query, batch.tokens), k, v, scaling, mask)[batch.real])
+        own = _sdpa(_at(query, batch.tokens), k, v, scaling, mask)
+        parts.append(own.flatten(0, 1).index_select(0, batch.real))
     out = query.new_zeros(len(query), *shape[2:]).index_copy(0, packed.computed, torch.cat(parts))
     return out.view(shape), None
 

@@ -33,11 +33,12 @@ def attend(  # noqa: PLR0913  (transformers' own signature)
 ) -> tuple[Tensor, None]:
     """query, key, value (1, heads, patches, size), segments bounded by cu_seq_lens_q -> (1, patches, heads,
     size)."""
-    lengths = cu_seq_lens_q.diff()
+    bounds = cu_seq_lens_q.cpu()  # `host_inputs` leaves them on the host
+    lengths = bounds.diff()
     out = torch.empty_like(query[0].transpose(0, 1))  # (patches, heads, size)
     for length in lengths.unique().tolist():
-        starts = cu_seq_lens_q[:-1][lengths == length]
-        at = (starts[:, None] + torch.arange(length, device=starts.device)).flatten()
+        starts = bounds[:-1][lengths == length]
+        at = (starts[:, None] + torch.arange(length)).flatten().to(query.device)
         q, k, v = (x[0][:, at].unflatten(1, (-1, length)).transpose(0, 1) for x in (query, key, value))
         # (segments, heads, length, size)
         attended = scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling)

@@ -125,7 +125,7 @@ class CardCost:
         """Bytes at the peak of an update. States are divided among cards where one card cannot hold them."""
         states = self.states(training, reference)
         states /= self.cards if self.sharded(training, reference) else 1
-        groups = max(1, int(training.max_tokens_per_batch // question.tokens))
+        groups = max(1, int(training.tokens_per_batch // question.tokens))
         kept = groups * kept_bytes(self.model, question, bool(training.gradient_checkpointing))
         return states + kept + CHUNK_BYTES * self.model.text.vocabulary
 

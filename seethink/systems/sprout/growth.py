@@ -188,6 +188,7 @@ def _layout(group: Tensor, branch: Tensor) -> branching.BranchLayout:
     packed = branching.layout(torch.where(places < 0, -2, torch.where(numbers == 0, -1, numbers)))
     for part in (packed, *packed.batches):
         part.tokens = places.flatten()[part.tokens]
+    packed.computed = places.flatten()[packed.computed]
     return packed
 
 
