@@ -125,6 +125,7 @@ def rescore(job: RescoreOptions) -> None:
     for name, path in names.items():
         folder = out / name if len(names) > 1 else out
         parts = [_prepared(job, data, file, console) for file in read_answers(path, columns)]
+        _claim(out, key)
         with job.judge.judged(out, [folder], console, *(part.task for part in parts)) as tasks:
             scored = [replace(part, task=task) for part, task in zip(parts, tasks, strict=True)]
             results[name] = _scored(job, scored, folder, key, console)
@@ -162,6 +163,13 @@ def _refuse_other(out: Path, key: str) -> None:
     held = [json.loads(file.read_text(encoding="utf-8")).get("key") for file in out.rglob("rescore.json")]
     if any(out.iterdir()) and {*held} != {key}:
         raise InputError(f"{out} holds something else, which stays; choose another --out")
+
+
+def _claim(out: Path, key: str) -> None:
+    """Mark the folder as that of this rescoring, so that after a kill the same command goes on."""
+    out.mkdir(parents=True, exist_ok=True)
+    if not (out / "rescore.json").exists():
+        (out / "rescore.json").write_text(json.dumps({"key": key}), encoding="utf-8")
 
 
 # One file -------------------------------------------------------------------------------------------------

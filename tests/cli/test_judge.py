@@ -342,3 +342,20 @@ def test_grades_of_every_attribute_are_recorded_and_averaged_here(capsys) -> Non
     found = json.loads((evaluations()[-1] / "stage.json").read_text(encoding="utf-8"))["result"]["my"]
     assert found["step_grades"]["mean"] == pytest.approx(0.55)
     assert found["step_grades"]["attributes"] == pytest.approx({k: v / 10 for k, v in grades.items()})
+
+
+def test_answers_of_another_tool_are_judged_too(capsys):
+    """Rules judge numbers; the judge is asked about the words, and its summary is about the rescored rows."""
+    rows = [
+        {"index": i, "question": f"Say: {said}.", "answer": gold, "prediction": said}
+        for i, (gold, said) in enumerate(ROWS)
+    ]
+    Path("theirs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    with ChatServer(judging) as server:
+        judge = ("--judge-base-url", server.url)
+        words = ("theirs.jsonl", "--data", "my.jsonl", "--verifier", "same_number", "--out", "out")
+        code, out, err = call(capsys, "rescore", *words, *judge)
+    assert (code, err) == (0, "")
+    found = [row["correct"] for row in read_rows(Path("out/attempts.jsonl"))]
+    assert found == [1.0, 0.0, 1.0, 0.0, 1.0]
+    assert any("the rules judged 2 of 5 attempts, the judge 3 of the other 3" in line for line in out)

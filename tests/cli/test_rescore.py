@@ -241,6 +241,20 @@ def test_the_same_again_replaces_its_results_and_others_stay(capsys):
     assert "out holds something else, which stays" in refused(capsys, file)
 
 
+def test_after_a_kill_the_same_command_goes_on(capsys, monkeypatch):
+    file = layouts.inspect_ai(Path("theirs"))
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("seethink.cli.rescore.write", killed)
+        assert run(file, "--out", "out") == 130
+    assert not Path("out/attempts.jsonl").exists() and any(Path("out/media").iterdir())
+    rows, _, _ = rescored(capsys, file)
+    assert [row["correct"] for row in rows] == [*HERE]
+
+
 def test_our_own_attempts_rescored_are_the_same(capsys):
     data = questions(Path("data"))
     rows, _, _ = rescored(
