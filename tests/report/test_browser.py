@@ -27,9 +27,17 @@ STATUS = "document.querySelector('.status')?.textContent"
 
 
 @pytest.fixture(scope="module")
-def tab() -> Iterator[Tab]:
+def chromium() -> Iterator[Tab]:
     with browser() as tab:
         yield tab
+
+
+@pytest.fixture
+def tab(chromium: Tab) -> Tab:
+    """The browser's page, which has said and asked for nothing yet."""
+    chromium.said.clear()
+    chromium.asked.clear()
+    return chromium
 
 
 def counted(place: str) -> str:
