@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -25,6 +26,10 @@ ACCU_REWARD_METHODS = {
 """{`accu_reward_method` of VLM-R1's rows: name of our verifier}; None: a model judges (`verify.judge`)."""
 
 
+_ASKS_FOR_A_BOX = re.compile(r"bounding[ -]?box|\bbbox|\bits box\b", re.IGNORECASE)
+"""Then `[1, 2, 30, 40]` is a box, and no list of numbers."""
+
+
 def verifier_name(example: Example) -> str | None:
     """The name of the row's verifier, by its method, else by its choices and answer; None: a model judges."""
     method = example.meta.get("accu_reward_method")
@@ -32,7 +37,8 @@ def verifier_name(example: Example) -> str | None:
         return ACCU_REWARD_METHODS[method]
     if example.choices:
         return "same_choice"
-    if "bbox" in str(example.answer) and read_boxes(str(example.answer)):
+    asks = "bbox" in str(example.answer) or _ASKS_FOR_A_BOX.search(example.question)
+    if asks and read_boxes(str(example.answer)):
         return "boxes"
     return "yes_no" if is_yes_or_no(str(example.answer)) else "same_answer"
 
@@ -54,7 +60,7 @@ def refuse_unknown(examples: Iterable[Example]) -> None:
 @dataclass(frozen=True)
 class Auto:
     """The score of the row's own verifier: that of its `accu_reward_method`, else same_choice for a row with
-    choices, boxes for an answer of boxes, yes_no for yes or no, and same_answer otherwise.
+    choices, boxes for boxes (named, or asked for), yes_no for yes or no, and same_answer otherwise.
 
     Range: that of the verifier; None if the method requires a model. Source: VLM-R1's rows, each of which may
     name its reward.

@@ -31,6 +31,10 @@ def test_without_a_method_the_answer_tells():
     assert verifier_name(row()) == "same_answer"
     assert {verifier_name(row(answer=word)) for word in ("yes", "No.", "没有", "是")} == {"yes_no"}
     assert verifier_name(row(answer="Yes, a dog")) == "same_answer"
+    numbers = "[1, 2, 30, 40]"
+    assert verifier_name(row(answer=numbers)) == "same_answer"
+    for question in ("Where is it? Give its box.", "Give the bounding box of the cup.", "What is the bbox?"):
+        assert verifier_name(Example("one", question, answer=numbers)) == "boxes"
 
 
 def test_auto_judges_as_the_named_one_does():
