@@ -128,7 +128,8 @@ def parse_reward_weights(text: str) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class GoldTraces(LazySequence[SFTExample]):
-    """The task's own steps and answers, as a model that obeys its format would write them."""
+    """The task's own steps and answers, as a model that obeys its format would write them. A conversation is
+    one example: the earlier answers in it are learned too, without those of weight 0."""
 
     task: Task
 
@@ -136,7 +137,9 @@ class GoldTraces(LazySequence[SFTExample]):
         return len(self.task.examples)
 
     def item(self, i: int) -> SFTExample:
-        return sft_example(self.task, self.task.examples[i])
+        example = self.task.examples[i]
+        earlier = tuple(sft_example(self.task, one) for one in _earlier_answers(example))
+        return replace(sft_example(self.task, example), earlier=earlier)
 
     @property
     def identity(self) -> str | None:
@@ -145,16 +148,6 @@ class GoldTraces(LazySequence[SFTExample]):
         examples = self.task.examples
         known = examples.identity if isinstance(examples, LazySequence) else None
         return None if known is None else identity.digest(["traces", known, self.task.format])
-
-
-def with_every_answer(task: Task) -> Task:
-    """The task with an example for each answer to a question of its conversations, in order, as SFT on
-    conversations learns all of them; without those of weight 0. Lazily computed examples, which are drawn,
-    have one answer each."""
-    if isinstance(task.examples, LazySequence) or not any(example.history for example in task.examples):
-        return task
-    answers = (one for example in task.examples for one in (*_earlier_answers(example), example))
-    return replace(task, examples=tuple(answers))
 
 
 def _earlier_answers(example: Example) -> Iterator[Example]:

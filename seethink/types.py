@@ -322,11 +322,12 @@ class Rollout:
 @dataclass(frozen=True)
 class SFTExample:
     """One supervised example: the target completion `text` (prefill included) for `example` prompted in
-    `format`."""
+    `format`. earlier: the answers before it in its conversation, learned with it."""
 
     example: Example
     format: Format
     text: str
+    earlier: tuple[SFTExample, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from rich.console import Console
 from seethink import formats, hub, verify
 from seethink.cli.judge import JudgeOptions
 from seethink.cli.tables import say
-from seethink.models.names import resolve
+from seethink.models.names import is_model, whole
 from seethink.sequences import LazySequence
 from seethink.solve import SOLVERS
 from seethink.tasks import REWARD_WEIGHTS, ReadOptions, load_pairs, load_task, parse_reward_weights
@@ -97,15 +97,15 @@ def trained(model: str, console: Console) -> str:
     id that the hub does not give."""
     folder = Path(model).expanduser()
     if not folder.is_dir():
-        hub.refuse_unreachable(resolve(model))
+        hub.refuse_unreachable(whole(model))
         return model
-    if (folder / "config.json").exists():
+    if is_model(folder):
         return model
     found = [file for depth in ("", "*/", "*/*/") for file in folder.glob(f"{depth}stage.json")]
     stages = [file for file in found if ".stale" not in file.relative_to(folder).parts]
     if not stages:
         return model
-    finished = [file for file in stages if (file.parent / "checkpoint" / "config.json").is_file()]
+    finished = [file for file in stages if is_model(file.parent / "checkpoint")]
     if not finished:
         raise InputError(f"{model} has no checkpoint, for no training in it is finished; finish one first")
     last = max(finished, key=_time_of).parent / "checkpoint"

@@ -62,6 +62,7 @@ class ServeOptions:
     docs: Annotated[bool, typer.Option("--docs", help="Serve /docs and /openapi.json, behind the key.")] = (
         False
     )
+    ui: Annotated[bool, typer.Option("--ui", help="A page at / to ask questions in a browser.")] = False
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 1_024
     max_concurrency: Annotated[int, typer.Option(min=1, help="Requests at work; more get status 429.")] = 256
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that an answer may take.")] = 300.0
@@ -91,7 +92,9 @@ def _serve(job: ServeOptions, keys: list[str], sock: Any, console: Console) -> N
     say(console, f"serving {', '.join(service.names)} at http://{host}:{sock.getsockname()[1]}/v1")
     if not keys:
         say(console, "no API key: only this machine is answered")
-    http_server(service, keys, job.docs).run(sockets=[sock])
+    if job.ui:
+        say(console, f"the page is at http://{host}:{sock.getsockname()[1]}/")
+    http_server(service, keys, job.docs, job.ui).run(sockets=[sock])
 
 
 def require_extra(needed: Sequence[str] = NEEDED) -> None:

@@ -24,7 +24,7 @@ from torch import Tensor, distributed
 
 from seethink.media import Frames
 from seethink.models.encoder import Encoder, Prompt
-from seethink.models.names import resolve
+from seethink.models.names import refuse_adapter
 from seethink.types import Completion, InputError, Messages, NotFinite, Sampling
 
 SUPPRESSED_BIAS = -1e4
@@ -120,7 +120,7 @@ class VllmEngine:
         devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
         with torch.random.fork_rng(devices):  # vLLM seeds the generators of this process
             self.llm = vllm.LLM(
-                model=resolve(name),
+                model=refuse_adapter(name, "vLLM"),
                 dtype=dtype,
                 gpu_memory_utilization=memory,
                 max_model_len=-1,  # what fits into memory

@@ -30,7 +30,7 @@ from seethink.engines.sync import EventLoopThread
 from seethink.engines.vllm import check_prompt, sampled_completion, sampling_params
 from seethink.media import Frames
 from seethink.models.encoder import Encoder, Prompt
-from seethink.models.names import resolve
+from seethink.models.names import refuse_adapter
 from seethink.models.saving import follow_umask
 from seethink.types import Completion, InputError, Messages, Sampling
 
@@ -80,7 +80,7 @@ class VllmServerEngine:
     async def _check(self) -> None:
         """Wait for the server. Raise InputError unless it serves the model and was started for training."""
         await self._http.wait_until_ready("/health")
-        names = {self.name, resolve(self.name)}
+        names = {self.name, refuse_adapter(self.name, "vLLM")}
         status, body = await self._get("/v1/models")
         if status != 200 or not isinstance(cards := _read(body).get("data"), list):
             raise InputError(

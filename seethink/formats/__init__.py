@@ -83,6 +83,7 @@ BOX_JSON = TagFormat(
     boxes=True,
 )
 BARE = BareFormat("bare", "Answer with the final answer alone.")
+VERBATIM = BareFormat("verbatim", "")
 
 FORMATS: dict[str, BaseFormat] = {
     form.name: form
@@ -99,6 +100,7 @@ FORMATS: dict[str, BaseFormat] = {
         ANSWER_LINE,
         BOX_JSON,
         BARE,
+        VERBATIM,
     )
 }
 
@@ -146,6 +148,7 @@ __all__ = [
     "TAGS",
     "THINK_ANSWER",
     "THOUGHTS_SUMMARY",
+    "VERBATIM",
     "BareFormat",
     "BaseFormat",
     "BoxedFormat",

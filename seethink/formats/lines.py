@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from seethink.formats.base_format import BaseFormat, steps_of
 from seethink.markup import BOX, boxed
-from seethink.types import Response
+from seethink.types import Messages, Response
 
 LINE = "Answer:"
 _AROUND = re.compile(r"(?:[\s$.*]|\\[()\[\]])*")
@@ -70,9 +70,14 @@ class LineFormat(BaseFormat):
 
 @dataclass(frozen=True)
 class BareFormat(BaseFormat):
-    """An answer without any mark: the whole text is the answer."""
+    """An answer without any mark: the whole text is the answer. Without an instruction the prompt is the
+    conversation as it stands, which the turns before it repeat word for word."""
 
     thinks: bool = False
+
+    def _instruct(self, messages: Messages) -> None:
+        if self.instruction:
+            super()._instruct(messages)
 
     def parse(self, text: str) -> Response:
         answer = text.strip() or None

@@ -122,6 +122,13 @@ def _pixels_of(frame: CoordinateFrame) -> tuple[float, float]:
     return x, y
 
 
+def in_original_pixels(text: str, frame: CoordinateFrame | None) -> str:
+    """`text`, whose boxes and points are in the model's coordinates, with pixels of the original picture."""
+    if frame is None or frame.kind == "original":
+        return text
+    return scale_written(text, *_pixels_of(frame), 0)
+
+
 def in_model_coordinates(text: str, frame: CoordinateFrame | None) -> str:
     """`text`, whose boxes and points are in pixels of the original picture, with the model's coordinates."""
     if frame is None or frame.kind == "original":

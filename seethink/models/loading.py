@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +19,8 @@ from seethink import hub
 from seethink.models.attention import segments
 from seethink.models.encoder import Encoder
 from seethink.models.families import family_of
-from seethink.models.names import resolve
+from seethink.models.lora import merge_folder
+from seethink.models.names import adapter_base, resolve, whole
 from seethink.models.parts import Parts
 from seethink.models.policy import PolicyModel
 from seethink.types import InputError
@@ -28,30 +30,55 @@ logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # peft imports it, an
 
 def pretrained(name: str, quantization_config: Any = None) -> tuple[Any, Any]:
     """(model, processor) by alias, folder or hub id, in fp32, since small updates would be lost in bf16
-    weights. quantization_config: of transformers, for frozen weights.
+    weights. A folder with an adapter is its base with the adapter merged. quantization_config: of
+    transformers, for frozen weights.
 
     Every process loads the whole model, also under a launcher of sharded trainings: engines and references
     compute alone, and the trainer shards its model itself."""
     disable_fsdp_ram_efficient_loading()
     unset_hf_deepspeed_config()
     disable_progress_bar()
-    path = reachable(name)
+    path, base = resolve(name), reachable(name)
+    adapters = _adapters(path)
+    if adapters and quantization_config is not None:
+        raise InputError(f"{name} is an adapter, which 4-bit weights cannot take up; leave load_in_4bit out")
     with _packages_of(name):
-        family = family_of(AutoConfig.from_pretrained(path))
+        family = family_of(AutoConfig.from_pretrained(base))
         # others attend as transformers chooses: PaliGemma 2 caps its scores, which sdpa cannot
         attention = "sdpa" if family.shared else None
         model = AutoModelForImageTextToText.from_pretrained(
-            path, dtype=torch.float32, attn_implementation=attention, quantization_config=quantization_config
+            base,
+            dtype=torch.float32,
+            attn_implementation=attention,
+            quantization_config=quantization_config,
         )
         if family.segments:
             model.set_attn_implementation({"vision_config": segments.NAME})
-        return model, AutoProcessor.from_pretrained(path)
+        for folder in adapters:
+            merge_folder(model, folder)
+        model.name_or_path = path
+        return model, AutoProcessor.from_pretrained(with_processor(name))
+
+
+def with_processor(name: str) -> str:
+    """The folder or hub id that has a model's processor: of an adapter its own, if it has one."""
+    path = resolve(name)
+    files = ("processor_config.json", "preprocessor_config.json")
+    has_one = not adapter_base(path) or any(Path(path, file).is_file() for file in files)
+    return path if has_one else whole(name)
+
+
+def _adapters(path: str) -> list[str]:
+    """The adapters between a folder and the whole model below it, the one nearest to the model first."""
+    base = adapter_base(path)
+    return [*_adapters(resolve(base)), path] if base else []
 
 
 def reachable(name: str) -> str:
-    """The folder or hub id that `from_pretrained` takes, which would ask a hub that cannot be reached again
-    and again. Raises InputError in one sentence, as `hub.refuse_unreachable` and `resolve` do."""
-    path = resolve(name)
+    """The folder or hub id of a model, of an adapter that of its base, for `from_pretrained`, which would ask
+    a hub that cannot be reached again and again. Raises InputError in one sentence, as
+    `hub.refuse_unreachable` and `resolve` do."""
+    path = whole(name)
     hub.refuse_unreachable(path)
     return path
 
@@ -67,11 +94,10 @@ def _packages_of(name: str) -> Iterator[None]:
 
 def load_encoder(name: str) -> tuple[Encoder, int | None]:
     """(encoder, maximum position embeddings or None) of a model, without loading its weights."""
-    path = reachable(name)
     with _packages_of(name):
-        config = AutoConfig.from_pretrained(path)
+        config = AutoConfig.from_pretrained(reachable(name))
         longest = getattr(config.get_text_config(), "max_position_embeddings", None)
-        return Encoder(AutoProcessor.from_pretrained(path), config), longest
+        return Encoder(AutoProcessor.from_pretrained(with_processor(name)), config), longest
 
 
 def load_policy(name: str, load_in_4bit: bool = False) -> tuple[PolicyModel, Encoder]:
@@ -109,7 +135,7 @@ def _quantization_config(name: str) -> BitsAndBytesConfig:
 def count_parameters(name: str) -> int | None:
     """Number of parameters, from the config alone; None where the config is not on this machine."""
     try:
-        config = AutoConfig.from_pretrained(resolve(name), local_files_only=True)
+        config = AutoConfig.from_pretrained(whole(name), local_files_only=True)
     except OSError:
         return None
     with _packages_of(name), torch.device("meta"):

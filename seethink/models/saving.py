@@ -16,11 +16,16 @@ def save_model_folder(model: Any, processor: Any, folder: Path) -> None:
     `preprocessor_config.json`, as vLLM and transformers 4 do.
     """
     model.save_pretrained(folder)
+    save_processor(processor, folder)
+    follow_umask(folder)
+
+
+def save_processor(processor: Any, folder: Path) -> None:
+    """The processor, that of pictures twice as `save_model_folder` says."""
     processor.save_pretrained(folder)
     for name in _PROCESSORS:
         if (part := getattr(processor, name, None)) is not None:
             part.save_pretrained(folder)
-    follow_umask(folder)
 
 
 def follow_umask(path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from seethink import hub, identity, launch
 from seethink.engines.opening import Server
 from seethink.lock import alone_in
-from seethink.models.names import is_bundled, model_key, resolve
+from seethink.models.names import is_bundled, model_key, resolve, whole
 from seethink.models.release import release_memory
 from seethink.run.comparison import (
     Claim,
@@ -43,11 +43,13 @@ from seethink.run.events import (
     StageSkipped,
     StageStarted,
 )
+from seethink.run.export import write_bf16
+from seethink.run.measured import identified, measured_rows, refuse_shuffled
 from seethink.run.scale import Scale
-from seethink.run.stage import NO_EXAMPLES, Evaluation, Model, Stage, StageExamples
+from seethink.run.stage import NO_EXAMPLES, Evaluation, Model, Stage, StageExamples, made_by
 from seethink.settings import override, parse, unknown
 from seethink.solve.options import SolverOptions
-from seethink.tasks import GoldTraces, with_every_answer
+from seethink.tasks import GoldTraces
 from seethink.train.card import write_card
 from seethink.train.held_out import HeldOut, refuse_missing
 from seethink.train.methods import METHODS, OnStep, TrainingContext
@@ -122,7 +124,7 @@ class Run:
             for model in stage.needs:
                 named = isinstance(model, Model) and isinstance(model.path, str)  # nothing trained here
                 if named and model.server is None:
-                    hub.refuse_unreachable(resolve(model.path))
+                    hub.refuse_unreachable(whole(model.path))
 
     @cached_property
     def is_main_process(self) -> bool:
@@ -161,11 +163,11 @@ class Run:
 
     def export(self, name: str, model: Model) -> Model:
         """`model` in bf16, half the size."""
-        return self.make(name, _write_bf16, model=model)
+        return self.make(name, write_bf16, model=model)
 
     def traces(self, task: Task) -> GoldTraces:
         """The task's own steps and answers as supervised examples, those inside conversations included."""
-        return GoldTraces(with_every_answer(task))
+        return GoldTraces(task)
 
     def train(
         self, name: str, method: str, model: Model, data: Any, config: Any, held_out: HeldOut | None = None
@@ -173,16 +175,18 @@ class Run:
         """`model` after training by a method of `seethink.train.methods.METHODS`.
 
         data: what the method learns from, by its `data`: a sequence of `SFTExample` ("examples") or
-        `PreferencePair` ("pairs"), or a `Task` ("task"). config: of the method's config class. held_out: no
-        part of the stage's identity.
+        `PreferencePair` ("pairs"), or a `Task` ("task"); those of `run.measured` depend on the evaluation
+        that decides them. config: of the method's config class. held_out: no part of the stage's identity.
         """
         if method not in METHODS:
             raise unknown("training method", method, METHODS)
         entry = METHODS[method]
-        identified = identity.of_task(data) if entry.data == "task" else identity.of_sequence(data)
-        inputs = {"model": model, entry.data: identified}
+        rows = measured_rows(data)
+        inputs = {"model": model, entry.data: identified(entry.data, data)}
+        inputs |= {"measured": rows.measured} if rows is not None else {}
         stage = self._stage(name, method, "checkpoint", config, inputs, StageExamples.of(entry.data, data))
         refuse_missing(stage.config.training, held_out)
+        refuse_shuffled(rows, stage.config)
 
         def work(out: Path, on_step: OnStep) -> dict[str, Any]:
             context = TrainingContext(out, self.out / "media", on_step, held_out)
@@ -231,7 +235,9 @@ class Run:
         tokens `EqualTokens` may sample."""
         headline = common_headline({task.headline for task in tasks})
         inputs = {"model": model, "tasks": [identity.of_task(task) for task in tasks]}
-        inputs |= solver.depends_on() if isinstance(solver, SolverOptions) else {}
+        inputs |= (
+            solver.depends_on(made_by(self.stages.values())) if isinstance(solver, SolverOptions) else {}
+        )
         inputs |= {"measured": measured} if measured else {}
         examples = StageExamples.of_tasks(tasks)
         stage = self._stage(name, "evaluate", "attempts.jsonl", solver, inputs, examples)
@@ -387,11 +393,3 @@ class Run:
                 raise InputError(f"{text!r} names no stage; write stage.field=value, as grpo.beta=0")
             settings.setdefault(stage, {})[name] = value
         return settings
-
-
-def _write_bf16(folder: Path, model: Model) -> None:
-    from seethink.models.loading import pretrained
-    from seethink.models.saving import save_model_folder
-
-    weights, processor = pretrained(str(model.path))
-    save_model_folder(weights.bfloat16(), processor, folder)

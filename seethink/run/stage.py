@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -242,3 +242,9 @@ class Stage:
         temporary = self.folder / _PART
         temporary.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
         os.replace(temporary, self.folder / "stage.json")
+
+
+def made_by(stages: Iterable[Stage]) -> dict[str, Artefact]:
+    """{folder: model} of the models that stages make, as options of solvers name them."""
+    models = [stage for stage in stages if stage.product == "checkpoint"]
+    return {str(stage.folder / stage.product): Artefact(stage.artefact_key) for stage in models}

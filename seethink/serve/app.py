@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from seethink.serve.chat import ChatAnswer, event_of
 from seethink.serve.errors import ApiError, api_error, bad_request
 from seethink.serve.gate import Gate
+from seethink.serve.page import PAGES, add_page
 from seethink.serve.requests import ChatRequest, ResponsesRequest
 from seethink.serve.responses import ResponseAnswer, chat_request
 from seethink.serve.service import Service
@@ -55,9 +56,12 @@ class Json(Response):
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
 
 
-def create_app(service: Service, keys: Sequence[str] = (), documented: bool = False) -> Any:
+def create_app(
+    service: Service, keys: Sequence[str] = (), documented: bool = False, playground: bool = False
+) -> Any:
     """The ASGI application. keys: of which clients must send one; without any, only this machine's names are
-    answered to. documented: whether `/docs` and `/openapi.json` exist, behind the key as all else."""
+    answered to. documented: whether `/docs` and `/openapi.json` exist, behind the key as all else.
+    playground: whether there is a page at `/`, which is open, unlike what it asks."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -75,7 +79,9 @@ def create_app(service: Service, keys: Sequence[str] = (), documented: bool = Fa
     for kind in (ApiError, InputError, RequestValidationError, StarletteHTTPException, Exception):
         app.add_exception_handler(kind, _error_answer)
     _add_routes(app, service)
-    return Gate(app, keys, service.limits, service.metrics)
+    if playground:
+        add_page(app, service, bool(keys))
+    return Gate(app, keys, service.limits, service.metrics, PAGES if playground else ())
 
 
 def _add_routes(app: FastAPI, service: Service) -> None:

@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from seethink.boxes import read_boxes
 from seethink.formats.parts import thought_and_content
+from seethink.models.families import boxes_to_pixels
 from seethink.serve.errors import ApiError, api_error
 from seethink.serve.json_answers import JsonCheck, json_check
 from seethink.serve.requests import ChatRequest
@@ -20,13 +22,15 @@ from seethink.types import Completion
 
 @dataclass
 class ChatAnswer:
-    """The answer to one chat request. prompt_tokens, completion_tokens: counted so far."""
+    """The answer to one chat request. prompt_tokens, completion_tokens: counted so far. details: of the
+    choices of a stream that have ended."""
 
     service: Service
     query: Query
     check: JsonCheck | None
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    details: dict[int, dict[str, Any]] = field(default_factory=dict)
     begun: float = field(default_factory=time.monotonic)
     id: str = field(default_factory=lambda: f"chatcmpl-{uuid.uuid4().hex}")
     created: int = field(default_factory=lambda: int(time.time()))
@@ -54,6 +58,7 @@ class ChatAnswer:
                     "logprobs": self._logprobs(event.tokens),
                     "finish_reason": event.completion.stop,
                     **_frame(event.completion),
+                    **self._details(event),
                 }
                 for event in ended
             ],
@@ -100,6 +105,15 @@ class ChatAnswer:
             return "", self.query.prefill + text
         return thought_and_content(self.service.form, self.query.prefill + text, ended)
 
+    def _details(self, ended: Ended) -> dict[str, Any]:
+        """What was asked for beside the answer: its boxes, and what its solver went through."""
+        if not self.query.request.details:
+            return {}
+        boxes, frame = read_boxes(self.parts(ended.completion.text)[1]), ended.completion.frame
+        found = boxes_to_pixels(boxes, frame) if boxes and frame else ()
+        parts = [part._asdict() for part in ended.parts]
+        return {"details": {"boxes": [box.corners for box in found], "parts": parts}}
+
     def _message(self, completion: Completion) -> dict[str, Any]:
         thought, content = self.parts(completion.text)
         return {"content": content, "reasoning_content": thought or None, "reasoning": thought or None}
@@ -132,6 +146,7 @@ class ChatAnswer:
         if self.check is not None:
             for event in await self.ended():
                 thought, content = self.parts(event.completion.text)
+                self.details[event.index] = self._details(event)
                 yield event.index, _grown("", "", thought, content), event.tokens, event.completion.stop
             return
         told: dict[int, tuple[str, str]] = {}
@@ -145,6 +160,7 @@ class ChatAnswer:
                     self.service.metrics.first_text.observe(time.monotonic() - self.begun)
                 delta = _grown(*told.get(event.index, ("", "")), *parts)
                 told[event.index] = parts
+                self.details |= {event.index: self._details(event)} if isinstance(event, Ended) else {}
                 if delta or ended or event.tokens:
                     yield event.index, delta, event.tokens, event.completion.stop if ended else None
             else:
@@ -180,6 +196,7 @@ class ChatAnswer:
             "delta": delta,
             "logprobs": self._logprobs(tokens),
             "finish_reason": stop,
+            **(self.details.get(index, {}) if stop else {}),
         }
         return event_of(self._head([choice]) | usage)
 

@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from seethink.serve.errors import ApiError
@@ -22,10 +22,14 @@ ROUTES = {"/v1/chat/completions", "/v1/responses", "/v1/models", "/health", "/me
 
 
 class Gate:
-    """ASGI middleware; raises no error, but answers with one."""
+    """ASGI middleware; raises no error, but answers with one. pages: routes without data, which need no
+    key."""
 
-    def __init__(self, app: Any, keys: Sequence[str], limits: Limits, metrics: ServerMetrics) -> None:
+    def __init__(
+        self, app: Any, keys: Sequence[str], limits: Limits, metrics: ServerMetrics, pages: Iterable[str] = ()
+    ) -> None:
         self.app, self.limits, self.metrics = app, limits, metrics
+        self.open = {*OPEN, *pages}
         self.keys = [key.encode() for key in keys]
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -61,7 +65,7 @@ class Gate:
             if name.lower() not in LOCAL:
                 message = f"without an API key the server answers to {', '.join(sorted(LOCAL))} alone"
                 raise ApiError(403, message, "host_not_allowed")
-        elif scope["path"] not in OPEN:
+        elif scope["path"] not in self.open:
             kind, _, key = headers.get(b"authorization", b"").partition(b" ")
             if not key:
                 message = "this server needs an API key, as `Authorization: Bearer KEY`"

@@ -173,7 +173,8 @@ class SolverRequest(CheckedRequest):
 class ChatRequest(SolverRequest):
     """The body of `/v1/chat/completions`. user: read by nobody. verbatim: the conversation is given to the
     model without the server's instruction, and its text comes back whole, as content, as evaluations need
-    it."""
+    it. details: whether a choice also tells its boxes, in pixels of the first picture, and the texts that
+    its solver went through."""
 
     messages: list[ChatMessage] = Field(min_length=1, max_length=256)
     n: int = Field(1, ge=1)
@@ -186,6 +187,7 @@ class ChatRequest(SolverRequest):
     max_completion_tokens: int | None = Field(None, ge=1)
     response_format: ResponseFormat | None = None
     stream_options: StreamOptions | None = None
+    details: bool = False
     frequency_penalty: NoPenalty = 0.0
     presence_penalty: NoPenalty = 0.0
     logit_bias: Annotated[dict[str, float], AfterValidator(_neutral)] | None = None

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from seethink.serve.errors import ApiError
-from seethink.types import Completion, Messages, Sampling
+from seethink.types import Completion, Messages, RolloutPart, Sampling
 
 _LOG = logging.getLogger(__name__)
 
@@ -64,11 +64,13 @@ class Progress:
 
 @dataclass(frozen=True)
 class Ended:
-    """A completion is complete. tokens: those that no `Progress` told, if they were requested."""
+    """A completion is complete. tokens: those that no `Progress` told, if they were requested. parts: what a
+    solver went through."""
 
     index: int
     completion: Completion
     tokens: tuple[TokenText, ...] = ()
+    parts: tuple[RolloutPart, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -209,7 +209,9 @@ class Service:
             engine = shared_engine(self.scheduler, cancelled)
             ((rollout, *_),) = query.solver(engine, query.task, query.task.examples)
             deliver(Accepted(engine.prompt_tokens))
-            deliver(Ended(0, _completion(rollout, query.prefill, engine.completion_tokens)))
+            deliver(
+                Ended(0, _completion(rollout, query.prefill, engine.completion_tokens), parts=rollout.parts)
+            )
         except Exception as error:
             if not cancelled.is_set():
                 deliver(Failed(error))
@@ -219,16 +221,15 @@ def _completion(rollout: Rollout, prefill: str, tokens: int) -> Completion:
     """A solver's answer. tokens: that all of its samples took."""
     response = rollout.response
     stop: Any = response.stop
-    return Completion(response.text.removeprefix(prefill), stop, tokens)
+    return Completion(response.text.removeprefix(prefill), stop, tokens, frame=response.frame)
 
 
 def _size(options: dict[str, Any], max_tokens: int) -> int:
-    """Tokens that a solver may sample: completions times beams times tokens."""
-    lengths = {"max_tokens", "seed", "top_k"}
-    numbers = [
-        v for k, v in options.items() if isinstance(v, int) and not isinstance(v, bool) and k not in lengths
-    ]
-    return prod(max(1, number) for number in numbers) * options.get("max_tokens", max_tokens)
+    """Tokens that a solver may sample: completions times beams times tokens, those of all that it writes."""
+    lengths = {"max_tokens": max_tokens} | {k: v for k, v in options.items() if k.endswith("tokens")}
+    others = {"seed", "top_k", *lengths}
+    counts = [v for k, v in options.items() if type(v) is int and k not in others]
+    return prod(max(1, count) for count in counts) * sum(lengths.values())
 
 
 def _refuse_unsupported(request: ChatRequest, solver: Any, reports_tokens: bool) -> None:

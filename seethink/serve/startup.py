@@ -70,10 +70,12 @@ def bound(host: str, port: int) -> socket.socket:
     return sock
 
 
-def http_server(service: Service, keys: Sequence[str] = (), documented: bool = False) -> uvicorn.Server:
+def http_server(
+    service: Service, keys: Sequence[str] = (), documented: bool = False, playground: bool = False
+) -> uvicorn.Server:
     """A server that, when told to end, takes no more requests and finishes those it has."""
     config = uvicorn.Config(
-        create_app(service, keys, documented),
+        create_app(service, keys, documented, playground),
         log_level="warning",
         access_log=False,
         server_header=False,

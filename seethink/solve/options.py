@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from seethink import identity, own
@@ -31,13 +32,16 @@ class SolverOptions(Config, ABC):
     def answer(self, engine: Engine, task: Task, examples: Sequence[Example]) -> list[list[Rollout]]:
         """Answer some examples together."""
 
-    def depends_on(self) -> dict[str, Any]:
+    def depends_on(self, made: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
         """What the options name, by option: the identity of models, adapters and code of your own, so that a
-        stage is not taken for finished when they changed."""
+        stage is not taken for finished when they changed. made: {folder: what identifies it} of models that
+        need not be there yet."""
         named = {name: value for name, value in leaves(self).items() if value and isinstance(value, str)}
         found: dict[str, Any] = {}
         for name, value in named.items():
-            if name.endswith("_model"):
+            if value in made:
+                found[name] = made[value]
+            elif name.endswith("_model"):
                 found[name] = model_key(value)
             elif name.endswith("_adapter"):
                 if not Path(value).is_dir():

@@ -72,8 +72,8 @@ def _learning_rate(seen: History, limit: float) -> str:
     if seen.steps > 1 or seen.parameters < PUBLISHED_FOR:
         return ""
     method = _method_of(seen.tail[-1])
-    highest, whose = HIGHEST[method][seen.config.lora_rank > 0]
-    trained = "adapters" if seen.config.lora_rank else "full weights"
+    highest, whose = HIGHEST[method][seen.config.adapter.lora_rank > 0]
+    trained = "adapters" if seen.config.adapter.lora_rank else "full weights"
     rate = seen.config.rate("language")
     if rate <= limit * highest:
         return ""

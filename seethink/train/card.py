@@ -43,7 +43,8 @@ def write_card(checkpoint: Path, method: str, model: str, base: str, data: Any, 
 
 def _lines(out: Path, method: str, model: str, base: str, data: Any, config: Any) -> Iterator[str]:
     name = f"{Path(base).name} after {method}"
-    yield from ("---", f"base_model: {json.dumps(base)}", "library_name: transformers")
+    library = "peft" if config.training.adapter.keep_adapter else "transformers"
+    yield from ("---", f"base_model: {json.dumps(base)}", f"library_name: {library}")
     yield from ("pipeline_tag: image-text-to-text", f"tags: [seethink, {method}]", "---", "", f"# {name}", "")
     yield f"Trained with SeeThink by {method} ({METHODS[method].about}), {steps_done(out):,} optimiser steps."
     yield from (

@@ -45,20 +45,42 @@ class MonitoringConfig(Config):
 
 
 @dataclass(frozen=True)
+class AdapterConfig(Config):
+    """Low-rank adapters on the language model's linear layers, trained instead of its weights (Hu et al.
+    2021).
+
+    lora_rank: above 0, adapters are trained; the other parts are then frozen unless they have a rate of their
+    own. lora_alpha: scale of the adapters; None means 2 * `lora_rank`. load_in_4bit: the frozen weights
+    beside adapters are held in 4 bits (QLoRA, Dettmers et al. 2023). keep_adapter: the checkpoint is the
+    adapter alone, a folder of PEFT, instead of the whole model with the adapter merged."""
+
+    lora_rank: int = 0
+    lora_alpha: int | None = None
+    load_in_4bit: bool = False
+    keep_adapter: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require(lora_rank="at least 0", lora_alpha="at least 1")
+        if self.load_in_4bit and not self.lora_rank:
+            raise ValueError(
+                "4-bit weights cannot be trained: load_in_4bit needs adapters, such as lora_rank=16"
+            )
+        if self.keep_adapter and not self.lora_rank:
+            raise ValueError("there is no adapter to keep: keep_adapter needs one, such as lora_rank=16")
+
+
+@dataclass(frozen=True)
 class TrainingConfig(Config):
     """Optimiser, trained parts, batching and checkpoints: shared by every method. Defaults suit a pretrained
     model of billions of parameters.
 
     learning_rate: of all trained weights. vision_learning_rate, projector_learning_rate,
-    language_learning_rate: of one part; None means `learning_rate`, 0 freezes the part. lora_rank: above 0,
-    low-rank adapters on the language model's linear layers are trained instead of its weights (Hu et al.
-    2021) and merged at the end; the other parts are then frozen unless they have a rate of their own.
-    lora_alpha: scale of the adapters; None means 2 * `lora_rank`. load_in_4bit: the frozen weights beside
-    adapters are held in 4 bits (QLoRA, Dettmers et al. 2023). lr_scheduler_type: "constant" warms up too, as
-    transformers' "constant_with_warmup". warmup_ratio: share of the steps. max_prompt_length: tokens, media
-    included. A longer prompt is an error that names its row, before the first step, or with
-    filter_overlong_prompts its row is left out and counted. It is never truncated: half of a picture's tokens
-    are another picture.
+    language_learning_rate: of one part; None means `learning_rate`, 0 freezes the part.
+    lr_scheduler_type: "constant" warms up too, as transformers' "constant_with_warmup". warmup_ratio:
+    share of the steps. max_prompt_length: tokens, media included. A longer prompt is an error that names
+    its row, before the first step, or with filter_overlong_prompts its row is left out and counted. It is
+    never truncated: half of a picture's tokens are another picture.
     max_tokens_per_batch: padded tokens of one forward pass; None: as many as an accelerator's free memory
     holds, elsewhere 16,384. A larger group still goes through, alone. How a step is cut into passes changes
     no number, so there is no per-device batch size. gradient_checkpointing: every layer is computed again in
@@ -71,9 +93,7 @@ class TrainingConfig(Config):
     vision_learning_rate: float | None = None
     projector_learning_rate: float | None = None
     language_learning_rate: float | None = None
-    lora_rank: int = 0
-    lora_alpha: int | None = None
-    load_in_4bit: bool = False
+    adapter: AdapterConfig = AdapterConfig()
     lr_scheduler_type: SchedulerType = "cosine"
     warmup_ratio: float = 0.0
     weight_decay: float = 0.0
@@ -99,15 +119,14 @@ class TrainingConfig(Config):
             max_tokens_per_batch="at least 1",
             max_prompt_length="at least 1",
             save_steps="at least 1",
-            lora_rank="at least 0",
-            lora_alpha="at least 1",
             weight_decay="at least 0",
             adam_beta2="at least 0 and below 1",
             max_grad_norm="above 0",
         )
-        if self.load_in_4bit and not self.lora_rank:
+        if self.adapter.keep_adapter and any(self.rate(part) for part in ("vision", "projector")):
             raise ValueError(
-                "4-bit weights cannot be trained: load_in_4bit needs adapters, such as lora_rank=16"
+                "an adapter does not hold the vision tower and projector that are trained beside it; leave "
+                "their learning rates or keep_adapter out"
             )
 
     @property
@@ -133,7 +152,7 @@ class TrainingConfig(Config):
         own = self._part_rates.get(part or "")
         if own is not None:
             return own
-        return 0.0 if self.lora_rank and part in ("vision", "projector") else self.learning_rate
+        return 0.0 if self.adapter.lora_rank and part in ("vision", "projector") else self.learning_rate
 
 
 @dataclass(frozen=True)

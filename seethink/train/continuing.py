@@ -28,6 +28,7 @@ _INPUTS = {
     "task.verifier": "the verifier",
     "task.format": "the format",
     "task.name": "the name of the data",
+    "measured": "the attempts that decide the rows",
     "tasks": "the rows, their format or the verifier",
     "about": "the run",
 }

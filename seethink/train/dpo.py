@@ -13,19 +13,24 @@ from seethink.models import vision_cache
 from seethink.models.encoder import Encoder, Prompt
 from seethink.models.loading import load_policy
 from seethink.models.packing import Branch, Group, Pack
-from seethink.models.policy import LogProbs, PolicyModel
+from seethink.models.policy import LogProbs
 from seethink.train import objectives, ranks
 from seethink.train.configs import DPOConfig
 from seethink.train.epochs import shuffled_index
 from seethink.train.guard import guarded
 from seethink.train.held_out import HeldOut
 from seethink.train.methods import OnStep
-from seethink.train.preflight import check_pairs
+from seethink.train.preflight import check_pairs, watched
 from seethink.train.probes import longest_of_each_kind
-from seethink.train.reference import ReferenceModel
+from seethink.train.reference import ReferenceCache
 from seethink.train.sharding import gather_weights
 from seethink.train.trainer import GroupTrainer
 from seethink.types import PreferencePair
+
+BLOCK = 32
+"""Pairs whose reference log-probabilities are computed and written together."""
+ROUNDING = 1e-4
+"""Nats by which policy and reference may differ while they are one model: such a margin is no preference."""
 
 
 @guarded("dpo")
@@ -44,41 +49,66 @@ def dpo(
     settings or data. Without `on_step`, a bar on a terminal. held_out: answered every `eval_steps`.
     """
     pairs = check_pairs(model, pairs, config, out, on_step)
-    policy, encoder = load_policy(model, config.training.load_in_4bit)
-    method = DPOMethod(model, policy, encoder, pairs, config)
+    policy, encoder = load_policy(model, config.training.adapter.load_in_4bit)
+    method = DPOMethod(ReferenceCache(model, policy, out / "reference"), encoder, pairs, config, on_step)
     steps = config.steps_for(len(pairs))
     return GroupTrainer(policy, method, config.training, steps, out, on_step).fit(held_out)
 
 
 class DPOMethod:
-    """DPO for the trainer. The reference is the model that training began with; it sees the pictures."""
+    """DPO for the trainer. The reference is the model that training began with; it sees the pictures, and
+    its log-probabilities are computed before the first step."""
 
     journals: Sequence[str] = ()
     temperature: float | None = None
 
     def __init__(
         self,
-        model: str,
-        policy: PolicyModel,
+        reference: ReferenceCache,
         encoder: Encoder,
         pairs: Sequence[PreferencePair],
         config: DPOConfig,
+        on_step: OnStep = lambda row: None,
     ) -> None:
-        self.encoder, self.pairs, self.config = encoder, pairs, config
+        self.reference, self.encoder, self.pairs, self.config = reference, encoder, pairs, config
         self.margins: list[Tensor] = []
         self.better_logps: list[Tensor] = []
-        self.policy, self.reference = policy, ReferenceModel(model, policy)
+        self.on_step, self.is_cached = on_step, False
 
     def groups(self, step: int) -> list[Group]:
+        if not self.is_cached:
+            self._cache_reference(untrained=step == 0)
+            self.is_cached = True
         positions = self.config.positions(step, len(self.pairs))
-        chosen = [self._pair(i) for i in ranks.local_shard(positions)]
-        prompts = self.encoder.prompts([pair.format.prompt(pair.example) for pair in chosen])
-        with gather_weights(self.policy):
-            prompts = vision_cache.with_features(self.policy.model, prompts)
-        groups = [self._group(*both) for both in zip(chosen, prompts, strict=True)]
-        for branch in (branch for group in groups for branch in group.branches):
-            branch.weight = 1 / len(positions)
+        numbers = [self._number(i) for i in ranks.local_shard(positions)]
+        groups = self._groups(numbers)
+        for number, group in zip(numbers, groups, strict=True):
+            for branch, logps in zip(group.branches, self.reference.known[number], strict=True):
+                branch.weight, branch.reference = 1 / len(positions), logps
         return groups
+
+    def _cache_reference(self, untrained: bool) -> None:
+        """Compute what the reference says of every pair that the training will see and is not known yet."""
+        self.reference.load()
+        seen = {self._number(i) for i in range(self.config.rows_seen(len(self.pairs)))}
+        missing = sorted(seen - self.reference.known.keys())
+        blocks = [missing[i : i + BLOCK] for i in range(0, len(missing), BLOCK)]
+        own = ranks.local_shard(blocks)
+        for block in watched(own, len(own), f"blocks of {BLOCK} pairs seen by the reference", self.on_step):
+            groups = dict(zip(block, self._groups(block), strict=True))
+            self.reference.compute(groups, untrained, self.config.training)
+        self.reference.model.copy = None
+        ranks.barrier()
+        self.reference.known.clear()
+        self.reference.load()
+
+    def _groups(self, numbers: Sequence[int]) -> list[Group]:
+        chosen = [self.pairs[number] for number in numbers]
+        prompts = self.encoder.prompts([pair.format.prompt(pair.example) for pair in chosen])
+        policy = self.reference.policy
+        with gather_weights(policy):
+            prompts = vision_cache.with_features(policy.model, prompts)
+        return [self._group(*both) for both in zip(chosen, prompts, strict=True)]
 
     def probes(self) -> list[Group]:
         chosen = longest_of_each_kind(self.pairs)
@@ -116,13 +146,13 @@ class DPOMethod:
         better = ranks.all_gather(x for some in self.better_logps for x in some.tolist())
         known = {
             "rewards/margins": _mean([self.config.beta * margin for margin in margins]),
-            "rewards/accuracies": _mean([margin > 0 for margin in margins]),
+            "rewards/accuracies": _mean([margin > ROUNDING for margin in margins]),
         }
         return known | ({"logps/chosen_mean": fmean(better)} if better else {})
 
-    def _pair(self, i: int) -> PreferencePair:
-        """The i-th pair of the whole training, epochs one after another."""
-        return self.pairs[shuffled_index(i, len(self.pairs), self.config.training.seed)]
+    def _number(self, i: int) -> int:
+        """Of the i-th pair of the whole training, epochs one after another."""
+        return shuffled_index(i, len(self.pairs), self.config.training.seed)
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -50,7 +50,7 @@ def grpo(  # noqa: PLR0913  (what every training takes)
     `out` (`guarded`) it continues; InputError for other settings. Without `on_step`, a bar on a terminal.
     held_out: answered every `eval_steps`."""
     task = check_task(model, task, config, out, on_step)
-    policy, encoder = load_policy(model, config.training.load_in_4bit)
+    policy, encoder = load_policy(model, config.training.adapter.load_in_4bit)
     method = GRPOMethod(model, policy, encoder, task, config)
     method.log = AttemptLog(out / "attempts.jsonl", media or out / "media")
     method.rollouts.weights_folder = out / "rollout-weights"

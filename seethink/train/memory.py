@@ -12,12 +12,13 @@ from typing import Any
 
 import psutil
 import torch
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoConfig, AutoModelForImageTextToText
 
 from seethink.engines.base import BATCH_TOKENS
 from seethink.models.checkpointing import layers_of
-from seethink.models.encoder import Encoder, Prompt
-from seethink.models.names import resolve
+from seethink.models.encoder import Prompt
+from seethink.models.loading import load_encoder
+from seethink.models.names import whole
 from seethink.models.policy import ROWS_PER_CHUNK, PolicyModel
 from seethink.train.adapters import prepare
 from seethink.train.configs import TrainingConfig
@@ -76,8 +77,7 @@ class MemoryEstimate:
 def prompt_shape(name: str, messages: Messages, replies: Sequence[str], config: Any) -> PromptShape:
     """The shape of one prompt of a stage. replies: those that the stage learns of this prompt; where it
     samples, completions have the greatest length that `config` allows."""
-    path = resolve(name)
-    encoder = Encoder(AutoProcessor.from_pretrained(path), AutoConfig.from_pretrained(path))
+    encoder, _ = load_encoder(name)
     (prompt,) = encoder.prompts([messages])
     sampled = (
         (config.n, config.max_tokens) if isinstance(config, Sampling) else method_of(config).sampled(config)
@@ -91,7 +91,7 @@ def prompt_shape(name: str, messages: Messages, replies: Sequence[str], config: 
 def estimate(name: str, shape: PromptShape, config: Any, n_examples: int) -> MemoryEstimate:
     """Of a stage on `n_examples` examples like `shape`. config: of a training method, or a Sampling, which is
     an evaluation."""
-    model_config = AutoConfig.from_pretrained(resolve(name))
+    model_config = AutoConfig.from_pretrained(whole(name))
     with torch.device("meta"):
         model = AutoModelForImageTextToText.from_config(model_config, dtype=torch.float32)
         policy = PolicyModel(model)
@@ -124,14 +124,14 @@ def _states(policy: PolicyModel, config: TrainingConfig, n: int, trained: int, r
     """Weights, optimiser states, and a reference model where it is not the trained one with its adapters
     off."""
     held = FP32 * sum(weight.numel() for weight in policy.model.parameters())
-    if config.load_in_4bit:
+    if config.adapter.load_in_4bit:
         small = [
             module.weight.numel()
             for name, module in policy.model.named_modules()
             if isinstance(module, torch.nn.Linear) and name.endswith(".base_layer")
         ]
         held -= round((FP32 - BYTES_PER_4BIT_WEIGHT) * sum(small))
-    own = config.lora_rank and not (config.rate("vision") or config.rate("projector"))
+    own = config.adapter.lora_rank and not (config.rate("vision") or config.rate("projector"))
     return held + 2 * FP32 * trained + (FP32 * n if reference and not own else 0)
 
 

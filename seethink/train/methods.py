@@ -42,9 +42,9 @@ class TrainingMethod:
     data, config, on_step)` raises InputError for rows that it could not learn from, as `run` does. counts:
     {what: how many} that follow from the number of examples and the config, for plans. groups_per_step:
     prompts of one optimiser step. sampled: (completions of a prompt, tokens of each at most) where the method
-    samples, None where it learns given replies. reference: whether it needs a second model. whole_step:
-    `(step, number of examples, config)` -> whether a longer training makes optimiser step `step` (from 0)
-    likewise, and so can go on after it."""
+    samples, None where it learns given replies. reference: whether it holds a second model while it trains.
+    whole_step: `(step, number of examples, config)` -> whether a longer training makes optimiser step `step`
+    (from 0) likewise, and so can go on after it."""
 
     name: str
     about: str
@@ -130,7 +130,6 @@ METHODS: Mapping[str, TrainingMethod] = {
             check=_check("check_pairs"),
             counts=_count_rows("pairs"),
             groups_per_step=lambda config: config.train_batch_size,
-            reference=lambda config: True,
             whole_step=_takes_a_whole_batch,
         ),
         TrainingMethod(

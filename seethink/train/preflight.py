@@ -51,11 +51,13 @@ PROGRESS_EVERY_S = 1.0
 
 @dataclass(frozen=True)
 class TrainingRow:
-    """What a training takes of a row. replies: the texts that it learns, prefill included; two of a pair."""
+    """What a training takes of a row. replies: the texts that it learns, prefill included; two of a pair.
+    earlier: the same of the answers before it in its conversation."""
 
     example: Example
     form: Format
     replies: tuple[str, ...] = ()
+    earlier: tuple[TrainingRow, ...] = ()
 
 
 @dataclass
@@ -82,15 +84,20 @@ def check_examples(
 
     def row(i: int) -> TrainingRow:
         lesson = examples[i]
-        if _is_thoughtless(lesson):
+        if any(_is_thoughtless(turn) for turn in (*lesson.earlier, lesson)):
             thoughtless.add(i)
-        return TrainingRow(lesson.example, lesson.format, (lesson.text,))
+        return _training_row(lesson)
 
     encoder = _encoder(model, config.training)
     usable = usable_rows(len(examples), row, encoder, config.training, on_step)
     facts = {**_left_out(len(examples), usable, config.training), **_without_thought(thoughtless, usable)}
     record(out, {"rows": len(examples), **facts})
     return Subset.of(examples, usable)
+
+
+def _training_row(lesson: SFTExample) -> TrainingRow:
+    earlier = tuple(map(_training_row, lesson.earlier))
+    return TrainingRow(lesson.example, lesson.format, (lesson.text,), earlier)
 
 
 def check_pairs(
@@ -167,7 +174,7 @@ def usable_rows(
     if not n:
         raise InputError("there is no row to train on")
     context, blanked, faults = RowContext(encoder, AcceptedMedia(encoder)), [], []
-    for i in _watched(range(n), n, "rows checked", on_step):
+    for i in watched(range(n), n, "rows checked", on_step):
         try:
             found = row(i)
             check_row(found, context)
@@ -184,6 +191,8 @@ def usable_rows(
 
 def check_row(row: TrainingRow, context: RowContext) -> None:
     """Raise InputError, which names the row, for its first fault."""
+    for turn in row.earlier:
+        check_row(turn, context)
     try:
         messages = row.form.prompt(row.example)
         for check in ROW_CHECKS:
@@ -285,7 +294,7 @@ def _short(
     """The indices of the rows within `max_prompt_length`. Raises InputError for a longer one, unless
     `filter_overlong_prompts` leaves it out; where nothing is left; and for what the processor refuses."""
     limit, tokens, faults = config.max_prompt_length, {}, {}
-    for one, prompt in _watched(encoded(blanked, encoder), len(blanked), "prompts measured", on_step):
+    for one, prompt in watched(encoded(blanked, encoder), len(blanked), "prompts measured", on_step):
         if isinstance(prompt, Fault):
             faults[one.row] = prompt.message
         else:
@@ -339,7 +348,7 @@ def _judged(task: Task, usable: Sequence[int], on_step: OnStep) -> dict[str, Any
     answers = references.two_answers(task, probed)
     unjudged: list[str] = []
     silent: list[str] = []
-    for i in _watched(probed, len(probed), "references judged", on_step):
+    for i in watched(probed, len(probed), "references judged", on_step):
         example = task.examples[i]
         why = references.unjudged(task, example, answers)
         if why is not None:
@@ -354,7 +363,7 @@ def _judged(task: Task, usable: Sequence[int], on_step: OnStep) -> dict[str, Any
 # Progress and record ----------------------------------------------------------------------------------------
 
 
-def _watched(items: Iterable[T], n: int, detail: str, on_step: OnStep) -> Iterator[T]:
+def watched(items: Iterable[T], n: int, detail: str, on_step: OnStep) -> Iterator[T]:
     """The items; every second `on_step` is told how many of `n` are done."""
     told = time.monotonic()
     for i, item in enumerate(items, 1):

@@ -1,14 +1,22 @@
-"""The reference model: log-probabilities under the weights that training began with."""
+"""The reference model: log-probabilities under the weights that training began with, computed at every step
+or once."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from seethink.models.loading import load_policy
-from seethink.models.packing import Pack
+from seethink.models.lora import ADAPTER
+from seethink.models.packing import Group, Pack, pack_groups
 from seethink.models.policy import PolicyModel
-from seethink.train.adapters import ADAPTER
+from seethink.train.adapters import mixed_precision
+from seethink.train.configs import TrainingConfig
 from seethink.train.sharding import is_sharded
 
 
@@ -40,3 +48,48 @@ class ReferenceModel:
                 load_policy(self.name, load_in_4bit)[0].to(pack.ids.device).eval().requires_grad_(False)
             )
         return self.copy(pack, temperature)
+
+
+class ReferenceCache:
+    """Log-probabilities of given replies under the reference, each computed once and kept in a folder: later
+    epochs and a killed training read them, and no second model is in memory while the first one trains.
+
+    known: {number of a row: those of its branches, each (trained tokens,)}."""
+
+    def __init__(self, name: str, policy: PolicyModel, folder: Path) -> None:
+        self.model, self.policy, self.folder = ReferenceModel(name, policy), policy, folder
+        self.known: dict[int, list[Tensor]] = {}
+
+    def load(self) -> None:
+        """Read what the folder holds."""
+        for file in sorted(self.folder.glob("*.safetensors")):
+            for name, logps in sorted(load_file(file).items()):
+                number, branch = map(int, name.split("."))
+                self.known.setdefault(number, []).insert(branch, logps)
+
+    @torch.no_grad()
+    def compute(self, groups: Mapping[int, Group], untrained: bool, config: TrainingConfig) -> None:
+        """Write a file with the log-probabilities of all branches of some rows, by number. untrained: the
+        policy has the weights that training began with, and is the reference itself."""
+        score = self.policy if untrained and not is_sharded(self.policy.model) else self.model
+        device, found = next(self.policy.parameters()).device, dict[str, Tensor]()
+        numbers = {
+            id(branch): f"{n}.{k}" for n, group in groups.items() for k, branch in enumerate(group.branches)
+        }
+        self.policy.eval()
+        for pack in pack_groups([*groups.values()], config.max_tokens_per_batch):
+            with torch.autocast(device.type, torch.bfloat16, enabled=mixed_precision(config)):
+                logps = score(pack.to(device)).float().cpu()
+            parts = logps.split([branch.n_trained for branch in pack.branches])
+            found |= {
+                numbers[id(branch)]: part.clone() for branch, part in zip(pack.branches, parts, strict=True)
+            }
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file = self.folder / f"{min(groups)}.safetensors"
+        save_file(found, file.with_suffix(".part"))
+        os.replace(file.with_suffix(".part"), file)
+
+    def __call__(self, pack: Pack) -> Tensor:
+        """(N,) log-probabilities of the pack's trained tokens, which its branches carry."""
+        kept = [branch.reference for branch in pack.branches if branch.reference is not None]
+        return torch.cat(kept).to(pack.ids.device)

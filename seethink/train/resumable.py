@@ -22,10 +22,11 @@ from seethink.engines.local import LocalEngine
 from seethink.evaluate.attempts import append_rows
 from seethink.models import checkpointing
 from seethink.models.encoder import Encoder
+from seethink.models.lora import merge, save_adapter_folder
 from seethink.models.policy import PolicyModel
 from seethink.models.saving import follow_umask, save_model_folder
 from seethink.train import ranks, sharding, trackers
-from seethink.train.adapters import merge, mixed_precision, prepare
+from seethink.train.adapters import mixed_precision, prepare
 from seethink.train.configs import TrainingConfig
 from seethink.train.continuing import step_of, steps_done, why_unfinished
 from seethink.train.held_out import HeldOut, refuse_missing
@@ -92,7 +93,7 @@ class ResumableTrainer(Trainer):
             ],
         )
         self.sharded = sharding.configure(self.accelerator)
-        if self.sharded and config.load_in_4bit:
+        if self.sharded and config.adapter.load_in_4bit:
             raise InputError("4-bit weights cannot be sharded over processes; leave load_in_4bit out")
         self.is_fsdp_enabled = self.sharded and not self.is_deepspeed_enabled
         self.callback_handler.pop_callback(PrinterCallback)
@@ -114,9 +115,12 @@ class ResumableTrainer(Trainer):
             if ranks.rank() == 0:
                 unfinished = self.out / "checkpoint.part"
                 shutil.rmtree(unfinished, ignore_errors=True)
-                if self.config.lora_rank:
-                    merge(self.policy.model)
-                self._save(str(unfinished))
+                if self.config.adapter.keep_adapter:
+                    save_adapter_folder(self.policy.model, self.processor, unfinished)
+                else:
+                    if self.config.adapter.lora_rank:
+                        merge(self.policy.model)
+                    save_model_folder(self.policy.model, self.processor, unfinished)
                 os.replace(unfinished, finished)
             ranks.barrier()
         return finished
@@ -190,7 +194,7 @@ class ResumableTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         folder = output_dir or str(self.out)
-        if self.config.lora_rank and Path(folder).parent == self.out / "resume":
+        if self.config.adapter.lora_rank and Path(folder).parent == self.out / "resume":
             Path(folder).mkdir(parents=True, exist_ok=True)
             named = self.policy.model.named_parameters()
             trained = {name: value.detach().contiguous() for name, value in named if value.requires_grad}
@@ -204,7 +208,7 @@ class ResumableTrainer(Trainer):
             super()._load_from_checkpoint(resume_from_checkpoint, model)
             return
         inner = self.policy.model
-        if self.config.lora_rank:
+        if self.config.adapter.lora_rank:
             inner.load_state_dict(load_file(Path(resume_from_checkpoint, ADAPTER_FILE)), strict=False)
             return
         saved = type(inner).from_pretrained(resume_from_checkpoint, dtype=inner.dtype)

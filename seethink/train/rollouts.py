@@ -13,8 +13,9 @@ from seethink.engines.vllm import VllmEngine, require_vllm
 from seethink.engines.vllm_server import VllmServerEngine
 from seethink.models.batching import text_follows_highest
 from seethink.models.encoder import Encoder, Prompt
+from seethink.models.lora import merged_weights
 from seethink.train import ranks
-from seethink.train.adapters import merged_weights, mixed_precision
+from seethink.train.adapters import mixed_precision
 from seethink.train.configs import GRPOConfig
 from seethink.types import Completion, InputError, Sampling
 

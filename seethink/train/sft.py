@@ -1,8 +1,8 @@
-"""Supervised fine-tuning: groups whose branches are replies to imitate."""
+"""Supervised fine-tuning: groups whose branches are replies to imitate, or the turns of a conversation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def sft(
     settings or data. Without `on_step`, a bar on a terminal. held_out: answered every `eval_steps`.
     """
     examples = check_examples(model, examples, config, out, on_step)
-    policy, encoder = load_policy(model, config.training.load_in_4bit)
+    policy, encoder = load_policy(model, config.training.adapter.load_in_4bit)
     method = SFTMethod(encoder, examples, config)
     steps = config.steps_for(len(examples))
     return GroupTrainer(policy, method, config.training, steps, out, on_step).fit(held_out)
@@ -59,8 +59,7 @@ class SFTMethod:
     def groups(self, step: int) -> list[Group]:
         positions = ranks.local_shard(self.config.positions(step, len(self.examples)))
         chosen = [self._example(i) for i in positions]
-        prompts = self.encoder.prompts([e.format.prompt(e.example) for e in chosen])
-        groups = share(chosen, prompts, self.encoder)
+        groups = self._shared(chosen)
         branches = [branch for group in groups for branch in group.branches]
         lengths = [branch.n_trained for branch in branches]
         all_lengths = ranks.all_gather(lengths)
@@ -71,9 +70,7 @@ class SFTMethod:
         return groups
 
     def probes(self) -> list[Group]:
-        chosen = longest_of_each_kind(self.examples)
-        prompts = self.encoder.prompts([e.format.prompt(e.example) for e in chosen])
-        return share(chosen, prompts, self.encoder)
+        return self._shared(longest_of_each_kind(self.examples))
 
     def begin_update(self) -> None:
         """No statistics are gathered from packs."""
@@ -83,6 +80,11 @@ class SFTMethod:
 
     def metrics(self) -> dict[str, float | None]:
         return {"num_tokens": self.num_tokens}
+
+    def _shared(self, examples: Sequence[SFTExample]) -> list[Group]:
+        turns = [turn for example in examples for turn in (*example.earlier, example)]
+        prompts = self.encoder.prompts([turn.format.prompt(turn.example) for turn in turns])
+        return share(turns, prompts, self.encoder)
 
     def _example(self, i: int) -> SFTExample:
         """The i-th example of the whole training, epochs one after another."""
@@ -97,7 +99,10 @@ def share(examples: Sequence[SFTExample], prompts: Sequence[Prompt], encoder: En
     prompts begin with.
 
     So ten questions about one picture cost the picture once. What is left of a question after the shared
-    prefix stands, untrained, at the head of its branch."""
+    prefix stands, untrained, at the head of its branch. A prompt that repeats what a branch holds, as the
+    next turn of a conversation does, continues it: a conversation is one row, whose every token is computed
+    once. Where the chat template writes an answer in another way once it is history, its turns are branches
+    of their own."""
     groups = []
     keyed = zip(examples, prompts, strict=True)
     for keys, members in groupby(keyed, key=lambda pair: tuple(m.key for m in pair[0].example.media)):
@@ -105,15 +110,32 @@ def share(examples: Sequence[SFTExample], prompts: Sequence[Prompt], encoder: En
         common = _common_prefix([prompt.ids for _, prompt in same])
         media_ids = encoder.media_token_ids
         whole = keys and all(set(media_ids).isdisjoint(prompt.ids[common:]) for _, prompt in same)
-        for shared in [same] if whole else [[pair] for pair in same]:
+        for shared in [same] if whole else _continued(same):
             common = _common_prefix([prompt.ids for _, prompt in shared])
-            branches = []
+            rows: list[tuple[list[int], list[bool]]] = []
             for example, prompt in shared:
-                reply = encoder.reply_ids(prompt, example.text)
                 rest = prompt.ids[common:]
-                branches.append(Branch([*rest, *reply], [False] * len(rest) + [True] * len(reply)))
+                ids, trained = next((row for row in rows if rest[: len(row[0])] == row[0]), ([], []))
+                if not ids:
+                    rows.append((ids, trained))
+                new, reply = rest[len(ids) :], encoder.reply_ids(prompt, example.text)
+                ids += [*new, *reply]
+                trained += [False] * len(new) + [True] * len(reply)
+            branches = [Branch(*row) for row in rows]
             groups.append(Group(shared[0][1].head(common), branches, shared[0][0].example.id))
     return groups
+
+
+def _continued(members: Sequence[tuple[SFTExample, Prompt]]) -> Iterator[list[tuple[SFTExample, Prompt]]]:
+    """Runs of examples whose prompts each continue the one before, as the turns of a conversation do."""
+    run: list[tuple[SFTExample, Prompt]] = []
+    for example, prompt in members:
+        before = run[-1][1].ids if run else []
+        if run and prompt.ids[: len(before)] != before:
+            yield run
+            run = []
+        run.append((example, prompt))
+    yield run
 
 
 def _common_prefix(rows: Sequence[Sequence[int]]) -> int:

@@ -217,7 +217,7 @@ def test_tables_have_both_schedules_at_every_number_of_cards() -> None:
 
 def test_sharded_states_and_adapters_cost_what_they_should() -> None:
     large = KNOWN_MODELS["Qwen/Qwen2.5-VL-7B-Instruct"]
-    plain, adapters = TrainingConfig(), TrainingConfig(lora_rank=16)
+    plain, adapters = TrainingConfig(), TrainingConfig.of(lora_rank=16)
     alone, eight = CardCost(large, Figures()), CardCost(large, Figures(), 8)
     assert alone.sharded(plain, False) and not alone.sharded(adapters, False)
     asked = assumed_question(large, 1300, 8, 512)

@@ -42,10 +42,12 @@ class Served:
 
 
 @contextmanager
-def serving(service: Service, keys: Sequence[str] = (), documented: bool = False) -> Iterator[Served]:
+def serving(
+    service: Service, keys: Sequence[str] = (), documented: bool = False, playground: bool = False
+) -> Iterator[Served]:
     """The service, served until the end of the context; then it must end by itself."""
     sock = bound("127.0.0.1", 0)
-    server = http_server(service, keys, documented)
+    server = http_server(service, keys, documented, playground)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[sock])), daemon=True)
     thread.start()
     while not server.started:

@@ -16,15 +16,17 @@ from seethink.formats import ANSWER_ONLY
 from seethink.models import loading
 from seethink.models.encoder import Encoder
 from seethink.models.loading import load_policy
+from seethink.models.lora import ADAPTER, merge, merged_weights
+from seethink.models.names import model_key, refuse_adapter
 from seethink.models.packing import Branch, Group, Pack, pack_groups
 from seethink.models.parts import Parts
 from seethink.models.policy import PolicyModel
 from seethink.sources.handwritten import Pages
-from seethink.train.adapters import ADAPTER, merge, merged_weights, prepare
+from seethink.train.adapters import prepare
 from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig, TrainingConfig
 from seethink.train.dpo import DPOMethod
 from seethink.train.grpo import GRPOMethod
-from seethink.train.reference import ReferenceModel
+from seethink.train.reference import ReferenceCache, ReferenceModel
 from seethink.train.sft import SFTMethod, sft
 from seethink.train.trainer import GroupTrainer
 from seethink.types import Example, InputError, PreferencePair, Response, Sampling, Score, SFTExample, Task
@@ -98,7 +100,7 @@ def test_adapters_train_the_layers_of_the_language_model_alone_and_are_merged(tm
 
 
 def _fill_adapters(policy: PolicyModel) -> PolicyModel:
-    prepare(policy, TrainingConfig(lora_rank=4))
+    prepare(policy, TrainingConfig.of(lora_rank=4))
     for name, parameter in policy.model.named_parameters():
         if ADAPTER in name:
             torch.nn.init.normal_(parameter, std=0.1)
@@ -126,7 +128,7 @@ def test_a_merged_model_says_what_it_said_with_its_adapters() -> None:
 
 def test_only_the_layers_that_adapters_stand_beside_are_in_four_bits(tmp_path) -> None:
     policy, _ = load_policy(tiny.saved(tmp_path / "base"), load_in_4bit=True)
-    prepare(policy, TrainingConfig(lora_rank=4, load_in_4bit=True))
+    prepare(policy, TrainingConfig.of(lora_rank=4, load_in_4bit=True))
     small = {name for name, weight in policy.model.named_parameters() if weight.dtype == torch.uint8}
     beside = {name.rpartition(".lora_A")[0] for name, _ in policy.model.named_parameters() if ADAPTER in name}
     assert small and {name.removesuffix(".base_layer.weight") for name in small} == beside - {""}
@@ -178,7 +180,7 @@ def test_the_reference_of_a_model_in_four_bits_is_in_four_bits_too(tmp_path) -> 
     pack = _pack(encoder)
     with torch.no_grad():
         before = policy(pack)
-    prepare(policy, TrainingConfig(lora_rank=4, load_in_4bit=True, vision_learning_rate=1e-3))
+    prepare(policy, TrainingConfig.of(lora_rank=4, load_in_4bit=True, vision_learning_rate=1e-3))
     reference = ReferenceModel(base, policy)
     torch.testing.assert_close(reference(pack), before, atol=1e-5, rtol=0)
     assert reference.copy is not None and reference.copy.model.is_loaded_in_4bit
@@ -237,7 +239,8 @@ def _method(kind: str, policy: PolicyModel, encoder: Encoder, start: str):
         return SFTMethod(encoder, LESSONS, SFTConfig.of(train_batch_size=4))
     if kind == "dpo":
         pairs = [PreferencePair(page, ANSWER_ONLY, "<answer>1</answer>", "I do not know.") for page in PAGES]
-        return DPOMethod(start, policy, encoder, pairs, DPOConfig.of(train_batch_size=2))
+        reference = ReferenceCache(start, policy, Path(start).parent / "reference")
+        return DPOMethod(reference, encoder, pairs, DPOConfig.of(train_batch_size=2))
     task = Task("variety", PAGES, ANSWER_ONLY, variety)
     config = GRPOConfig.of(prompts_per_step=2, num_generations=3, max_completion_length=6)
     return GRPOMethod(start, policy, encoder, task, config)
@@ -263,3 +266,88 @@ def test_one_step_moves_all_that_has_a_gradient_and_nothing_frozen_in_every_fami
     moved = _moved(before, _weights(model))
     assert moved == reached
     assert {Parts(model).of(n) for n in moved} == {"vision", "language"}
+
+
+# A kept adapter ---------------------------------------------------------------------------------------
+
+KEPT = QUICK.replace(lora_rank=3, lora_alpha=5)
+
+
+def _logps(name: str) -> Tensor:
+    policy, encoder = load_policy(name)
+    with torch.no_grad():
+        return policy(_pack(encoder))
+
+
+def test_a_kept_adapter_is_a_folder_of_peft_that_makes_the_merged_model_of_its_base(tmp_path) -> None:
+    """For SeeThink, transformers and the engine alike; and so is one trained on top of another."""
+    base = tiny.saved(tmp_path / "base")
+    kept = sft(base, LESSONS, KEPT.replace(keep_adapter=True), tmp_path / "kept")
+    assert {"adapter_config.json", "adapter_model.safetensors", "processor_config.json"} <= {
+        file.name for file in kept.iterdir()
+    }
+    assert not list(kept.glob("model*.safetensors")) and not (kept / "config.json").exists()
+    assert "library_name: peft" in (kept / "README.md").read_text(encoding="utf-8")
+    merged = sft(base, LESSONS, KEPT, tmp_path / "merged")
+    again = {"lora_rank": 2, "lora_alpha": 3, "seed": 1}
+    both = sft(str(kept), LESSONS, KEPT.replace(keep_adapter=True, **again), tmp_path / "both")
+    wanted = {kept: merged, both: sft(str(merged), LESSONS, KEPT.replace(**again), tmp_path / "both merged")}
+    one = LocalEngine.load(base)
+    for adapter, whole in wanted.items():
+        settings = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+        assert settings["base_model_name_or_path"] == base
+        logps = _logps(str(whole))
+        torch.testing.assert_close(_logps(str(adapter)), logps, atol=1e-5, rtol=0)
+        theirs = PolicyModel(AutoModelForImageTextToText.from_pretrained(adapter))
+        with torch.no_grad():
+            torch.testing.assert_close(theirs(_pack(tiny.encoder(theirs.model))), logps, atol=1e-5, rtol=0)
+        one.use_adapter(str(adapter))
+        with torch.no_grad():
+            torch.testing.assert_close(PolicyModel(one.model)(_pack(one.encoder)), logps, atol=1e-5, rtol=0)
+        one.use_adapter("")
+    assert not torch.allclose(_logps(str(kept)), _logps(str(both)), atol=1e-3)
+
+
+def test_the_reference_of_an_adapter_on_an_adapter_is_the_model_that_training_began_with(tmp_path) -> None:
+    base = tiny.saved(tmp_path / "base")
+    kept = sft(base, LESSONS, KEPT.replace(keep_adapter=True), tmp_path / "kept")
+    policy = _fill_adapters(load_policy(str(kept))[0])
+    said = ReferenceModel(str(kept), policy)(_pack(tiny.encoder(policy.model)))
+    torch.testing.assert_close(said, _logps(str(kept)), atol=1e-5, rtol=0)
+
+
+def test_what_cannot_be_kept_or_taken_up_is_refused(tmp_path) -> None:
+    with pytest.raises(ValueError, match="keep_adapter needs one, such as lora_rank=16"):
+        SFTConfig.of(keep_adapter=True)
+    with pytest.raises(ValueError, match="does not hold the vision tower and projector"):
+        SFTConfig.of(keep_adapter=True, lora_rank=2, projector_learning_rate=1e-3)
+    base = tiny.saved(tmp_path / "base")
+    kept = sft(base, LESSONS, KEPT.replace(keep_adapter=True), tmp_path / "kept")
+    with pytest.raises(InputError, match="is an adapter, which 4-bit weights cannot take up"):
+        load_policy(str(kept), load_in_4bit=True)
+    with pytest.raises(InputError, match=f"is an adapter of {base}, and vLLM takes whole models"):
+        refuse_adapter(str(kept), "vLLM")
+    other = tiny.saved(tmp_path / "other", tiny.qwen2_vl(hidden_size=32))
+    settings = json.loads((kept / "adapter_config.json").read_text(encoding="utf-8"))
+
+    def changed(**values: object) -> None:
+        (kept / "adapter_config.json").write_text(json.dumps(settings | values), encoding="utf-8")
+
+    for values, why in (
+        ({"use_dora": True}, r"more than a plain LoRA \(use_dora\)"),
+        ({"bias": "all"}, r"more than a plain LoRA \(bias\)"),
+        ({"base_model_name_or_path": None}, "names no base_model_name_or_path"),
+        ({"base_model_name_or_path": other}, "is no adapter of the linear layers"),
+    ):
+        changed(**values)
+        with pytest.raises(InputError, match=why):
+            load_policy(str(kept))
+
+
+def test_the_identity_of_an_adapter_holds_that_of_its_base(tmp_path) -> None:
+    base = tiny.saved(tmp_path / "base")
+    kept = str(sft(base, LESSONS, KEPT.replace(keep_adapter=True), tmp_path / "kept"))
+    before = model_key(kept)
+    assert model_key(kept) == before and model_key(base) in before
+    tiny.saved(tmp_path / "base", tiny.qwen2_vl(seed=1))
+    assert model_key(kept) != before

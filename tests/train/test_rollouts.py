@@ -15,11 +15,11 @@ from torch import Tensor
 
 from seethink.engines.local import LocalEngine
 from seethink.formats import ANSWER_ONLY
+from seethink.models.lora import ADAPTER, merge, merged_weights
 from seethink.models.packing import Branch, Group, pack_groups
 from seethink.models.policy import PolicyModel
 from seethink.settings import override, parse
 from seethink.train import importance, rollouts
-from seethink.train.adapters import ADAPTER, merge, merged_weights
 from seethink.train.configs import GRPOConfig
 from seethink.train.grpo import GRPOMethod, grpo
 from seethink.train.grpo_metrics import RolloutStatistics, step_metrics

@@ -15,6 +15,7 @@ from seethink.train.configs import DPOConfig, GRPOConfig
 from seethink.train.dpo import DPOMethod
 from seethink.train.grpo import GRPOMethod
 from seethink.train.grpo_metrics import UpdateStatistics
+from seethink.train.reference import ReferenceCache
 from tests import tiny
 
 LENGTHS = (9, 5, 12, 7, 3, 1)
@@ -171,7 +172,7 @@ def _pairs_of_trl(logps: Tensor, reference: Tensor, mask: Tensor, kind: str) -> 
 
 
 @pytest.mark.parametrize("kind", ["sigmoid", "sigmoid_norm"])
-def test_preferences_are_those_of_trl(kind: str, monkeypatch) -> None:
+def test_preferences_are_those_of_trl(kind: str, tmp_path, monkeypatch) -> None:
     n = _numbers(1)
     logps = n["logps"].requires_grad_()
     monkeypatch.setattr("trl.trainer.dpo_trainer.is_peft_model", lambda model: False)
@@ -179,11 +180,12 @@ def test_preferences_are_those_of_trl(kind: str, monkeypatch) -> None:
     held = n["mask"].bool()
     owner = torch.arange(len(LENGTHS)).repeat_interleave(torch.tensor(LENGTHS))
     model = tiny.qwen2_vl()
-    method = DPOMethod(
-        "", PolicyModel(model), tiny.encoder(model), [], DPOConfig.of(beta=0.3, loss_type=kind)
-    )
-    method.reference = lambda pack: n["reference"][held]
-    losses = method.loss(lambda pack: logps[held], SimpleNamespace(owner=owner))
+    reference = ReferenceCache("", PolicyModel(model), tmp_path)
+    method = DPOMethod(reference, tiny.encoder(model), [], DPOConfig.of(beta=0.3, loss_type=kind))
+    kept = n["reference"][held].split(LENGTHS)
+    branches = [SimpleNamespace(reference=logps) for logps in kept]
+    pack = SimpleNamespace(owner=owner, branches=branches, ids=owner)
+    losses = method.loss(lambda pack: logps[held], pack)
     ours = losses.sum() / (len(LENGTHS) / 2)
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
     (wanted,), (found,) = (torch.autograd.grad(loss, logps) for loss in (theirs, ours))

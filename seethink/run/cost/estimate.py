@@ -91,12 +91,13 @@ def _evaluation(stage: Stage, plan: StagePlan, cost: CardCost, assumed: list[str
 
 
 def _imitation(stage: Stage, plan: StagePlan, cost: CardCost, assumed: list[str]) -> StageEstimate:
-    """SFT and DPO: forward and backward passes of given replies, two for a pair."""
+    """SFT and DPO: forward and backward passes of given replies, two for a pair, which the reference sees
+    before."""
     method, config = METHODS[stage.kind], stage.config
     training, reference = config.training, method.reference(config)
     question = _question(cost.model, plan, 2 if stage.kind == "dpo" else 1)
     seen, steps = config.rows_seen(stage.examples.count), config.steps_for(stage.examples.count)
-    one = cost.update_s(question, training) + (cost.forward_s(question) if reference else 0.0)
+    one = cost.update_s(question, training) + (cost.forward_s(question) if stage.kind == "dpo" else 0.0)
     each = math.ceil(config.train_batch_size / cost.cards)
     data = each * cost.figures.picture_s.value
     exchange = cost.gradients_s(training, reference, each) + cost.optimiser_s(training, reference)

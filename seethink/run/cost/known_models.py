@@ -55,10 +55,10 @@ def model_cost(name: str) -> ModelCost | None:
     among `KNOWN_MODELS`."""
     from transformers import AutoConfig
 
-    from seethink.models.names import resolve
+    from seethink.models.names import whole
 
     try:
-        config: Any = AutoConfig.from_pretrained(resolve(name), local_files_only=True)
+        config: Any = AutoConfig.from_pretrained(whole(name), local_files_only=True)
     except OSError:
         return KNOWN_MODELS.get(name)
     tied = bool(getattr(config, "tie_word_embeddings", False))

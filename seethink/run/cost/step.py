@@ -75,7 +75,8 @@ class CardCost:
         tower = tower_flops(self.model, question) / self._rate + self.model.tower.layers * self.pass_s
         language = self.forward_s(question) - tower
         trains_tower = training.rate("vision") or training.rate("projector")
-        passes = (2 if training.lora_rank else 3) * (RECOMPUTED if training.gradient_checkpointing else 1)
+        passes = 2 if training.adapter.lora_rank else 3
+        passes *= RECOMPUTED if training.gradient_checkpointing else 1
         return passes * language + (passes if trains_tower else 1) * tower
 
     # Sampling --------------------------------------------------------------------------------------------
@@ -114,12 +115,16 @@ class CardCost:
 
     # Memory ----------------------------------------------------------------------------------------------
 
+    def _trained(self, training: TrainingConfig) -> int:
+        """Number of trained weights."""
+        n, rank = self.model.parameters, training.adapter.lora_rank
+        return n * rank * 4 // self.model.text.hidden if rank else n
+
     def states(self, training: TrainingConfig, reference: bool) -> float:
         """Bytes of weights, gradients, optimiser states, and of a reference model, for one card alone."""
         n = self.model.parameters
-        trained = n if not training.lora_rank else n * training.lora_rank * 4 // self.model.text.hidden
-        held = FP32 * n + (STATE_BYTES - FP32) * trained
-        return held + (FP32 * n if reference and not training.lora_rank else 0)
+        held = FP32 * n + (STATE_BYTES - FP32) * self._trained(training)
+        return held + (FP32 * n if reference and not training.adapter.lora_rank else 0)
 
     def memory(self, question: Question, training: TrainingConfig, reference: bool) -> float:
         """Bytes at the peak of an update. States are divided among cards where one card cannot hold them."""
@@ -147,8 +152,7 @@ class CardCost:
         gradients once for every pack."""
         if self.cards == 1:
             return 0.0
-        n = self.model.parameters
-        trained = n if not training.lora_rank else n * training.lora_rank * 4 // self.model.text.hidden
+        n, trained = self.model.parameters, self._trained(training)
         share = (self.cards - 1) / self.cards
         starts = self.figures.launch_s.value * math.log2(self.cards)
         if self.sharded(training, reference):

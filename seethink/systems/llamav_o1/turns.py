@@ -8,11 +8,13 @@ one dialogue. Its second curriculum stage is made of such dialogues.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from seethink.formats import STAGED
 from seethink.formats.messages import chat_message
 from seethink.formats.turns import stage_requests
-from seethink.types import Example, Messages
+from seethink.types import Example, Messages, Turn
 
 
 def to_turns(examples: Sequence[Example]) -> Messages:
@@ -34,3 +36,21 @@ def to_turns(examples: Sequence[Example]) -> Messages:
         for request, reply in zip(stage_requests(example, number == 0), replies, strict=True):
             messages += [request, chat_message("assistant", reply)]
     return messages
+
+
+def dialogue(examples: Sequence[Example]) -> Example:
+    """The dialogue of `to_turns` as one conversation to learn, in the format `formats.VERBATIM`: `GoldTraces`
+    makes all of its answers one supervised example, and training computes it as one row.
+
+    Errors as of `to_turns`.
+    """
+    turns = [Turn(message["role"], _marked(message["content"])) for message in to_turns(examples)]
+    *history, question, answer = turns
+    return replace(
+        examples[0], question=question.text, answer=answer.text, choices=(), steps=(), history=tuple(history)
+    )
+
+
+def _marked(content: Sequence[dict[str, Any]]) -> str:
+    """The text of a message with a mark for each medium."""
+    return "".join(part["text"] if part["type"] == "text" else f"<{part['type']}>" for part in content)
