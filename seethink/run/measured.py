@@ -39,7 +39,7 @@ ROUNDING = 1e-9
 """0.6 - 0.5 is a little less than 0.1 in floating point."""
 
 
-class Measured(LazySequence[T]):
+class FromAttempts(LazySequence[T]):
     """Base class. measured: the evaluation whose attempts decide the items; `rows` of one that is planned or
     left out are empty. Items raise InputError until it is finished."""
 
@@ -57,7 +57,7 @@ class Measured(LazySequence[T]):
 
 
 @dataclass(frozen=True)
-class EasyToHard(Measured[T]):
+class EasyToHard(FromAttempts[T]):
     """`items` from the highest pass rate of a model to the lowest (`evaluate.pass_rates`), a curriculum. They
     are examples of `task`, or supervised examples made from them; training must keep the order
     (shuffle=false)."""
@@ -84,7 +84,7 @@ class EasyToHard(Measured[T]):
 
 
 @dataclass(frozen=True)
-class BestAgainstWorst(Measured[PreferencePair]):
+class BestAgainstWorst(FromAttempts[PreferencePair]):
     """The best against the worst attempt at each question of `task`, where their scores differ by at least
     `margin`; the first wins a tie. An attempt without any text cannot be learned from, and one that nobody
     could judge cannot be compared. Questions without a pair are left out, and their number is logged.
@@ -152,23 +152,23 @@ def _example(item: Any) -> Example:
     return item.example if isinstance(item, SFTExample | PreferencePair) else item
 
 
-def measured_rows(data: Any) -> Measured[Any] | None:
+def measured_rows(data: Any) -> FromAttempts[Any] | None:
     """The measured sequence that training data are, or are made from; None for other data."""
     if isinstance(data, GoldTraces):
         data = data.task
     rows = data.examples if isinstance(data, Task) else data
-    return rows if isinstance(rows, Measured) else None
+    return rows if isinstance(rows, FromAttempts) else None
 
 
 def identified(kind: str, data: Any) -> Any:
     """The identity of training data. kind: as in `TrainingMethod.data`. How many rows attempts give is not
     known before, and follows from what they are made from."""
-    if isinstance(data, Measured):
+    if isinstance(data, FromAttempts):
         return data.identity
     return identity.of_task(data) if kind == "task" else identity.of_sequence(data)
 
 
-def refuse_shuffled(rows: Measured[Any] | None, config: Any) -> None:
+def refuse_shuffled(rows: FromAttempts[Any] | None, config: Any) -> None:
     """Raise InputError where an order would be lost."""
     if isinstance(rows, EasyToHard) and leaves(config).get("shuffle", True):
         raise InputError("examples from easy to hard would lose their order; add shuffle=false (sft, grpo)")

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from seethink.serve.chat import ChatAnswer, event_of
 from seethink.serve.errors import ApiError, api_error, bad_request
 from seethink.serve.gate import Gate
-from seethink.serve.page import PAGES, add_page
+from seethink.serve.page import PLAYGROUND_ROUTES, add_page
 from seethink.serve.requests import ChatRequest, ResponsesRequest
 from seethink.serve.responses import ResponseAnswer, chat_request
 from seethink.serve.service import Service
@@ -81,7 +81,7 @@ def create_app(
     _add_routes(app, service)
     if playground:
         add_page(app, service, bool(keys))
-    return Gate(app, keys, service.limits, service.metrics, PAGES if playground else ())
+    return Gate(app, keys, service.limits, service.metrics, PLAYGROUND_ROUTES if playground else ())
 
 
 def _add_routes(app: FastAPI, service: Service) -> None:

@@ -16,7 +16,7 @@ from seethink.serve.service import Service
 from seethink.solve import SOLVERS
 from seethink.sources.drawn import by_name
 
-PAGES = {"/": "page.html", "/playground/page.css": "page.css", "/playground/page.js": "page.js"}
+PLAYGROUND_ROUTES = {"/": "page.html", "/playground/page.css": "page.css", "/playground/page.js": "page.js"}
 EXAMPLES = ("counting", "grounding", "spatial", "charts")
 """Drawn worlds of which a question can be clicked."""
 _KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
@@ -39,7 +39,7 @@ def add_page(app: FastAPI, service: Service, keyed: bool) -> None:
         "keyed": keyed,
         "examples": [_example(world) for world in EXAMPLES],
     }
-    for route, name in PAGES.items():
+    for route, name in PLAYGROUND_ROUTES.items():
         text = (files("seethink.serve") / "playground" / name).read_text(encoding="utf-8")
         text = text.replace("SETTINGS", json.dumps(settings).replace("<", "\\u003c"))
         app.add_api_route(route, _sender(text, _KINDS[name.rpartition(".")[2]]), include_in_schema=False)

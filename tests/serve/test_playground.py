@@ -11,7 +11,7 @@ import pytest
 from seethink import serve
 from seethink.engines.scripted import ScriptedEngine
 from seethink.formats.agents import SUMMARY_PROMPT
-from seethink.serve.page import PAGES
+from seethink.serve.page import PLAYGROUND_ROUTES
 from seethink.types import Completion, CoordinateFrame, Messages
 from tests.serve.served import body, plain, post, service_of, serving, user
 
@@ -26,13 +26,13 @@ def said(messages: Messages) -> str:
 
 def test_the_page_is_served_only_where_it_is_wanted_and_needs_no_key() -> None:
     with serving(service_of(ScriptedEngine(said)), ["secret"], playground=True) as server:
-        for route in PAGES:
+        for route in PLAYGROUND_ROUTES:
             status, text = post(server, route)
             assert status == 200 and text
         assert post(server, "/v1/models")[0] == post(server, CHAT, body())[0] == 401
         assert post(server, "/playground/../gate.py")[0] == post(server, "/playground/gate.py")[0] == 401
     with serving(service_of(ScriptedEngine(said))) as server:
-        assert [post(server, route)[0] for route in PAGES] == [404] * 3
+        assert [post(server, route)[0] for route in PLAYGROUND_ROUTES] == [404] * 3
 
 
 def test_the_page_knows_model_solvers_and_examples_and_loads_nothing_from_elsewhere() -> None:
