@@ -309,8 +309,7 @@ class RolloutPart(NamedTuple):
 
 @dataclass(frozen=True)
 class Rollout:
-    """A response to an example, with its score. usage: what it took; None where nobody counted. parts: what
-    its solver went through."""
+    """A response to an example, with its score. usage: what it took, if counted; parts: its solver's way."""
 
     example: Example
     response: Response

@@ -77,7 +77,7 @@ class ReferenceCache:
             id(branch): f"{n}.{k}" for n, group in groups.items() for k, branch in enumerate(group.branches)
         }
         self.policy.eval()
-        for pack in pack_groups([*groups.values()], config.max_tokens_per_batch):
+        for pack in pack_groups([*groups.values()], config.tokens_per_batch):
             with torch.autocast(device.type, torch.bfloat16, enabled=mixed_precision(config)):
                 logps = score(pack.to(device)).float().cpu()
             parts = logps.split([branch.n_trained for branch in pack.branches])
