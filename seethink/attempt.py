@@ -74,13 +74,15 @@ def judge(task: Task, example: Example, completion: Completion, prefill: str = "
 
 
 def _parse(task: Task, example: Example, completion: Completion, prefill: str) -> Response:
-    response = task.format.parse(without_stop_tokens(prefill + completion.text))
+    begun = "" if completion.earlier else prefill  # which the first turn continued
+    response = task.format.parse(without_stop_tokens(begun + completion.text))
     return replace(
         _in_original_pixels(example, response, completion.frame),
         stop=completion.stop,
         n_tokens=completion.n_tokens,
         token_ids=completion.token_ids,
         logps=completion.logps,
+        earlier=completion.earlier,
     )
 
 

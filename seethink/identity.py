@@ -94,6 +94,7 @@ def of_task(task: Task) -> dict[str, Any]:
         "format": plain(task.format),
         "verifier": plain(of_verifier(task.verifier)),
         "headline": task.headline,
+        **({"environment": plain(of_verifier(task.environment))} if task.environment else {}),
     }
 
 

@@ -193,8 +193,8 @@ class Completion:
     end-of-turn token included; empty if unknown. logps: their log-probabilities under the sampling
     distribution (temperature, top_p and top_k applied); empty if unknown. frame: coordinate frame of the
     boxes in `text`; None without a picture, or if unknown. usage: what the engine counted itself; of the
-    completions of one prompt, the first holds what the prompt took.
-    """
+    completions of one prompt, the first holds what the prompt took. earlier: texts of the turns before, which
+    an `Environment` answered; counts and tokens are those of all turns."""
 
     text: str
     stop: Literal["stop", "length", "unanswered"] = "stop"
@@ -204,6 +204,7 @@ class Completion:
     frame: CoordinateFrame | None = None
     prompt_tokens: int = 0
     usage: RolloutUsage | None = field(default=None, repr=False, compare=False)
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,7 @@ class Response:
     thought, answer, steps: the parts of `text` by its format; None if missing. fault: how the text violates
     the format; None if it conforms. boxes, points: those of the answer, in pixels of the original picture;
     None if the answer has none or their coordinate frame is unknown. frame: coordinate frame of `text`, if
-    known.
+    known. earlier: the model's turns before `text`, as in `Completion`.
     """
 
     text: str
@@ -228,6 +229,7 @@ class Response:
     boxes: tuple[Box, ...] | None = None
     points: tuple[Point, ...] | None = None
     frame: CoordinateFrame | None = None
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -250,6 +252,10 @@ class Score:
 
 Verifier = Callable[[Example, Response], Score]
 """A pure function that scores a response to an example."""
+
+Environment = Callable[[Example, Sequence[str]], "Sequence[str | Media] | None"]
+"""Answers a model's turn, purely: (example, texts of all turns so far) -> texts and media of the user's next
+message, such as a part of the picture; None ends the rollout."""
 
 
 class Format(Protocol):
@@ -290,13 +296,15 @@ class Format(Protocol):
 
 @dataclass(frozen=True)
 class Task:
-    """Examples with a format and a verifier. headline: the part of the score that is reported."""
+    """Examples with a format and a verifier. headline: the part of the score that is reported. environment:
+    answers the model's turns; the last of them is parsed and verified."""
 
     name: str
     examples: Sequence[Example]
     format: Format
     verifier: Verifier
     headline: str = "correct"
+    environment: Environment | None = None
 
 
 class RolloutPart(NamedTuple):

@@ -18,7 +18,7 @@ ROWS = (
     ("own",),
     ("formats", "verify"),
     ("models", "sources"),
-    ("attempt", "engines"),
+    ("attempt", "engines", "environment"),
     ("benchmarks", "tasks", "evaluate"),
     ("check",),
     ("train", "solve", "synth"),

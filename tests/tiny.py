@@ -3,6 +3,7 @@ once."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,11 @@ from transformers import (
     Qwen2VLForConditionalGeneration,
 )
 
-from seethink.models.encoder import Encoder
+from seethink.models.encoder import Encoder, Prompt
 from seethink.models.names import SPROUT
+from seethink.models.packing import Branch
+from seethink.train.sampling import SampledGroup
+from seethink.types import Rollout
 
 TEXT: dict[str, Any] = dict(
     vocab_size=2048,
@@ -96,6 +100,15 @@ def _lively(model: Any) -> Any:
 
 def encoder(model: Any) -> Encoder:
     return Encoder(processor(), model.config)
+
+
+def sampled(prompts: Sequence[Prompt], rollouts: Sequence[Sequence[Rollout]]) -> list[SampledGroup]:
+    """Rollouts that were made up, as if they had been sampled for these prompts."""
+    branches = [[Branch(one.response.token_ids) for one in group] for group in rollouts]
+    return [
+        SampledGroup(prompt, [*group], own)
+        for prompt, group, own in zip(prompts, rollouts, branches, strict=True)
+    ]
 
 
 def saved(folder: Path, model: Any = None) -> str:

@@ -44,6 +44,7 @@ def attempt_row(task: Task, rollout: Rollout, media_folder: Path, step: int | No
         "choices": list(example.choices),
         "meta": {k: v for k, v in example.meta.items() if isinstance(v, str | int | float)},
         "text": response.text,
+        **({"earlier": list(response.earlier)} if response.earlier else {}),
         "thought": response.thought,
         "said": response.answer,
         "boxes": None if response.boxes is None else [box.corners for box in response.boxes],

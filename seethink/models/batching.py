@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -71,6 +72,33 @@ def positions(
         found, _ = model.model.get_rope_index(ids, mm_token_type_ids=kinds, attention_mask=seen, **grids)
     first = found.gather(-1, after.expand(*found.shape[:-1], 1))
     return found[..., :-1], first if found.dim() == 2 else first[0]
+
+
+def continued(
+    prompt: Prompt, ids: Sequence[int], kinds: Sequence[int], shown: Sequence[Prompt], key: str = ""
+) -> Prompt:
+    """A prompt with more tokens, of which `shown` are observations with media, in order."""
+    parts = [prompt, *shown]
+    return replace(
+        prompt,
+        ids=[*prompt.ids, *ids],
+        kinds=[*prompt.kinds, *(kinds or [0] * len(ids))],
+        media=join_media(parts) if shown else prompt.media,
+        key=f"{prompt.key}{key}",
+        prefill="",
+        text="",
+        loaded=tuple(medium for part in parts for medium in part.loaded),
+        media_keys=tuple(one for part in parts for one in part.media_keys),
+    )
+
+
+def positions_after(model: Any, prompt: Prompt, row: Prompt) -> Tensor:
+    """(3, n) M-RoPE position ids of the tokens of `row`, on the CPU, that come after those of `prompt`, which
+    it continues."""
+    ids, kinds = torch.tensor([row.ids]), torch.tensor([row.kinds])
+    grids = {name: value.cpu() for name, value in row.media.items() if name in ROPE}
+    found, _ = positions(model, row.family, ids, kinds, torch.ones_like(ids), grids)
+    return found[:, 0, len(prompt.ids) :]
 
 
 def text_follows_highest(model: Any, prompt: Prompt) -> bool:

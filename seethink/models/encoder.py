@@ -153,6 +153,26 @@ class Encoder:
         )
         return replace(loaded, pictures=pictures, times_s=times_s)
 
+    def fragment(self, messages: Messages, text: str) -> Prompt:
+        """A part of a conversation, rendered already as `text`, with the media of `messages`; its ids begin
+        with the tokenizer's first special token, if it has one. Raises InputError as `prompts` does."""
+        self.control_tokens.refuse(texts_of(messages))
+        media = media_of(messages)
+        own = tuple(self._loaded(medium) for medium in media)
+        self.decoded += len(own)
+        ids, kinds, tensors = self._process(text, own, tuple(medium.key for medium in media), {})
+        key = f"{text}\n{[medium.key for medium in media]}"
+        return Prompt(
+            ids,
+            kinds if tensors else [],
+            tensors,
+            key,
+            family=self.family,
+            loaded=own,
+            pad_token_id=self.eos_token_id,
+            media_keys=tuple(medium.key for medium in media),
+        )
+
     def _prompt(
         self,
         messages: Messages,

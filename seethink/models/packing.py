@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 
 import torch
 from torch import Tensor
@@ -20,7 +21,8 @@ class Branch:
     loss of the whole step, so that how the step is cut into packs changes nothing. advantage: of the
     completion. copied: a text to imitate, beside sampled completions. sampled: log-probabilities that the
     engine sampled with; empty where nothing was sampled. old, reference: (trained tokens,)
-    log-probabilities under the policy that sampled and under the reference model."""
+    log-probabilities under the policy that sampled and under the reference model. kinds: of the tokens, as
+    of a prompt; empty for text. shown: observations with media among its tokens, in order."""
 
     ids: Sequence[int]
     trained: Sequence[bool] = ()
@@ -30,10 +32,21 @@ class Branch:
     sampled: Sequence[float] = ()
     old: Tensor | None = None
     reference: Tensor | None = None
+    kinds: Sequence[int] = ()
+    shown: Sequence[Prompt] = ()
 
     @property
     def n_trained(self) -> int:
         return sum(self.trained) if self.trained else len(self.ids)
+
+    def places(self, device: torch.device) -> Tensor:
+        """Positions of the trained tokens among `ids`."""
+        return torch.tensor(self.trained or [True] * len(self.ids), device=device).nonzero()[:, 0]
+
+    @property
+    def targets(self) -> Sequence[int]:
+        """The ids that have a loss."""
+        return list(compress(self.ids, self.trained)) if self.trained else self.ids
 
 
 @dataclass
@@ -59,10 +72,10 @@ def halves(group: Group) -> list[Group]:
 
 
 def refuse_media(groups: Sequence[Group], media_token_ids: Sequence[int]) -> None:
-    """Raise ValueError if a branch holds a media token, for which there would be no picture."""
+    """Raise ValueError if a branch has a media token with a loss, for which there would be no picture."""
     media = set(media_token_ids)
     for group in groups:
-        if any(not media.isdisjoint(branch.ids) for branch in group.branches):
+        if any(not media.isdisjoint(branch.targets) for branch in group.branches):
             raise ValueError(f"a response to {group.name} contains media tokens; engines must suppress them")
 
 
@@ -133,6 +146,8 @@ def _pack(groups: list[Group]) -> Pack:
             end = start + len(continuation.ids)
             ids[row, start:end] = torch.tensor(continuation.ids)
             branch[row, start:end], step[row, start:end] = k, torch.arange(end - start)
+            if continuation.kinds:
+                kinds[row, start:end] = torch.tensor(continuation.kinds)
             for i, token in enumerate(continuation.ids):
                 if not continuation.trained or continuation.trained[i]:
                     # a branch's first token is predicted by the prompt's last token, wherever the branch is
@@ -141,6 +156,7 @@ def _pack(groups: list[Group]) -> Pack:
                     owner.append(number)
             start, number = end, number + 1
     owners, prompts = torch.tensor(owner, dtype=torch.long), [group.prompt for group in groups]
+    shown = [one for group in groups for one in (group.prompt, *(s for b in group.branches for s in b.shown))]
     return Pack(
         groups,
         ids,
@@ -153,5 +169,5 @@ def _pack(groups: list[Group]) -> Pack:
         torch.tensor([b.weight for b in branches])[owners],
         torch.tensor([b.advantage for b in branches])[owners],
         torch.tensor([b.copied for b in branches])[owners],
-        join_media(prompts) | cross_mask(prompts, width, left=False),
+        join_media(shown) | cross_mask(prompts, width, left=False),
     )

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.utils.checkpoint import checkpoint
 
-from seethink.models import head, host_inputs, unpacked_rows
+from seethink.models import head, host_inputs, observations, unpacked_rows
 from seethink.models.attention import branching, flex
 from seethink.models.batching import positions
 from seethink.models.families import Family, family_of
@@ -116,10 +116,11 @@ class PolicyModel(nn.Module):
         in_prompt = pack.branch == -1
         length = int(in_prompt.sum(1).max())
         ids, kinds, mask = (x[:, :length] for x in (pack.ids, pack.kinds, in_prompt))
-        prompt, first = positions(self.model, self.family, ids, kinds, mask, pack.media)
+        prompt, first = positions(self.model, self.family, ids, kinds, mask, observations.prompt_media(pack))
         found = pack.step + first
         if self.family.mrope:
             found = found.expand(3, -1, -1).clone()
+            observations.place(self.model, pack, found)
         found[..., :length] = torch.where(mask, prompt, found[..., :length])
         return found
 

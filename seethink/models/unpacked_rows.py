@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers.utils.generic import ModelOutput
 
 from seethink.models import vision_cache
-from seethink.models.batching import cross_mask, join_media
+from seethink.models.batching import continued, cross_mask, join_media
 from seethink.models.encoder import Prompt
 from seethink.models.packing import Branch, Group, Pack
 from seethink.types import InputError
@@ -46,8 +46,7 @@ def logits(model: Any, pack: Pack) -> Tensor:
 def _of_group(model: Any, group: Group, device: torch.device) -> Iterator[Tensor]:
     """(trained tokens, V) of each branch."""
     for branch in group.branches:
-        trained = torch.tensor(branch.trained or [True] * len(branch.ids)).nonzero()[:, 0]
-        yield row(model, group.prompt, branch, len(group.prompt.ids) - 1 + trained.to(device))
+        yield row(model, group.prompt, branch, len(group.prompt.ids) - 1 + branch.places(device))
 
 
 def row(model: Any, prompt: Prompt, branch: Branch | None, places: Tensor) -> Tensor:
@@ -55,6 +54,8 @@ def row(model: Any, prompt: Prompt, branch: Branch | None, places: Tensor) -> Te
 
     Raises InputError where the model cannot compute the row at all."""
     try:
+        if branch is not None and branch.shown:
+            prompt, branch = continued(prompt, branch.ids, branch.kinds, branch.shown), None
         row = inputs(model, prompt, 1, places.device)
         row = row if branch is None else _continued(model, row, branch)
         keep = {"logits_to_keep": places} if "logits_to_keep" in parameters(model) else {}

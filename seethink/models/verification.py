@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -95,33 +96,33 @@ class LogProbCheck:
     def check(self, group: Group) -> None:
         """Raise LogProbMismatch if some response has other log-probabilities in training, or had others when
         it was sampled, than in the model's own forward pass over its ordinary row."""
-        branches = [
-            Branch(branch.ids[:PROBED], sampled=branch.sampled[:PROBED])
-            for branch in sorted(group.branches, key=lambda branch: -len(branch.ids))[:2]
-            if branch.ids
-        ]
+        longest = sorted(group.branches, key=lambda branch: -len(branch.ids))[:2]
+        branches = [_probe(branch) for branch in longest if branch.ids]
         probe = Group(group.prompt, branches, group.name)
         pack = pack_groups([probe], 1)[0].to(self.policy.model.device)
         # not `self.policy.forward`, which Accelerate autocasts
-        trained = PolicyModel.forward(self.policy, pack).split([len(branch.ids) for branch in branches])
+        trained = PolicyModel.forward(self.policy, pack).split([branch.n_trained for branch in branches])
         for branch, logps in zip(branches, trained, strict=True):
             logits = self._logits(probe, branch)
             allowed = rounding(self.policy.model, logits, partial(self._logits, probe, branch))
-            self._compare(logps, _of(logits, branch.ids), allowed, probe, OTHER_TRAINING)
+            self._compare(logps, _of(logits, branch.targets), allowed, probe, OTHER_TRAINING)
             if not self.policy.family.shared:
                 half = Branch(branch.ids[: -(-len(branch.ids) // 2)])
                 begun = _of(self._logits(probe, half), half.ids)
                 self._compare(logps[: len(half.ids)], begun, allowed, probe, SEES_AHEAD)
             if branch.sampled and self.temperature:
                 logits[:, self.encoder.media_token_ids] = -torch.inf
-                drawn, wanted = logps.new_tensor(branch.sampled), _of(logits / self.temperature, branch.ids)
+                drawn, wanted = (
+                    logps.new_tensor(branch.sampled),
+                    _of(logits / self.temperature, branch.targets),
+                )
                 self._compare(drawn, wanted, allowed.at(self.temperature), probe, OTHER_ROLLOUTS)
         self.checked[self._kind(group)] = _row_length(group)
 
     def _logits(self, group: Group, branch: Branch) -> Tensor:
-        """(C, V) logits that the model itself gives to the places of a branch's tokens."""
+        """(C, V) logits that the model itself gives to the places of a branch's trained tokens."""
         model, prompt, more = self.policy.model, group.prompt, branch
-        places = len(prompt.ids) - 1 + torch.arange(len(branch.ids), device=model.device)
+        places = len(prompt.ids) - 1 + branch.places(model.device)
         if not self.policy.family.shared and (whole := self.encoder.whole_row(prompt, branch.ids)):
             prompt, more = whole, None
         return unpacked_rows.row(model, prompt, more, places).float()
@@ -139,6 +140,13 @@ class LogProbCheck:
                 f"{type(self.policy.model).__name__} {fault}: {where}; nothing was learned from them: train "
                 "another model, or correct its entry in models/families.py"
             )
+
+
+def _probe(branch: Branch) -> Branch:
+    """What is compared of a branch: its first tokens, but all of one that has several turns."""
+    if branch.trained and branch.sampled:
+        return replace(branch, old=None, reference=None)
+    return Branch(branch.ids[:PROBED], sampled=branch.sampled[:PROBED])
 
 
 def _of(logits: Tensor, ids: Sequence[int]) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from seethink.attempt import headline, judge_all, sft_example
 from seethink.models import vision_cache
-from seethink.models.encoder import Encoder, Prompt
+from seethink.models.encoder import Encoder
 from seethink.models.host_inputs import places
 from seethink.models.loading import load_policy
 from seethink.models.packing import Branch, Group, Pack
@@ -29,6 +30,7 @@ from seethink.train.probes import rollout_probes
 from seethink.train.prompt_sampler import PromptSampler
 from seethink.train.reference import ReferenceModel
 from seethink.train.rollouts import Rollouts
+from seethink.train.sampling import RolloutSampler, SampledGroup
 from seethink.train.sharding import gather_weights
 from seethink.train.trainer import GroupTrainer
 from seethink.types import Rollout, Sampling, Task
@@ -72,6 +74,7 @@ class GRPOMethod:
     ) -> None:
         self.policy, self.encoder, self.task, self.config = policy, encoder, task, config
         self.rollouts = Rollouts(model, policy.model, encoder, config)
+        self.sample = RolloutSampler(task, self.rollouts, policy.model, encoder)
         self.temperature = config.rollout.temperature if config.rollout.rollout_backend == "local" else None
         self.reference = ReferenceModel(model, policy)
         self.sampler = PromptSampler(task.examples, config)
@@ -157,24 +160,21 @@ class GRPOMethod:
         self.statistics = RolloutStatistics(self.task)
         with gather_weights(self.policy):
             self.rollouts.sync_weights(step)
-        prompts, rollouts = self._sample(ranks.local_shard(indices), batch, step)
-        groups = form_groups(prompts, rollouts, self.config, self.statistics)
+        sampled = self._sample(ranks.local_shard(indices), batch, step)
+        groups = form_groups(sampled, self.config, self.statistics)
         for retry in range(self.config.rollout.dynamic_sampling_retries):
             missing = self.sampler.replacements(retry, indices)[: size - ranks.all_sum(len(groups))]
             if not missing:
                 break
             indices += missing
-            more = self._sample(ranks.local_shard(missing), batch, step)
-            prompts, rollouts = prompts + more[0], rollouts + more[1]
-            groups = form_groups(prompts, rollouts, self.config, self.statistics)
+            sampled += self._sample(ranks.local_shard(missing), batch, step)
+            groups = form_groups(sampled, self.config, self.statistics)
         self.rollouts.sleep()
         self.statistics.resampled = len(indices) - size
         self.statistics.passed_over = self.sampler.passed_over
-        return self._with_traces(groups, prompts, rollouts)
+        return self._with_traces(groups, sampled)
 
-    def _sample(
-        self, indices: Sequence[int], batch: int, step: int
-    ) -> tuple[list[Prompt], list[list[Rollout]]]:
+    def _sample(self, indices: Sequence[int], batch: int, step: int) -> list[SampledGroup]:
         """The prompts at `indices` and their scored completions, which are written to `attempts`."""
         examples = [self.task.examples[i] for i in indices]
         messages = [self.task.format.prompt(example) for example in examples]
@@ -187,7 +187,7 @@ class GRPOMethod:
         )
         with gather_weights(self.policy):
             prompts = vision_cache.with_features(self.policy.model, prompts)
-            completions = self.rollouts.complete(prompts, sampling)
+            completions, branches = self.sample(examples, prompts, sampling)
         rollouts = judge_all(self.task, examples, messages, completions)
         self.sampler.record(
             ranks.all_gather(
@@ -197,19 +197,17 @@ class GRPOMethod:
             )
         )
         self.log.write(self.task, prompts, rollouts, step + 1)
-        return prompts, rollouts
+        return [SampledGroup(*parts) for parts in zip(prompts, rollouts, branches, strict=True)]
 
-    def _with_traces(
-        self, groups: list[Group], prompts: Sequence[Prompt], rollouts: Sequence[Sequence[Rollout]]
-    ) -> list[Group]:
+    def _with_traces(self, groups: list[Group], sampled: Sequence[SampledGroup]) -> list[Group]:
         """The groups, and beside each prompt's completions its reference trace, where `sft_loss_coef` asks
         for it."""
         if not self.config.sft_loss_coef:
             return groups
         by_name = {group.name: group for group in groups}
         traces = []
-        for prompt, group in zip(prompts, rollouts, strict=True):
-            example = group[0].example
+        for prompt, rollouts, _ in sampled:
+            example = rollouts[0].example
             trace = Branch(self.encoder.reply_ids(prompt, sft_example(self.task, example).text), copied=True)
             by_name.setdefault(example.id, Group(prompt, [], example.id)).branches.append(trace)
             traces.append(trace)
@@ -220,10 +218,7 @@ class GRPOMethod:
 
 
 def form_groups(
-    prompts: Sequence[Prompt],
-    rollouts: Sequence[Sequence[Rollout]],
-    config: GRPOConfig,
-    statistics: RolloutStatistics,
+    sampled: Sequence[SampledGroup], config: GRPOConfig, statistics: RolloutStatistics
 ) -> list[Group]:
     """Scored rollouts as groups; what is left out is counted in `statistics`.
 
@@ -231,14 +226,21 @@ def form_groups(
     it is skipped, but its tokens stay in the normaliser, so skipping changes no gradient (with KL it does: a
     skipped group is not pulled towards the reference either). Only with dynamic sampling is the step
     normalised over what was kept, as in DAPO."""
-    statistics.rollouts = [list(group) for group in rollouts]
-    rewarded = [[(r, _reward(r, config)) for r in group if r.score.value is not None] for group in rollouts]
-    statistics.unjudged = sum(map(len, rollouts)) - sum(map(len, rewarded))
+    statistics.rollouts = [list(group.rollouts) for group in sampled]
+    rewarded = [
+        [
+            (branch, _reward(rollout, branch, config))
+            for rollout, branch in zip(group.rollouts, group.branches, strict=True)
+            if rollout.score.value is not None
+        ]
+        for group in sampled
+    ]
+    statistics.unjudged = sum(map(len, statistics.rollouts)) - sum(map(len, rewarded))
     spread = [len({reward for _, reward in group}) > 1 for group in rewarded]
     statistics.zero_std_groups = len(spread) - sum(spread)
     dynamic = config.rollout.dynamic_sampling_retries > 0
     counted = [group for group, uneven in zip(rewarded, spread, strict=True) if uneven or not dynamic]
-    lengths = [len(r.response.token_ids) for group in counted for r, _ in group]
+    lengths = [branch.n_trained for group in counted for branch, _ in group]
     weights = iter(
         objectives.token_weights(
             lengths,
@@ -250,7 +252,7 @@ def form_groups(
     )
     batch = ranks.all_gather([reward for group in rewarded for _, reward in group])
     groups = []
-    for prompt, group, uneven in zip(prompts, rewarded, spread, strict=True):
+    for source, group, uneven in zip(sampled, rewarded, spread, strict=True):
         own = [next(weights) for _ in group] if uneven or not dynamic else []
         if not uneven:
             continue
@@ -258,16 +260,16 @@ def form_groups(
             [reward for _, reward in group], config.advantage_estimator, config.scale_rewards, batch
         ).tolist()
         branches = [
-            Branch(r.response.token_ids, weight=w, advantage=a, sampled=r.response.logps)
-            for (r, _), w, a in zip(group, own, gains, strict=True)
+            replace(branch, weight=w, advantage=a)
+            for (branch, _), w, a in zip(group, own, gains, strict=True)
         ]
-        groups.append(Group(prompt, branches, group[0][0].example.id))
+        groups.append(Group(source.prompt, branches, source.rollouts[0].example.id))
     return groups
 
 
-def _reward(rollout: Rollout, config: GRPOConfig) -> float:
+def _reward(rollout: Rollout, branch: Branch, config: GRPOConfig) -> float:
     """The score of a completion, less what its length costs."""
     assert rollout.score.value is not None
     limit = config.rollout.max_completion_length
-    n_tokens = len(rollout.response.token_ids)
-    return rollout.score.value + objectives.overlong_penalty(n_tokens, limit, config.overlong_buffer_len)
+    penalty = objectives.overlong_penalty(branch.n_trained, limit, config.overlong_buffer_len)
+    return rollout.score.value + penalty

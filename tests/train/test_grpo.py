@@ -96,9 +96,8 @@ def _formed(values: Values, loss_type: str = "grpo"):
         [ANSWER_ONLY.prompt(page) for page in PAGES[: len(values)]]
     )
     statistics = RolloutStatistics(_task())
-    return form_groups(
-        prompts, _rollouts(values), SHORT.replace(loss_type=loss_type, epsilon_high=5.0), statistics
-    ), statistics
+    config = SHORT.replace(loss_type=loss_type, epsilon_high=5.0)
+    return form_groups(tiny.sampled(prompts, _rollouts(values)), config, statistics), statistics
 
 
 def _method(model, base: str = "", **settings) -> GRPOMethod:

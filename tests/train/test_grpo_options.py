@@ -51,10 +51,11 @@ class Given(GRPOMethod):
         self.sampled.append(list(places))
         prompts = self.encoder.prompts([ANSWER_ONLY.prompt(PAGES[place]) for place in places])
         given = [self.rewards.get(place, (0.0, 0.0)) for place in places]
-        return prompts, [
+        rollouts = [
             [Rollout(PAGES[place], _response(3 + i), Score(reward)) for i, reward in enumerate(rewards)]
             for place, rewards in zip(places, given, strict=True)
         ]
+        return tiny.sampled(prompts, rollouts)
 
 
 # Refills ----------------------------------------------------------------------------------------------
@@ -98,8 +99,9 @@ def test_a_long_answer_earns_less_than_a_short_one_with_the_same_score() -> None
     model = tiny.qwen2_vl()
     prompts = tiny.encoder(model).prompts([ANSWER_ONLY.prompt(PAGES[0])])
     rollouts = [[Rollout(PAGES[0], _response(n), Score(1.0)) for n in (5, 20, 15)]]
-    assert form_groups(prompts, rollouts, CONFIG, RolloutStatistics(TASK)) == [], "equal scores teach nothing"
-    (group,) = form_groups(prompts, rollouts, CONFIG.replace(overlong_buffer_len=10), RolloutStatistics(TASK))
+    sampled = tiny.sampled(prompts, rollouts)
+    assert form_groups(sampled, CONFIG, RolloutStatistics(TASK)) == [], "equal scores teach nothing"
+    (group,) = form_groups(sampled, CONFIG.replace(overlong_buffer_len=10), RolloutStatistics(TASK))
     gains = [branch.advantage for branch in group.branches]
     assert gains == pytest.approx(objectives.advantages([1.0, 0.0, 0.5]).tolist())
 

@@ -79,7 +79,7 @@ class _Given(GRPOMethod):
             ]
             for e, answers, rewards in zip(examples, _answers(), self.rewards, strict=True)
         ]
-        return form_groups(prompts, rollouts, self.config, self.statistics)
+        return form_groups(tiny.sampled(prompts, rollouts), self.config, self.statistics)
 
 
 def _ours(

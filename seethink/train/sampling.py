@@ -1,0 +1,63 @@
+"""Completions of prompts as branches to learn from, in one turn or in several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from seethink.environment import Episode, roll_out
+from seethink.models.encoder import Encoder, Prompt
+from seethink.models.observations import ObservationEncoder, Observed
+from seethink.models.packing import Branch
+from seethink.train.rollouts import Rollouts
+from seethink.types import Completion, Example, InputError, Rollout, Sampling, Task
+
+
+class SampledGroup(NamedTuple):
+    """A prompt, its scored rollouts, and the tokens of each."""
+
+    prompt: Prompt
+    rollouts: list[Rollout]
+    branches: list[Branch]
+
+
+class RolloutSampler:
+    """Samples completions of a task; where it has an environment, turn by turn, with the observations that
+    the model was shown as tokens without a loss.
+
+    Raises InputError where the back-end or the model's family cannot have an environment.
+    """
+
+    def __init__(self, task: Task, rollouts: Rollouts, model: Any, encoder: Encoder) -> None:
+        self.task, self.rollouts = task, rollouts
+        self.observe = ObservationEncoder(model, encoder) if task.environment else None
+        if task.environment and rollouts.config.rollout.rollout_backend != "local":
+            raise InputError(
+                "a task with an environment samples with the trained model: rollout_backend=local"
+            )
+
+    def __call__(
+        self, examples: Sequence[Example], prompts: Sequence[Prompt], sampling: Sampling
+    ) -> tuple[list[list[Completion]], list[list[Branch]]]:
+        """`sampling.n` completions of each prompt, and their tokens; `max_tokens` limits each turn."""
+        if self.task.environment is None or self.observe is None:
+            completions = self.rollouts.complete(prompts, sampling)
+            return completions, [[Branch(c.token_ids, sampled=c.logps) for c in own] for own in completions]
+        episodes = roll_out(
+            self.task.environment,
+            examples,
+            [Observed(prompt) for prompt in prompts],
+            lambda observed, sampling: self.rollouts.complete([one.prompt() for one in observed], sampling),
+            self.observe.extend,
+            sampling,
+        )
+        return (
+            [[episode.completion() for episode in own] for own in episodes],
+            [[_branch(episode) for episode in own] for own in episodes],
+        )
+
+
+def _branch(episode: Episode[Observed]) -> Branch:
+    whole = episode.prompt.said(episode.turns[-1])
+    logps = episode.completion().logps
+    return Branch(whole.ids, whole.sampled, sampled=logps, kinds=whole.kinds, shown=whole.shown)
