@@ -9,14 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from seethink.types import Completion, Environment, Example, Media, Sampling
+from seethink.types import Completion, Example, Media, Sampling
 
 MAX_TURNS = 16
 """Turns after which a rollout ends, whatever the environment would answer."""
 
 P = TypeVar("P")
 Observation = Sequence[str | Media]
-"""Texts and media of the user's next message."""
+"""Texts and media of the user's next message, such as a part of the picture."""
+Environment = Callable[[Example, Sequence[str]], Observation | None]
+"""A pure function that answers a model's turn: (example, texts of all turns so far) -> observation; None ends
+the rollout."""
 Complete = Callable[[Sequence[P], Sampling], list[list[Completion]]]
 Extend = Callable[[P, int, Completion, Observation], P]
 """(prompt, number of the rollout among those of its example, its completion, observation) -> the prompt of

@@ -253,10 +253,6 @@ class Score:
 Verifier = Callable[[Example, Response], Score]
 """A pure function that scores a response to an example."""
 
-Environment = Callable[[Example, Sequence[str]], "Sequence[str | Media] | None"]
-"""Answers a model's turn, purely: (example, texts of all turns so far) -> texts and media of the user's next
-message, such as a part of the picture; None ends the rollout."""
-
 
 class Format(Protocol):
     """A prompt template and the parser of its completions. `parse(write(thought, answer))` returns both
@@ -297,14 +293,14 @@ class Format(Protocol):
 @dataclass(frozen=True)
 class Task:
     """Examples with a format and a verifier. headline: the part of the score that is reported. environment:
-    answers the model's turns; the last of them is parsed and verified."""
+    answers the model's turns (`environment.Environment`), the last of which is parsed and verified."""
 
     name: str
     examples: Sequence[Example]
     format: Format
     verifier: Verifier
     headline: str = "correct"
-    environment: Environment | None = None
+    environment: Callable[[Example, Sequence[str]], Any] | None = None
 
 
 class RolloutPart(NamedTuple):
@@ -391,10 +387,6 @@ class Engine(Protocol):
 
 Solver = Callable[[Engine, Task, Sequence[Example]], list[list[Rollout]]]
 """A strategy of using an engine on a task: the rollouts of each example, in order."""
-
-
-class NotFinite(RuntimeError):
-    """A logit, loss or gradient is NaN or infinite; the message names the examples."""
 
 
 class InputError(ValueError):

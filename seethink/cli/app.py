@@ -128,7 +128,7 @@ def seethink(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script. InputError becomes one message on stderr and exit code 2, NotFinite exit code 1."""
-    from seethink.types import NotFinite
+    from seethink.models.not_finite import NotFinite
 
     try:
         app(arguments, prog_name="seethink")

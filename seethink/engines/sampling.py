@@ -10,7 +10,8 @@ from torch import Tensor
 from transformers import TopKLogitsWarper, TopPLogitsWarper
 
 from seethink.models.encoder import Prompt
-from seethink.types import NotFinite, Sampling
+from seethink.models.not_finite import NotFinite
+from seethink.types import Sampling
 
 
 def sample(

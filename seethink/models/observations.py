@@ -12,7 +12,7 @@ from seethink.formats.messages import chat_message
 from seethink.models import chat_template, vision_cache
 from seethink.models.batching import continued, join_media, positions_after
 from seethink.models.encoder import Encoder, Prompt
-from seethink.models.packing import Pack
+from seethink.models.packing import Group, Pack
 from seethink.types import Completion, InputError, Media, Messages
 
 _SAID = "seethink"
@@ -58,6 +58,14 @@ class Observed:
     def prompt(self) -> Prompt:
         """The whole as one prompt."""
         return continued(self.first, self.ids, self.kinds, self.shown, self.key)
+
+
+def refuse_media(groups: Sequence[Group], media_token_ids: Sequence[int]) -> None:
+    """Raise ValueError if a branch has a media token with a loss, for which there would be no picture."""
+    media = set(media_token_ids)
+    for group in groups:
+        if any(not media.isdisjoint(branch.targets) for branch in group.branches):
+            raise ValueError(f"a response to {group.name} contains media tokens; engines must suppress them")
 
 
 def prompt_media(pack: Pack) -> dict[str, Tensor]:

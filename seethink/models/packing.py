@@ -71,14 +71,6 @@ def halves(group: Group) -> list[Group]:
     return [Group(group.prompt, part, group.name) for part in (group.branches[:half], group.branches[half:])]
 
 
-def refuse_media(groups: Sequence[Group], media_token_ids: Sequence[int]) -> None:
-    """Raise ValueError if a branch has a media token with a loss, for which there would be no picture."""
-    media = set(media_token_ids)
-    for group in groups:
-        if any(not media.isdisjoint(branch.targets) for branch in group.branches):
-            raise ValueError(f"a response to {group.name} contains media tokens; engines must suppress them")
-
-
 @dataclass
 class Pack:
     """Groups as one batch of shared rows, one group a row, right-padded: B rows, L tokens, N trained tokens.

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from seethink.attempt import headline, judge_all, sft_example
+from seethink.attempt import headline, judge_all
 from seethink.models import vision_cache
 from seethink.models.encoder import Encoder
 from seethink.models.host_inputs import places
@@ -30,7 +30,7 @@ from seethink.train.probes import rollout_probes
 from seethink.train.prompt_sampler import PromptSampler
 from seethink.train.reference import ReferenceModel
 from seethink.train.rollouts import Rollouts
-from seethink.train.sampling import RolloutSampler, SampledGroup
+from seethink.train.sampling import RolloutSampler, SampledGroup, with_traces
 from seethink.train.sharding import gather_weights
 from seethink.train.trainer import GroupTrainer
 from seethink.types import Rollout, Sampling, Task
@@ -172,7 +172,7 @@ class GRPOMethod:
         self.rollouts.sleep()
         self.statistics.resampled = len(indices) - size
         self.statistics.passed_over = self.sampler.passed_over
-        return self._with_traces(groups, sampled)
+        return with_traces(groups, sampled, self.task, self.encoder, self.config.sft_loss_coef)
 
     def _sample(self, indices: Sequence[int], batch: int, step: int) -> list[SampledGroup]:
         """The prompts at `indices` and their scored completions, which are written to `attempts`."""
@@ -198,23 +198,6 @@ class GRPOMethod:
         )
         self.log.write(self.task, prompts, rollouts, step + 1)
         return [SampledGroup(*parts) for parts in zip(prompts, rollouts, branches, strict=True)]
-
-    def _with_traces(self, groups: list[Group], sampled: Sequence[SampledGroup]) -> list[Group]:
-        """The groups, and beside each prompt's completions its reference trace, where `sft_loss_coef` asks
-        for it."""
-        if not self.config.sft_loss_coef:
-            return groups
-        by_name = {group.name: group for group in groups}
-        traces = []
-        for prompt, rollouts, _ in sampled:
-            example = rollouts[0].example
-            trace = Branch(self.encoder.reply_ids(prompt, sft_example(self.task, example).text), copied=True)
-            by_name.setdefault(example.id, Group(prompt, [], example.id)).branches.append(trace)
-            traces.append(trace)
-        total = ranks.all_sum(sum(trace.n_trained for trace in traces))
-        for trace in traces:
-            trace.weight = self.config.sft_loss_coef / total
-        return list(by_name.values())
 
 
 def form_groups(

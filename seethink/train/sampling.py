@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from seethink.attempt import sft_example
 from seethink.environment import Episode, roll_out
 from seethink.models.encoder import Encoder, Prompt
 from seethink.models.observations import ObservationEncoder, Observed
-from seethink.models.packing import Branch
+from seethink.models.packing import Branch, Group
+from seethink.train import ranks
 from seethink.train.rollouts import Rollouts
 from seethink.types import Completion, Example, InputError, Rollout, Sampling, Task
 
@@ -61,3 +63,23 @@ def _branch(episode: Episode[Observed]) -> Branch:
     whole = episode.prompt.said(episode.turns[-1])
     logps = episode.completion().logps
     return Branch(whole.ids, whole.sampled, sampled=logps, kinds=whole.kinds, shown=whole.shown)
+
+
+def with_traces(
+    groups: list[Group], sampled: Sequence[SampledGroup], task: Task, encoder: Encoder, sft_loss_coef: float
+) -> list[Group]:
+    """The groups, and beside each prompt's completions its reference trace, whose likelihood has the weight
+    `sft_loss_coef` in the loss; the groups as they are at 0."""
+    if not sft_loss_coef:
+        return groups
+    by_name = {group.name: group for group in groups}
+    traces = []
+    for prompt, rollouts, _ in sampled:
+        example = rollouts[0].example
+        trace = Branch(encoder.reply_ids(prompt, sft_example(task, example).text), copied=True)
+        by_name.setdefault(example.id, Group(prompt, [], example.id)).branches.append(trace)
+        traces.append(trace)
+    total = ranks.all_sum(sum(trace.n_trained for trace in traces))
+    for trace in traces:
+        trace.weight = sft_loss_coef / total
+    return list(by_name.values())

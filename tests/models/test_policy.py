@@ -10,7 +10,8 @@ import torch
 
 from seethink.formats import THINK_ANSWER
 from seethink.models import policy
-from seethink.models.packing import Branch, Group, pack_groups, refuse_media
+from seethink.models.observations import refuse_media
+from seethink.models.packing import Branch, Group, pack_groups
 from seethink.models.policy import PolicyModel
 from tests import tiny, vlms
 from tests.models.test_families import _examples

@@ -21,8 +21,8 @@ from seethink.formats.messages import chat_message
 from seethink.media import Image
 from seethink.models.encoder import Encoder
 from seethink.models.names import SPROUT
-from seethink.models.observations import ObservationEncoder, Observed
-from seethink.models.packing import Branch, Group, pack_groups, refuse_media
+from seethink.models.observations import ObservationEncoder, Observed, refuse_media
+from seethink.models.packing import Branch, Group, pack_groups
 from seethink.models.policy import PolicyModel
 from seethink.solve.direct import Direct
 from seethink.sources.handwritten import Pages
