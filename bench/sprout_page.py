@@ -38,7 +38,8 @@ written for the model. *Asked*: it is asked to think and to answer in tags, and 
 REMEMBERED = """
 ## What was remembered
 
-Edit similarity (0 to 1) of the densest reading of new pictures, after each course.
+Share of the words of the densest reading of new pictures that were read (1 - edit distance), after each
+course.
 
 """
 EXAMPLES = """

@@ -4,12 +4,14 @@ should."""
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 
 import pytest
 
 from seethink import verify
-from seethink.formats import THINK_ANSWER, by_steps, read_any
+from seethink.attempt import judge
+from seethink.formats import THINK_ANSWER, VERBATIM, by_steps, read_any
 from seethink.sources.drawn import WORLDS
 from seethink.systems.sprout.curriculum import (
     CELL_NAMES,
@@ -20,8 +22,9 @@ from seethink.systems.sprout.curriculum import (
     judgement,
     page_of_digits,
 )
-from seethink.systems.sprout.styles import ANSWERING, PLAIN, READING, REASONING, STYLES
-from seethink.types import SFTExample
+from seethink.systems.sprout.readings import words_read
+from seethink.systems.sprout.styles import ANSWERING, READING, REASONING, STYLES
+from seethink.types import Completion, SFTExample, Task
 
 PICTURES, PER_PICTURE = 400, 6
 EXAMPLES = CurriculumExamples(PICTURES * PER_PICTURE, "test", 0, ANSWERING, PER_PICTURE)
@@ -48,7 +51,7 @@ def test_worlds_come_as_often_as_their_shares(rows: list[SFTExample]) -> None:
 def test_the_first_example_about_a_picture_names_all_it_shows(rows: list[SFTExample]) -> None:
     for row in rows[::PER_PICTURE]:
         example, formal = row.example, row.example.meta["formal"]
-        assert row.format == PLAIN
+        assert row.format == VERBATIM
         if "grid" in example.meta:
             assert row.text == formal
         elif example.meta["world"] in ("counting", "grounding", "detection"):
@@ -64,7 +67,7 @@ def test_every_answer_is_true_in_whatever_style(rows: list[SFTExample]) -> None:
     judged = Counter[str]()
     for row in rows:
         example, world = row.example, row.example.meta["world"]
-        if row.format == PLAIN or example.question.startswith(("Read", "List", "Describe", "Which digit")):
+        if row.format == VERBATIM or example.question.startswith(("Read", "List", "Describe", "Which digit")):
             continue
         judged[world] += 1
         answer = (example.answer or "").strip()
@@ -88,7 +91,7 @@ def test_stepwise_examples_all_begin_with_a_thought() -> None:
 
 def test_a_course_without_manners_only_reads() -> None:
     course = CurriculumExamples(400, "test", 0, READING)
-    assert all(row.format == PLAIN for page in range(100) for row in course.about(page))
+    assert all(row.format == VERBATIM for page in range(100) for row in course.about(page))
 
 
 def test_half_of_the_judged_chains_have_one_word_changed() -> None:
@@ -141,3 +144,20 @@ def test_problems_in_words_hold_the_whole_question_and_no_picture() -> None:
             assert not row.example.media and asked.startswith(steps[0]), "the steps begin with the problem"
             first = steps[1].split()[0]
             assert first.isdigit() and f" {first} " in asked and row.text != steps[0]
+
+
+def test_a_reading_is_compared_with_the_answer_as_it_was_given() -> None:
+    (example,) = HeldOutReadings("pages", 1, 0)
+    task = Task("pages", [example], VERBATIM, words_read)
+    words = (example.answer or "").split()
+    for said, read in ((words, 1.0), (words[:-4], 1 - 4 / len(words)), (["no"], 0.0)):
+        score = judge(task, example, Completion(" ".join(said))).score
+        assert score.value == pytest.approx(read)
+
+
+def test_coordinates_are_learned_in_steps_of_ten_thousandths(rows: list[SFTExample]) -> None:
+    named = [
+        row for row in rows[::PER_PICTURE] if row.example.question == "List the objects with their boxes."
+    ]
+    numbers = [int(number) for row in named for number in re.findall(r"\d+", row.text)]
+    assert numbers and all(0 <= number <= 1000 and number % 10 == 0 for number in numbers)

@@ -27,9 +27,10 @@ from seethink.systems.sprout.perception import (
     drawn,
     pretrain_vision_tower,
 )
-from seethink.systems.sprout.rows import IGNORED
+from seethink.systems.sprout.rows import IGNORED, coarse
 from seethink.systems.sprout.styles import ANSWERING, READING
 from seethink.train.progress_bar import ProgressBar
+from seethink.types import CoordinateFrame
 
 SHAPE = RowShape(rows=2, width=1024, tower_rows=3, tower_width=1024)
 COURSE = CurriculumExamples(10**6, "test", 0, ANSWERING, shares={**SHARES, "words": 0.3})
@@ -69,7 +70,7 @@ def _one_by_one(folder: Path, model: torch.nn.Module, pictures: int) -> tuple[Te
     losses, targets = torch.zeros(()), 0
     for row in (row for page in range(pictures) for row in COURSE.about(page)):
         (prompt,) = encoder.prompts([row.format.prompt(row.example)])
-        reply = encoder.reply_ids(prompt, row.text)
+        reply = encoder.response_ids(coarse(row.text, prompt.frame))
         ids = torch.tensor([[*prompt.ids, *reply]])
         kinds = torch.tensor([[*prompt.kinds, *[0] * len(reply)]])
         seen = torch.ones_like(ids)
@@ -186,3 +187,10 @@ def test_squares_without_objects_add_nothing_to_the_loss_of_boxes(folder: Path) 
     others.load_state_dict(losses.state_dict())
     assert losses(batch)[1] == 0 and losses(batch)[0] > 0 and losses(batch).isfinite().all()
     torch.testing.assert_close(others(batch), losses(batch))
+
+
+def test_boxes_are_learned_in_steps_of_ten_thousandths() -> None:
+    frame = CoordinateFrame("thousandths", (200, 400), (1000, 1000))
+    text = 'It is there. <answer>[{"bbox_2d": [7, 33, 101, 399]}]</answer>'
+    assert coarse(text, frame) == text.replace("[7, 33, 101, 399]", "[40, 80, 500, 1000]")
+    assert coarse(text, None) == text

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from seethink.boxes import read_boxes
-from seethink.formats import turns
+from seethink.formats import VERBATIM, turns
 from seethink.sequences import LazySequence
 from seethink.sources import handwritten
 from seethink.sources.drawn import WORLDS, grid
 from seethink.sources.drawn.world import Ask, Scene, SceneWorld
 from seethink.systems.sprout.readings import read
-from seethink.systems.sprout.styles import PLAIN, PLAN, Manners, respond
+from seethink.systems.sprout.styles import PLAN, Manners, respond
 from seethink.types import Example, SFTExample, Turn
 
 SHARES: Mapping[str, float] = {
@@ -94,7 +94,7 @@ class CurriculumExamples(LazySequence[SFTExample]):
         rng = random.Random(f"{self.name}/{self.seed}/{page}/{place}")
         if example.media and (place == 0 or not self.manners or rng.random() < READINGS):
             request, reply = reading(rng, example, first=place == 0)
-            return SFTExample(replace(example, question=request), PLAIN, reply)
+            return SFTExample(replace(example, question=request), VERBATIM, reply)
         question = another_question(rng, example)
         boxes = bool(read_boxes(question.answer or "")) or question.answer == "None"
         kind = rng.random()
@@ -228,7 +228,7 @@ def dialogue(rng: random.Random, example: Example) -> SFTExample:
         for request, reply in zip(asked[:last], said[:last], strict=True)
         for turn in (Turn("user", request), Turn("assistant", reply))
     ]
-    return SFTExample(replace(example, history=tuple(history), question=asked[last]), PLAIN, said[last])
+    return SFTExample(replace(example, history=tuple(history), question=asked[last]), VERBATIM, said[last])
 
 
 # Pages of digits --------------------------------------------------------------------------------------------

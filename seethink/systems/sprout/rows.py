@@ -9,17 +9,19 @@ be compiled once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers.vision_utils import get_vision_position_ids
 
+from seethink.boxes import scale_written
 from seethink.models.batching import positions
 from seethink.models.encoder import Encoder, Prompt
+from seethink.models.families import in_model_coordinates
 from seethink.systems.sprout.growth_config import RowShape
-from seethink.types import SFTExample
+from seethink.types import CoordinateFrame, SFTExample
 
 IGNORED = -100
 Batch = dict[str, Tensor]
@@ -67,9 +69,16 @@ def group_of(encoder: Encoder, model: Any, examples: Sequence[SFTExample]) -> Pi
     for prompt, example in zip(prompts, examples, strict=True):
         if prompt.ids[:length] != head.ids:
             raise ValueError(f"{example.example.id}: the examples of a group begin with the same media")
-        reply = encoder.reply_ids(prompt, example.text)
+        reply = encoder.response_ids(coarse(example.text, prompt.frame))
         branches.append(_Branch([*prompt.ids[length:], *reply], len(prompt.ids) - length))
     return PictureGroup(head.ids, found, head.kinds, after, branches, frames_of(first.media, merge))
+
+
+def coarse(text: str, frame: CoordinateFrame | None) -> str:
+    """The text with its boxes in thousandths of each side, in steps of ten, as in `readings.py`."""
+    if frame is None:
+        return text
+    return scale_written(in_model_coordinates(text, replace(frame, units=(100, 100))), 10, 10, 0)
 
 
 def _positions(model: Any, head: Prompt) -> tuple[Tensor, int]:

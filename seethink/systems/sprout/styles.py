@@ -22,12 +22,12 @@ from seethink.formats import (
     STEPS,
     THINK_ANSWER,
     THOUGHTS_SUMMARY,
+    VERBATIM,
     BaseFormat,
     TagFormat,
 )
 from seethink.types import Example
 
-PLAIN = TagFormat("plain", "", thinks=False)
 BRIEF = TagFormat("brief", "Answer briefly.", thinks=False)
 BOX = TagFormat("box", "Explain, then put the final answer in \\boxed{}.", thinks=False)
 
@@ -89,7 +89,7 @@ _OTHERS = (CAPTION_THINK, STAGED, THOUGHTS_SUMMARY, STEPS, JSON_STEPS, BOXED, AN
 READING: Manners = {}
 REASONING: Manners = {
     THINK_ANSWER: Manner(12, _STEPWISE),
-    PLAIN: Manner(2, {"prose steps": 1.0}),
+    VERBATIM: Manner(2, {"prose steps": 1.0}),
     BOX: Manner(2, {"boxed steps": 1.0}),
     **{form: Manner(0.5, _STEPWISE) for form in _OTHERS},
 }
@@ -109,7 +109,7 @@ ANSWERING: Manners = {
     ANSWER_ONLY: Manner(3, {"tagged at once": 0.7, "bare": 0.2, "prose at once": 0.1}),
     BOX: Manner(2, {"boxed steps": 0.4, "boxed at once": 0.4, "prose steps": 0.2}),
     BRIEF: Manner(2, {"bare": 0.6, "prose at once": 0.4}),
-    PLAIN: Manner(3, {"prose at once": 0.4, "prose steps": 0.3, "bare": 0.3}),
+    VERBATIM: Manner(3, {"prose at once": 0.4, "prose steps": 0.3, "bare": 0.3}),
     BARE: Manner(0.5, {"bare": 1.0}),
     **{form: Manner(0.5, _OFTEN_DIRECT) for form in _OTHERS},
 }
