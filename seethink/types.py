@@ -255,8 +255,7 @@ Verifier = Callable[[Example, Response], Score]
 
 
 class Format(Protocol):
-    """A prompt template and the parser of its completions. `parse(write(thought, answer))` returns both
-    parts."""
+    """A prompt template and the parser of its completions: `parse(write(thought, answer))` has both parts."""
 
     @property
     def name(self) -> str:
@@ -265,8 +264,7 @@ class Format(Protocol):
 
     @property
     def prompt_mode(self) -> str:
-        """Prompt mode: where the instruction is placed (`formats.PROMPT_MODES`). Recorded with every
-        result."""
+        """Where the instruction is placed (`formats.PROMPT_MODES`). Recorded with every result."""
         ...
 
     @property
@@ -283,17 +281,15 @@ class Format(Protocol):
         ...
 
     def write(self, thought: str | Sequence[str], answer: str) -> str:
-        """The completion that conforms to the format, prefill included. thought: a text, or its steps.
-
-        Raises ValueError for parts that `parse` would not return.
-        """
+        """The completion that conforms to the format, prefill included. thought: a text, or its steps. Raises
+        ValueError for parts that `parse` would not return."""
         ...
 
 
 @dataclass(frozen=True)
 class Task:
-    """Examples with a format and a verifier. headline: the part of the score that is reported. environment:
-    answers the model's turns (`environment.Environment`), the last of which is parsed and verified."""
+    """Examples with a format and a verifier. headline: the score part that is reported. environment: answers
+    the model's turns (`environment.Environment`), the last of which is parsed and verified."""
 
     name: str
     examples: Sequence[Example]
@@ -374,7 +370,6 @@ class Sampling:
 
 
 GREEDY = Sampling(temperature=0.0)
-"""Greedy decoding with default limits."""
 
 
 class Engine(Protocol):
@@ -387,6 +382,10 @@ class Engine(Protocol):
 
 Solver = Callable[[Engine, Task, Sequence[Example]], list[list[Rollout]]]
 """A strategy of using an engine on a task: the rollouts of each example, in order."""
+
+
+class NotFinite(RuntimeError):
+    """A logit, loss or gradient is NaN or infinite; the message names the examples."""
 
 
 class InputError(ValueError):

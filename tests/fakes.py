@@ -23,6 +23,7 @@ from rich.console import Console
 
 from seethink import media, verify
 from seethink.cli.progress import TerminalListener
+from seethink.evaluate import statistics
 from seethink.formats import THINK_ANSWER
 from seethink.run.run import Claim, Run, Scale
 from seethink.sequences import LazySequence
@@ -104,7 +105,7 @@ def install() -> None:
         "seethink.train.preflight": dict.fromkeys(("check_examples", "check_pairs", "check_task"), _check),
         "seethink.engines.local": {"LocalEngine": type("LocalEngine", (), {"load": staticmethod(str)})},
         "seethink.evaluate.evaluate": {"evaluate": _evaluate},
-        "seethink.evaluate.statistics": {"compare": _compare},
+        "seethink.evaluate.statistics": {"compare": _compare, "summarise": statistics.summarise},
     }
     for name in NAMES:
         sys.modules[name] = ModuleType(name)

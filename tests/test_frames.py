@@ -7,6 +7,7 @@ import random
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +24,6 @@ from seethink.formats import BARE, BOX_JSON, THINK_ANSWER
 from seethink.media import Image
 from seethink.models.encoder import Encoder, Prompt
 from seethink.models.families import FAMILIES, Family, boxes_to_pixels, in_model_coordinates, points_to_pixels
-from seethink.models.policy import PolicyModel
 from seethink.train.configs import DPOConfig
 from seethink.train.dpo import DPOMethod
 from seethink.train.sft import share
@@ -238,14 +238,10 @@ def test_a_lesson_names_its_boxes_as_the_model_does(name: str, corners: str) -> 
 def test_both_responses_of_a_pair_name_their_boxes_as_the_model_does() -> None:
     model, encoder = vlms.build("qwen2_vl")
     better, worse = (f'<answer>[{{"bbox_2d": [{x}, 10, 100, 60]}}]</answer>' for x in (20, 40))
-    method = DPOMethod(
-        "unread",
-        PolicyModel(model),
-        encoder,
-        [PreferencePair(CAT, BOX_JSON, better, worse)],
-        DPOConfig.of(train_batch_size=1),
-    )
-    (group,) = method.groups(0)
+    pairs = [PreferencePair(CAT, BOX_JSON, better, worse)]
+    reference = SimpleNamespace(policy=SimpleNamespace(model=model))
+    method = DPOMethod(reference, encoder, pairs, DPOConfig.of(train_batch_size=1))
+    (group,) = method._groups([0])
     said = [encoder.decode(branch.ids[:-1]) for branch in group.branches]
     assert said == [f'<answer>[{{"bbox_2d": [{x}, 100, 500, 600]}}]</answer>' for x in (100, 200)]
 

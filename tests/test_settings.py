@@ -106,7 +106,7 @@ NUMBERS = [
     (stage, name)
     for stage, config in CONFIGS.items()
     for name, value in leaves(config).items()
-    if not isinstance(value, bool | str | tuple) and name not in ("bf16", "seed")
+    if not isinstance(value, bool | str | tuple) and name not in ("bf16", "gradient_checkpointing", "seed")
 ]
 
 

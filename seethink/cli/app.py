@@ -32,15 +32,21 @@ COMMANDS = {
         "init", "Write a folder to start from: pictures, questions, a verifier and a format."
     ),
     "run": CommandEntry("recipes", "Run a recipe; finished stages are skipped, interrupted ones resumed."),
-    "show": CommandEntry("recipes", "Print a recipe's stages, settings and derived numbers."),
+    "show": CommandEntry(
+        "recipes",
+        "Print a recipe's stages, settings and derived numbers; for --scale full also what it would take.",
+    ),
     "train": CommandEntry("train", "Train a model on your own data."),
     "eval": CommandEntry("evaluate", "Evaluate a model on your own data or on a published benchmark."),
     "rescore": CommandEntry("rescore", "Score answers that another tool collected, without a model."),
-    "compare": CommandEntry("compare", "Compare evaluations on the questions that all were asked."),
+    "compare": CommandEntry("compare", "Compare evaluations on the questions that all of them were asked."),
     "synth": CommandEntry("synth", "Generate reasoning data: one command for each chain."),
     "check": CommandEntry("data", "Check data before training: every row, every fault."),
     "convert": CommandEntry("data", "Write data in another dialect."),
-    "export": CommandEntry("export", "Write questions or results in the layouts of lmms-eval."),
+    "export": CommandEntry(
+        "export",
+        "Write questions as a task of lmms-eval, or the results of an evaluation as its samples.",
+    ),
     "ask": CommandEntry("look", "Ask a model about one or more pictures."),
     "serve": CommandEntry("serve", "Serve a model, with any solver, behind OpenAI's API."),
     "look": CommandEntry(
@@ -128,7 +134,7 @@ def seethink(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script. InputError becomes one message on stderr and exit code 2, NotFinite exit code 1."""
-    from seethink.models.not_finite import NotFinite
+    from seethink.types import NotFinite
 
     try:
         app(arguments, prog_name="seethink")

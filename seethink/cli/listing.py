@@ -38,7 +38,8 @@ def _verifiers() -> dict[str, str]:
 
 
 def _formats() -> dict[str, str]:
-    return {name: form.instruction for name, form in formats.FORMATS.items()}
+    no_words = "No instruction: the conversation as it stands, and the whole reply as the answer."
+    return {name: form.instruction or no_words for name, form in formats.FORMATS.items()}
 
 
 def _solvers() -> dict[str, str]:

@@ -19,6 +19,7 @@ from seethink.cli.tables import say, show_results
 from seethink.evaluate.attempts import AttemptRow
 from seethink.evaluate.importers import ImportedFile, NamedColumns, read_answers
 from seethink.evaluate.matching import Joined, join
+from seethink.evaluate.questions import mean
 from seethink.evaluate.rescoring import (
     REPORTED,
     Disagreement,
@@ -29,7 +30,7 @@ from seethink.evaluate.rescoring import (
     unanswered,
     write,
 )
-from seethink.evaluate.statistics import mean, summarise
+from seethink.evaluate.statistics import summarise
 from seethink.formats.any_form import ANY_FORM
 from seethink.identity import digest, of_verifier
 from seethink.tasks import load_task, weighted_reward

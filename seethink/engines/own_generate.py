@@ -18,9 +18,8 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from seethink.engines.sampling import not_numbers, random_streams, sample
 from seethink.models import unpacked_rows, verification
 from seethink.models.encoder import Encoder, Prompt
-from seethink.models.not_finite import NotFinite
 from seethink.models.packing import Branch, Group, pack_groups
-from seethink.types import InputError, Sampling
+from seethink.types import InputError, NotFinite, Sampling
 
 _LOG = logging.getLogger(__name__)
 

@@ -10,8 +10,7 @@ from torch import Tensor
 from transformers import TopKLogitsWarper, TopPLogitsWarper
 
 from seethink.models.encoder import Prompt
-from seethink.models.not_finite import NotFinite
-from seethink.types import Sampling
+from seethink.types import NotFinite, Sampling
 
 
 def sample(

@@ -25,8 +25,7 @@ from torch import Tensor, distributed
 from seethink.media import Frames
 from seethink.models.encoder import Encoder, Prompt
 from seethink.models.names import refuse_adapter
-from seethink.models.not_finite import NotFinite
-from seethink.types import Completion, InputError, Messages, Sampling
+from seethink.types import Completion, InputError, Messages, NotFinite, Sampling
 
 SUPPRESSED_BIAS = -1e4
 """Logit bias of tokens that must not be sampled; unlike -inf it can be written as JSON."""

@@ -73,9 +73,9 @@ def opened(source: Path | bytes, where: str, animated: bool = False) -> PIL.Imag
     try:
         picture = PIL.Image.open(file, formats=_formats())
     except PIL.UnidentifiedImageError as error:
-        if cut := whole.cut_short(source):
-            raise PictureError(f"{where} is cut short: {cut}") from error
         why = signatures.why_not(_head(source))
+        if why == signatures.UNKNOWN and (cut := whole.cut_short(source)):
+            raise PictureError(f"{where} is cut short: {cut}") from error
         kind = "broken picture" if why == signatures.UNKNOWN else "unreadable picture"
         raise PictureError(f"{where} cannot be read as a picture: {why}", kind) from error
     except PIL.Image.DecompressionBombError as error:

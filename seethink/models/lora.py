@@ -16,9 +16,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from seethink.models.names import ADAPTER_FILE, adapter_base
-from seethink.models.not_finite import NotFinite
 from seethink.models.saving import follow_umask, save_processor
-from seethink.types import InputError
+from seethink.types import InputError, NotFinite
 
 ADAPTER = ".lora_"
 _WEIGHTS = "adapter_model.safetensors"

@@ -23,6 +23,8 @@ class TextDimensions:
     def of(cls, config: Any) -> TextDimensions:
         """Of a transformers configuration."""
         text = config.get_text_config()
+        if layers := getattr(text, "per_layer_config", None):  # layers differ: the first stands for all
+            text = layers[0]
         size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
         inner = text.intermediate_size
         if experts := getattr(text, "num_experts_per_tok", 0) or getattr(text, "moe_topk", 0):

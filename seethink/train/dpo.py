@@ -81,7 +81,8 @@ class DPOMethod:
             self.is_cached = True
         positions = self.config.positions(step, len(self.pairs))
         numbers = [self._number(i) for i in ranks.local_shard(positions)]
-        groups = self._groups(numbers)
+        with gather_weights(self.reference.policy):
+            groups = self._groups(numbers)
         for number, group in zip(numbers, groups, strict=True):
             for branch, logps in zip(group.branches, self.reference.known[number], strict=True):
                 branch.weight, branch.reference = 1 / len(positions), logps
@@ -94,20 +95,22 @@ class DPOMethod:
         missing = sorted(seen - self.reference.known.keys())
         blocks = [missing[i : i + BLOCK] for i in range(0, len(missing), BLOCK)]
         own = ranks.local_shard(blocks)
-        for block in watched(own, len(own), f"blocks of {BLOCK} pairs seen by the reference", self.on_step):
-            groups = dict(zip(block, self._groups(block), strict=True))
-            self.reference.compute(groups, untrained, self.config.training)
+        with gather_weights(self.reference.policy):  # once: processes have unequal numbers of blocks
+            for block in watched(
+                own, len(own), f"blocks of {BLOCK} pairs seen by the reference", self.on_step
+            ):
+                groups = dict(zip(block, self._groups(block), strict=True))
+                self.reference.compute(groups, untrained, self.config.training)
         self.reference.model.copy = None
         ranks.barrier()
         self.reference.known.clear()
         self.reference.load()
 
     def _groups(self, numbers: Sequence[int]) -> list[Group]:
+        """The pairs of these numbers; sharded weights must have been gathered."""
         chosen = [self.pairs[number] for number in numbers]
         prompts = self.encoder.prompts([pair.format.prompt(pair.example) for pair in chosen])
-        policy = self.reference.policy
-        with gather_weights(policy):
-            prompts = vision_cache.with_features(policy.model, prompts)
+        prompts = vision_cache.with_features(self.reference.policy.model, prompts)
         return [self._group(*both) for both in zip(chosen, prompts, strict=True)]
 
     def probes(self) -> list[Group]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from seethink.models.not_finite import NotFinite
 from seethink.models.packing import Pack
+from seethink.types import NotFinite
 
 
 @dataclass

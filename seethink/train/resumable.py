@@ -23,7 +23,6 @@ from seethink.evaluate.attempts import append_rows
 from seethink.models import checkpointing
 from seethink.models.encoder import Encoder
 from seethink.models.lora import merge, save_adapter_folder
-from seethink.models.not_finite import NotFinite
 from seethink.models.policy import PolicyModel
 from seethink.models.saving import follow_umask, save_model_folder
 from seethink.train import ranks, sharding, trackers
@@ -35,7 +34,7 @@ from seethink.train.memory_plan import plans_memory
 from seethink.train.methods import OnStep
 from seethink.train.notes import metrics_rows
 from seethink.train.signals import Signals
-from seethink.types import InputError
+from seethink.types import InputError, NotFinite
 
 _LOG = logging.getLogger(__name__)
 

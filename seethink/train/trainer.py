@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from seethink.models.encoder import Encoder
-from seethink.models.not_finite import NotFinite
 from seethink.models.observations import refuse_media
 from seethink.models.packing import Group, Pack, halves, pack_groups
 from seethink.models.policy import LogProbs, PolicyModel
@@ -27,6 +26,7 @@ from seethink.train.finite import FiniteLosses
 from seethink.train.memory_plan import MemoryPlan, free_memory
 from seethink.train.methods import OnStep
 from seethink.train.resumable import ResumableTrainer
+from seethink.types import NotFinite
 
 _LOG = logging.getLogger(__name__)
 

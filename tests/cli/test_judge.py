@@ -27,7 +27,7 @@ from tests.servers import ChatServer, HttpReply
 GRADES = json.dumps(dict.fromkeys(ATTRIBUTES, 8))
 ROWS = (("red", "crimson"), ("red", "blue"), ("3", "3"), ("4", "5"), ("a cat", "a kitten"))
 """Gold and what the model says."""
-RIGHT = {"crimson", "a kitten", "3", "quatre"}
+RIGHT = {"crimson", "a kitten", "3", "fire"}
 """What the judge finds right."""
 
 
@@ -110,8 +110,7 @@ def test_without_a_judge_they_stay_unjudged(capsys) -> None:
 
 def test_a_judge_for_everything_is_compared_with_the_rules(capsys) -> None:
     rows = [
-        {"question": f"Say: {answer}.", "answer": gold}
-        for gold, answer in (("3", "3"), ("4", "quatre"), *ROWS)
+        {"question": f"Say: {answer}.", "answer": gold} for gold, answer in (("3", "3"), ("4", "fire"), *ROWS)
     ]
     Path("my.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     with ChatServer(judging) as server:

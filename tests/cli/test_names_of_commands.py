@@ -183,7 +183,7 @@ def test_ask_finds_it_too(capsys, monkeypatch):
     [
         ("begun", "begun has no checkpoint, for no training in it is finished"),
         ("torn", "torn/b/stage.json is no record of a stage"),
-        ("empty", "empty holds no config.json, so it is not a model folder"),
+        ("empty", "empty holds neither config.json nor adapter_config.json, so it is not a model folder"),
     ],
 )
 def test_a_run_without_a_checkpoint_is_refused(capsys, model, message):

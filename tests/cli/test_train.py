@@ -60,20 +60,21 @@ def test_questions_without_answers_are_evaluated_but_not_trained_on(capsys):
     assert code == 2 and "row 1: it is no pair of responses" in err
 
 
-def test_a_conversation_is_one_question_of_grpo_and_one_example_for_each_answer_of_sft(capsys, monkeypatch):
+def test_a_conversation_is_one_question_of_grpo_and_one_example_of_sft_with_every_answer(capsys, monkeypatch):
     said = [{"role": role, "content": text} for role, text in (("user", "1?"), ("assistant", "2"))]
     write("talks.jsonl", {"messages": [*said, *said]}, {"messages": said})
     seen = []
 
     def run(model, data, config, context):
-        seen.append([one.example for one in data] if isinstance(data, Sequence) else data.examples)
+        seen.append([*data] if isinstance(data, Sequence) else data.examples)
         return fakes.model_folder(context.out / "checkpoint")
 
     for method in ("sft", "grpo"):
         monkeypatch.setitem(METHODS, method, replace(METHODS[method], run=run))
         well(capsys, "train", method, "--model", "base", "--data", "talks.jsonl", "max_steps=1")
     learned, asked = seen
-    assert [len(example.history) for example in learned] == [0, 2, 0]
+    assert [len(lesson.example.history) for lesson in learned] == [2, 0]
+    assert [[len(turn.example.history) for turn in lesson.earlier] for lesson in learned] == [[0], []]
     assert [len(example.history) for example in asked] == [2, 0]
 
 

@@ -17,9 +17,8 @@ from seethink.engines.local import LocalEngine
 from seethink.engines.sampling import random_streams
 from seethink.formats import ANSWER_ONLY, PREFILLED_THINK, THINK_ANSWER
 from seethink.media import Image
-from seethink.models.not_finite import NotFinite
 from seethink.sources.handwritten import Pages
-from seethink.types import GREEDY, Example, InputError, Messages, Sampling
+from seethink.types import GREEDY, Example, InputError, Messages, NotFinite, Sampling
 from tests import tiny
 
 WARM = Sampling(n=5, max_tokens=12, seed=3)

@@ -22,11 +22,10 @@ from seethink.engines.vllm_server import POLICY, VllmServerEngine
 from seethink.formats import ANSWER_ONLY, PREFILLED_THINK
 from seethink.media import Frames
 from seethink.models.names import SPROUT
-from seethink.models.not_finite import NotFinite
 from seethink.sources.handwritten import Pages
 from seethink.train.configs import GRPOConfig
 from seethink.train.rollouts import Rollouts
-from seethink.types import GREEDY, InputError, Sampling
+from seethink.types import GREEDY, InputError, NotFinite, Sampling
 from tests import tiny
 
 PAGES = Pages(3, "train", seed=2)

@@ -133,7 +133,7 @@ def test_a_model_that_names_no_tower_has_no_parts_to_freeze() -> None:
     assert policy.parts.of("model.tower.merger.linear_fc1.weight") is None
     for settings in (dict(vision_learning_rate=0.0), dict(lora_rank=4), dict(language_learning_rate=1e-3)):
         with pytest.raises(InputError, match="Qwen3_5ForConditionalGeneration names no vision tower"):
-            prepare(policy, TrainingConfig(**settings))
+            prepare(policy, TrainingConfig.of(**settings))
     prepare(policy, TrainingConfig())
 
 

@@ -15,10 +15,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from seethink.models.not_finite import NotFinite
 from seethink.models.packing import Branch, Group, Pack, pack_groups
 from seethink.models.policy import PolicyModel
 from seethink.train.finite import FiniteLosses
+from seethink.types import NotFinite
 from tests import tiny
 from tests.train.test_grpo import _formed, _method
 

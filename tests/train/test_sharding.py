@@ -92,7 +92,7 @@ assert AcceleratorState().distributed_type in (DistributedType.FSDP, Distributed
 POISONED = """
 import os
 from seethink.train import objectives
-from seethink.models.not_finite import NotFinite
+from seethink.types import NotFinite
 nll = objectives.nll
 objectives.nll = lambda logps: nll(logps) + (logps - logps.detach()).sqrt().nan_to_num(0.0)
 try:

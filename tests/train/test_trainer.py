@@ -11,13 +11,13 @@ from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from seethink.formats import THINK_ANSWER
-from seethink.models.not_finite import NotFinite
 from seethink.models.packing import Branch, Group, Pack
 from seethink.models.policy import PolicyModel
 from seethink.sources.handwritten import Pages
 from seethink.train.configs import TrainingConfig
 from seethink.train.resumable import last_checkpoint, truncate
 from seethink.train.trainer import GroupTrainer
+from seethink.types import NotFinite
 from tests import tiny
 
 STEADY = TrainingConfig(learning_rate=1e-3, lr_scheduler_type="constant", seed=1)
