@@ -12,7 +12,7 @@ import inspect
 import json
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache, partial
 from importlib.metadata import version
@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
 
 from seethink.sequences import LazySequence
-from seethink.types import Task, Verifier
+from seethink.types import Task
 
 
 @runtime_checkable
@@ -139,8 +139,9 @@ _ALWAYS_HASHED = ("seethink.verify", "seethink.boxes", "seethink.markup")
 """Packages and modules whose source counts wherever a verifier uses them."""
 
 
-def of_verifier(verifier: Verifier) -> dict[str, Any]:
-    """A verifier as JSON: its qualified name, the hash of the source that defines it, its fields.
+def of_verifier(verifier: Callable[..., Any]) -> dict[str, Any]:
+    """A verifier, or an environment, as JSON: its qualified name, the hash of the source that defines it, its
+    fields.
 
     Verifiers with equal identities give equal scores. Dataclass fields with `compare=False` are left out.
     Raises ValueError for a lambda, closure or partial; use a module-level function or a frozen dataclass.

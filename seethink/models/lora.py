@@ -110,7 +110,7 @@ def save_adapter_folder(model: Any, processor: Any, folder: Path) -> None:
         r=rank, lora_alpha=rank, target_modules=sorted(factors), rank_pattern=own, alpha_pattern=own,
         inference_mode=True, base_model_name_or_path=base or loaded,
     )  # fmt: skip
-    config.save_pretrained(folder)
+    config.save_pretrained(str(folder))
     tensors = {
         f"{_PREFIX}{name}.lora_{letter}.weight": factor.contiguous()
         for name, both in factors.items()
@@ -147,5 +147,5 @@ def _scaled(name: str, tensors: dict[str, Tensor], settings: dict[str, Any]) -> 
 
     a, b = (tensors[f"{_PREFIX}{name}.lora_{letter}.weight"].float() for letter in "AB")
     alphas = settings.get("alpha_pattern") or {}
-    alpha = alphas.get(get_pattern_key(alphas.keys(), name), settings["lora_alpha"])
+    alpha = alphas.get(get_pattern_key([*alphas], name), settings["lora_alpha"])
     return a, b * (alpha / len(a) ** (0.5 if settings.get("use_rslora") else 1))

@@ -22,7 +22,7 @@ def score_figure(report: Mapping[str, Any]) -> dict[str, bytes]:
     arms, tasks = list(report["results"]), list(report["matched"])
     rows = [(task, arm) for task in tasks for arm in arms]
     places = {row: -(i + tasks.index(row[0])) for i, row in enumerate(rows)}  # a gap between tasks
-    settings = {
+    settings: dict[Any, Any] = {
         "svg.hashsalt": "seethink",
         "pdf.fonttype": 42,
         "font.family": "DejaVu Sans",

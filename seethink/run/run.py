@@ -122,8 +122,9 @@ class Run:
                 continue
             stage.refuse_foreign()
             for model in stage.needs:
-                named = isinstance(model, Model) and isinstance(model.path, str)  # nothing trained here
-                if named and model.server is None:
+                if not isinstance(model, Model) or model.server is not None:
+                    continue
+                if isinstance(model.path, str):  # a name, nothing trained here
                     hub.refuse_unreachable(whole(model.path))
 
     @cached_property
