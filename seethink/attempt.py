@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from seethink.boxes import write_places
+from seethink.environment import complete
 from seethink.formats import lists_several, read_any, stated
 from seethink.markup import without_stop_tokens
 from seethink.models.families import places_in_pixels
@@ -33,7 +34,7 @@ def attempt(
 ) -> list[list[Rollout]]:
     """`sampling.n` rollouts of each example, in order."""
     prompts = [task.format.prompt(example) for example in examples]
-    return judge_all(task, examples, prompts, engine.generate(prompts, sampling))
+    return judge_all(task, examples, prompts, complete(engine, task, examples, prompts, sampling))
 
 
 def judge_all(

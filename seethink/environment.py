@@ -5,11 +5,22 @@ One loop for training, where prompts are token ids, and for evaluation, where th
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from seethink.types import Completion, Example, Media, Sampling
+from seethink.formats.messages import chat_message, spoken
+from seethink.types import (
+    Completion,
+    Engine,
+    Example,
+    Media,
+    Messages,
+    Sampling,
+    Task,
+    assistant_prefill,
+)
 
 MAX_TURNS = 16
 """Turns after which a rollout ends, whatever the environment would answer."""
@@ -20,7 +31,6 @@ Observation = Sequence[str | Media]
 Environment = Callable[[Example, Sequence[str]], Observation | None]
 """A pure function that answers a model's turn: (example, texts of all turns so far) -> observation; None ends
 the rollout."""
-Complete = Callable[[Sequence[P], Sampling], list[list[Completion]]]
 Extend = Callable[[P, int, Completion, Observation], P]
 """(prompt, number of the rollout among those of its example, its completion, observation) -> the prompt of
 the next turn."""
@@ -60,7 +70,7 @@ def roll_out(
     environment: Environment,
     examples: Sequence[Example],
     prompts: Sequence[P],
-    complete: Complete[P],
+    complete: Callable[[Sequence[P], Sampling], list[list[Completion]]],
     extend: Extend[P],
     sampling: Sampling,
 ) -> list[list[Episode[P]]]:
@@ -94,3 +104,26 @@ def _answer(environment: Environment, episode: Episode[P], extend: Extend[P]) ->
         return False
     episode.prompt = extend(episode.prompt, episode.number, last, observation)
     return True
+
+
+def complete(
+    engine: Engine, task: Task, examples: Sequence[Example], prompts: Sequence[Messages], sampling: Sampling
+) -> list[list[Completion]]:
+    """`sampling.n` completions of each example's prompt; turn by turn where the task has an environment."""
+    if task.environment is None:
+        return engine.generate(prompts, sampling)
+    found: list[list[Completion]] = [[] for _ in prompts]
+    for number in range(sampling.n):  # one by one: equal conversations would go on equally
+        seed = random.Random(f"{sampling.seed}/rollout/{number}").getrandbits(63)
+        own = replace(sampling, n=1, seed=seed)
+        episodes = roll_out(task.environment, examples, prompts, engine.generate, _continue, own)
+        for completions, (episode,) in zip(found, episodes, strict=True):
+            completions.append(episode.completion())
+    return found
+
+
+def _continue(messages: Messages, _: int, last: Completion, observation: Observation) -> Messages:
+    """The conversation with the model's turn, its prefill included, and the environment's answer."""
+    said = chat_message("assistant", assistant_prefill(messages) + spoken(last.text))
+    earlier = messages[:-1] if assistant_prefill(messages) else messages
+    return [*earlier, said, chat_message("user", *observation)]

@@ -25,7 +25,10 @@ class SolverOptions(Config, ABC):
     """
 
     def __call__(self, engine: Engine, task: Task, examples: Sequence[Example]) -> list[list[Rollout]]:
-        """Answer the examples, `metering.TOGETHER` at a time; meanwhile the engine keeps their prompts."""
+        """Answer the examples, `metering.TOGETHER` at a time; meanwhile the engine keeps their prompts.
+        Raises InputError for a task with an environment, whose turns only the direct solver takes."""
+        if task.environment:
+            raise InputError(f"{task.name} has an environment; answer it directly, without a solver")
         return in_groups(engine, examples, lambda some: self.answer(engine, task, some))
 
     @abstractmethod

@@ -51,6 +51,9 @@ SignalKind = Literal[
 ]
 
 
+Says = Callable[[History, float], str]
+
+
 @dataclass(frozen=True)
 class Alarm:
     """What is said of a training from a limit on. column: of metrics.jsonl, whose curve shows it. why: the
@@ -60,11 +63,24 @@ class Alarm:
     column: str
     limit: float
     why: str
-    says: Callable[[History, float], str]
+    says: Says
     after: int = WINDOW
 
 
 # The sentences --------------------------------------------------------------------------------------------
+
+
+def _reaches(column: str) -> Callable[[Says], Says]:
+    """A sentence for the last value of a column, `(history, value)`, said where that reaches the limit."""
+
+    def decorate(sentence: Says) -> Says:
+        def says(seen: History, limit: float) -> str:
+            value = seen.last(column)
+            return "" if value is None or value < limit else sentence(seen, value)
+
+        return says
+
+    return decorate
 
 
 def _learning_rate(seen: History, limit: float) -> str:
@@ -115,27 +131,21 @@ def _why_no_spread(seen: History) -> str:
     return "the task is too easy or the reward too coarse"
 
 
-def _unjudged(seen: History, limit: float) -> str:
-    share = seen.last("frac_groups_unjudged")
-    if share is None or share < limit:
-        return ""
+@_reaches("frac_groups_unjudged")
+def _unjudged(seen: History, share: float) -> str:
     return f"{_percent(share)} of groups could not be judged: nothing is learned from them"
 
 
-def _malformed(seen: History, limit: float) -> str:
-    share = seen.last("completions/malformed_ratio")
-    if share is None or share < limit:
-        return ""
+@_reaches("completions/malformed_ratio")
+def _malformed(seen: History, share: float) -> str:
     return (
         f"{_percent(share)} of completions still break the format after {seen.steps} steps: train by sft "
         "first, or choose a format that the model knows"
     )
 
 
-def _truncated(seen: History, limit: float) -> str:
-    share = seen.last("completions/clipped_ratio")
-    if share is None or share < limit:
-        return ""
+@_reaches("completions/clipped_ratio")
+def _truncated(seen: History, share: float) -> str:
     return f"{_percent(share)} of completions are cut off: raise max_completion_length, or punish length"
 
 
@@ -179,10 +189,8 @@ def _longer_not_better(seen: History, limit: float) -> str:
     )
 
 
-def _repeats(seen: History, limit: float) -> str:
-    share = seen.last("completions/repeated_ratio")
-    if share is None or share < limit:
-        return ""
+@_reaches("completions/repeated_ratio")
+def _repeats(seen: History, share: float) -> str:
     return f"completions repeat themselves: {_percent(share)} of their runs of six words occurred before"
 
 
@@ -212,17 +220,13 @@ def _entropy_rises(seen: History, limit: float) -> str:
     return f"the entropy rises from {first:.2g} to {last:.2g} nats per token: completions dissolve into noise"
 
 
-def _far_from_reference(seen: History, limit: float) -> str:
-    kl = seen.last("kl")
-    if kl is None or kl < limit:
-        return ""
+@_reaches("kl")
+def _far_from_reference(seen: History, kl: float) -> str:
     return f"the model is {kl:.2g} nats per token from its reference: raise beta or lower the learning rate"
 
 
-def _mismatch(seen: History, limit: float) -> str:
-    distance = seen.last("sampling/sampling_logp_difference/mean")
-    if distance is None or distance < limit:
-        return ""
+@_reaches("sampling/sampling_logp_difference/mean")
+def _mismatch(seen: History, distance: float) -> str:
     return (
         f"the rollouts' log-probabilities differ from the trainer's by {distance:.2g} nats per token: what "
         "is sampled is not the model that is trained"

@@ -208,7 +208,8 @@ class RolloutConfig(Config):
 
     prompts_per_step: prompts of one rollout batch, over all processes; TRL's `generation_batch_size` counts
     completions. num_generations: completions of each prompt, a group. temperature: of sampling, and of the
-    policy's log-probabilities. shuffle: False takes the prompts in order, a curriculum. pass_rate_range: a
+    policy's log-probabilities. max_completion_length: tokens, of each turn where the task has an environment.
+    shuffle: False takes the prompts in order, a curriculum. pass_rate_range: a
     prompt whose last completions were right less or more often than this is passed over once
     (`PromptSampler`). dynamic_sampling_retries: up to this many times a step, groups without spread are
     replaced by other prompts (dynamic sampling, DAPO). rollout_backend: "local" is the trained model itself,

@@ -27,7 +27,7 @@ class RolloutSampler:
     """Samples completions of a task; where it has an environment, turn by turn, with the observations that
     the model was shown as tokens without a loss.
 
-    Raises InputError where the back-end or the model's family cannot have an environment.
+    Raises InputError where the back-end, the model's family or a setting cannot have an environment.
     """
 
     def __init__(self, task: Task, rollouts: Rollouts, model: Any, encoder: Encoder) -> None:
@@ -36,6 +36,11 @@ class RolloutSampler:
         if task.environment and rollouts.config.rollout.rollout_backend != "local":
             raise InputError(
                 "a task with an environment samples with the trained model: rollout_backend=local"
+            )
+        if task.environment and rollouts.config.overlong_buffer_len:
+            raise InputError(
+                "max_completion_length limits each turn of a task with an environment, so there is no length "
+                "of the whole to punish: overlong_buffer_len=0"
             )
 
     def __call__(

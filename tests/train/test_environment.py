@@ -14,9 +14,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from seethink.attempt import attempt, judge
 from seethink.engines.local import LocalEngine
 from seethink.environment import MAX_TURNS, roll_out
-from seethink.formats import ANSWER_ONLY
+from seethink.formats import ANSWER_ONLY, PREFILLED_THINK
 from seethink.formats.messages import chat_message
 from seethink.media import Image
 from seethink.models.encoder import Encoder
@@ -24,6 +25,7 @@ from seethink.models.names import SPROUT
 from seethink.models.observations import ObservationEncoder, Observed, refuse_media
 from seethink.models.packing import Branch, Group, pack_groups
 from seethink.models.policy import PolicyModel
+from seethink.solve.best_of_n import BestOfN
 from seethink.solve.direct import Direct
 from seethink.sources.handwritten import Pages
 from seethink.train.configs import GRPOConfig
@@ -110,9 +112,6 @@ def test_an_environment_that_never_ends_is_ended() -> None:
 
 
 def test_the_prefill_is_of_the_first_turn_alone() -> None:
-    from seethink.attempt import judge
-    from seethink.formats import PREFILLED_THINK
-
     graded = Task("t", EXAMPLES, PREFILLED_THINK, variety)
     last = Completion("<think>two</think><answer>7</answer>", earlier=("one",))
     rollout = judge(graded, EXAMPLES[0], last, "<think>")
@@ -244,8 +243,13 @@ def test_grpo_learns_from_rollouts_of_several_turns(tmp_path: Path) -> None:
 def test_an_evaluation_goes_on_turn_by_turn_too() -> None:
     pages = Task("twice", Pages(2, "test", seed=3), ANSWER_ONLY, variety, environment=again)
     for sampling in (Sampling(temperature=0.0, max_tokens=24), Sampling(n=2, max_tokens=24)):
-        rollouts = Direct(sampling)(LocalEngine.load("sprout"), pages, [*pages.examples])
+        engine = LocalEngine.load("sprout")
+        rollouts = Direct(sampling)(engine, pages, [*pages.examples])
         assert [len(group) for group in rollouts] == [sampling.n] * 2
+        repeated = attempt(engine, pages, [*pages.examples], sampling)
+        assert [[one.response.text for one in group] for group in repeated] == [
+            [one.response.text for one in group] for group in rollouts
+        ]
         for rollout in (one for group in rollouts for one in group):
             assert len(rollout.response.earlier) == 1
             assert rollout.usage.calls == 2 and rollout.usage.pictures_encoded >= 2
@@ -257,6 +261,15 @@ def test_vllm_cannot_have_an_environment_yet(tmp_path: Path) -> None:
     rollouts = SimpleNamespace(config=config)
     with pytest.raises(InputError, match="rollout_backend=local"):
         RolloutSampler(task(), rollouts, model, tiny.encoder(model))
+
+
+def test_what_does_not_go_with_an_environment_is_refused() -> None:
+    model = tiny.qwen2_vl()
+    rollouts = SimpleNamespace(config=GRPOConfig.of(overlong_buffer_len=8))
+    with pytest.raises(InputError, match="overlong_buffer_len=0"):
+        RolloutSampler(task(), rollouts, model, tiny.encoder(model))
+    with pytest.raises(InputError, match="zoom has an environment; answer it directly"):
+        BestOfN()(LocalEngine(model, tiny.encoder(model)), task(), EXAMPLES)
 
 
 def test_a_family_that_cannot_take_pictures_in_an_answer_is_refused() -> None:

@@ -63,8 +63,7 @@ class Course:
 
 SEE = Course(READING, {"tiny": 3_000, "one_gpu": 800}, shares=STILL)
 COURSES = {
-    # Dense readings of small pages alone teach in a few hundred updates which feature comes next. Among all
-    # worlds they had not been learned after four thousand.
+    # Dense readings of small pages alone teach soon which feature comes next; mixed with all worlds, late.
     "scan": Course(READING, {"tiny": 600, "one_gpu": 200}, per_picture=2, shares={"pages": 1.0}),
     "say": Course(READING, {"tiny": 3_000, "one_gpu": 1_300}),
     "steps": Course(REASONING, {"tiny": 6_000, "one_gpu": 2_500}, per_picture=5, shares=WITH_WORDS),
