@@ -82,14 +82,18 @@ def of_sequence(items: Sequence[Any]) -> str:
     A `LazySequence` with an `identity` is hashed by it and its length; its items are not computed.
     """
     known = items.identity if isinstance(items, LazySequence) else None
-    return digest(list(items)) if known is None else digest({"identity": known, "length": len(items)})
+    return digest(list(items)) if known is None else digest({"identity": known, "length": _length(items)})
+
+
+def _length(items: Sequence[Any]) -> int | None:
+    return items.identity_length if isinstance(items, LazySequence) else len(items)
 
 
 def of_task(task: Task) -> dict[str, Any]:
     """A task as JSON: name, digest of its examples, format, verifier, headline part."""
     return {
         "name": task.name,
-        "questions": len(task.examples),
+        "questions": _length(task.examples),
         "examples": of_sequence(task.examples),
         "format": plain(task.format),
         "verifier": plain(of_verifier(task.verifier)),

@@ -21,8 +21,14 @@ class LazySequence(Sequence[T_co]):
 
     @property
     def identity(self) -> str | None:
-        """A text that, with the length, determines every item; None if items must be read to compare them."""
+        """A text that, with `identity_length`, determines every item; None if items must be read to compare
+        them."""
         return None
+
+    @property
+    def identity_length(self) -> int | None:
+        """The length as a part of the identity; None where `identity` decides it and it is not known yet."""
+        return len(self)
 
     @overload
     def __getitem__(self, index: int) -> T_co: ...

@@ -149,6 +149,11 @@ class GoldTraces(LazySequence[SFTExample]):
         known = examples.identity if isinstance(examples, LazySequence) else None
         return None if known is None else identity.digest(["traces", known, self.task.format])
 
+    @property
+    def identity_length(self) -> int | None:
+        examples = self.task.examples
+        return examples.identity_length if isinstance(examples, LazySequence) else len(self)
+
 
 def _earlier_answers(example: Example) -> Iterator[Example]:
     """An example for each answer in the history; it has the turns and the media before that answer."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -18,18 +18,17 @@ from seethink import settings, systems
 from seethink.cli.options import MediaRoot, takes
 from seethink.cli.synth_tables import show_status
 from seethink.cli.tables import say, show_measured
-from seethink.engines.base import AsyncEngine, Role
+from seethink.engines.base import ROLES, Role
 from seethink.synth.chain import Chain
 from seethink.synth.dispatch import Budget, Price
+from seethink.synth.teachers import ORACLE, Teachers, oracle_of
 from seethink.train.progress_bar import ProgressBar
 from seethink.types import Example, InputError
 
 if TYPE_CHECKING:
     from seethink.synth.cluster import RayCluster
 
-ORACLE = "oracle"
 TEACHERS, LIMITS, EXECUTION = "Teachers", "Limits", "Execution"
-ROLES: tuple[Role, ...] = get_args(Role)
 
 synth = typer.Typer(no_args_is_help=True, help="Generate reasoning data: one command for each chain.")
 app = typer.Typer()
@@ -81,8 +80,17 @@ class TeacherOptions:
         """{role: address of its teacher}"""
         return {role: getattr(self, f"{role}_teacher") or self.teacher for role in ROLES}
 
-    def factory(self) -> TeacherFactory:
-        return TeacherFactory(tuple(self.addresses().items()), self)
+    def teachers(self) -> Teachers:
+        from seethink.engines.http import RequestPolicy
+
+        policy = RequestPolicy(
+            max_concurrency=self.max_concurrency,
+            requests_per_minute=self.requests_per_minute,
+            tokens_per_minute=self.tokens_per_minute,
+            request_timeout_s=self.request_timeout,
+            startup_timeout_s=self.startup_timeout,
+        )
+        return Teachers(tuple(self.addresses().items()), policy, self.key_env)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,48 +161,6 @@ class SynthesisOptions:
     execution: ExecutorOptions
 
 
-@dataclass(frozen=True)
-class TeacherFactory:
-    """Opens one engine for each address. Picklable, so that every worker opens its own."""
-
-    addresses: tuple[tuple[Role, str], ...]
-    options: TeacherOptions
-
-    async def __call__(self) -> dict[Role, AsyncEngine]:
-        engines: dict[str, AsyncEngine] = {}
-        for _, address in self.addresses:
-            if address not in engines:
-                engines[address] = await self._open(address)
-        return {role: engines[address] for role, address in self.addresses}
-
-    async def _open(self, address: str) -> AsyncEngine:
-        if (oracle := oracle_of(address)) is not None:
-            return oracle
-        from seethink.engines.chat import ChatEngine
-        from seethink.engines.http import RequestPolicy
-
-        options = self.options
-        policy = RequestPolicy(
-            max_concurrency=options.max_concurrency,
-            requests_per_minute=options.requests_per_minute,
-            tokens_per_minute=options.tokens_per_minute,
-            request_timeout_s=options.request_timeout,
-            startup_timeout_s=options.startup_timeout,
-        )
-        return await ChatEngine.open(address, key_env=options.key_env, policy=policy)
-
-
-def oracle_of(address: str) -> Any:
-    """The oracle of an address, None for a server's address. Raises InputError for unknown errors of the
-    oracle."""
-    name, _, errors = address.partition(":")
-    if name != ORACLE:
-        return None
-    from seethink.engines.oracle import Oracle
-
-    return Oracle.from_text(errors)
-
-
 # Synthesis ------------------------------------------------------------------------------------------------
 
 
@@ -248,13 +214,13 @@ def _synthesise(name: str, job: SynthesisOptions) -> None:
     )
     inputs, console = SynthesisInputs(chain, job), Console()
     inputs.check()
-    from seethink.synth.synthesis import Synthesis, synthesise
+    from seethink.synth.synthesis import Synthesis, progress_row, synthesise
 
     synthesis = Synthesis(
         chain=chain,
         examples=inputs.examples,
         data=job.data,
-        open_teachers=job.teachers.factory(),
+        open_teachers=job.teachers.teachers(),
         out=job.out,
         decontaminate=inputs.test_fingerprints(),
         max_concurrency=examples_in_flight(job.teachers.max_concurrency),
@@ -267,7 +233,7 @@ def _synthesise(name: str, job: SynthesisOptions) -> None:
     )
     try:
         with ProgressBar(console, chain.name) as bar:
-            status, written = synthesise(synthesis, lambda counts: bar(_progress(counts)))
+            status, written = synthesise(synthesis, lambda counts: bar(progress_row(counts)))
     except KeyboardInterrupt:
         say(console, "stopped; the same command continues")
         raise typer.Exit(130) from None
@@ -282,13 +248,6 @@ def _synthesise(name: str, job: SynthesisOptions) -> None:
     if status.failed:
         say(console, f"{sum(status.failed.values()):,} examples failed; the same command tries them again")
         raise typer.Exit(1)
-
-
-def _progress(counts: Mapping[str, int]) -> dict[str, Any]:
-    """Examples by state as a progress row."""
-    finished = [f"{counts[state]:,} {state}" for state in ("kept", "dropped", "failed")]
-    done = sum(counts.values()) - counts["pending"]
-    return {"step": done, "steps": sum(counts.values()), "detail": ", ".join(finished)}
 
 
 def _command(name: str) -> Callable[..., None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from seethink.types import GREEDY, Completion, Example, Messages, Sampling
 
@@ -18,6 +18,7 @@ BATCH_TOKENS = 32_768
 
 Role = Literal["vision", "text", "judge"]
 """What a request needs from its engine: to look at pictures, to reason about a text, or to judge."""
+ROLES: tuple[Role, ...] = get_args(Role)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,8 @@
-"""Training data that the attempts of an earlier stage decide: an order of examples, and preference pairs.
-
-Known by their recipe before anything is sampled, so that a dry run plans them and their stage depends on the
-evaluation; items are read from attempts.jsonl once it is finished."""
+"""Training data that the attempts of an earlier stage decide: an order of examples, and preference pairs."""
 
 from __future__ import annotations
 
 import logging
-from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +13,9 @@ from seethink import identity
 from seethink.evaluate.attempts import read_attempts
 from seethink.evaluate.pass_rates import easy_to_hard
 from seethink.models.families import in_original_pixels
-from seethink.run.stage import Evaluation
-from seethink.sequences import LazySequence
+from seethink.run.stage import Artefact, Evaluation
+from seethink.run.stage_data import StageData
 from seethink.settings import leaves
-from seethink.tasks import GoldTraces
 from seethink.types import (
     CoordinateFrame,
     Example,
@@ -39,16 +34,15 @@ ROUNDING = 1e-9
 """0.6 - 0.5 is a little less than 0.1 in floating point."""
 
 
-class FromAttempts(LazySequence[T]):
+class FromAttempts(StageData[T]):
     """Base class. measured: the evaluation whose attempts decide the items; `rows` of one that is planned or
-    left out are empty. Items raise InputError until it is finished."""
+    left out are empty."""
 
     measured: Evaluation
 
     @property
-    @abstractmethod
-    def identity(self) -> str:
-        """Of what the items are made from, the evaluation's key included; with no attempt read."""
+    def made_by(self) -> Artefact:
+        return self.measured
 
     def refuse_unmeasured(self) -> None:
         """Raise InputError where the evaluation is not finished."""
@@ -152,23 +146,7 @@ def _example(item: Any) -> Example:
     return item.example if isinstance(item, SFTExample | PreferencePair) else item
 
 
-def measured_rows(data: Any) -> FromAttempts[Any] | None:
-    """The measured sequence that training data are, or are made from; None for other data."""
-    if isinstance(data, GoldTraces):
-        data = data.task
-    rows = data.examples if isinstance(data, Task) else data
-    return rows if isinstance(rows, FromAttempts) else None
-
-
-def identified(kind: str, data: Any) -> Any:
-    """The identity of training data. kind: as in `TrainingMethod.data`. How many rows attempts give is not
-    known before, and follows from what they are made from."""
-    if isinstance(data, FromAttempts):
-        return data.identity
-    return identity.of_task(data) if kind == "task" else identity.of_sequence(data)
-
-
-def refuse_shuffled(rows: FromAttempts[Any] | None, config: Any) -> None:
+def refuse_shuffled(rows: StageData[Any] | None, config: Any) -> None:
     """Raise InputError where an order would be lost."""
     if isinstance(rows, EasyToHard) and leaves(config).get("shuffle", True):
         raise InputError("examples from easy to hard would lose their order; add shuffle=false (sft, grpo)")

@@ -7,19 +7,17 @@ import inspect
 import os
 import re
 import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from seethink import hub, identity, launch
 from seethink.engines.opening import Server
 from seethink.lock import alone_in
 from seethink.models.names import is_bundled, model_key, resolve, whole
-from seethink.models.release import release_memory
 from seethink.run.comparison import (
     Claim,
     common_headline,
@@ -36,25 +34,25 @@ from seethink.run.events import (
     ReportWritten,
     StageEvent,
     StageFailed,
-    StageFinished,
-    StageLeftOut,
     StageProgress,
-    StageSetAside,
-    StageSkipped,
-    StageStarted,
 )
+from seethink.run.executor import StageExecutor, StageWork
 from seethink.run.export import write_bf16
-from seethink.run.measured import identified, measured_rows, refuse_shuffled
+from seethink.run.measured import refuse_shuffled
 from seethink.run.scale import Scale
 from seethink.run.stage import NO_EXAMPLES, Evaluation, Model, Stage, StageExamples, made_by
+from seethink.run.stage_data import identified, stage_data
+from seethink.run.synthesised import SynthConfig, Synthesised, synthesis_inputs, synthesised
 from seethink.settings import override, parse, unknown
 from seethink.solve.options import SolverOptions
+from seethink.synth.chain import Chain
+from seethink.synth.export import ROWS
 from seethink.tasks import GoldTraces
 from seethink.train.card import write_card
 from seethink.train.held_out import HeldOut, refuse_missing
 from seethink.train.methods import METHODS, OnStep, TrainingContext
 from seethink.train.notes import training_notes
-from seethink.types import InputError, PreferencePair, Sampling, SFTExample, Task
+from seethink.types import Example, InputError, PreferencePair, Sampling, SFTExample, Task
 
 if TYPE_CHECKING:
     from seethink.solve.equal_tokens import EqualTokens
@@ -62,12 +60,6 @@ if TYPE_CHECKING:
 
 TINY = "The model is sprout, which ships with SeeThink: five million parameters. It is tiny, and it errs."
 _STAGE_NAME = re.compile(r"[a-z0-9_-]+(/[a-z0-9_-]+)*")
-_STATE_EVERY_S = 10.0
-_POLL_EVERY_S = 0.5
-
-T = TypeVar("T")
-StageWork = Callable[[Path, OnStep], Any]
-"""`(stage folder, on_progress) -> result`, a JSON value."""
 
 
 @dataclass
@@ -170,21 +162,28 @@ class Run:
         """The task's own steps and answers as supervised examples, those inside conversations included."""
         return GoldTraces(task)
 
+    def synth(self, name: str, chain: Chain, examples: Sequence[Example], config: SynthConfig) -> Synthesised:
+        """The rows that `chain` makes of `examples` with a teacher; `.rows()` and `.pairs()` are training
+        data."""
+        stage = self._stage(name, "synth", ROWS, config, synthesis_inputs(chain, examples))
+        self._execute(stage, lambda out, on_step: synthesised(stage, chain, examples, on_step))
+        return Synthesised(stage.artefact_key, stage.folder, len(examples))
+
     def train(
         self, name: str, method: str, model: Model, data: Any, config: Any, held_out: HeldOut | None = None
     ) -> Model:
         """`model` after training by a method of `seethink.train.methods.METHODS`.
 
         data: what the method learns from, by its `data`: a sequence of `SFTExample` ("examples") or
-        `PreferencePair` ("pairs"), or a `Task` ("task"); those of `run.measured` depend on the evaluation
-        that decides them. config: of the method's config class. held_out: no part of the stage's identity.
+        `PreferencePair` ("pairs"), or a `Task` ("task"); `StageData` come from an earlier stage.
+        config: of the method's config class. held_out: no part of the stage's identity.
         """
         if method not in METHODS:
             raise unknown("training method", method, METHODS)
         entry = METHODS[method]
-        rows = measured_rows(data)
+        rows = stage_data(data)
         inputs = {"model": model, entry.data: identified(entry.data, data)}
-        inputs |= {"measured": rows.measured} if rows is not None else {}
+        inputs |= {"data made by": rows.made_by} if rows is not None else {}
         stage = self._stage(name, method, "checkpoint", config, inputs, StageExamples.of(entry.data, data))
         refuse_missing(stage.config.training, held_out)
         refuse_shuffled(rows, stage.config)
@@ -318,62 +317,7 @@ class Run:
         """The stage's result, from now or before; None in a dry run or if `only` leaves it out."""
         if self.dry:
             return None
-        if not self.is_main_process:
-            return self._assist(stage, work)
-        status = stage.status()
-        if status == "done":
-            state = stage.state()
-            self._emit(StageSkipped(stage.name, state["seconds"], stage.notes()))
-            return state["result"]
-        if self.only and stage.name not in self.only:
-            self._emit(StageLeftOut(stage.name))
-            return None
-        if status == "changed":
-            changes = stage.changes(stage.state()).texts
-            self._emit(StageSetAside(stage.name, stage.set_aside(), changes))
-        self._emit(StageStarted(stage.name, status == "begun", stage.continues()))
-        try:
-            state = self._work(stage, work)
-        except BaseException as error:
-            self._emit(StageFailed(stage.name, error))
-            raise
-        self._emit(StageFinished(stage.name, state["seconds"], stage.notes()))
-        return state["result"]
-
-    def _assist(self, stage: Stage, work: StageWork) -> Any:
-        """In a process that is not the main one: take part in trainings and, once the main one has begun
-        them, in evaluations; wait for everything else."""
-        selected = not self.only or stage.name in self.only
-        if selected and stage.kind == "evaluate":
-            while stage.status() in ("pending", "changed"):
-                time.sleep(_POLL_EVERY_S)
-        if selected and (stage.trains or stage.kind == "evaluate") and stage.status() != "done":
-            work(stage.folder, lambda row: None)
-        while stage.status() != "done":
-            if not selected:
-                return None
-            time.sleep(_POLL_EVERY_S)
-        return stage.state()["result"]
-
-    def _work(self, stage: Stage, work: StageWork) -> dict[str, Any]:
-        """Do the work and return the final state. The seconds of all processes that worked on it add up, a
-        killed one's too."""
-        state = stage.begin()
-        before, start, written = state["seconds"], time.monotonic(), time.monotonic()
-
-        def on_progress(row: dict[str, Any]) -> None:
-            nonlocal written
-            self._progress(stage.name, row)
-            if time.monotonic() - written >= _STATE_EVERY_S:
-                written = time.monotonic()
-                stage.write(state | {"seconds": round(before + written - start, 1)})
-
-        result = work(stage.folder, on_progress)
-        release_memory()
-        seconds = round(before + time.monotonic() - start, 1)
-        state |= {"status": "done", "seconds": seconds, "result": result}
-        stage.write(state)
-        return state
+        return StageExecutor(self.only, self.is_main_process, self._emit)(stage, work)
 
     def _check_only(self, stages: Mapping[str, Stage]) -> None:
         """Raises InputError if a selected stage depends on one that is neither finished nor selected."""

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from seethink import identity
 from seethink.engines.base import AsyncEngine, Role
@@ -80,6 +81,13 @@ def synthesise(
     if reached:
         raise reached
     return status, written
+
+
+def progress_row(counts: Mapping[str, int]) -> dict[str, Any]:
+    """Examples by state as a progress row."""
+    finished = [f"{counts[state]:,} {state}" for state in ("kept", "dropped", "failed")]
+    done = sum(counts.values()) - counts["pending"]
+    return {"step": done, "steps": sum(counts.values()), "detail": ", ".join(finished)}
 
 
 class _ProgressCounter:
