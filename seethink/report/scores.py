@@ -137,8 +137,28 @@ def training_ends(report: Report) -> list[str]:
 
 
 def conclusion(report: Report) -> list[str]:
-    """A sentence for each task: what the arms gained over the first, by the corrected tests. Of a training
-    alone, its reward or loss."""
+    """A sentence for each finding of the paper; then for each task: what the arms gained over the first, by
+    the corrected tests. Of a training alone, its reward or loss."""
+    return [*map(_finding, report.get("findings", ())), *_gained(report)]  # older reports have no findings
+
+
+def _finding(row: Mapping[str, Any]) -> str:
+    """Whether a finding was reproduced, with its test."""
+    better, worse, task = row["better"], row["worse"], row["task"]
+    if row["difference"] is None or row["p"] is None:
+        measured = f"{better} and {worse} could not be compared on {task}"
+    else:
+        side = "above" if row["difference"] > 0 else "below" if row["difference"] < 0 else "equal to"
+        apart = f" by {points(abs(row['difference']))[1:]} points" if row["difference"] else ""
+        measured = f"on {task}, {better} is {side} {worse}{apart} (p {row['p']:.2g}, n = {row['n']})"
+    told = {"reproduced": "Reproduced", "reversed": "Not reproduced, but the reverse"}.get(
+        row["shown"], "Not reproduced"
+    )
+    why = f" {_sentence(row['otherwise'])}" if row["otherwise"] and row["shown"] != "reproduced" else ""
+    return f"{told}: {row['text']}. Here, {measured}.{why}"
+
+
+def _gained(report: Report) -> list[str]:
     arms = list(report["results"])
     if arms == [BEFORE, AFTER]:
         before, after = report["results"].values()

@@ -34,6 +34,26 @@ class Claim:
                 )
 
 
+@dataclass(frozen=True)
+class Finding:
+    """The direction of a paper's main result, stated before anything is measured: on `task` the arm `better`
+    is above the arm `worse`.
+
+    text: the finding as a sentence without a full stop. otherwise: a sentence on why a measurement that does
+    not show it differs from the paper's, without a full stop.
+    """
+
+    text: str
+    task: str
+    better: str
+    worse: str
+    otherwise: str = ""
+
+
+CHANCE = 0.05
+"""p value below which a finding is reproduced, or reversed."""
+
+
 def common_headline(headlines: set[str]) -> str:
     """The one score part that all results report. Raises ValueError if they differ."""
     if len(headlines) != 1:
@@ -86,6 +106,29 @@ def measured_claims(results: Mapping[str, Evaluation], claims: Sequence[Claim]) 
         for c in claims
         for arm, paper in c.paper.items()
     ]
+
+
+def measured_findings(
+    tests: Sequence[Mapping[str, Any]], findings: Sequence[Finding]
+) -> list[dict[str, Any]]:
+    """Each finding with its paired test: the difference `better - worse`, its p value, and whether it was
+    reproduced, as "reproduced", "reversed" or "not shown". Each is one test that was stated beforehand, so
+    its p value is not corrected. Raises ValueError for an arm or a task that was not evaluated.
+    """
+    return [vars(finding) | _measured(tests, finding) for finding in findings]
+
+
+def _measured(tests: Sequence[Mapping[str, Any]], finding: Finding) -> dict[str, Any]:
+    for test in tests:
+        if test["task"] == finding.task and {test["a"], test["b"]} == {finding.better, finding.worse}:
+            difference, p = test["difference"], test["p"]
+            if difference is not None and test["b"] == finding.worse:
+                difference = -difference
+            shown = "not shown"
+            if difference and p is not None and p < CHANCE:
+                shown = "reproduced" if difference > 0 else "reversed"
+            return {"difference": difference, "p": p, "n": test["n"], "shown": shown}
+    raise ValueError(f"{finding.better} and {finding.worse} were not both evaluated on {finding.task}")
 
 
 def write_report_files(event: StageEvent) -> None:

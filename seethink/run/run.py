@@ -20,9 +20,11 @@ from seethink.lock import alone_in
 from seethink.models.names import is_bundled, model_key, resolve, whole
 from seethink.run.comparison import (
     Claim,
+    Finding,
     common_headline,
     headline_of,
     measured_claims,
+    measured_findings,
     paired_tests,
     training_facts,
     write_report_files,
@@ -248,27 +250,32 @@ class Run:
         rows = self._execute(stage, work) or {}
         return Evaluation(stage.artefact_key, stage.folder / stage.product, headline=headline, rows=rows)
 
-    def compare(self, name: str, results: Mapping[str, Evaluation], *claims: Claim) -> None:
+    def compare(self, name: str, results: Mapping[str, Evaluation], *published: Claim | Finding) -> None:
         """`report.json` and `report.html` in the run's folder; without results about the trainings alone.
-        The first arm is the base; every arm is tested against every earlier one on the same questions."""
+        The first arm is the base; every arm is tested against every earlier one on the same questions.
+        published: a paper's numbers, and its findings, which the report says to be reproduced or not."""
+        claims = [one for one in published if isinstance(one, Claim)]
+        findings = [one for one in published if isinstance(one, Finding)]
         trained = {n: stage for n, stage in self.stages.items() if stage.trains}
         headline = headline_of(results, trained.values())
         inputs = {
             **{f"arm {arm}": result for arm, result in results.items()},
-            "about": [self.recipe, self.scale, self.seed, self.notes, list(results), claims],
+            "about": [self.recipe, self.scale, self.seed, self.notes, list(results), published],
             "trained": {n: stage.key for n, stage in trained.items()},
         }
         stage = self._stage(name, "compare", "../" * (name.count("/") + 1) + "report.html", None, inputs)
 
         def work(out: Path, on_progress: OnStep) -> dict[str, Any]:
+            tests = paired_tests(results)
             report = {
                 "recipe": self.recipe,
                 "scale": self.scale,
                 "seeds": [self.seed],
                 "headline": headline,
                 "results": {arm: result.rows for arm, result in results.items()},
-                "tests": paired_tests(results),
+                "tests": tests,
                 "claims": measured_claims(results, claims),
+                "findings": measured_findings(tests, findings),
                 "trainings": {n: training_facts(stage) for n, stage in trained.items()},
             }
             attempts = {arm: result.path for arm, result in results.items()}

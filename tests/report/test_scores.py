@@ -232,3 +232,25 @@ def test_a_report_of_before_and_after_concludes_with_it_then_with_the_training()
     assert conclusion(report(results={}, tests=[], trainings={"sft": {"loss": [2.0, 0.5]}})) == [
         "Loss: 2.000 at start, 0.500 at end."
     ]
+
+
+def found(shown: str, difference: float | None = 0.12, otherwise: str = "") -> dict:
+    facts = {"text": "GRPO generalises", "task": "unseen", "better": "grpo", "worse": "sft"}
+    p = None if difference is None else 0.5 if shown == "not shown" else 0.003
+    return {**facts, "otherwise": otherwise, "difference": difference, "p": p, "n": 400, "shown": shown}
+
+
+def test_a_finding_of_the_paper_comes_first_and_says_whether_it_was_reproduced():
+    rows = [
+        found("reproduced", otherwise="the base knows it all"),
+        found("reversed", -0.12, "the base knows it all"),
+        found("not shown", 0.0),
+        found("not shown", None),
+    ]
+    assert conclusion(report(results={}, tests=[], trainings={}, findings=rows)) == [
+        "Reproduced: GRPO generalises. Here, on unseen, grpo is above sft by 12.0 points (p 0.003, n = 400).",
+        "Not reproduced, but the reverse: GRPO generalises. Here, on unseen, grpo is below sft by 12.0 "
+        "points (p 0.003, n = 400). The base knows it all.",
+        "Not reproduced: GRPO generalises. Here, on unseen, grpo is equal to sft (p 0.5, n = 400).",
+        "Not reproduced: GRPO generalises. Here, grpo and sft could not be compared on unseen.",
+    ]

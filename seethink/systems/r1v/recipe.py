@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from seethink import verify
 from seethink.formats import THINK_ANSWER
-from seethink.run.run import Claim, Run
+from seethink.run.comparison import Claim, Finding
+from seethink.run.run import Run
 from seethink.sources import published
 from seethink.sources.handwritten import Pages
 from seethink.train.configs import GRPOConfig, SFTConfig
@@ -36,7 +37,10 @@ def recipe(run: Run) -> None:
         for name, model in {"base": base, "sft": tuned, "grpo": reinforced}.items()
     }
     claim = Claim(tests[-1].name, {"base": 0.480, "sft": 0.425, "grpo": 0.825}, "R1-V: SuperCLEVR-200")
-    run.compare("report", results, claim)
+    generalises = Finding(
+        "GRPO counts better than SFT in pictures of an unseen renderer", tests[-1].name, "grpo", "sft"
+    )
+    run.compare("report", results, claim, generalises)
 
 
 def _tasks(run: Run) -> tuple[Task, list[Task]]:
