@@ -3,13 +3,15 @@ score."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 from seethink.evaluate.attempts import AttemptRow
 
 Attempts = Sequence[AttemptRow]
 """The attempts at one question."""
+TWIN_OF = "twin_of"
+"""Key of a row's meta: the id of the question that it shows in another form."""
 
 
 def by_question(rows: Iterable[AttemptRow]) -> dict[tuple[str, str], list[AttemptRow]]:
@@ -41,7 +43,7 @@ def question_score(own: Attempts, lenient: bool = False) -> float | None:
 
 def clusters_of(questions: Sequence[Attempts]) -> list[int]:
     """The cluster of each question: questions that share a picture, directly or by way of others, have the
-    same one. A row's own `cluster`, if it has one, decides instead of its pictures."""
+    same one, and so have twins (`twins.py`). A row's own `cluster`, if it has one, decides instead."""
     parents: dict[object, object] = {}
 
     def root(name: object) -> object:
@@ -52,10 +54,16 @@ def clusters_of(questions: Sequence[Attempts]) -> list[int]:
 
     for i, own in enumerate(questions):
         given = own[0].get("cluster")
-        for name in [("cluster", given)] if given is not None else own[0].get("media") or ():
+        for name in [("cluster", given)] if given is not None else _shared(own[0]):
             parents[root(name)] = root(i)
     numbers: dict[object, int] = {}
     return [numbers.setdefault(root(i), len(numbers)) for i in range(len(questions))]
+
+
+def _shared(row: AttemptRow) -> list[Hashable]:
+    """What makes one cluster of two questions that both have it: a picture, and being twins."""
+    id = (row.get("meta") or {}).get(TWIN_OF, row.get("id"))
+    return [*(row.get("media") or ()), *([("twin", row.get("task"), id)] if id is not None else ())]
 
 
 def without_score(questions: Iterable[Attempts], missing: Iterable[str] = ()) -> dict[str, list[str]]:

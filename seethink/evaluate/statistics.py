@@ -25,6 +25,7 @@ from seethink.evaluate.questions import (
 )
 from seethink.evaluate.slices import by_meta
 from seethink.evaluate.steps import step_metrics
+from seethink.evaluate.twins import twins
 from seethink.evaluate.voting import majority, pass_at
 from seethink.types import InputError
 
@@ -46,6 +47,8 @@ def summarise(rows: Sequence[AttemptRow], asked: Sequence[str] = ()) -> dict[str
     A question with several attempts counts once, with their mean; then `majority` and `pass_at`
     (`voting.py`) are there too; `chains` (`chains.py`) where an agent read another's. `usage`: the mean of
     what questions took, where it was counted. `steps` and `step_grades`: of thoughts (`steps.py`).
+    `parts`: the mean of each part of the score, metrics too; `twins` (`twins.py`) where a question was asked
+    in words and as a picture.
     """
     answered = [row for row in rows if row["stop"] != "unanswered"]
     readable = [row for row in answered if row["said"] is not None]
@@ -79,6 +82,8 @@ def summarise(rows: Sequence[AttemptRow], asked: Sequence[str] = ()) -> dict[str
         "mean_tokens": mean([row["n_tokens"] for row in rows]),
         "lenient": scored.interval(lambda own: question_score(own, lenient=True)),
         "by_meta": by_meta(questions, scored.clusters),
+        "parts": _parts(questions, scored.clusters),
+        **({"twins": pairs} if (pairs := twins(questions)) else {}),
         **_usage(questions),
         **step_metrics(answered),
         **({"chains": chains} if (chains := followed(rows)) else {}),
@@ -130,6 +135,22 @@ def _several(scored: Scored) -> dict[str, Any]:
 def _ballot_of(row: AttemptRow) -> str | None:
     """The answer; None for an error in its place."""
     return None if row["stop"] == "unanswered" else row["said"]
+
+
+def _parts(questions: Sequence[Attempts], clusters: Sequence[int]) -> dict[str, Any]:
+    """{part of the score: {value, low, high, n}} over the questions that have it; an attempt without an
+    answer has 0."""
+    found: dict[str, list[tuple[float, int]]] = {}
+    for own, cluster in zip(questions, clusters, strict=True):
+        for name in dict.fromkeys(name for row in own for name in row.get("parts") or ()):
+            parts = [(row, row["parts"].get(name, {}).get("value")) for row in own]
+            score = mean(0.0 if row["stop"] == "unanswered" else value for row, value in parts)
+            if score is not None:
+                found.setdefault(name, []).append((score, cluster))
+    return {
+        name: {**interval([x for x, _ in scores], [c for _, c in scores]), "n": len(scores)}
+        for name, scores in found.items()
+    }
 
 
 def _usage(questions: Sequence[Sequence[AttemptRow]]) -> dict[str, Any]:

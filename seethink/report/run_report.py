@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seethink.report import scores
+from seethink.report.breakdown import breakdowns
 from seethink.report.curves import training_curves
 from seethink.report.gallery import build_gallery
 from seethink.report.gallery_page import colours_of
@@ -48,6 +49,7 @@ def write_report(
         conclusion=scores.conclusion(report),
         lenient_differs=scores.lenient_differs(report),
         table=scores.score_table(report),
+        breakdowns=[*breakdowns(report["results"], headline)],
         tests=[(test, scores.describe_test(test)) for test in report["tests"]],
         gains={task: scores.task_gains(report["results"], task) for task in scores.measured_tasks(report)},
         trainings=training_curves(trainings, colours_of(report["results"]), _untrained(report)),
