@@ -24,6 +24,7 @@ HELD_OUT = "eval_correct"
 
 METRICS = {
     HELD_OUT: ("Held-out accuracy", SHARE, "share of held-out questions answered right, greedily"),
+    f"{HELD_OUT}/*": ("Held-out accuracy: {}", SHARE, "share of them answered right, greedily"),
     "reward": ("Reward", SHARE, "mean over the sampled completions"),
     "rewards/*/mean": ("Reward: {}", SHARE, "one part of the reward, mean"),
     "completions/mean_length": ("Completion length", NUMBER, "mean, in tokens"),
@@ -56,7 +57,7 @@ METRICS = {
     "learning_rate": ("Learning rate", NUMBER, ""),
 }
 """{name in metrics.jsonl: (title, unit, description)}, in the order of the panels; `*` is a part of the
-reward."""
+reward, or a further held-out task."""
 
 MetricsRow = Mapping[str, Any]
 """A line of metrics.jsonl."""
@@ -142,7 +143,8 @@ def _curves(
         series = {stage: _series(log, name) for stage, log in logs.items()}
         series = {stage: points for stage, points in series.items() if points}
         if series:
-            panels.append(_panel(labels, series, colours, name != HELD_OUT, _alarms(logs, name)))
+            is_noisy = name.partition("/")[0] != HELD_OUT
+            panels.append(_panel(labels, series, colours, is_noisy, _alarms(logs, name)))
     stages = tuple((stage, colours[stage]) for stage in logs)
     longest = max(len(log) for log in logs.values())
     not_finite = sum(

@@ -13,7 +13,7 @@ from seethink.run.events import ReportReady, StageEvent
 from seethink.run.stage import Evaluation, Stage
 from seethink.settings import leaves
 from seethink.train.methods import METHODS
-from seethink.train.notes import start_and_end
+from seethink.train.notes import metrics_rows, start_and_end
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,23 @@ def training_facts(stage: Stage) -> dict[str, Any]:
         "settings": {name: identity.plain([value, usual.get(name)]) for name, value in values.items()},
         **{name: list(both) for name, both in ends.items() if both},
     }
+
+
+def budgets(trained: Mapping[str, Stage]) -> list[str]:
+    """A sentence on what each training takes, where they differ: optimiser steps, rows, completions, and the
+    tokens that it learned from. Arms that learn from more are not compared on equal terms."""
+    taken = {name: _budget(stage) for name, stage in trained.items()}
+    if len({*taken.values()}) < 2:
+        return []
+    listed = "; ".join(f"{name}: {text}" for name, text in taken.items())
+    return [f"The trainings take different amounts: {listed}."]
+
+
+def _budget(stage: Stage) -> str:
+    counts = METHODS[stage.kind].counts(stage.examples.count, stage.config)
+    counts = {what: n for what, n in counts.items() if not what.endswith("at most")}
+    learned = sum(row.get("num_tokens", 0) for row in metrics_rows(stage.folder))
+    return ", ".join(f"{n:,} {what}" for what, n in (counts | {"tokens": learned}).items() if n)
 
 
 def paired_tests(results: Mapping[str, Evaluation]) -> list[dict[str, Any]]:

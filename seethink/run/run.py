@@ -21,6 +21,7 @@ from seethink.models.names import is_bundled, model_key, resolve, whole
 from seethink.run.comparison import (
     Claim,
     Finding,
+    budgets,
     common_headline,
     headline_of,
     measured_claims,
@@ -282,7 +283,8 @@ class Run:
             logs = {n: stage.folder / "metrics.jsonl" for n, stage in trained.items()}
             metrics = {n: log for n, log in logs.items() if log.exists()}  # a method may write none
             said = [f"{n}: {note}" for n, stage in trained.items() for note in stage.notes()]
-            self._emit(ReportReady(name, report, self.out, attempts, metrics, (*self.notes, *said)))
+            said = [*self.notes, *budgets(trained), *said]
+            self._emit(ReportReady(name, report, self.out, attempts, metrics, said))
             return report
 
         if report := self._execute(stage, work):

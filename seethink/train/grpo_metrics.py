@@ -82,6 +82,7 @@ def step_metrics(statistics: RolloutStatistics, update: UpdateStatistics) -> dic
         "frac_reward_zero_std": ranks.all_sum(statistics.zero_std_groups) / max(1, groups),
         **{name: _mean([fact[name] for fact in every]) for name in MEASURES},
         "frac_completions_identical": _share_of_groups(statistics, _identical, groups),
+        "num_tokens": sum(fact["completions/mean_length"] for fact in every),
         "unjudged": ranks.all_sum(statistics.unjudged),
         "frac_groups_unjudged": _share_of_groups(statistics, _unjudged, groups),
         "resampled_prompts": statistics.resampled,

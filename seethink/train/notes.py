@@ -8,11 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seethink.train.history import mean_of
+from seethink.train.history import WINDOW, mean_of
 from seethink.train.signals import signals_of
 
 ROWS_FILE = "rows.json"
 """In a training's folder: how many rows its data have, and how many were left out or cannot be judged."""
+
+
+GROWN = 1.1
+"""Completions grow where their mean length rises by this factor; that of ten steps varies less."""
 
 
 def training_notes(out: Path) -> list[str]:
@@ -26,7 +30,7 @@ def training_notes(out: Path) -> list[str]:
     nothing_learned, said = list(_of_rewards(steps)), signals_of(steps)
     if nothing_learned:
         said.pop("no_signal", None)  # of the whole training, with the reason
-    return [*notes, *nothing_learned, *said.values()]
+    return [*notes, *nothing_learned, *said.values(), *_of_length(steps)]
 
 
 def start_and_end(out: Path, name: str) -> tuple[float, float] | None:
@@ -85,6 +89,24 @@ def _of_rewards(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield (
         f"no group had two different rewards in {steps}, so the rewards taught nothing: {_why(rows)} "
         f"({', '.join(facts)})"
+    )
+
+
+def _of_length(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The moment when sampled completions begin to grow, where their mean length over `WINDOW` steps ends at
+    `GROWN` times its least value or more."""
+    known = [row for row in rows if row.get("completions/mean_length") is not None]
+    if len(known) < 2 * WINDOW:
+        return
+    windows = [known[i : i + WINDOW] for i in range(len(known) - WINDOW + 1)]
+    lengths = [mean_of(window, "completions/mean_length") or 0.0 for window in windows]
+    least = lengths.index(min(lengths))
+    if lengths[-1] < GROWN * max(1.0, lengths[least]):
+        return
+    first, last = windows[least][0]["step"], windows[least][-1]["step"]
+    yield (
+        f"completions are shortest in steps {first:,} to {last:,}, {lengths[least]:,.0f} tokens, and grow "
+        f"from there to {lengths[-1]:,.0f}"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,20 @@ def test_the_curve_is_that_of_the_checkpoints_survives_a_kill_and_changes_nothin
         sft(base, LESSONS, every_2, tmp_path / "killed", killed, held_out=HELD_OUT)
     sft(base, LESSONS, every_2, tmp_path / "killed", held_out=HELD_OUT)
     assert _evaluated(tmp_path / "killed") == found
+
+
+def test_further_tasks_have_columns_and_curves_of_their_own(tmp_path) -> None:
+    """Those of one task are the same, whatever is asked beside it."""
+    base, config = tiny.saved(tmp_path / "base"), CONFIG.replace(eval_steps=5, max_steps=5)
+    shifted = replace(HELD_OUT.task, name="shifted", examples=PAGES[6:])
+    sft(base, LESSONS, config, tmp_path / "both", held_out=replace(HELD_OUT, others=(shifted,)))
+    sft(base, LESSONS, config, tmp_path / "shifted", held_out=HeldOut(shifted, SHORT))
+    both, alone = (_evaluated(tmp_path / name)[5] for name in ("both", "shifted"))
+    names = [name for name in both if "/" not in name]
+    assert [*both] == [*names, *(f"{name}/shifted" for name in names)] and len(names) == 4
+    assert {name: both[f"{name}/shifted"] for name in names} == alone
+    (curves,) = training_curves({"sft": tmp_path / "both" / "metrics.jsonl"})
+    assert [panel.title for panel in curves.panels][:2] == ["Held-out accuracy", "Held-out accuracy: shifted"]
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.1])

@@ -145,3 +145,18 @@ def test_rows_that_are_left_out_teach_nothing(tmp_path, base) -> None:
     assert len(check_examples(base, lessons, config, tmp_path / "out", _quiet)) == 4
     (_, note) = training_notes(tmp_path / "out")
     assert note.startswith("4 of 4 examples have no steps")
+
+
+def _lengths(*lengths: float) -> list[dict]:
+    return [{"completions/mean_length": length} for length in lengths]
+
+
+def test_the_moment_when_completions_begin_to_grow_is_said(tmp_path) -> None:
+    falling, rising = range(100, 60, -2), range(60, 100, 2)
+    (note,) = _notes(tmp_path, *_lengths(*falling, *rising))
+    assert note == "completions are shortest in steps 16 to 25, 65 tokens, and grow from there to 89"
+
+
+@pytest.mark.parametrize("lengths", [[50.0] * 40, [*range(100, 60, -1)], [60, 64] * 20, [10, 90], []])
+def test_nothing_is_said_of_lengths_that_do_not_grow_or_are_too_few(tmp_path, lengths) -> None:
+    assert _notes(tmp_path, *_lengths(*lengths)) == []

@@ -96,6 +96,12 @@ class SceneWorld:
     pictures: int = 1
     clip: bool = False
 
+    def only(self, *kinds: str) -> SceneWorld:
+        """The world with some of its kinds of questions alone; its name lists them."""
+        return replace(
+            self, name=f"{self.name}-{'-'.join(kinds)}", kinds={kind: self.kinds[kind] for kind in kinds}
+        )
+
     def example(self, key: str, shifted: bool, level: int | None = None) -> Example:
         rng = random.Random(key)
         level, kind = level or rng.choice(LEVELS), rng.choice(list(self.kinds))

@@ -16,8 +16,9 @@ from seethink import verify
 from seethink.identity import of_sequence
 from seethink.media import Frames
 from seethink.sources.drawn import WORLDS, by_address, by_name
+from seethink.sources.drawn.grounding import GROUNDING
 from seethink.sources.drawn.page_style import PRACTISED_FONTS, UNSEEN_FONTS
-from seethink.sources.drawn.world import running_sum
+from seethink.sources.drawn.world import DrawnExamples, running_sum
 from seethink.types import Example, InputError, Response
 
 BOXES = {"grounding", "detection"}
@@ -207,3 +208,13 @@ def test_a_running_sum_adds_one_number_at_a_time(numbers: list[int]) -> None:
         a, sign, b = left.split(" ")
         assert (int(a), int(f"{sign}{b}"), int(right)) == (total, number, total + number)
         total += number
+
+
+def test_some_kinds_of_a_world_alone_are_a_world_of_other_questions() -> None:
+    relations = GROUNDING.only("relation", "nearest")
+    kinds = {example.meta["kind"] for example in DrawnExamples(relations, 40, "test")}
+    assert kinds == {"relation", "nearest"}
+    whole, part = DrawnExamples(GROUNDING, 40), DrawnExamples(relations, 40)
+    assert of_sequence(whole) != of_sequence(part) and not {e.id for e in whole} & {e.id for e in part}
+    with pytest.raises(KeyError, match="size"):
+        GROUNDING.only("size")
