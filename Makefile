@@ -51,6 +51,7 @@ bench: $(VENV)/ready
 	$(BIN)/python -m bench.update --prompt 80 --response 200 --group 8 --rival trl
 	$(BIN)/python -m bench.rollout --prompt 272 --response 64 --group 8 --rival trl
 	$(BIN)/python -m bench.step --prompt 272 --response 64 --group 8 --rival trl
+	$(BIN)/python -m bench.dpo --prompt 272 --response 64 --questions 4
 	$(BIN)/python -m bench.serve
 	$(BIN)/python -m bench.check --rows 100000 --folder runs/many
 	$(BIN)/python -m bench.synth overhead
