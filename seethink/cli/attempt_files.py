@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,6 @@ def attempts_of(paths: Sequence[Path]) -> list[dict[str, Any]]:
     pictures and the name of their arm: evaluations first, the earliest before the others, then trainings.
     A lone arm needs no name. Empty if there are none. Raises InputError for one of several paths without
     attempts."""
-    from seethink.evaluate.attempts import read_attempts
-
     arms: list[tuple[str, list[dict[str, Any]]]] = []
     for path in paths:
         files = _files(path, _ATTEMPTS)
@@ -31,13 +30,26 @@ def attempts_of(paths: Sequence[Path]) -> list[dict[str, Any]]:
                 f"{path} holds no attempts to show beside others; name folders that `seethink eval`, `train` "
                 "or `run` wrote"
             )
-        read = [(file, [placed(row, file) for row in read_attempts(file)]) for file in files]
+        read = [(file, [placed(row, file) for row in _with_tokens(file)]) for file in files]
         read.sort(key=lambda item: (any(row.get("step") is not None for row in item[1]), _started(item[0])))
         arms += [(_name(file, path, len(files), len(paths)), rows) for file, rows in read]
     rows = [row | {"arm": name if len(arms) > 1 else ""} for name, rows in arms for row in rows]
     if arms and not rows:
         raise InputError(f"{paths[0]} holds no attempts yet; look again when its first step is done")
     return rows
+
+
+def _with_tokens(file: Path) -> Iterator[dict[str, Any]]:
+    """The rows of an attempts.jsonl, with the tokens that its training recorded of them."""
+    from seethink.evaluate.attempts import read_attempts
+    from seethink.evaluate.token_rows import tokens_of
+
+    recorded, seen = tokens_of(file), Counter[tuple[Any, str]]()
+    for row in read_attempts(file):
+        place = (row.get("step"), row["id"])
+        tokens = recorded.get((*place, seen[place]))
+        seen[place] += 1
+        yield row if tokens is None else row | {"tokens": tokens}
 
 
 def live_attempts(paths: Sequence[Path]) -> dict[str, Path]:

@@ -19,7 +19,8 @@ class Branch:
 
     ids: token ids. trained: which of them have a loss (default all). weight: of each trained token in the
     loss of the whole step, so that how the step is cut into packs changes nothing. advantage: of the
-    completion. copied: a text to imitate, beside sampled completions. sampled: log-probabilities that the
+    completion. copied: a text to imitate, beside sampled completions. rollout: the
+    completion's number among those of its prompt. sampled: log-probabilities that the
     engine sampled with; empty where nothing was sampled. old, reference: (trained tokens,)
     log-probabilities under the policy that sampled and under the reference model. kinds: of the tokens, as
     of a prompt; empty for text. shown: observations with media among its tokens, in order."""
@@ -29,6 +30,7 @@ class Branch:
     weight: float = 1.0
     advantage: float = 0.0
     copied: bool = False
+    rollout: int = 0
     sampled: Sequence[float] = ()
     old: Tensor | None = None
     reference: Tensor | None = None

@@ -26,11 +26,14 @@ class MonitoringConfig(Config):
 
     eval_steps: optimiser steps between answers to held-out questions, which are answered after the last step
     too; None asks none. report_to: trackers of transformers that get every row of metrics.jsonl, with commas
-    between them ("tensorboard,wandb"). stop_when: "no_signal" ends a training whose rewards taught nothing
-    for some steps, "diverging" one whose loss rises (`signals.py`), "any" both."""
+    between them ("tensorboard,wandb"). log_tokens: write tokens.jsonl, the entropy and the log-probability
+    ratio of every token of a rollout (GRPO), which `seethink look` shades. stop_when: "no_signal" ends a
+    training whose rewards taught nothing for some steps, "diverging" one whose loss rises (`signals.py`),
+    "any" both."""
 
     eval_steps: int | None = field(default=None, metadata=_NO_NUMBER)
     report_to: str = field(default="none", metadata=_NO_NUMBER)
+    log_tokens: bool = field(default=False, metadata=_NO_NUMBER)
     stop_when: Literal["never", "no_signal", "diverging", "any"] = "never"
 
     def __post_init__(self) -> None:

@@ -32,6 +32,7 @@ from seethink.train.reference import ReferenceModel
 from seethink.train.rollouts import Rollouts
 from seethink.train.sampling import RolloutSampler, SampledGroup, with_traces
 from seethink.train.sharding import gather_weights
+from seethink.train.token_log import TokenLog
 from seethink.train.trainer import GroupTrainer
 from seethink.types import Rollout, Sampling, Task
 
@@ -55,6 +56,8 @@ def grpo(  # noqa: PLR0913  (what every training takes)
     policy, encoder = load_policy(model, config.training.adapter.load_in_4bit)
     method = GRPOMethod(model, policy, encoder, task, config)
     method.log = AttemptLog(out / "attempts.jsonl", media or out / "media")
+    if config.training.monitoring.log_tokens:
+        method.tokens = TokenLog(out / "tokens.jsonl", encoder.processor.tokenizer.decode)
     method.rollouts.weights_folder = out / "rollout-weights"
     try:
         trainer = GroupTrainer(policy, method, config.training, config.max_steps, out, on_step)
@@ -66,7 +69,7 @@ def grpo(  # noqa: PLR0913  (what every training takes)
 class GRPOMethod:
     """GRPO for the trainer: each rollout batch feeds `num_iterations` optimiser steps."""
 
-    journals: Sequence[str] = ("attempts.jsonl",)
+    journals: Sequence[str] = ("attempts.jsonl", "tokens.jsonl")
     log = AttemptLog(None)
 
     def __init__(
@@ -80,11 +83,12 @@ class GRPOMethod:
         self.sampler = PromptSampler(task.examples, config)
         self.batch: list[Group] = []
         self.statistics = RolloutStatistics(task)
-        self.update = UpdateStatistics()
+        self.update, self.tokens = UpdateStatistics(), TokenLog()
 
     def groups(self, step: int) -> list[Group]:
         """A new rollout batch at every `num_iterations`-th step; the same groups in between."""
         batch, iteration = divmod(step, self.config.num_iterations)
+        self.tokens.begin(step + 1, step - iteration + 1)
         if iteration == 0:
             self.batch = self._roll_out(batch, step)
         return self.batch
@@ -110,6 +114,7 @@ class GRPOMethod:
         sampled = places([not branch.copied for branch in pack.branches], lengths).to(logps.device)
         self.update.clipped.append(clipped.float()[sampled])
         self.update.entropy.append(entropy[sampled])
+        self.tokens.add(pack, logps, entropy)
         if self.config.beta:
             kl = objectives.kl_divergence(
                 logps, self._reference_logps(pack, lengths), self.config.kl_estimator
@@ -143,6 +148,7 @@ class GRPOMethod:
         return torch.cat([branch.reference for branch in pack.branches if branch.reference is not None])
 
     def metrics(self) -> dict[str, float | None]:
+        self.tokens.write()
         known = step_metrics(self.statistics, self.update)
         if self.config.rollout.rollout_backend == "local":
             return known
@@ -189,13 +195,9 @@ class GRPOMethod:
             prompts = vision_cache.with_features(self.policy.model, prompts)
             completions, branches = self.sample(examples, prompts, sampling)
         rollouts = judge_all(self.task, examples, messages, completions)
-        self.sampler.record(
-            ranks.all_gather(
-                {"id": r.example.id, "correct": headline(self.task, r.score).value}
-                for g in rollouts
-                for r in g
-            )
-        )
+        every = [rollout for group in rollouts for rollout in group]
+        correct = ({"id": r.example.id, "correct": headline(self.task, r.score).value} for r in every)
+        self.sampler.record(ranks.all_gather(correct))
         self.log.write(self.task, prompts, rollouts, step + 1)
         return [SampledGroup(*parts) for parts in zip(prompts, rollouts, branches, strict=True)]
 

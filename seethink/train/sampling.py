@@ -49,7 +49,10 @@ class RolloutSampler:
         """`sampling.n` completions of each prompt, and their tokens; `max_tokens` limits each turn."""
         if self.task.environment is None or self.observe is None:
             completions = self.rollouts.complete(prompts, sampling)
-            return completions, [[Branch(c.token_ids, sampled=c.logps) for c in own] for own in completions]
+            return completions, [
+                [Branch(c.token_ids, sampled=c.logps, rollout=i) for i, c in enumerate(own)]
+                for own in completions
+            ]
         episodes = roll_out(
             self.task.environment,
             examples,
@@ -60,14 +63,16 @@ class RolloutSampler:
         )
         return (
             [[episode.completion() for episode in own] for own in episodes],
-            [[_branch(episode) for episode in own] for own in episodes],
+            [[_branch(episode, i) for i, episode in enumerate(own)] for own in episodes],
         )
 
 
-def _branch(episode: Episode[Observed]) -> Branch:
+def _branch(episode: Episode[Observed], rollout: int) -> Branch:
     whole = episode.prompt.said(episode.turns[-1])
     logps = episode.completion().logps
-    return Branch(whole.ids, whole.sampled, sampled=logps, kinds=whole.kinds, shown=whole.shown)
+    return Branch(
+        whole.ids, whole.sampled, rollout=rollout, sampled=logps, kinds=whole.kinds, shown=whole.shown
+    )
 
 
 def with_traces(
