@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from math import floor, inf
@@ -31,8 +31,8 @@ class Frames:
 
 @dataclass(frozen=True, eq=False)
 class DrawnVideo:
-    """A procedurally generated clip; all its frames are used. `draw` is a pure function determined by
-    `key`."""
+    """A procedurally generated clip; all frames that `draw` returns are used. `draw` is a pure function
+    determined by `key`."""
 
     key: str
     draw: Callable[[], Frames] = field(repr=False)
@@ -40,6 +40,18 @@ class DrawnVideo:
 
     def load(self) -> Frames:
         return self.draw()
+
+    def with_frames(self, count: int) -> DrawnVideo:
+        """The same clip in `count` frames, chosen as `Video` chooses them: those at the middles of equal
+        parts, repeated where there are fewer."""
+
+        def draw() -> Frames:
+            frames = self.draw()
+            chosen = [(2 * i + 1) * len(frames.pictures) // (2 * count) for i in range(count)]
+            pictures, times_s = (tuple(own[i] for i in chosen) for own in (frames.pictures, frames.times_s))
+            return replace(frames, pictures=pictures, times_s=times_s)
+
+        return DrawnVideo(f"{self.key}#{count}", draw)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, DrawnVideo) and self.key == other.key

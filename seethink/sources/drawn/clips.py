@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import PIL.Image
@@ -25,12 +27,17 @@ def side_px(size: Sequence[int]) -> int:
     return round(0.17 * min(size))
 
 
-def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[str, Any]:
+LENGTH_S = 2
+
+
+def compose(
+    rng: random.Random, kind: str, level: int, shifted: bool, n_frames: int | None = None
+) -> dict[str, Any]:
     """A scene. things: objects with colour, shape, path (corner in each frame) and shown (0 or 1 in each
     frame)."""
     scene = shapes.canvas(rng, shifted, (112, 140))
-    n_frames = 12 if shifted else 8
-    rate = 6 if shifted else 4
+    n_frames = n_frames or (12 if shifted else 8)
+    rate = n_frames // LENGTH_S
     colours, names = shapes.kinds(shifted)
     kinds = rng.sample([(colour, shape) for colour in colours for shape in names], 5)
     events = EVENTS[kind](rng, scene["size"], n_frames, level)
@@ -55,8 +62,11 @@ def _moves(rng: random.Random, size: Sequence[int], n: int, level: int) -> list[
     ]
     steps = [(d * length) / (n - 1) for d in WAYS[way]]
     path = [[round(p + i * s) for p, s in zip(start, steps, strict=True)] for i in range(n)]
-    others = [_rests(rng, size, n, [path]) for _ in range(min(2, level - 1))]
-    return [{"path": path, "shown": [1] * n, "way": way}, *(o for o in others if o)]
+    things: list[dict[str, Any]] = [{"path": path, "shown": [1] * n, "way": way}]
+    for _ in range(min(2, level - 1)):
+        if other := _rests(rng, size, n, [thing["path"] for thing in things]):
+            things.append(other)
+    return things
 
 
 def _rests(rng: random.Random, size: Sequence[int], n: int, taken: Sequence[Any]) -> dict[str, Any] | None:
@@ -200,3 +210,10 @@ CLIPS = SceneWorld(
     blind=0.35,
     clip=True,
 )
+DENSE_CLIPS = replace(
+    CLIPS,
+    name="dense_clips",
+    about=f"{CLIPS.about} In 16 frames, of which fewer do not show every event.",
+    compose=partial(compose, n_frames=16),
+)
+"""For tests of how many frames a model is shown; it is no world of the command line."""

@@ -157,16 +157,24 @@ class MixedWorld:
 
 @dataclass(frozen=True)
 class DrawnExamples(LazySequence[Example]):
-    """`n` questions of a world, generated on access. Equal fields give equal examples."""
+    """`n` questions of a world, generated on access. Equal fields give equal examples.
+
+    num_frames: of each clip; None shows all. The questions do not depend on it.
+    """
 
     world: World
     n: int
     split: str = "train"
     seed: int = 0
     shifted: bool = False
+    num_frames: int | None = None
 
     @property
     def identity(self) -> str:
+        return self._scenes + (f"/{self.num_frames} frames" if self.num_frames else "")
+
+    @property
+    def _scenes(self) -> str:
         variant = "shifted" if self.shifted else "practised"
         return f"drawn/{self.world.name}/{self.split}/{self.seed}/{variant}"
 
@@ -174,4 +182,10 @@ class DrawnExamples(LazySequence[Example]):
         return self.n
 
     def item(self, i: int) -> Example:
-        return self.world.example(f"{self.identity}/{i}", self.shifted)
+        example = self.world.example(f"{self._scenes}/{i}", self.shifted)
+        return replace(example, media=tuple(map(self._shown, example.media)))
+
+    def _shown(self, medium: Media) -> Media:
+        if isinstance(medium, DrawnVideo) and self.num_frames:
+            return medium.with_frames(self.num_frames)
+        return medium
