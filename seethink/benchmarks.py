@@ -36,6 +36,11 @@ class BenchmarkExamples(LazySequence[Example]):
     def identity(self) -> str:
         return f"{' + '.join(part.identity for part in self.parts)}, at most {self.max_examples}"
 
+    @property
+    def view(self) -> MediaView:
+        """The resolution at which media are loaded."""
+        return self.parts[0].view
+
     def __len__(self) -> int:
         return len(self._drawn)
 

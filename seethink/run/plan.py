@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from seethink.run.run import Run
 from seethink.run.stage import Model, Stage, Status
 from seethink.settings import leaves
+from seethink.sources.published.dataset import MediaView
 from seethink.train.methods import METHODS
 from seethink.types import InputError, Sampling
 
@@ -56,14 +57,30 @@ def plan_stage(stage: Stage) -> StagePlan:
     return StagePlan(stage.name, stage.status(), settings, _counts(stage), **_size(stage, models[0]))
 
 
+SHOWN_AT = {
+    "max_image_px": "pixels of a picture, at most",
+    "num_frames": "frames of a clip",
+    "max_frame_px": "pixels of a frame, at most",
+}
+"""Numbers of a `MediaView`, in words; those of the default are not shown."""
+
+
+def _shown_at(stage: Stage) -> dict[str, int]:
+    default = asdict(MediaView())
+    view = {name: stage.examples.view.get(name, default[name]) for name in SHOWN_AT}
+    return {words: view[name] for name, words in SHOWN_AT.items() if view[name] != default[name]}
+
+
 def _counts(stage: Stage) -> dict[str, int]:
     n = stage.examples.count
     if stage.trains:
-        return {"examples": n, **METHODS[stage.kind].counts(n, stage.config)}
+        return {"examples": n, **_shown_at(stage), **METHODS[stage.kind].counts(n, stage.config)}
     sampling: Sampling = stage.config
     completions = n * sampling.n
     tokens = completions * sampling.max_tokens
-    return {"examples": n, "completions": completions, "completion tokens, at most": tokens}
+    return {
+        "examples": n, **_shown_at(stage), "completions": completions, "completion tokens, at most": tokens
+    }  # fmt: skip
 
 
 def _size(stage: Stage, model: Model) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -58,11 +58,12 @@ class StageExamples:
     """Size of a stage's data, and one prompt of it, for estimates.
 
     count: number of examples. first: returns the first prompt and the replies to be learned for it; a plan
-    reads no other example.
+    reads no other example. view: settings of the `MediaView` at which a published data set is loaded.
     """
 
     count: int
     first: Callable[[], tuple[Messages, list[str]]]
+    view: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, kind: Literal["examples", "pairs", "task"], data: Any) -> StageExamples:
@@ -77,7 +78,9 @@ class StageExamples:
     @classmethod
     def of_sft_examples(cls, examples: Sequence[SFTExample]) -> StageExamples:
         """Of SFT examples; the text of the first is its only reply."""
-        return cls(len(examples), lambda: (_prompt(examples[0]), [examples[0].text]))
+        task = getattr(examples, "task", None)  # of traces
+        view = _view(task.examples if task else examples)
+        return cls(len(examples), lambda: (_prompt(examples[0]), [examples[0].text]), view)
 
     @classmethod
     def of_pairs(cls, pairs: Sequence[PreferencePair]) -> StageExamples:
@@ -88,7 +91,14 @@ class StageExamples:
     def of_tasks(cls, tasks: Sequence[Task]) -> StageExamples:
         """Of tasks, all examples counted; no replies, since they are sampled."""
         count = sum(len(task.examples) for task in tasks)
-        return cls(count, lambda: (tasks[0].format.prompt(tasks[0].examples[0]), []))
+        return cls(
+            count, lambda: (tasks[0].format.prompt(tasks[0].examples[0]), []), _view(tasks[0].examples)
+        )
+
+
+def _view(examples: Sequence[Any]) -> dict[str, Any]:
+    view = getattr(examples, "view", None)
+    return asdict(view) if view else {}
 
 
 def _prompt(row: SFTExample | PreferencePair) -> Messages:

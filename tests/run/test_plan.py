@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import pytest
 
+from seethink import benchmarks
 from seethink.run.plan import StagePlan, plan, plan_stage
 from seethink.run.run import Run, Scale
 from seethink.run.stage import Stage
+from seethink.sources import published
+from seethink.sources.published import MediaView
 from seethink.train.configs import GRPOConfig, SFTConfig
 from seethink.types import InputError, Sampling
 from tests import fakes
@@ -49,6 +53,28 @@ def test_a_plan_holds_the_numbers_that_follow_from_the_settings(tmp_path):
     }  # fmt: skip
     assert found["eval/base"].memory and {each.status for each in found.values()} == {"pending"}
     assert not (tmp_path / "run").exists()
+
+
+def test_a_plan_says_at_which_size_published_media_are_shown(tmp_path):
+    views = MediaView(num_frames=16, max_frame_px=1_000), MediaView(max_image_px=2_000)
+    clips = published.load("longvideobench", source="nowhere", view=views[0])
+    pictures = published.load("geoqa_test", source="nowhere", view=views[1])
+
+    def recipe(run: Run) -> None:
+        base = run.model("hub/model")
+        for name, data in (("clips", clips), ("pictures", pictures)):
+            task = replace(fakes.task(), examples=data)
+            run.evaluate(f"eval/{name}", base, [task], Sampling())
+            run.sft(f"sft-{name}", base, run.traces(task), SFTConfig())
+        run.evaluate("eval/benchmark", base, [benchmarks.by_name("mmmu_val").task("nowhere")], Sampling())
+
+    found = {name: each.counts for name, each in plans(tmp_path, recipe).items()}
+    for name in ("eval/clips", "sft-clips"):
+        assert found[name]["frames of a clip"] == 16 and found[name]["pixels of a frame, at most"] == 1_000
+        assert "pixels of a picture, at most" not in found[name]
+    for name in ("eval/pictures", "sft-pictures"):
+        assert found[name]["pixels of a picture, at most"] == 2_000 and "frames of a clip" not in found[name]
+    assert found["eval/benchmark"]["pixels of a picture, at most"] == 2_359_296
 
 
 def test_overrides_are_in_the_plan(tmp_path):

@@ -16,8 +16,8 @@ from seethink.settings import leaves
 from tests.systems.test_folders import NINE
 
 TABLES = Path(__file__).with_name("published")
-"""{system}.toml: a table for each stage. `model` and `examples` are the stage's model and number of examples,
-everything else is a setting of its config."""
+"""{system}.toml: a table for each stage. `model` and `examples` are the stage's model and number of examples;
+max_image_px, num_frames and max_frame_px are of its media; everything else is a setting of its config."""
 NAMES = sorted(NINE & set(systems.names("recipe")))
 
 
@@ -26,6 +26,7 @@ def known(stage: Stage) -> dict[str, Any]:
     model = stage.inputs.get("model")
     return {
         **(leaves(stage.config) if stage.config is not None else {}),
+        **stage.examples.view,
         "model": str(model.base) if model else None,
         "examples": stage.examples.count,
     }
