@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-Result = Mapping[str, Any]
+from seethink.report.scores import Result
+
 TWINS = {
     "same": "answered alike",
     "both": "both right",
@@ -27,9 +28,10 @@ def breakdowns(results: Mapping[str, Mapping[str, Result]], headline: str) -> It
     """The tables of every task. results: {arm: {task: row of report.json}}."""
     for task in dict.fromkeys(task for by_task in results.values() for task in by_task):
         found = {arm: by_task[task] for arm, by_task in results.items() if task in by_task}
-        keys = dict.fromkeys(key for row in found.values() for key in row.get("by_meta", {}))
+        divided = {arm: row.get("by_meta", {}) for arm, row in found.items()}
         tables = {
-            key: {arm: row.get("by_meta", {}).get(key, {}) for arm, row in found.items()} for key in keys
+            key: {arm: groups.get(key, {}) for arm, groups in divided.items()}
+            for key in dict.fromkeys(key for groups in divided.values() for key in groups)
         }
         parts = {arm: _other_parts(row, headline) for arm, row in found.items()}
         tables |= {"part of the score": parts, "twins": {arm: _twins(row) for arm, row in found.items()}}
