@@ -201,11 +201,22 @@ def with_judge(
     The rules' own score becomes the metric "rules", the grade of `steps_judge` the metric "steps", the score
     of `audit` the metric "audit"; none is rewarded.
     """
-    whole = task.verifier
-    parts = whole.parts if isinstance(whole, Weighted) else ((task.headline, whole, 1.0),)
+    parts = _parts(task)
     (rules,) = (part for name, part, _ in parts if name == task.headline)
     scorer = judge if scope == "all" else verify.first_of(rules, judge)
     scored = [(name, scorer if name == task.headline else part, weight) for name, part, weight in parts]
     named = {"rules": rules, "steps": steps_judge, "audit": audit}
-    metrics = [(name, part, 0.0) for name, part in named.items() if part is not None]
-    return replace(task, verifier=Weighted((*scored, *metrics)))
+    metrics = {name: part for name, part in named.items() if part is not None}
+    return with_metrics(replace(task, verifier=Weighted(tuple(scored))), **metrics)
+
+
+def with_metrics(task: Task, **metrics: Verifier) -> Task:
+    """The task with further parts of its score, by name, that are reported and not rewarded."""
+    unpaid = ((name, metric, 0.0) for name, metric in metrics.items())
+    return replace(task, verifier=Weighted((*_parts(task), *unpaid)))
+
+
+def _parts(task: Task) -> tuple[tuple[str, Verifier, float], ...]:
+    """The named parts of the task's score; a verifier without names is its headline."""
+    whole = task.verifier
+    return whole.parts if isinstance(whole, Weighted) else ((task.headline, whole, 1.0),)
