@@ -15,6 +15,7 @@ import torch
 import transformers as hf
 
 from seethink.models.encoder import Encoder
+from seethink.systems.open_r1_multimodal.tiny_aria import tiny_aria
 from tests import tiny
 
 TEXT: dict[str, Any] = {**tiny.TEXT, "vocab_size": 2112, "rope_parameters": None, "pad_token_id": 0}
@@ -246,23 +247,6 @@ def smolvlm() -> tuple[Any, Any]:
     return hf.SmolVLMForConditionalGeneration(config), processor
 
 
-def aria() -> tuple[Any, Any]:
-    words, image = _words_with_image()
-    vision = _idefics_vision() | dict(model_type="idefics3_vision", image_size=980, patch_size=70)
-    text = _text(
-        model_type="aria_text", intermediate_size=48, moe_num_experts=4, moe_topk=2, moe_num_shared_experts=1
-    )
-    config = hf.AriaConfig(
-        text_config=text, vision_config=vision, projector_patch_to_query_dict={196: 8},
-        image_token_index=image, vision_feature_layer=-1,
-    )  # fmt: skip
-    processor = hf.AriaProcessor(
-        hf.AriaImageProcessor(max_image_size=980, min_image_size=336), words, size_conversion={980: 8},
-        chat_template=_template("<image>"),
-    )  # fmt: skip
-    return hf.AriaForConditionalGeneration(config), processor
-
-
 def mistral3() -> tuple[Any, Any]:
     words = tokenizer(image_token="[IMG]", image_break_token="[IMG_BREAK]", image_end_token="[IMG_END]")
     vision = dict(
@@ -324,6 +308,7 @@ def mllama() -> tuple[Any, Any]:
 BUILDERS: Mapping[str, Callable[[], tuple[Any, Any]]] = {
     "qwen2_vl": lambda: (tiny.qwen2_vl(), tiny.processor()),
     "qwen2_5_vl": lambda: (tiny.qwen2_5_vl(), qwen2_5_processor()),
+    "aria": tiny_aria,
     **{
         build.__name__: build
         for build in (
@@ -337,7 +322,6 @@ BUILDERS: Mapping[str, Callable[[], tuple[Any, Any]]] = {
             internvl,
             idefics3,
             smolvlm,
-            aria,
             mistral3,
             gemma3,
             mllama,
