@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from seethink.boxes import MAX_COORDINATE, Box, read_boxes
 from seethink.types import Example, Response, Score
-from seethink.verify.box_metrics import THRESHOLDS, ious
+from seethink.verify.box_metrics import THRESHOLDS, boxes_of, ious
 from seethink.verify.published_parts import clean, tagged
 from seethink.verify.text import shown
 
@@ -27,6 +27,13 @@ def any_fence(text: str) -> list[Box]:
     """The boxes of the first fence of any kind, else of a list that is the whole text."""
     fences = _JSON_FENCE.findall(text) or _ANY_FENCE.findall(text)
     return _listed(fences[0] if fences else text)
+
+
+def _fenced(text: str) -> list[Box] | None:
+    """The boxes of the last JSON fence in the last answer tag; None without a tag."""
+    tags = tagged(text)
+    fences = _JSON_FENCE.findall(tags[-1]) if tags else []
+    return _listed(fences[-1] if fences else None) if tags else None
 
 
 def _listed(text: str | None) -> list[Box]:
@@ -83,7 +90,8 @@ class CocoPrecision:
     """COCO's mean average precision of the last JSON fence in the last answer tag.
 
     Formula: AP by 101 points of recall, over the labels of the gold and the IoU thresholds; boxes are ranked
-    in the order of the text, 100 at most. by_length: times min(1, n_gold / n_predicted). Defects: boxes of
+    in the order of the text, 100 at most. by_length: times min(1, n_gold / n_predicted). parsed: of the
+    boxes that the format read, in original pixels where there are any, fence or not. Defects: boxes of
     labels that the gold lacks are dropped without penalty; wrong boxes after the right ones cost nothing;
     unreadable text is an empty list, and two empty lists are right, so unreadable text earns 1 if the gold is
     empty. Range: [0, 1]; None if the gold is not a list of boxes. Source: VLM-R1's od_ap, od_ap50 and
@@ -92,16 +100,15 @@ class CocoPrecision:
 
     thresholds: tuple[float, ...] = THRESHOLDS
     by_length: bool = False
+    parsed: bool = False
 
     def __call__(self, example: Example, response: Response) -> Score:
         gold = read_boxes(str(example.answer))
         if gold is None:
             return Score(None, f"the gold {shown(example.answer)} is not a list of boxes")
-        tags = tagged(response.text)
-        if not tags:
+        predicted = list(boxes_of(response) or ()) if self.parsed else _fenced(response.text)
+        if predicted is None or (self.parsed and response.answer is None):
             return Score(0.0, "no answer tag")
-        fences = _JSON_FENCE.findall(tags[-1])
-        predicted = _listed(fences[-1] if fences else None)
         if not gold or not predicted:
             return Score(
                 float(not gold and not predicted), f"read {len(predicted)} boxes, the gold has {len(gold)}"
