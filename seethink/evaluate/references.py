@@ -55,14 +55,15 @@ def unjudged(task: Task, example: Example, answers: Sequence[str]) -> str | None
     format that needs some, so that there is no such response.
 
     The response gives the one of `answers` that is not the row's own: its own is right even for a verifier
-    that cannot read it, since it is the same text.
+    that cannot read it, since it is the same text. Its words stand for its tokens, which no engine counted
+    and rewards of length ask for.
     """
     given = next((answer for answer in answers if answer != example.answer), example.answer or "unknown")
     try:
         text = task.format.write(example.steps, given)
     except ValueError:
         return None
-    score = judge(task, example, Completion(text)).score
+    score = judge(task, example, Completion(text, n_tokens=max(1, len(text.split())))).score
     return score.why or "no score" if score.value is None else None
 
 

@@ -12,8 +12,10 @@ import pytest
 from seethink import verify
 from seethink.cli.app import main
 from seethink.evaluate.references import PROBED, refuse_unjudgeable, spread
-from seethink.formats import STAGED, THINK_ANSWER
+from seethink.formats import ANSWER_ONLY, BARE, STAGED, THINK_ANSWER
 from seethink.types import Example, InputError, Response, Score, Task
+
+FORMS = (THINK_ANSWER, ANSWER_ONLY, BARE)
 
 
 def task(*answers: str | None, verifier: Any = verify.yes_no, form: Any = THINK_ANSWER) -> Task:
@@ -31,6 +33,14 @@ def test_a_text_that_equals_a_reference_answer_says_nothing_of_whether_it_can_be
     with pytest.raises(InputError, match=r"can judge no row.*'cat' is not one number"):
         refuse_unjudgeable([task("cat", "dog", "cat", verifier=verify.same_number)])
     refuse_unjudgeable([task("cat", "3", verifier=verify.same_number)])
+
+
+@pytest.mark.parametrize("name", ["length_cosine", "per_token", "soft_overlong"])
+def test_rewards_of_length_can_judge_references_that_no_engine_counted(name):
+    refuse_unjudgeable([task("4", "5", verifier=verify.by_name(name), form=form) for form in FORMS])
+    length = (verify.by_name(name), 1.0)
+    weighted = verify.weighted(correct=(verify.same_number, 1.0), length=length)
+    refuse_unjudgeable([task("4", "5", verifier=weighted)])
 
 
 def test_one_that_can_be_judged_is_enough_and_the_rest_is_not_looked_at():

@@ -25,7 +25,7 @@ D3_ROWS = 10_578
 
 
 @dataclass(frozen=True)
-class Part:
+class QuestionPart:
     """Questions to learn from; tests by name, the shifted one last; the verifier of the tests. Examples of
     tests have a field `n`, their number."""
 
@@ -52,13 +52,13 @@ def _weighted(correct: Verifier, of_format: float) -> Verifier:
     return verify.weighted(correct=(correct, 1.0), format=(verify.well_formed, of_format))
 
 
-def drawn(n_expressions: int, n_others: int, n_tested: int, seed: int) -> dict[str, Part]:
+def drawn(n_expressions: int, n_others: int, n_tested: int, seed: int) -> dict[str, QuestionPart]:
     """Drawn worlds, by part. Plain expressions name attributes of an object, shifted ones its relations to
     others."""
 
-    def part(n: int, verifier: str, world: World, **tests: World) -> Part:
+    def part(n: int, verifier: str, world: World, **tests: World) -> QuestionPart:
         asked = {test: DrawnExamples(one, n_tested, "test", seed) for test, one in tests.items()}
-        return Part(DrawnExamples(world, n, "train", seed), asked, verifier)
+        return QuestionPart(DrawnExamples(world, n, "train", seed), asked, verifier)
 
     plain, reasoned = GROUNDING.only("attribute"), GROUNDING.only("relation", "nearest")
     some = DETECTION.only("shape", "colour", "both")
@@ -69,7 +69,7 @@ def drawn(n_expressions: int, n_others: int, n_tested: int, seed: int) -> dict[s
     }
 
 
-def as_published() -> dict[str, Part]:
+def as_published() -> dict[str, QuestionPart]:
     """RefCOCO, RefCOCO+ and RefCOCOg, shifted to LISA-Grounding; D3, tested on COCO; screens without a
     test."""
     train = tuple(published.load(name, "train", FOLDER, n) for name, n in TRAIN_ROWS.items())
@@ -77,7 +77,7 @@ def as_published() -> dict[str, Part]:
     tests["lisa_grounding"] = published.load("lisa_grounding", "test", FOLDER, LISA_ROWS)
     coco = {"detection": published.load("coco", "val2017", FOLDER)}
     return {
-        "expressions": Part(BenchmarkExamples(train), tests, "box_iou_50"),
-        "detection": Part(published.load("d3", "full", FOLDER, D3_ROWS), coco, "boxes"),
-        "screens": Part(published.load("gui_defects", "train", FOLDER), {}, "same_text"),
+        "expressions": QuestionPart(BenchmarkExamples(train), tests, "box_iou_50"),
+        "detection": QuestionPart(published.load("d3", "full", FOLDER, D3_ROWS), coco, "boxes"),
+        "screens": QuestionPart(published.load("gui_defects", "train", FOLDER), {}, "same_text"),
     }
