@@ -26,6 +26,11 @@ class HeldOut:
     sampling: Sampling = GREEDY
     others: tuple[Task, ...] = ()
 
+    def __post_init__(self) -> None:
+        names = [other.name for other in self.others]
+        if len({*names}) < len(names):
+            raise ValueError(f"columns of further tasks are named after them, so {names} must differ")
+
     def refuse_unusable(self, engine: LocalEngine) -> None:
         """Raises InputError for questions that the model cannot be shown or the verifier cannot judge."""
         from seethink.evaluate.references import refuse_unjudgeable

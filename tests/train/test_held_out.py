@@ -92,6 +92,8 @@ def test_further_tasks_have_columns_and_curves_of_their_own(tmp_path) -> None:
     names = [name for name in both if "/" not in name]
     assert [*both] == [*names, *(f"{name}/shifted" for name in names)] and len(names) == 4
     assert {name: both[f"{name}/shifted"] for name in names} == alone
+    with pytest.raises(ValueError, match=r"\['shifted', 'shifted'\] must differ"):
+        HeldOut(HELD_OUT.task, others=(shifted, shifted))
     (curves,) = training_curves({"sft": tmp_path / "both" / "metrics.jsonl"})
     assert [panel.title for panel in curves.panels][:2] == ["Held-out accuracy", "Held-out accuracy: shifted"]
 
