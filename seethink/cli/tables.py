@@ -44,7 +44,7 @@ def show_plan(console: Console, plans: Iterable[StagePlan]) -> None:
 
 
 def _plan_numbers(plan: StagePlan) -> dict[str, str]:
-    lines = {name: f"{count:,}" for name, count in plan.counts.items()}
+    lines = {name: f"{count:,}" for name, count in plan.counts.items()} | dict(plan.media)
     if plan.parameters is not None:
         lines["parameters"] = f"{plan.parameters:,}"
     if plan.prompt_tokens is not None:

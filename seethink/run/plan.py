@@ -24,7 +24,8 @@ class StagePlan:
     """Numbers of one stage.
 
     settings: every setting, by the name that `stage.name=value` overrides. counts: numbers that follow from
-    the settings and the size of the data, {what: how many}. parameters: of the model. prompt_tokens: of the
+    the settings and the size of the data, {what: how many}. media: pixels and frames at which published data
+    are loaded, {what: how many, in words}. parameters: of the model. prompt_tokens: of the
     first prompt, media included. memory: estimate in bytes for one process. unknown: {"parameters" or
     "memory": why it is None}.
     """
@@ -33,6 +34,7 @@ class StagePlan:
     status: Status
     settings: Mapping[str, Any]
     counts: Mapping[str, int] = field(default_factory=dict)
+    media: Mapping[str, str] = field(default_factory=dict)
     parameters: int | None = None
     prompt_tokens: int | None = None
     memory: MemoryEstimate | None = None
@@ -54,7 +56,8 @@ def plan_stage(stage: Stage) -> StagePlan:
     models = [need for need in stage.needs if isinstance(need, Model)]
     if not (stage.trains or stage.kind == "evaluate") or not models:
         return StagePlan(stage.name, stage.status(), settings)
-    return StagePlan(stage.name, stage.status(), settings, _counts(stage), **_size(stage, models[0]))
+    numbers = _size(stage, models[0])
+    return StagePlan(stage.name, stage.status(), settings, _counts(stage), _shown_at(stage), **numbers)
 
 
 SHOWN_AT = {
@@ -65,22 +68,26 @@ SHOWN_AT = {
 """Numbers of a `MediaView`, in words; those of the default are not shown."""
 
 
-def _shown_at(stage: Stage) -> dict[str, int]:
-    default = asdict(MediaView())
-    view = {name: stage.examples.view.get(name, default[name]) for name in SHOWN_AT}
-    return {words: view[name] for name, words in SHOWN_AT.items() if view[name] != default[name]}
+def _shown_at(stage: Stage) -> dict[str, str]:
+    view, default = stage.examples.view, asdict(MediaView())
+    said = {name: view[name] for name in SHOWN_AT if name in view and view[name] != default[name]}
+    return {SHOWN_AT[name]: _listed(value) for name, value in said.items()}
+
+
+def _listed(value: Any) -> str:
+    """One value or several; None sets no limit."""
+    values = value if isinstance(value, list) else [value]
+    return ", ".join("no limit" if one is None else f"{one:,}" for one in values)
 
 
 def _counts(stage: Stage) -> dict[str, int]:
     n = stage.examples.count
     if stage.trains:
-        return {"examples": n, **_shown_at(stage), **METHODS[stage.kind].counts(n, stage.config)}
+        return {"examples": n, **METHODS[stage.kind].counts(n, stage.config)}
     sampling: Sampling = stage.config
     completions = n * sampling.n
     tokens = completions * sampling.max_tokens
-    return {
-        "examples": n, **_shown_at(stage), "completions": completions, "completion tokens, at most": tokens
-    }  # fmt: skip
+    return {"examples": n, "completions": completions, "completion tokens, at most": tokens}
 
 
 def _size(stage: Stage, model: Model) -> dict[str, Any]:

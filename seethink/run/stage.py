@@ -58,7 +58,8 @@ class StageExamples:
     """Size of a stage's data, and one prompt of it, for estimates.
 
     count: number of examples. first: returns the first prompt and the replies to be learned for it; a plan
-    reads no other example. view: settings of the `MediaView` at which a published data set is loaded.
+    reads no other example. view: settings of the `MediaView` at which published data are loaded, each
+    as one value, or as a list where tasks differ.
     """
 
     count: int
@@ -79,7 +80,7 @@ class StageExamples:
     def of_sft_examples(cls, examples: Sequence[SFTExample]) -> StageExamples:
         """Of SFT examples; the text of the first is its only reply."""
         task = getattr(examples, "task", None)  # of traces
-        view = _view(task.examples if task else examples)
+        view = _view([task.examples if task else examples])
         return cls(len(examples), lambda: (_prompt(examples[0]), [examples[0].text]), view)
 
     @classmethod
@@ -91,14 +92,14 @@ class StageExamples:
     def of_tasks(cls, tasks: Sequence[Task]) -> StageExamples:
         """Of tasks, all examples counted; no replies, since they are sampled."""
         count = sum(len(task.examples) for task in tasks)
-        return cls(
-            count, lambda: (tasks[0].format.prompt(tasks[0].examples[0]), []), _view(tasks[0].examples)
-        )
+        view = _view([task.examples for task in tasks])
+        return cls(count, lambda: (tasks[0].format.prompt(tasks[0].examples[0]), []), view)
 
 
-def _view(examples: Sequence[Any]) -> dict[str, Any]:
-    view = getattr(examples, "view", None)
-    return asdict(view) if view else {}
+def _view(several: Iterable[Sequence[Any]]) -> dict[str, Any]:
+    views = [asdict(view) for examples in several if (view := getattr(examples, "view", None))]
+    found = {name: list(dict.fromkeys(view[name] for view in views)) for name in (views[0] if views else ())}
+    return {name: values if len(values) > 1 else values[0] for name, values in found.items()}
 
 
 def _prompt(row: SFTExample | PreferencePair) -> Messages:

@@ -56,25 +56,30 @@ def test_a_plan_holds_the_numbers_that_follow_from_the_settings(tmp_path):
 
 
 def test_a_plan_says_at_which_size_published_media_are_shown(tmp_path):
-    views = MediaView(num_frames=16, max_frame_px=1_000), MediaView(max_image_px=2_000)
-    clips = published.load("longvideobench", source="nowhere", view=views[0])
-    pictures = published.load("geoqa_test", source="nowhere", view=views[1])
+    views = {n: MediaView(num_frames=n, max_frame_px=1_000) for n in (4, 8, 16)}
+    clips = {n: published.load("longvideobench", source="nowhere", view=view) for n, view in views.items()}
+    view = MediaView(max_image_px=2_000)
+    pictures = published.load("geoqa_test", source="nowhere", view=view)
 
     def recipe(run: Run) -> None:
-        base = run.model("hub/model")
-        for name, data in (("clips", clips), ("pictures", pictures)):
-            task = replace(fakes.task(), examples=data)
-            run.evaluate(f"eval/{name}", base, [task], Sampling())
-            run.sft(f"sft-{name}", base, run.traces(task), SFTConfig())
+        base, task = run.model("hub/model"), fakes.task()
+        for name, data in (("clips", clips[16]), ("pictures", pictures), ("drawn", task.examples)):
+            shown = replace(task, examples=data)
+            run.evaluate(f"eval/{name}", base, [shown], Sampling())
+            run.sft(f"sft-{name}", base, run.traces(shown), SFTConfig())
+        run.evaluate("eval/all", base, [replace(task, examples=data) for data in clips.values()], Sampling())
+        whole = published.load("geoqa_test", source="nowhere")
+        run.evaluate("eval/sizes", base, [replace(task, examples=p) for p in (pictures, whole)], Sampling())
         run.evaluate("eval/benchmark", base, [benchmarks.by_name("mmmu_val").task("nowhere")], Sampling())
 
-    found = {name: each.counts for name, each in plans(tmp_path, recipe).items()}
-    for name in ("eval/clips", "sft-clips"):
-        assert found[name]["frames of a clip"] == 16 and found[name]["pixels of a frame, at most"] == 1_000
-        assert "pixels of a picture, at most" not in found[name]
-    for name in ("eval/pictures", "sft-pictures"):
-        assert found[name]["pixels of a picture, at most"] == 2_000 and "frames of a clip" not in found[name]
-    assert found["eval/benchmark"]["pixels of a picture, at most"] == 2_359_296
+    found = {name: each.media for name, each in plans(tmp_path, recipe).items()}
+    of_clips = {"frames of a clip": "16", "pixels of a frame, at most": "1,000"}
+    assert found["eval/clips"] == found["sft-clips"] == of_clips
+    assert found["eval/pictures"] == found["sft-pictures"] == {"pixels of a picture, at most": "2,000"}
+    assert found["eval/drawn"] == found["sft-drawn"] == {}
+    assert found["eval/all"] == of_clips | {"frames of a clip": "4, 8, 16"}
+    assert found["eval/sizes"] == {"pixels of a picture, at most": "2,000, no limit"}
+    assert found["eval/benchmark"] == {"pixels of a picture, at most": "2,359,296"}
 
 
 def test_overrides_are_in_the_plan(tmp_path):

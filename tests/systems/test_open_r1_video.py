@@ -172,3 +172,5 @@ def test_all_arms_are_asked_the_same_questions_in_4_8_and_16_frames(scale: str) 
     assert [task.format.prompt_mode for task in tasks] == ["direct"] * 3 + ["suffix"] * 6
     frames = [getattr(t.examples, "num_frames", None) or t.examples.view.num_frames for t in tasks]
     assert frames == [*FRAMES] * 3
+    if scale == "full":
+        assert {task.examples.view.max_frame_px for task in tasks} == {196 * 28 * 28}

@@ -86,7 +86,7 @@ def _tests(run: Run, mode: str) -> list[Task]:
     """The same questions for every mode. The benchmarks show pictures of at most `MAX_IMAGE_PX`."""
     form = THINK_ANSWER.with_prompt_mode(mode)
     if run.scale in ("smoke", "tiny"):
-        n, worlds = run.scale(smoke=3, tiny=300), ("exams", "geometry")
+        n, worlds = run.scale(smoke=2, tiny=300), ("exams", "geometry")
         return [Task(name, drawn.by_name(name, n, "test", run.seed), form, REWARD) for name in worlds]
     return [benchmarks.by_name(name).task(prompt_mode=mode) for name in ("mmmu_val", "mathvista")]
 
