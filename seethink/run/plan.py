@@ -24,21 +24,21 @@ class StagePlan:
     """Numbers of one stage.
 
     settings: every setting, by the name that `stage.name=value` overrides. counts: numbers that follow from
-    the settings and the size of the data, {what: how many}. media: pixels and frames at which published data
-    are loaded, {what: how many, in words}. parameters: of the model. prompt_tokens: of the
+    the settings and the size of the data, {what: how many}. parameters: of the model. prompt_tokens: of the
     first prompt, media included. memory: estimate in bytes for one process. unknown: {"parameters" or
-    "memory": why it is None}.
+    "memory": why it is None}. media: {"frames of a clip": how many, in words} and the like, of published
+    data.
     """
 
     name: str
     status: Status
     settings: Mapping[str, Any]
     counts: Mapping[str, int] = field(default_factory=dict)
-    media: Mapping[str, str] = field(default_factory=dict)
     parameters: int | None = None
     prompt_tokens: int | None = None
     memory: MemoryEstimate | None = None
     unknown: Mapping[str, str] = field(default_factory=dict)
+    media: Mapping[str, str] = field(default_factory=dict)
 
 
 def plan(run: Run, recipe: Callable[[Run], None]) -> list[StagePlan]:
@@ -56,8 +56,8 @@ def plan_stage(stage: Stage) -> StagePlan:
     models = [need for need in stage.needs if isinstance(need, Model)]
     if not (stage.trains or stage.kind == "evaluate") or not models:
         return StagePlan(stage.name, stage.status(), settings)
-    numbers = _size(stage, models[0])
-    return StagePlan(stage.name, stage.status(), settings, _counts(stage), _shown_at(stage), **numbers)
+    numbers = _size(stage, models[0]) | {"media": _shown_at(stage)}
+    return StagePlan(stage.name, stage.status(), settings, _counts(stage), **numbers)
 
 
 SHOWN_AT = {

@@ -107,7 +107,8 @@ def test_the_terminal_prints_a_line_for_each_event(console, output, tmp_path):
 def test_a_plan_shows_its_numbers_what_is_unknown_and_every_setting(console, output):
     memory = fakes.estimate("", None, None, 6)
     known = StagePlan("sft", "pending", {"beta": 0.04}, {"examples": 6_000}, 1_000_000, 1_234, memory)
-    partly = StagePlan("grpo", "begun", {}, unknown={"parameters": "known when seed is made"})
+    unknown, media = {"parameters": "known when seed is made"}, {"frames of a clip": "4, 8"}
+    partly = StagePlan("grpo", "begun", {}, unknown=unknown, media=media)
     show_plan(console, [known, partly])
     assert output.getvalue().splitlines() == [
         "",
@@ -119,6 +120,7 @@ def test_a_plan_shows_its_numbers_what_is_unknown_and_every_setting(console, out
         "    sft.beta=0.04",
         "",
         "grpo: begun, will be resumed",
+        "    frames of a clip            4, 8",
         "    parameters                  known when seed is made",
     ]
 
