@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from typing import TypeVar, overload
 
 T_co = TypeVar("T_co", covariant=True)
@@ -41,3 +45,32 @@ class LazySequence(Sequence[T_co]):
         if not -n <= index < n:
             raise IndexError(f"index {index} is out of range for a sequence of {n} items")
         return self.item(index % n)
+
+
+@dataclass(frozen=True)
+class Joined(LazySequence[T_co]):
+    """Several sequences, one after the other; no item is computed before it is asked for."""
+
+    parts: tuple[Sequence[T_co], ...]
+
+    @property
+    def identity(self) -> str | None:
+        lazy = [part for part in self.parts if isinstance(part, LazySequence) and part.identity is not None]
+        if len(lazy) < len(self.parts):
+            return None
+        return " + ".join(f"{part.identity} ({part.identity_length})" for part in lazy)
+
+    @property
+    def identity_length(self) -> int | None:
+        return None if self.identity else len(self)  # the identity holds that of each part
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    def item(self, i: int) -> T_co:
+        part = bisect_right(self._ends, i)
+        return self.parts[part][i - self._ends[part]]  # a negative index, from the end of the part
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return [*accumulate(map(len, self.parts))]

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from seethink import identity
 from seethink.run.stage import Artefact
-from seethink.sequences import LazySequence
+from seethink.sequences import Joined, LazySequence
 from seethink.tasks import GoldTraces
 from seethink.types import Task
 
@@ -34,7 +34,9 @@ class StageData(LazySequence[T]):
 
 
 def stage_data(data: Any) -> StageData[Any] | None:
-    """The `StageData` that training data are, or are made from; None for other data."""
+    """The `StageData` that training data are, or are made from; of joined ones the first; None for others."""
+    if isinstance(data, Joined):
+        return next((found for part in data.parts if (found := stage_data(part)) is not None), None)
     if isinstance(data, GoldTraces):
         data = data.task
     rows = data.examples if isinstance(data, Task) else data

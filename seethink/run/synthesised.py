@@ -41,9 +41,9 @@ class Synthesised(Artefact):
     folder: Path
     size: int
 
-    def rows(self, part: str = DATA) -> SynthesisedRows:
-        """The kept rows of a part, with their reasoning as steps."""
-        return SynthesisedRows(self, part)
+    def rows(self, *parts: str) -> SynthesisedRows:
+        """The kept rows, with their reasoning as steps: of "data", or of these parts, one after the other."""
+        return SynthesisedRows(self, parts or (DATA,))
 
     def pairs(self, form: Format) -> SynthesisedPairs:
         """The preference pairs, prompted in `form`."""
@@ -64,10 +64,10 @@ class Synthesised(Artefact):
 
 @dataclass(frozen=True)
 class SynthesisedRows(StageData[Example]):
-    """Rows of one part of a synthesis, read when they are first needed."""
+    """Rows of some parts of a synthesis, read when they are first needed."""
 
     synthesis: Synthesised
-    part: str
+    parts: tuple[str, ...]
 
     @property
     def made_by(self) -> Artefact:
@@ -75,7 +75,7 @@ class SynthesisedRows(StageData[Example]):
 
     @property
     def identity(self) -> str:
-        return identity.digest(["synthesised", self.synthesis.key, self.part])
+        return identity.digest(["synthesised", self.synthesis.key, *self.parts])
 
     def __len__(self) -> int:
         return len(self._rows) if (self.synthesis.folder / ROWS).is_dir() else self.synthesis.size
@@ -87,7 +87,7 @@ class SynthesisedRows(StageData[Example]):
     def _rows(self) -> Sequence[Example]:
         from seethink.sources import records
 
-        return records.read(self.synthesis.file(self.part))
+        return [row for part in self.parts for row in records.read(self.synthesis.file(part))]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,9 @@ caption and formal description.
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
+
 from seethink.sources.drawn.charts import CHARTS
 from seethink.sources.drawn.clips import CLIPS
 from seethink.sources.drawn.counting import COUNTING
@@ -16,8 +19,8 @@ from seethink.sources.drawn.grounding import GROUNDING
 from seethink.sources.drawn.rendered_text import TEXT
 from seethink.sources.drawn.screens import SCREENS
 from seethink.sources.drawn.spatial import SPATIAL
-from seethink.sources.drawn.world import DrawnExamples, MixedWorld, World
-from seethink.types import InputError
+from seethink.sources.drawn.world import DrawnExamples, MixedWorld, SceneWorld, World
+from seethink.types import Example, InputError
 
 EXAMS = MixedWorld(
     "exams",
@@ -56,3 +59,17 @@ def by_address(address: str) -> DrawnExamples:
         )
     split = "test" if "test" in words else "train"
     return by_name(name, int(count), split, int(seeds[0]) if seeds else 0, "shifted" in words)
+
+
+def another_question(rng: random.Random, example: Example) -> Example:
+    """Another question of the same kind about the picture of a drawn example; the same one where eight draws
+    give no other."""
+    meta = example.meta
+    name = meta.get("category", meta["world"])  # of a mixture, one of its worlds
+    world = WORLDS[name.partition("-")[0]]  # of `SceneWorld.only`, the whole
+    assert isinstance(world, SceneWorld)
+    for _ in range(8):
+        drawn = world.kinds[meta["kind"]](rng, meta["formal"])
+        if drawn and drawn.question != example.question:
+            return replace(example, question=drawn.question, answer=drawn.answer, steps=drawn.steps)
+    return example

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from collections import Counter, defaultdict
 from functools import cache
 
@@ -15,7 +16,7 @@ from PIL import Image, ImageChops
 from seethink import verify
 from seethink.identity import of_sequence
 from seethink.media import Frames
-from seethink.sources.drawn import WORLDS, by_address, by_name
+from seethink.sources.drawn import WORLDS, another_question, by_address, by_name
 from seethink.sources.drawn.grounding import GROUNDING
 from seethink.sources.drawn.page_style import PRACTISED_FONTS, UNSEEN_FONTS
 from seethink.sources.drawn.world import DrawnExamples, running_sum
@@ -218,3 +219,15 @@ def test_some_kinds_of_a_world_alone_are_a_world_of_other_questions() -> None:
     assert of_sequence(whole) != of_sequence(part) and not {e.id for e in whole} & {e.id for e in part}
     with pytest.raises(KeyError, match="size"):
         GROUNDING.only("size")
+
+
+@pytest.mark.parametrize("name", ["charts", "counting", "exams"])
+def test_another_question_is_of_the_same_kind_about_the_same_picture(name: str) -> None:
+    kind = DrawnExamples(GROUNDING.only("relation"), 2)
+    for example in [*by_name(name, 12, "train"), *kind]:
+        again = another_question(random.Random("again"), example)
+        assert (again.id, again.media, again.meta) == (example.id, example.media, example.meta)
+        assert again.answer and again.steps
+        assert again == another_question(random.Random("again"), example)
+    some = [another_question(random.Random(i), example) for i in range(20)]
+    assert len({one.question for one in some}) > 1
