@@ -2,7 +2,8 @@
 
 LLaVA-CoT writes plan, caption, reasoning and conclusion between tags in one answer (`formats.STAGED`);
 LlamaV-o1 (arXiv 2501.06186) requests the four one by one, and chains several questions about one picture in
-one dialogue. Its second curriculum stage is made of such dialogues.
+one dialogue. Its second curriculum stage is made of such dialogues; `dialogues.py` makes them of whole data
+sets.
 """
 
 from __future__ import annotations
@@ -44,10 +45,23 @@ def dialogue(examples: Sequence[Example]) -> Example:
 
     Errors as of `to_turns`.
     """
-    turns = [Turn(message["role"], _marked(message["content"])) for message in to_turns(examples)]
+    return _conversation(examples[0], to_turns(examples))
+
+
+def opening(example: Example) -> Example:
+    """The first two turns of an example's dialogue as a conversation to learn: the plan, and the caption of
+    what matters for the question. LlamaV-o1's first curriculum stage is made of them.
+
+    Errors as of `to_turns`.
+    """
+    return _conversation(example, to_turns([example])[:4])
+
+
+def _conversation(example: Example, messages: Messages) -> Example:
+    turns = [Turn(message["role"], _marked(message["content"])) for message in messages]
     *history, question, answer = turns
     return replace(
-        examples[0], question=question.text, answer=answer.text, choices=(), steps=(), history=tuple(history)
+        example, question=question.text, answer=answer.text, choices=(), steps=(), history=tuple(history)
     )
 
 
