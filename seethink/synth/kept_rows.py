@@ -15,8 +15,13 @@ from seethink.types import Example
 def row_meta(draft: Draft) -> dict[str, Any]:
     """The example's meta, with the draft's formal descriptions as `formal`. A `formal` that came with the
     example is removed: drawn worlds store the true description there."""
-    meta = {name: value for name, value in draft.example.meta.items() if name != "formal"}
-    return meta | ({"formal": [asdict(part) for part in draft.formal]} if draft.formal else {})
+    meta = without_formal(draft.example).meta
+    return dict(meta) | ({"formal": [asdict(part) for part in draft.formal]} if draft.formal else {})
+
+
+def without_formal(example: Example) -> Example:
+    """The example without a description that came with it."""
+    return replace(example, meta={name: value for name, value in example.meta.items() if name != "formal"})
 
 
 def with_reasoning(draft: Draft) -> Example:

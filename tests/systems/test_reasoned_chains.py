@@ -75,7 +75,8 @@ def test_summaries_answer_rightly_of_right_and_wrong_paths_alike(insight) -> Non
     for example, row in summaries:
         assert Truth(example).is_right(ANSWER_LINE.parse(row.meta["final"]).answer)
         assert "REASON PROCESS:\n" in row.question and row.media == example.media
-        assert not leaking(row.question) and not row.steps
+        assert not leaking(row.question) and not leaking(" ".join(row.steps))
+        assert ANSWER_LINE.parse(row.meta["final"]).thought == (row.steps[0] if row.steps else None)
 
 
 def test_pairs_prefer_a_right_path_and_bring_their_round(insight) -> None:

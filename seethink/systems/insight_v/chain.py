@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from seethink.formats import ANSWER_LINE
 from seethink.formats.agents import summary_request
 from seethink.synth.chain import Chain
 from seethink.synth.draft import Draft, ReasoningPath
-from seethink.synth.kept_rows import row_meta
+from seethink.synth.kept_rows import row_meta, without_formal
 from seethink.synth.steps.answer import AnswerStep
 from seethink.synth.steps.grade import GradeStep
 from seethink.synth.steps.leaks import LeaksStep
@@ -23,7 +24,8 @@ def insight_v(
     paths: int = 4, tries: int = 0, round: int = 1, others: Sequence[Example] = (), per_summary: int = 5
 ) -> Chain:
     """Rows of four parts: "data", the steps of paths graded high; "summary", targets of the summary model for
-    high, middling, low and wrong paths; "pairs" for one round of DPO; "general", rows of `others`.
+    high, middling, low and wrong paths, as steps and answer; "pairs" for one round of DPO; "general", rows of
+    `others`.
 
     paths: paths for each question. tries: direct answers that mine hard questions first; 0 mines none. round:
     the DPO round whose model is the teacher. others: general rows. per_summary: general rows for each summary
@@ -46,14 +48,14 @@ def insight_v(
         PreferencePairsStep(round=round),
     )
     about = "Reasoning paths, step by step and graded jointly: traces, summaries and preference pairs."
-    return Chain("insight_v", about, steps, InsightVRows(tuple(others), per_summary))
+    return Chain("insight_v", about, steps, InsightVRows(others, per_summary))
 
 
 @dataclass(frozen=True)
 class InsightVRows:
     """Rows of a kept draft, each with its part: data, summary, pairs, general."""
 
-    others: tuple[Example, ...] = ()
+    others: Sequence[Example] = ()
     per_summary: int = 5
 
     def __call__(self, draft: Draft) -> Iterator[tuple[str, Example]]:
@@ -70,7 +72,7 @@ class InsightVRows:
         if pref:
             yield "pairs", replace(example, id=f"{example.id}/pair", meta={**meta, "pref": pref})
         for row in general(example.id, self.others, summaries * self.per_summary):
-            yield "general", row
+            yield "general", replace(without_formal(row), id=f"{row.id}/{example.id}")
 
 
 def _reason(example: Example, path: ReasoningPath, number: int) -> Example:
@@ -81,7 +83,9 @@ def _reason(example: Example, path: ReasoningPath, number: int) -> Example:
 def _summary(example: Example, path: ReasoningPath, number: int) -> Example:
     meta = {**example.meta, "final": path.summary, "band": path.band}
     request = summary_request(example, path.steps)
-    return replace(request, id=f"{example.id}/summary{number}", meta=meta)
+    thought = ANSWER_LINE.parse(path.summary or "").thought
+    steps = (thought,) if thought else ()
+    return replace(request, id=f"{example.id}/summary{number}", steps=steps, meta=meta)
 
 
 CHAINS = {"insight_v": insight_v}
