@@ -13,7 +13,7 @@ from seethink.run.stage import Model, Stage, Status
 from seethink.settings import leaves
 from seethink.sources.published.dataset import MediaView
 from seethink.train.methods import METHODS
-from seethink.types import InputError, Sampling
+from seethink.types import GREEDY, InputError, Sampling
 
 if TYPE_CHECKING:
     from seethink.train.memory import MemoryEstimate
@@ -84,10 +84,20 @@ def _counts(stage: Stage) -> dict[str, int]:
     n = stage.examples.count
     if stage.trains:
         return {"examples": n, **METHODS[stage.kind].counts(n, stage.config)}
-    sampling: Sampling = stage.config
+    sampling = _sampling(stage.config)
+    if not isinstance(stage.config, Sampling):  # how often a solver asks is known when it has answered
+        return {"examples": n, "tokens of each, at most": sampling.max_tokens}
     completions = n * sampling.n
     tokens = completions * sampling.max_tokens
     return {"examples": n, "completions": completions, "completion tokens, at most": tokens}
+
+
+def _sampling(config: Any) -> Sampling:
+    """Of an evaluation; of a solver, its longest completions."""
+    if isinstance(config, Sampling):
+        return config
+    known = leaves(config)
+    return Sampling(n=known.get("n", 1), max_tokens=known.get("max_tokens", GREEDY.max_tokens))
 
 
 def _size(stage: Stage, model: Model) -> dict[str, Any]:
@@ -101,11 +111,12 @@ def _size(stage: Stage, model: Model) -> dict[str, Any]:
     from seethink.train.memory import estimate, prompt_shape
 
     try:
-        shape = prompt_shape(name, *stage.examples.first(), stage.config)
+        config = stage.config if stage.trains else _sampling(stage.config)
+        shape = prompt_shape(name, *stage.examples.first(), config)
     except (InputError, OSError) as error:
         why = f"unknown, the first example cannot be read: {error}"
         return {"parameters": parameters, "unknown": {"memory": why}}
-    memory = estimate(name, shape, stage.config, stage.examples.count)
+    memory = estimate(name, shape, config, stage.examples.count)
     return {"parameters": parameters, "prompt_tokens": len(shape.prompt.ids), "memory": memory}
 
 

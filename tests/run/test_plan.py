@@ -9,6 +9,8 @@ from seethink import benchmarks
 from seethink.run.plan import StagePlan, plan, plan_stage
 from seethink.run.run import Run, Scale
 from seethink.run.stage import Stage
+from seethink.solve import Direct, Stages, TwoAgents
+from seethink.solve.equal_tokens import EqualTokens
 from seethink.sources import published
 from seethink.sources.published import MediaView
 from seethink.train.configs import GRPOConfig, SFTConfig
@@ -53,6 +55,24 @@ def test_a_plan_holds_the_numbers_that_follow_from_the_settings(tmp_path):
     }  # fmt: skip
     assert found["eval/base"].memory and {each.status for each in found.values()} == {"pending"}
     assert not (tmp_path / "run").exists()
+
+
+def test_a_solver_is_planned_with_its_longest_completions_and_no_number_of_them(tmp_path):
+    solvers = {
+        "stages": Stages(4, max_tokens=30),
+        "agents": TwoAgents.of(max_tokens=30),
+        "direct": Direct(Sampling(n=3, max_tokens=30)),
+        "equal": EqualTokens("majority", sampling=Sampling(max_tokens=30)),
+    }
+
+    def recipe(run: Run) -> None:
+        base = run.model(str(fakes.model_folder(tmp_path / "base")))
+        for name, solver in solvers.items():
+            run.evaluate(name, base, [fakes.task()], solver)
+
+    for found in plans(tmp_path, recipe).values():
+        assert found.counts == {"examples": 6, "tokens of each, at most": 30}
+        assert found.memory and found.prompt_tokens == 1_234
 
 
 def test_a_plan_says_at_which_size_published_media_are_shown(tmp_path):

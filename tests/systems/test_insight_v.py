@@ -72,10 +72,10 @@ def test_a_verdict_that_cannot_be_read_makes_no_path_wrong(verdict: str) -> None
 def test_a_setting_that_dpo_lacks_is_refused_before_anything_runs(tmp_path, setting: str) -> None:
     """Published: the DPO script passes arguments that its parser lacks, and needs a patched TRL for two of
     them. The loss with the likelihood of the better response: tests/train/test_dpo.py."""
-    run = Run("insight_v", Scale("smoke"), tmp_path, overrides=[f"round2/dpo.{setting}=1"])
+    run = Run("insight_v", Scale("tiny"), tmp_path, overrides=[f"round2/dpo.{setting}=1"])
     with pytest.raises(InputError, match=setting):
         run.dry_run(systems.recipe("insight_v").recipe)
-    weighed = Run("insight_v", Scale("smoke"), tmp_path, overrides=["round2/dpo.rpo_alpha=0.5"])
+    weighed = Run("insight_v", Scale("tiny"), tmp_path, overrides=["round2/dpo.rpo_alpha=0.5"])
     stages = weighed.dry_run(systems.recipe("insight_v").recipe)
     assert [stages[f"round{i}/dpo"].config.rpo_alpha for i in (1, 2, 3)] == [1.0, 0.5, 1.0]
 

@@ -12,6 +12,8 @@ from seethink.sequences import Joined
 from seethink.sources import drawn, published
 from seethink.types import Example, Task, Verifier
 
+GENERATOR = published.MediaView(max_image_px=1_003_520)
+"""1280 * 28 * 28 pixels, as data_generation.py shows pictures to its teacher."""
 BENCHMARKS = ("mmmu_val", "chartqa", "mathvista", "mmstar")
 """Of the paper's ablation."""
 
@@ -32,8 +34,8 @@ def data(run: Run, reward: Verifier) -> tuple[Sequence[Example], Task, Sequence[
         worlds = {"held out": False, "unseen: another renderer": True}
         tests = [task(name, questions("test", n[3], shifted)) for name, shifted in worlds.items()]
         return questions("train", n[0]), task("practice", questions("rounds", n[1])), general, tests
-    mixture = published.load("r1_onevision", n=100_000)
-    geometry = published.load("geo170k_qa", source="geo170k_qa", n=100_000)
+    mixture = published.load("r1_onevision", n=100_000, view=GENERATOR)
+    geometry = published.load("geo170k_qa", source="geo170k_qa", n=100_000, view=GENERATOR)
     general = published.load("pixmo_cap_qa", source="pixmo_cap_qa", n=100_000)
     tests = [benchmarks.by_name(name).task(format=THOUGHTS_SUMMARY.name) for name in BENCHMARKS]
     practice = task("practice", published.load("r1_onevision", n=15_000))
