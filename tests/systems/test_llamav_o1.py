@@ -7,12 +7,16 @@ from dataclasses import replace
 
 import pytest
 
+from seethink import systems
 from seethink.engines.base import Beams
 from seethink.engines.local import LocalEngine
 from seethink.engines.scripted import ScriptedEngine
 from seethink.evaluate.evaluate import evaluate
 from seethink.formats import ANSWER_LINE, STAGED, VERBATIM
 from seethink.formats.turns import CAPTION, PLAN, REASON, STAGES
+from seethink.run.run import Run
+from seethink.run.scale import Scale
+from seethink.settings import leaves
 from seethink.solve import Stages, by_name
 from seethink.sources import drawn
 from seethink.systems.llamav_o1.dialogues import Dialogues, FirstQuestions, Openings, StagedQuestions
@@ -144,6 +148,14 @@ def test_neighbours_about_one_picture_make_a_dialogue_and_their_number_is_known_
     assert [len(short.about(i)) for i in range(5)] == [1] * 5
     with pytest.raises(InputError, match="make 3 dialogues, not 4; set n to at most that"):
         Dialogues(CHARTS, 4)[0]
+
+
+@pytest.mark.parametrize("scale", ["tiny", "full"])
+def test_what_is_said_in_one_text_may_be_as_long_as_four_turns(tmp_path, scale: str) -> None:
+    stages = Run("llamav_o1", Scale(scale), tmp_path).dry_run(systems.recipe("llamav_o1").recipe)
+    turns = stages["eval/beams4"].config
+    for name in ("pass_rate", "eval/base", "controls/greedy", "controls/majority", "controls/likeliest"):
+        assert leaves(stages[name].config)["max_tokens"] == 3 * turns.max_tokens + turns.max_answer_tokens
 
 
 # Grades by rules --------------------------------------------------------------------------------------------

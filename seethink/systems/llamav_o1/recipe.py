@@ -49,26 +49,26 @@ def recipe(run: Run) -> None:
     openings, dialogues, tests = data(run, REWARD)
     base = run.model(run.scale(tiny="sprout", full="meta-llama/Llama-3.2-11B-Vision-Instruct"))
     config = _sft(run)
+    stages = run.scale(
+        smoke=Stages(max_tokens=6, max_answer_tokens=4),
+        tiny=Stages(max_tokens=112, max_answer_tokens=16),
+        full=Stages(max_tokens=1_024, max_answer_tokens=50),
+    )
+    whole = 3 * stages.max_tokens + stages.max_answer_tokens  # all four turns as one text
     first, second, both = (
         Task("curriculum", rows, VERBATIM, REWARD)
         for rows in (openings, dialogues, Joined((openings, dialogues)))
     )
     opened = run.sft("stage1", base, run.traces(first), config)
-    tokens = run.scale(smoke=12, tiny=160, full=1_024)
     questions = Task("practice", FirstQuestions(dialogues), STAGED, REWARD)
-    rates = run.evaluate("pass_rate", base, [questions], Sampling(n=4, max_tokens=tokens))
+    rates = run.evaluate("pass_rate", base, [questions], Sampling(n=4, max_tokens=whole))
     ordered = EasyToHard(run.traces(second), questions, rates)
     models = {
         "together": run.sft("together", base, run.traces(both), config),
         "curriculum": run.sft("stage2", opened, run.traces(second), config),
         "easy_to_hard": run.sft("easy_to_hard", opened, ordered, config.replace(shuffle=False)),
     }
-    stages = run.scale(
-        smoke=Stages(max_tokens=6, max_answer_tokens=4),
-        tiny=Stages(max_tokens=112, max_answer_tokens=16),
-        full=Stages(max_tokens=1_024, max_answer_tokens=50),
-    )
-    results = {"base": run.evaluate("eval/base", base, tests, Sampling(temperature=0.0, max_tokens=tokens))}
+    results = {"base": run.evaluate("eval/base", base, tests, Sampling(temperature=0.0, max_tokens=whole))}
     for name, model in models.items():
         results[name] = run.evaluate(f"eval/{name}", model, tests, stages)
     model = models["curriculum"]
@@ -77,7 +77,8 @@ def recipe(run: Run) -> None:
         results[f"{width} beams"] = run.evaluate(f"eval/beams{width}", model, tests, beams)
     candidates = StepBeam.of(max_tokens=stages.max_tokens)
     results["stage beams"] = run.evaluate("eval/stage_beams", model, tests, candidates)
-    results |= controls(run, "controls", model, tests, stages, results["4 beams"])
+    one = stages.replace(max_tokens=whole)
+    results |= controls(run, "controls", model, tests, one, results["4 beams"])
 
     seen, names = tests[0].name, {task.name for task in tests}
     learned = Finding("The curriculum answers better than its base", seen, "curriculum", "base")
