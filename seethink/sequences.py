@@ -48,7 +48,7 @@ class LazySequence(Sequence[T_co]):
 
 
 @dataclass(frozen=True)
-class Joined(LazySequence[T_co]):
+class Concatenated(LazySequence[T_co]):
     """Several sequences, one after the other; no item is computed before it is asked for."""
 
     parts: tuple[Sequence[T_co], ...]

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from seethink import identity
 from seethink.run.stage import Artefact
-from seethink.sequences import Joined, LazySequence
+from seethink.sequences import Concatenated, LazySequence
 from seethink.tasks import GoldTraces
 from seethink.types import Task
 
@@ -34,8 +34,9 @@ class StageData(LazySequence[T]):
 
 
 def stage_data(data: Any) -> StageData[Any] | None:
-    """The `StageData` that training data are, or are made from; of joined ones the first; None for others."""
-    if isinstance(data, Joined):
+    """The `StageData` that training data are, or are made from, the first of concatenated ones; None for other
+    data."""
+    if isinstance(data, Concatenated):
         return next((found for part in data.parts if (found := stage_data(part)) is not None), None)
     if isinstance(data, GoldTraces):
         data = data.task

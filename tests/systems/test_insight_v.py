@@ -17,7 +17,7 @@ from seethink.media import Image
 from seethink.run.run import Run
 from seethink.run.scale import Scale
 from seethink.run.synthesised import SynthConfig, Synthesised
-from seethink.sequences import Joined
+from seethink.sequences import Concatenated
 from seethink.solve import TwoAgents
 from seethink.sources.drawn import by_name
 from seethink.synth.draft import Draft, ReasoningPath
@@ -159,11 +159,11 @@ def test_what_joined_rows_are_made_of_is_known_before_and_decides_their_identity
 
     first, other = keys(), keys("paths.teacher=oracle:wrong=0.1")
     assert first == keys() and all(first[name] != other[name] for name in ("multi_turn", "round1/dpo"))
-    joined = Joined((by_name("charts", 2), by_name("charts", 3, "test")))
+    joined = Concatenated((by_name("charts", 2), by_name("charts", 3, "test")))
     assert [row.id for row in joined] == [row.id for part in joined.parts for row in part]
     assert joined[-1] == joined.parts[1][2] and len(joined) == 5
     assert (
         joined.identity
-        and joined.identity != Joined((by_name("charts", 2), by_name("charts", 4, "test"))).identity
+        and joined.identity != Concatenated((by_name("charts", 2), by_name("charts", 4, "test"))).identity
     )
-    assert Joined(([1], [2, 3])).identity is None and [*Joined(([1], [], [2, 3]))] == [1, 2, 3]
+    assert Concatenated(([1], [2, 3])).identity is None and [*Concatenated(([1], [], [2, 3]))] == [1, 2, 3]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from seethink import benchmarks
 from seethink.formats import THOUGHTS_SUMMARY
 from seethink.run.run import Run
-from seethink.sequences import Joined
+from seethink.sequences import Concatenated
 from seethink.sources import drawn, published
 from seethink.types import Example, Task, Verifier
 
@@ -39,4 +39,4 @@ def data(run: Run, reward: Verifier) -> tuple[Sequence[Example], Task, Sequence[
     general = published.load("pixmo_cap_qa", source="pixmo_cap_qa", n=100_000)
     tests = [benchmarks.by_name(name).task(format=THOUGHTS_SUMMARY.name) for name in BENCHMARKS]
     practice = task("practice", published.load("r1_onevision", n=15_000))
-    return Joined((mixture, geometry)), practice, general, tests
+    return Concatenated((mixture, geometry)), practice, general, tests

@@ -20,7 +20,7 @@ from seethink.run.controls import controls
 from seethink.run.run import Run
 from seethink.run.stage import Evaluation, Model
 from seethink.run.synthesised import SynthConfig
-from seethink.sequences import Joined
+from seethink.sequences import Concatenated
 from seethink.solve import TwoAgents
 from seethink.systems.insight_v.chain import insight_v
 from seethink.systems.insight_v.questions import data
@@ -61,7 +61,7 @@ def recipe(run: Run) -> None:
     summarising = sft_config(run, learning_rate=1e-5, train_batch_size=16)
     reasoner = run.sft("reasoning", base, reasons, reasoning)
     summariser = run.sft("summary", base, summaries, summarising)
-    both = run.sft("multi_turn", base, Joined((reasons, summaries)), summarising)
+    both = run.sft("multi_turn", base, Concatenated((reasons, summaries)), summarising)
 
     def asked(name: str, reasoner: Model, summariser: Model) -> Evaluation:
         if run.scale == "full":  # two models; else two adapters of one

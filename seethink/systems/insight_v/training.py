@@ -11,7 +11,7 @@ from seethink.run.measured import BestAgainstWorst
 from seethink.run.run import Run
 from seethink.run.stage import Model
 from seethink.run.synthesised import Synthesised
-from seethink.sequences import Joined
+from seethink.sequences import Concatenated
 from seethink.train.configs import DPOConfig, SFTConfig
 from seethink.types import PreferencePair, Sampling, Task
 
@@ -56,6 +56,6 @@ def rounds(run: Run, agent: Model, practice: Task, made: Synthesised, max_tokens
         samples = run.evaluate(f"round{number}/samples", agent, [practice], sampling)
         pairs: Sequence[PreferencePair] = BestAgainstWorst(practice, samples)
         if run.scale == "smoke":  # its texts are cut off, so that all may be equally wrong
-            pairs = Joined((pairs, made.pairs(THOUGHTS_SUMMARY)))
+            pairs = Concatenated((pairs, made.pairs(THOUGHTS_SUMMARY)))
         agent = run.dpo(f"round{number}/dpo", agent, pairs, dpo_config(run))
     return agent

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from seethink import benchmarks
 from seethink.formats import STAGED
 from seethink.run.run import Run
-from seethink.sequences import Joined
+from seethink.sequences import Concatenated
 from seethink.sources import drawn, published
 from seethink.systems.llamav_o1.dialogues import Dialogues, Openings, StagedQuestions
 from seethink.types import Example, Task, Verifier
@@ -28,7 +28,7 @@ def data(run: Run, reward: Verifier) -> tuple[Sequence[Example], Dialogues, list
         ]
         return Openings(questions("openings", n)), Dialogues(questions("train", n, per_picture=2), n), tests
     sizes = {"pixmo_cap_qa": 18_000, "geo170k_captions": 57_000}
-    captions = Joined(tuple(published.load(name, source=name, n=n) for name, n in sizes.items()))
+    captions = Concatenated(tuple(published.load(name, source=name, n=n) for name, n in sizes.items()))
     dialogues = Dialogues(published.load("llava_cot_100k", source="llava_cot_100k"), 99_000)
     vrc = Task("vrc_bench", published.load("vrc_bench", n=1_000), STAGED, reward)
     tests = [benchmarks.by_name(name).task(format="staged") for name in ("mmstar", "mathvista", "ai2d")]

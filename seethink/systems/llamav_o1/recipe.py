@@ -19,7 +19,7 @@ from seethink.run.comparison import Claim, Finding
 from seethink.run.controls import controls
 from seethink.run.measured import EasyToHard
 from seethink.run.run import Run
-from seethink.sequences import Joined
+from seethink.sequences import Concatenated
 from seethink.solve import Stages, StepBeam
 from seethink.systems.llamav_o1.curriculum import data
 from seethink.systems.llamav_o1.dialogues import FirstQuestions
@@ -57,7 +57,7 @@ def recipe(run: Run) -> None:
     whole = 3 * stages.max_tokens + stages.max_answer_tokens  # all four turns as one text
     first, second, both = (
         Task("curriculum", rows, VERBATIM, REWARD)
-        for rows in (openings, dialogues, Joined((openings, dialogues)))
+        for rows in (openings, dialogues, Concatenated((openings, dialogues)))
     )
     opened = run.sft("stage1", base, run.traces(first), config)
     questions = Task("practice", FirstQuestions(dialogues), STAGED, REWARD)
