@@ -34,8 +34,8 @@ class StageData(LazySequence[T]):
 
 
 def stage_data(data: Any) -> StageData[Any] | None:
-    """The `StageData` that training data are, or are made from, the first of concatenated ones; None for other
-    data."""
+    """The `StageData` that training data are, or are made from, the first of concatenated ones; None for
+    other data."""
     if isinstance(data, Concatenated):
         return next((found for part in data.parts if (found := stage_data(part)) is not None), None)
     if isinstance(data, GoldTraces):
