@@ -21,7 +21,7 @@ from seethink.cli.tables import say, show_measured
 from seethink.engines.base import ROLES, Role
 from seethink.synth.chain import Chain
 from seethink.synth.dispatch import Budget, Price
-from seethink.synth.teachers import ORACLE, Teachers, oracle_of
+from seethink.synth.teachers import ORACLE, Teachers, addresses_by_role, oracle_of
 from seethink.train.progress_bar import ProgressBar
 from seethink.types import Example, InputError
 
@@ -78,7 +78,7 @@ class TeacherOptions:
 
     def addresses(self) -> dict[Role, str]:
         """{role: address of its teacher}"""
-        return {role: getattr(self, f"{role}_teacher") or self.teacher for role in ROLES}
+        return addresses_by_role(self)
 
     def teachers(self) -> Teachers:
         from seethink.engines.http import RequestPolicy

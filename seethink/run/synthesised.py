@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from seethink import identity
-from seethink.engines.base import ROLES
 from seethink.run.stage import Artefact, Stage
 from seethink.run.stage_data import StageData
 from seethink.synth.chain import Chain
 from seethink.synth.export import DATA, PAIRED, ROWS
-from seethink.synth.teachers import ORACLE, Teachers
+from seethink.synth.teachers import ORACLE, Teachers, addresses_by_role
 from seethink.train.methods import OnStep
 from seethink.types import Example, Format, InputError, PreferencePair
 
@@ -24,11 +23,15 @@ class SynthConfig:
     """The teacher of a chain.
 
     teacher: address of a server, http://host:port/v1#MODEL, or the oracle of drawn worlds, with its error
-    rates as in `oracle:wrong=0.3,leak=0.1`. key_env: environment variable with the API key. max_concurrency:
-    requests in flight.
+    rates as in `oracle:wrong=0.3,leak=0.1`. vision_teacher, text_teacher, judge_teacher: another one for
+    requests with pictures, of text alone, and for verdicts. key_env: environment variable with the API key.
+    max_concurrency: requests in flight.
     """
 
     teacher: str = ORACLE
+    vision_teacher: str = ""
+    text_teacher: str = ""
+    judge_teacher: str = ""
     key_env: str = "OPENAI_API_KEY"
     max_concurrency: int = field(default=64, metadata={"identity": False})
 
@@ -133,7 +136,7 @@ def synthesised(
         chain=chain,
         examples=examples,
         data=stage.name,
-        open_teachers=Teachers(tuple((role, config.teacher) for role in ROLES), policy, config.key_env),
+        open_teachers=Teachers(tuple(addresses_by_role(config).items()), policy, config.key_env),
         out=stage.folder,
         max_concurrency=examples_in_flight(config.max_concurrency),
     )

@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from seethink.engines.base import AsyncEngine, Role
+from seethink.engines.base import ROLES, AsyncEngine, Role
 
 if TYPE_CHECKING:
     from seethink.engines.http import RequestPolicy
 
 ORACLE = "oracle"
+
+
+def addresses_by_role(options: Any) -> dict[Role, str]:
+    """{role: address of its teacher}: that of `vision_teacher`, `text_teacher` or `judge_teacher`, else
+    `teacher`."""
+    return {role: getattr(options, f"{role}_teacher") or options.teacher for role in ROLES}
 
 
 @dataclass(frozen=True)

@@ -89,9 +89,20 @@ def test_another_teacher_or_other_questions_change_what_was_learned(tmp_path, mo
     teacher = run_of(tmp_path, "distill.teacher=oracle").dry_run(distilled(model))
     questions = run_of(tmp_path).dry_run(distilled(model, examples=by_name("counting", 11, "train")))
     pace = run_of(tmp_path, "distill.max_concurrency=2").dry_run(distilled(model))
-    for other in (teacher, questions):
+    judge = run_of(tmp_path, "distill.judge_teacher=oracle:verdict=0.1").dry_run(distilled(model))
+    for other in (teacher, questions, judge):
         assert all(other[name].key != stage.key for name, stage in first.items())
     assert {name: stage.key for name, stage in pace.items()} == {n: s.key for n, s in first.items()}
+
+
+def test_a_teacher_may_be_another_one_for_requests_of_text(tmp_path) -> None:
+    def recipe(run: Run) -> None:
+        run.synth(
+            "distill", systems.chain("r1v_distill"), EXAMPLES, SynthConfig(text_teacher="oracle:wrong=1")
+        )
+
+    run_of(tmp_path).execute(recipe)
+    assert not (tmp_path / "distill/rows/data.jsonl").exists(), "the text-only reasoner is always wrong"
 
 
 def test_an_interrupted_synthesis_asks_nothing_twice(tmp_path, model, monkeypatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass, replace
 from typing import Any
 
 import PIL.Image
@@ -10,6 +11,7 @@ import PIL.Image
 from seethink.sources.drawn import page_style
 from seethink.sources.drawn.world import DrawnQuestion, Scene, SceneWorld, running_sum
 from seethink.sources.fonts import font
+from seethink.types import Example
 
 GOODS = ("tea", "soup", "bread", "salad", "juice", "cake", "rice", "eggs", "milk", "honey", "beans", "nuts")
 TOWNS = ("Arden", "Bexley", "Corby", "Dover", "Epsom", "Frome", "Goole", "Hove", "Ilford", "Luton")
@@ -181,3 +183,22 @@ TEXT = SceneWorld(
     verifier="same_answer",
     blind=0.2,
 )
+
+
+@dataclass(frozen=True)
+class WordProblems:
+    """A world without pictures: what a page of word problems of the world `text` shows is the question."""
+
+    name: str = "words"
+    about: str = "Word problems as text alone."
+    verifier: str = "same_answer"
+    blind: float = 1.0
+
+    def example(self, key: str, shifted: bool, level: int | None = None) -> Example:
+        page = TEXT.only("problem").example(key, shifted, level)
+        question = " ".join(" ".join(line).strip() for line in page.meta["formal"]["lines"])
+        return replace(page, question=question, media=(), meta={**page.meta, "world": self.name})
+
+
+WORD_PROBLEMS = WordProblems()
+"""No member of `WORLDS`, which all show something."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from seethink.evaluate.questions import TWIN_OF
+from seethink.sequences import LazySequence
 from seethink.synth.chain import Chain
 from seethink.synth.draft import Draft
 from seethink.synth.kept_rows import with_reasoning
@@ -51,16 +53,41 @@ class R1VisionRows:
         row = with_reasoning(draft)
         yield "data", row
         if draft.twin is not None:
-            yield "data", self._twin(row, draft.twin)
+            yield "data", twin_of(row, self.tex, self.wording)
 
-    def _twin(self, row: Example, text: str) -> Example:
-        return replace(
-            row,
-            id=f"{row.id}/twin",
-            question=self.wording[language_of(text)],
-            media=(render_text(text, self.tex),),
-            meta={**row.meta, "twin_of": row.id},
-        )
+
+def twin_of(example: Example, tex: TexRenderer = "auto", wording: Mapping[str, str] = IN_PICTURE) -> Example:
+    """The twin of a question in words: a picture of them, with the same answer and reasoning. Raises
+    `UndrawableText`."""
+    return replace(
+        example,
+        id=f"{example.id}/twin",
+        question=wording[language_of(example.question)],
+        media=(render_text(example.question, tex),),
+        meta={**example.meta, TWIN_OF: example.id},
+    )
+
+
+@dataclass(frozen=True)
+class InBothForms(LazySequence[Example]):
+    """Questions in words, each followed by its twin; meta `form` is "words" or "picture". Raises
+    `UndrawableText` at the access of a twin."""
+
+    words: LazySequence[Example]
+    tex: TexRenderer = "auto"
+
+    @property
+    def identity(self) -> str | None:
+        known = self.words.identity
+        return None if known is None else f"{known}, in both forms by {self.tex}"
+
+    def __len__(self) -> int:
+        return 2 * len(self.words)
+
+    def item(self, i: int) -> Example:
+        example = self.words[i // 2]
+        shown = twin_of(example, self.tex) if i % 2 else example
+        return replace(shown, meta={**shown.meta, "form": "picture" if i % 2 else "words"})
 
 
 CHAINS = {"r1_vision": r1_vision}

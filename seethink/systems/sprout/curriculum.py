@@ -13,6 +13,7 @@ from seethink.formats import VERBATIM, turns
 from seethink.sequences import LazySequence
 from seethink.sources import handwritten
 from seethink.sources.drawn import WORLDS, grid
+from seethink.sources.drawn.rendered_text import WORD_PROBLEMS
 from seethink.sources.drawn.world import Ask, Scene, SceneWorld
 from seethink.systems.sprout.readings import read
 from seethink.systems.sprout.styles import PLAN, Manners, respond
@@ -87,8 +88,9 @@ class CurriculumExamples(LazySequence[SFTExample]):
         many possible questions."""
         key = f"{self.name}/{self.seed}/{page}"
         world = random.Random(f"{key}/world").choices(list(self.shares), list(self.shares.values()))[0]
-        special = {"pages": page_of_digits, "words": problem_in_words}
-        return special[world](key) if world in special else WORLDS[world].example(key, shifted=False)
+        if world == "pages":
+            return page_of_digits(key)
+        return (WORD_PROBLEMS if world == WORD_PROBLEMS.name else WORLDS[world]).example(key, shifted=False)
 
     def _example(self, example: Example, page: int, place: int) -> SFTExample:
         rng = random.Random(f"{self.name}/{self.seed}/{page}/{place}")
@@ -184,14 +186,6 @@ def _also(world: str) -> Sequence[Ask]:
     if world not in _SCATTERED:
         return ()
     return [ask for other in _SCATTERED if other != world for ask in _world(other).kinds.values()]
-
-
-def problem_in_words(key: str) -> Example:
-    """A word problem without a picture: what a page of the world `text` shows, as the question."""
-    sheets = _world("text")
-    page = replace(sheets, kinds={"problem": sheets.kinds["problem"]}).example(key, shifted=False)
-    question = " ".join(" ".join(line).strip() for line in page.meta["formal"]["lines"])
-    return replace(page, question=question, media=(), meta={**page.meta, "world": "words"})
 
 
 _WRONG = {"yes": "no", "no": "yes", "left": "right", "right": "left", "on": "off", "off": "on"}
