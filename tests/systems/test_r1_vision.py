@@ -1,7 +1,8 @@
 """R1-Vision's five best-known defects, and what is done here instead.
 
-Further cases of its chain are in `test_described_chains.py`, of quotations in `tests/synth/test_verbatim.py`,
-of long prompts in `tests/train/test_faults.py`, of twins in `tests/evaluate/test_twins.py`.
+Further cases of its chain are in `test_described_chains.py`, of quotations in
+`tests/synth/steps/test_verbatim.py`, of long prompts in `tests/train/test_faults.py`, of twins in
+`tests/evaluate/test_twins.py`.
 """
 
 from __future__ import annotations

@@ -96,7 +96,27 @@ def r1v_reports_what_the_architecture_promises(out: Path) -> None:
     assert "data:image/webp;base64," in page and not re.search(r"(src|href)=.?https?:", page)
 
 
+def r1_onevision_scores_its_exam_by_level_and_by_the_published_reward(out: Path) -> None:
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert list(report["results"]) == ["base", "sft", "sft-rl", "rl"]
+    for arm in report["results"].values():
+        assert arm["exam"]["parts"]["published"]["n"] == 8
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "exam: level" in page and "exam: part of the score" in page
+
+
+def r1_vision_measures_its_twins(out: Path) -> None:
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert all(arm["twins"]["twins"]["n"] == 3 for arm in report["results"].values())
+    rows = (out / "thoughts/rows/data.jsonl").read_text(encoding="utf-8").splitlines()
+    pictures = [len(json.loads(row).get("images", ())) for row in rows]
+    assert {0, 1} == {*pictures}, "rows in words beside twins and pictures"
+    assert "answered alike" in (out / "report.html").read_text(encoding="utf-8")
+
+
 PROMISES = {
+    "r1_onevision": r1_onevision_scores_its_exam_by_level_and_by_the_published_reward,
+    "r1_vision": r1_vision_measures_its_twins,
     "r1v": r1v_reports_what_the_architecture_promises,
     "sprout": sprout_has_a_page_that_shows_every_test,
 }

@@ -41,7 +41,7 @@ def recipe(run: Run) -> None:
     arms = {"base": base, "sft": tuned}
     for name, start in {"sft-rl": tuned, "rl": base}.items():
         arms[name] = run.train(name, "grpo", start, counting, _grpo(run), _held_out(run, exams[0]))
-    greedy = Sampling(temperature=0.0, max_tokens=run.scale(smoke=32, tiny=224, full=4_096))
+    greedy = Sampling(temperature=0.0, max_tokens=run.scale(smoke=24, tiny=448, full=4_096))
     results = {name: run.evaluate(f"eval/{name}", model, exams, greedy) for name, model in arms.items()}
     exam = exams[0].name
     run.compare(
@@ -71,7 +71,7 @@ def _traces(run: Run) -> Task:
 def _counting(run: Run) -> Task:
     questions = run.scale(
         smoke=drawn.by_name("counting", 16, "train", run.seed),
-        tiny=drawn.by_name("counting", 1_600, "train", run.seed),
+        tiny=drawn.by_name("counting", 800, "train", run.seed),
         one_gpu=published.clevr_counting(n=1_600),
         full=published.clevr_counting(n=10_000),
     )
@@ -83,14 +83,14 @@ def _exams(run: Run) -> list[Task]:
     names = ("r1_onevision_bench", "mathvision", "mathverse")
     tasks = [benchmarks.by_name(name).task() for name in names]
     if run.scale in ("smoke", "tiny"):
-        questions = drawn.by_name("exams", run.scale(smoke=8, tiny=400), "test", run.seed)
+        questions = drawn.by_name("exams", run.scale(smoke=8, tiny=300), "test", run.seed)
         tasks = [Task("exam", questions, THINK_ANSWER, REWARD)]
     return [with_metrics(task, published=REWARDS["same_answer"]) for task in tasks]
 
 
 def _held_out(run: Run, exam: Task) -> HeldOut | None:
     """Questions of the exam that are answered while RL trains on counting."""
-    n = run.scale(smoke=4, tiny=100, full=0)
+    n = run.scale(smoke=4, tiny=60, full=0)
     return HeldOut(replace(exam, examples=exam.examples[:n])) if n else None
 
 
@@ -103,8 +103,8 @@ def _sft(run: Run) -> SFTConfig:
 def _grpo(run: Run) -> GRPOConfig:
     tiny = GRPOConfig.of(
         learning_rate=2e-5,
-        max_steps=100,
-        max_completion_length=112,
+        max_steps=50,
+        max_completion_length=288,
         max_tokens_per_batch=4_000,
         eval_steps=25,
         seed=run.seed,
@@ -119,9 +119,9 @@ def _grpo(run: Run) -> GRPOConfig:
         save_steps=100,
         seed=run.seed,
     )
-    smoke = {"prompts_per_step": 4, "num_generations": 4, "max_steps": 2, "max_completion_length": 32}
+    smoke = {"prompts_per_step": 4, "num_generations": 4, "max_steps": 2, "max_completion_length": 24}
     return run.scale(
-        smoke=tiny.replace(**smoke, eval_steps=1),
+        smoke=tiny.replace(**smoke, eval_steps=2),
         tiny=tiny,
         one_gpu=full.replace(max_steps=100),
         full=full,

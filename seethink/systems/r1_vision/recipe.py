@@ -18,9 +18,11 @@ from seethink.run.comparison import Finding
 from seethink.run.run import Run
 from seethink.run.synthesised import SynthConfig
 from seethink.sequences import Concatenated
-from seethink.sources import drawn, published
-from seethink.sources.drawn.rendered_text import WORD_PROBLEMS
-from seethink.sources.drawn.world import DrawnExamples
+from seethink.sources import published
+from seethink.sources.drawn.charts import CHARTS
+from seethink.sources.drawn.geometry import GEOMETRY
+from seethink.sources.drawn.rendered_text import TEXT, WORD_PROBLEMS
+from seethink.sources.drawn.world import DrawnExamples, MixedWorld
 from seethink.sources.published import MediaView
 from seethink.systems.r1_vision.chain import InBothForms, r1_vision
 from seethink.train.configs import GRPOConfig, SFTConfig
@@ -35,6 +37,7 @@ PUBLISHED_TEACHERS = SynthConfig(
     "https://api.openai.com/v1#gpt-4o-mini",
     text_teacher="http://localhost:8000/v1#deepseek-ai/DeepSeek-R1-Distill-Qwen-32B",
 )
+SHEETS = MixedWorld("sheets", "Figures, charts and pages of text.", (GEOMETRY, CHARTS, TEXT), "same_answer")
 UNEQUAL = "sft-rl takes the steps of sft and those of rl; the other trained arms take one of the two."
 
 
@@ -42,16 +45,14 @@ def recipe(run: Run) -> None:
     run.notes = (*run.notes, UNEQUAL)
     qwen = "Qwen/Qwen2.5-VL-{}B-Instruct"
     base = run.model(run.scale(tiny="sprout", one_gpu=qwen.format(3), full=qwen.format(7)))
-    teachers = run.scale(tiny=ORACLE, full=PUBLISHED_TEACHERS)
-    made = run.synth(
-        "thoughts", r1_vision(tex=run.scale(tiny="mathtext", full="auto")), _questions(run), teachers
-    )
+    chain = run.scale(tiny=r1_vision(tex="mathtext"), full=r1_vision())
+    made = run.synth("thoughts", chain, _questions(run), run.scale(tiny=ORACLE, full=PUBLISHED_TEACHERS))
     practice, tests = Task("practice", made.rows(), THINK_ANSWER, REWARD), _tests(run)
     tuned = run.sft("sft", base, run.traces(practice), _sft(run))
     arms = {"base": base, "sft": tuned}
     for name, start in {"sft-rl": tuned, "rl": base}.items():
         arms[name] = run.train(name, "grpo", start, practice, _grpo(run), _held_out(run))
-    greedy = Sampling(temperature=0.0, max_tokens=run.scale(smoke=32, tiny=224, full=4_096))
+    greedy = Sampling(temperature=0.0, max_tokens=run.scale(smoke=24, tiny=384, full=4_096))
     results = {name: run.evaluate(f"eval/{name}", model, tests, greedy) for name, model in arms.items()}
     learned = Finding(
         "thoughts of a text-only reasoner, begun by a caption, teach a model to answer about pictures",
@@ -64,8 +65,8 @@ def recipe(run: Run) -> None:
 def _questions(run: Run) -> Concatenated[Example]:
     """Questions in words, which get twins, and questions about pictures."""
     if run.scale in ("smoke", "tiny"):
-        words = DrawnExamples(WORD_PROBLEMS, run.scale(smoke=6, tiny=400), "train", run.seed)
-        return Concatenated((words, drawn.by_name("exams", run.scale(smoke=8, tiny=800), "train", run.seed)))
+        words = DrawnExamples(WORD_PROBLEMS, run.scale(smoke=4, tiny=400), "train", run.seed)
+        return Concatenated((words, DrawnExamples(SHEETS, run.scale(smoke=6, tiny=800), "train", run.seed)))
     share, view = run.scale(one_gpu=0.1, full=1.0), MediaView(max_image_px=12_845_056)
     stratos = published.load("stratos", n=int(share * 16_700))
     science = published.load("scienceqa", "train", n=int(share * 9_950), view=view)
@@ -76,13 +77,13 @@ def _questions(run: Run) -> Concatenated[Example]:
 def _tests(run: Run) -> list[Task]:
     """Questions about pictures; and word problems, each in words and as a picture of them."""
     if run.scale in ("smoke", "tiny"):
-        return _drawn_tests(run, run.scale(smoke=6, tiny=400))
+        return _drawn_tests(run, run.scale(smoke=6, tiny=300))
     others = [benchmarks.by_name(name).task() for name in ("ai2d", "mathvista")]
     return [*others, _drawn_tests(run, 1_000)[1]]
 
 
 def _drawn_tests(run: Run, n: int) -> list[Task]:
-    pictures = drawn.by_name("exams", n, "test", run.seed)
+    pictures = DrawnExamples(SHEETS, n, "test", run.seed)
     twins = InBothForms(DrawnExamples(WORD_PROBLEMS, n // 2, "test", run.seed), "mathtext")
     named = {"pictures": pictures, "twins": twins}
     return [Task(name, examples, THINK_ANSWER, REWARD) for name, examples in named.items()]
@@ -90,7 +91,7 @@ def _drawn_tests(run: Run, n: int) -> list[Task]:
 
 def _held_out(run: Run) -> HeldOut | None:
     """Questions of both tests that are answered while RL trains."""
-    if not (n := run.scale(smoke=2, tiny=80, full=0)):
+    if not (n := run.scale(smoke=2, tiny=60, full=0)):
         return None
     pictures, twins = _drawn_tests(run, n)
     return HeldOut(pictures, others=(twins,))
@@ -105,10 +106,10 @@ def _sft(run: Run) -> SFTConfig:
 def _grpo(run: Run) -> GRPOConfig:
     tiny = GRPOConfig.of(
         learning_rate=2e-5,
-        max_steps=100,
-        max_completion_length=144,
+        max_steps=40,
+        max_completion_length=352,
         max_tokens_per_batch=4_000,
-        eval_steps=25,
+        eval_steps=20,
         seed=run.seed,
     )
     full = GRPOConfig.of(
@@ -119,7 +120,7 @@ def _grpo(run: Run) -> GRPOConfig:
         save_steps=100,
         seed=run.seed,
     )
-    smoke = {"prompts_per_step": 4, "num_generations": 4, "max_steps": 2, "max_completion_length": 32}
+    smoke = {"prompts_per_step": 4, "num_generations": 4, "max_steps": 2, "max_completion_length": 24}
     return run.scale(
         smoke=tiny.replace(**smoke, eval_steps=2),
         tiny=tiny,
