@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -148,4 +149,6 @@ def synthesised(
 
 def synthesis_inputs(chain: Chain, examples: Sequence[Example]) -> dict[str, Any]:
     """The identity of a synthesis but for its settings."""
-    return {"chain": [chain.name, chain.key], "examples": identity.of_sequence(examples)}
+    rows = chain.build_rows
+    known = rows.__qualname__ if inspect.isfunction(rows) else identity.plain(rows)
+    return {"chain": [chain.name, chain.key, known], "examples": identity.of_sequence(examples)}

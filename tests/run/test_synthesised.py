@@ -105,6 +105,17 @@ def test_a_teacher_may_be_another_one_for_requests_of_text(tmp_path) -> None:
     assert not (tmp_path / "distill/rows/data.jsonl").exists(), "the text-only reasoner is always wrong"
 
 
+def test_how_rows_are_built_is_part_of_what_a_synthesis_is(tmp_path) -> None:
+    def key(name: str, **settings: str) -> str:
+        run = replace(run_of(tmp_path), dry=True)
+        return run.synth("made", systems.chain(name, settings), EXAMPLES, SynthConfig()).key
+
+    for name in systems.chains():
+        assert key(name) == key(name)
+    assert key("r1_vision") != key("r1_vision", tex="mathtext")
+    assert key("insight_v") != key("insight_v", per_summary="2")
+
+
 def test_an_interrupted_synthesis_asks_nothing_twice(tmp_path, model, monkeypatch) -> None:
     undisturbed, killed = tmp_path / "whole", tmp_path / "killed"
     run_of(undisturbed).execute(distilled(model))

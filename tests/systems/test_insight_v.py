@@ -150,6 +150,17 @@ def test_a_summary_is_learned_word_for_word_with_general_rows_beside_it(tmp_path
         assert lesson.text.split() == target.split()
 
 
+def test_other_general_rows_are_another_synthesis(tmp_path) -> None:
+    def key(**settings) -> str:
+        run = Run("r", Scale("smoke"), tmp_path)
+        run.dry = True
+        return run.synth("paths", insight_v(**settings), by_name("charts", 2), SynthConfig()).key
+
+    some, others = by_name("charts", 3, "general"), by_name("charts", 3, "others")
+    keys = {key(), key(others=some), key(others=others), key(others=some, per_summary=1), key(paths=2)}
+    assert len(keys) == 5 and key(others=some) == key(others=by_name("charts", 3, "general"))
+
+
 def test_what_joined_rows_are_made_of_is_known_before_and_decides_their_identity(tmp_path) -> None:
     def keys(*overrides: str) -> dict[str, str]:
         run = Run("insight_v", Scale("smoke"), tmp_path, overrides=overrides)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from seethink import identity
 from seethink.formats import ANSWER_LINE
 from seethink.formats.agents import summary_request
 from seethink.synth.chain import Chain
@@ -57,6 +58,11 @@ class InsightVRows:
 
     others: Sequence[Example] = ()
     per_summary: int = 5
+
+    @property
+    def key(self) -> str:
+        """Identity of what the rows hold beside those of the draft."""
+        return identity.digest([identity.of_sequence(self.others), self.per_summary])
 
     def __call__(self, draft: Draft) -> Iterator[tuple[str, Example]]:
         meta = row_meta(draft)
