@@ -99,7 +99,8 @@ def test_a_box_is_any_four_numbers_and_one_box(answer: str, published: float, me
 )
 def test_boxes_of_every_family_are_compared_in_original_pixels(units, written) -> None:
     frame = CoordinateFrame("thousandths", (200, 100), units)
-    (box,) = boxes_to_pixels([Box(*map(float, written))], frame)
+    x1, y1, x2, y2 = written
+    (box,) = boxes_to_pixels([Box(x1, y1, x2, y2)], frame)
     example, response = Example("1", "?", answer=json.dumps([CUP])), Response("", answer="[]", boxes=(box,))
     assert verify.by_name("box_iou")(example, response).value == pytest.approx(1.0)
 
@@ -136,6 +137,19 @@ def test_ap_as_published_is_learned_from_boxes_in_pixels_and_pays_redundant_ones
         response = THINK_ANSWER.parse(THINK_ANSWER.write("so", json.dumps(boxes)))
         assert [r(example, response).value for r in (plain, by_length)] == pytest.approx(list(paid))
     assert plain(example, THINK_ANSWER.parse("no tag")).value == 0.0
+
+
+@pytest.mark.parametrize(
+    ("boxes", "share"), [([CUP], 1.0), ([CUP] * 4, 0.25), ([], 1.0), ([DOG, DOG], 0.5), ("a cup", None)]
+)
+def test_redundant_boxes_are_measured_in_detection_beside_its_precision(boxes: object, share: float) -> None:
+    (task,) = drawn(2, 2, 2, 0)["detection"].asked()
+    text = boxes if isinstance(boxes, str) else json.dumps(boxes)
+    response = THINK_ANSWER.parse(THINK_ANSWER.write("so", text))
+    score = task.verifier(Example("1", "?", answer=json.dumps([CUP])), response)
+    assert [*score.parts] == ["correct", "format", "f1", "not_redundant"]
+    assert score.parts["not_redundant"].value == share
+    assert score.value == score.parts["correct"].value
 
 
 def test_the_shifted_test_has_kinds_that_are_not_practised_and_no_question_twice() -> None:

@@ -127,6 +127,17 @@ class CocoPrecision:
         )
 
 
+def not_redundant(example: Example, response: Response) -> Score:
+    """min(1, n_gold / n_predicted), by which odLength multiplies average precision: less than 1 where there
+    are more boxes than objects. Range: [0, 1]; None without a list of boxes on each side. Source: VLM-R1's
+    odLength."""
+    gold, predicted = read_boxes(str(example.answer)), boxes_of(response)
+    if gold is None or predicted is None:
+        return Score(None, "not a list of boxes on each side")
+    value = min(1.0, len(gold) / len(predicted)) if predicted else 1.0
+    return Score(value, f"{len(predicted)} boxes for {len(gold)}")
+
+
 def _hits(values: np.ndarray, threshold: float) -> list[bool]:
     """For each predicted box in order, whether it matches a free gold box (the best one)."""
     import numpy as np

@@ -12,6 +12,7 @@ from seethink.formats import THINK_ANSWER, BaseFormat
 from seethink.sources import published
 from seethink.sources.drawn import DETECTION, GROUNDING, SCREENS
 from seethink.sources.drawn.world import DrawnExamples, World
+from seethink.systems.vlm_r1.box_rewards import not_redundant
 from seethink.train.held_out import HeldOut
 from seethink.types import Example, Sampling, Task, Verifier
 
@@ -22,6 +23,8 @@ VAL_ROWS, LISA_ROWS = 2_000, 1_658
 """The authors test at most 2,000 rows of a set; LISA-Grounding has fewer: the one number with which all their
 eleven accuracies on it are possible."""
 D3_ROWS = 10_578
+METRICS = {"boxes": {"f1": verify.by_name("boxes_f1"), "not_redundant": not_redundant}}
+"""{verifier: what is measured beside it}"""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class QuestionPart:
 
     def asked(self, form: BaseFormat = THINK_ANSWER) -> list[Task]:
         """What is tested."""
-        correct = _weighted(verify.by_name(self.verifier), 0.0)
+        correct = _weighted(verify.by_name(self.verifier), 0.0, **METRICS.get(self.verifier, {}))
         return [Task(name, examples, form, correct) for name, examples in self.tests.items()]
 
     def watched(self, n: int, form: BaseFormat, sampling: Sampling) -> HeldOut:
@@ -48,8 +51,9 @@ class QuestionPart:
         return HeldOut(few[0], sampling, (few[-1],))
 
 
-def _weighted(correct: Verifier, of_format: float) -> Verifier:
-    return verify.weighted(correct=(correct, 1.0), format=(verify.well_formed, of_format))
+def _weighted(correct: Verifier, of_format: float, **metrics: Verifier) -> Verifier:
+    unpaid = {name: (metric, 0.0) for name, metric in metrics.items()}
+    return verify.weighted(correct=(correct, 1.0), format=(verify.well_formed, of_format), **unpaid)
 
 
 def drawn(n_expressions: int, n_others: int, n_tested: int, seed: int) -> dict[str, QuestionPart]:
