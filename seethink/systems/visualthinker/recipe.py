@@ -13,7 +13,6 @@ differs  The prompt names the tags. SFT learns answers alone and is asked for th
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from seethink import verify
 from seethink.formats import ANSWER_ONLY, PREFILLED_THINK, THINK_ANSWER, BaseFormat
@@ -29,6 +28,7 @@ from seethink.types import Sampling, Task, Verifier
 from seethink.verify.shape import PerToken
 
 BEGUN, DIRECT = PREFILLED_THINK.with_prompt_mode("base"), ANSWER_ONLY.with_prompt_mode("base")
+UNREWARDED = "in plain text a tiny model gives few answers that can be rewarded, and learns from those alone"
 FROZEN = {"grpo-frozen-llm": ("language",), "grpo-frozen-vision": ("vision", "projector")}
 
 
@@ -53,8 +53,8 @@ def recipe(run: Run) -> None:
     }
     test = tests[0].name
     claim = Claim(test, {"base": 0.3138, "sft": 0.5784, "grpo": 0.5947}, "arXiv 2503.05132: CV-Bench, total")
-    lifts = Finding("GRPO lifts a base model that was never instructed", test, "grpo", "base")
-    above = Finding("GRPO from the base is above SFT on the same questions", test, "grpo", "sft")
+    lifts = Finding("GRPO lifts a base model that was never instructed", test, "grpo", "base", UNREWARDED)
+    above = Finding("GRPO from the base is above SFT on the same questions", test, "grpo", "sft", UNREWARDED)
     run.compare("report", results, claim, lifts, above)
 
 
@@ -85,12 +85,9 @@ def _tasks(run: Run) -> tuple[Task, Task, list[Task]]:
 
 
 def _sft(run: Run) -> SFTConfig:
-    sizes: dict[str, Any] = run.scale(
-        smoke={"train_batch_size": 2},
-        tiny={"learning_rate": 1e-4, "max_tokens_per_batch": 4_000},
-        full={"train_batch_size": 8, "num_train_epochs": 2.0, "save_steps": 300, "max_prompt_length": 1_024},
-    )
-    return SFTConfig.of(**sizes, seed=run.seed)
+    full = {"train_batch_size": 8, "num_train_epochs": 2.0, "save_steps": 300, "max_prompt_length": 1_024}
+    tiny = {"learning_rate": 1e-4, "max_tokens_per_batch": 4_000}
+    return SFTConfig.of(**run.scale(smoke={"train_batch_size": 2}, tiny=tiny, full=full), seed=run.seed)
 
 
 def _grpo(run: Run, **rates: float) -> GRPOConfig:

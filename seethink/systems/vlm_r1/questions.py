@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from seethink import verify
-from seethink.benchmarks import BenchmarkExamples
 from seethink.formats import THINK_ANSWER, BaseFormat
+from seethink.sequences import Concatenated
 from seethink.sources import published
 from seethink.sources.drawn import DETECTION, GROUNDING, SCREENS
 from seethink.sources.drawn.world import DrawnExamples, World
@@ -81,7 +81,7 @@ def as_published() -> dict[str, QuestionPart]:
     tests["lisa_grounding"] = published.load("lisa_grounding", "test", FOLDER, LISA_ROWS)
     coco = {"detection": published.load("coco", "val2017", FOLDER)}
     return {
-        "expressions": QuestionPart(BenchmarkExamples(train), tests, "box_iou_50"),
+        "expressions": QuestionPart(Concatenated(train), tests, "box_iou_50"),
         "detection": QuestionPart(published.load("d3", "full", FOLDER, D3_ROWS), coco, "boxes"),
         "screens": QuestionPart(published.load("gui_defects", "train", FOLDER), {}, "same_text"),
     }
