@@ -22,7 +22,6 @@ from seethink.formats import ANSWER_ONLY, THINK_ANSWER
 from seethink.media import Image
 from seethink.run.run import Run
 from seethink.run.scale import Scale
-from seethink.sequences import Concatenated, LazySequence
 from seethink.sources.drawn import by_name
 from seethink.sources.drawn.rendered_text import WORD_PROBLEMS
 from seethink.sources.drawn.world import DrawnExamples
@@ -114,12 +113,3 @@ def test_the_planned_rl_begins_with_the_cold_start(tmp_path) -> None:
     stages = Run("r1_vision", Scale("full"), tmp_path).dry_run(systems.recipe("r1_vision").recipe)
     assert stages["sft-rl"].inputs["model"].key == stages["sft"].artefact_key
     assert stages["thoughts"].config.text_teacher.endswith("DeepSeek-R1-Distill-Qwen-32B")
-
-
-def test_sequences_one_after_another_are_one() -> None:
-    whole = Concatenated((WORDS, by_name("exams", 2)))
-    assert [example.id for example in whole] == [e.id for e in (*WORDS, *by_name("exams", 2))]
-    assert whole[-1] == by_name("exams", 2)[1] and len(whole) == 5
-    other = Concatenated((DrawnExamples(WORD_PROBLEMS, 2), by_name("exams", 3)))
-    assert whole.identity != other.identity and isinstance(whole, LazySequence)
-    assert Concatenated(((1, 2), (3,))).identity is None

@@ -20,6 +20,7 @@ from seethink.run.comparison import Claim, Finding
 from seethink.run.run import Run
 from seethink.run.synthesised import SynthConfig
 from seethink.sources import drawn, published
+from seethink.sources.published import MediaView
 from seethink.systems.r1_onevision.rewards import REWARDS
 from seethink.tasks import with_metrics
 from seethink.train.configs import GRPOConfig, SFTConfig
@@ -61,20 +62,21 @@ def recipe(run: Run) -> None:
 
 def _traces(run: Run) -> Task:
     """Rows with reasoning: written by the chain, or those that its authors released."""
-    rows: Sequence[Example] = published.load("r1_onevision", n=run.scale(tiny=1, one_gpu=1_600, full=154_500))
     if run.scale in ("smoke", "tiny"):
         questions = drawn.by_name("exams", run.scale(smoke=12, tiny=1_600), "train", run.seed)
-        rows = run.synth("traces", systems.chain("r1_onevision"), questions, TEACHER).rows()
-    return Task("traces", rows, THINK_ANSWER, REWARD)
+        made = run.synth("traces", systems.chain("r1_onevision"), questions, TEACHER)
+        return Task("traces", made.rows(), THINK_ANSWER, REWARD)
+    released = published.load("r1_onevision", n=run.scale(one_gpu=1_600, full=154_500))
+    return Task("traces", released, THINK_ANSWER, REWARD)
 
 
 def _counting(run: Run) -> Task:
-    questions = run.scale(
-        smoke=drawn.by_name("counting", 16, "train", run.seed),
-        tiny=drawn.by_name("counting", 800, "train", run.seed),
-        one_gpu=published.clevr_counting(n=1_600),
-        full=published.clevr_counting(n=10_000),
-    )
+    questions: Sequence[Example]
+    if run.scale in ("smoke", "tiny"):
+        questions = drawn.by_name("counting", run.scale(smoke=16, tiny=800), "train", run.seed)
+    else:
+        n, view = run.scale(one_gpu=1_600, full=10_000), MediaView(max_image_px=12_845_056)
+        questions = published.load("clevr_counting", n=n, view=view)
     return Task("counting", questions, THINK_ANSWER, REWARD)
 
 
@@ -101,28 +103,10 @@ def _sft(run: Run) -> SFTConfig:
 
 
 def _grpo(run: Run) -> GRPOConfig:
-    tiny = GRPOConfig.of(
-        learning_rate=2e-5,
-        max_steps=50,
-        max_completion_length=288,
-        max_tokens_per_batch=4_000,
-        eval_steps=25,
-        seed=run.seed,
-    )
-    full = GRPOConfig.of(
-        learning_rate=1e-6,
-        lr_scheduler_type="linear",
-        max_steps=625,
-        max_prompt_length=1_024,
-        max_completion_length=256,
-        beta=0.04,
-        save_steps=100,
-        seed=run.seed,
-    )
-    smoke = {"prompts_per_step": 4, "num_generations": 4, "max_steps": 2, "max_completion_length": 24}
-    return run.scale(
-        smoke=tiny.replace(**smoke, eval_steps=2),
-        tiny=tiny,
-        one_gpu=full.replace(max_steps=100),
-        full=full,
-    )
+    tiny = GRPOConfig.of(learning_rate=2e-5, max_steps=50, max_completion_length=288, seed=run.seed)
+    tiny = tiny.replace(max_tokens_per_batch=4_000, eval_steps=25)
+    full = GRPOConfig.of(learning_rate=1e-6, lr_scheduler_type="linear", beta=0.04, seed=run.seed)
+    full = full.replace(max_steps=625, max_prompt_length=1_024, max_completion_length=256, save_steps=100)
+    few = {"prompts_per_step": 4, "num_generations": 4, "max_steps": 2, "eval_steps": 2}
+    smoke = tiny.replace(**few, max_completion_length=24)
+    return run.scale(smoke=smoke, tiny=tiny, one_gpu=full.replace(max_steps=100), full=full)
