@@ -114,7 +114,39 @@ def r1_vision_measures_its_twins(out: Path) -> None:
     assert "answered alike" in (out / "report.html").read_text(encoding="utf-8")
 
 
+def llamav_o1_encodes_a_picture_once_in_every_arm_and_grades_its_steps(out: Path) -> None:
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    arms = ["base", "together", "curriculum", "easy_to_hard", "2 beams", "4 beams", "stage beams"]
+    equal = ["greedy", "majority, equal tokens", "likeliest, equal tokens"]
+    assert list(report["results"]) == [*arms, *equal]
+    for name, arm in report["results"].items():
+        for row in arm.values():
+            assert row["usage"]["pictures_encoded"] == 1, name
+            assert row["step_grades"]["ungraded"] == 0
+    tokens = {name: arm["held out"]["usage"]["tokens_sampled"] for name, arm in report["results"].items()}
+    assert tokens["greedy"] <= tokens["4 beams"], "beams sample tokens of every beam"
+    assert len(report["findings"]) == 2 and report["trainings"]["stage2"]["method"] == "sft"
+
+
+def insight_v_counts_followed_chains_and_trains_adapters_of_one_base(out: Path) -> None:
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    arms = ["base", "single", "multi_turn", "summary", "two agents"]
+    equal = ["majority, equal tokens", "likeliest, equal tokens"]
+    assert list(report["results"]) == [*arms, *equal, "dpo", "three rounds"]
+    for name in ("multi_turn", "two agents", "dpo", "three rounds"):
+        for row in report["results"][name].values():
+            chains = row["chains"]
+            assert chains["sound"]["n"] + chains["flawed"]["n"] + chains["unjudged"] == 1
+            assert row["usage"]["calls"] == 2 and row["usage"]["pictures_encoded"] == 1
+    for stage in ("reasoning", "summary", "multi_turn", "dpo", "round1/dpo"):
+        assert (out / stage / "checkpoint" / "adapter_config.json").is_file()
+    parts = {file.stem for file in (out / "paths/rows").glob("*.jsonl")}
+    assert {"data", "summary", "pairs", "general"} <= parts
+
+
 PROMISES = {
+    "insight_v": insight_v_counts_followed_chains_and_trains_adapters_of_one_base,
+    "llamav_o1": llamav_o1_encodes_a_picture_once_in_every_arm_and_grades_its_steps,
     "r1_onevision": r1_onevision_scores_its_exam_by_level_and_by_the_published_reward,
     "r1_vision": r1_vision_measures_its_twins,
     "r1v": r1v_reports_what_the_architecture_promises,

@@ -51,7 +51,7 @@ def dpo_config(run: Run) -> DPOConfig:
 
 def rounds(run: Run, agent: Model, practice: Task, made: Synthesised, max_tokens: int) -> Model:
     """The reasoning agent after rounds of DPO, each on pairs of what the newest agent says."""
-    for number in run.scale(smoke=(1, 2), tiny=(1, 2, 3), full=(1, 2, 3)):
+    for number in run.scale(smoke=(1,), tiny=(1, 2, 3), full=(1, 2, 3)):
         sampling = Sampling(n=8, max_tokens=max_tokens, seed=seed_of("round", number, run.seed))
         samples = run.evaluate(f"round{number}/samples", agent, [practice], sampling)
         pairs: Sequence[PreferencePair] = BestAgainstWorst(practice, samples)
