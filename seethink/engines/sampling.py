@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from transformers import TopKLogitsWarper, TopPLogitsWarper
 
+from seethink.media.paths import without_place
 from seethink.models.encoder import Prompt
 from seethink.types import NotFinite, Sampling
 
@@ -42,13 +43,23 @@ def not_numbers(prompt: Prompt) -> NotFinite:
     return NotFinite(f"the model's logits are not numbers, after {prompt.key[-200:]!r}")
 
 
+def stream_key(prompt: Prompt) -> str:
+    """What the random numbers of a prompt's completions depend on: its text and media, but not where their
+    files lie or when they were written. Another run folder, or a copied data set, samples the same."""
+    key = prompt.key
+    for medium in dict.fromkeys(prompt.media_keys):
+        key = key.replace(repr(medium), repr(without_place(medium)))
+    return key
+
+
 def random_streams(prompts: Sequence[Prompt], sampling: Sampling) -> Tensor:
     """(B * n, max_tokens) uniform numbers in [0, 1), a stream for each completion, keyed by (seed, sample
     number, prompt)."""
     rows = []
     for prompt in prompts:
+        own = stream_key(prompt)
         for number in range(sampling.n):
-            key = hashlib.sha256(f"{sampling.seed}/{number}/{prompt.key}".encode()).digest()
+            key = hashlib.sha256(f"{sampling.seed}/{number}/{own}".encode()).digest()
             generator = torch.Generator().manual_seed(int.from_bytes(key[:8], "big") >> 1)
             rows.append(torch.rand(sampling.max_tokens, generator=generator))
     return torch.stack(rows)

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor, distributed
 
+from seethink.engines.sampling import stream_key
 from seethink.media import Frames
 from seethink.models.encoder import Encoder, Prompt
 from seethink.models.names import refuse_adapter
@@ -46,7 +47,7 @@ def sampling_params(encoder: Encoder, prompt: Prompt, sampling: Sampling) -> dic
     number of a completion to the seed; the seeds of different prompts are hashes, so their ranges do not
     overlap.
     """
-    key = hashlib.sha256(f"{sampling.seed}/{prompt.key}".encode()).digest()
+    key = hashlib.sha256(f"{sampling.seed}/{stream_key(prompt)}".encode()).digest()
     return {
         "n": sampling.n,
         "temperature": sampling.temperature,

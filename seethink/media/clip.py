@@ -14,6 +14,7 @@ import PIL.Image
 
 from seethink.media.frame_picture import Display
 from seethink.media.frame_reader import FrameReader
+from seethink.media.paths import file_key
 from seethink.media.resize import size_within
 from seethink.types import InputError
 
@@ -121,10 +122,9 @@ class Video:
     @property
     def key(self) -> str:
         """Path, file size, modification time and frame selection, as text."""
-        stat = Path(self.path).stat()
         frames = f"{self.num_frames}:{self.frame_interval}:{self.max_px}"
         span = f":{self.span_s}" if self.span_s else ""
-        return f"{Path(self.path).resolve()}:{stat.st_size}:{stat.st_mtime_ns}:{frames}{span}"
+        return f"{file_key(Path(self.path))}:{frames}{span}"
 
     def load(self) -> Frames:
         """The selected frames. Raises InputError, which names the file and the second where decoding

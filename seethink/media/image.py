@@ -15,7 +15,7 @@ import PIL.Image
 
 from seethink.media import decoding, whole
 from seethink.media.decoding import MAX_PIXELS, PictureError
-from seethink.media.paths import MissingMedium, is_file
+from seethink.media.paths import MissingMedium, file_key, is_file
 from seethink.media.resize import size_within
 from seethink.types import InputError
 
@@ -52,8 +52,7 @@ class Image:
         path = Path(path)
         if not is_file(path):
             raise MissingMedium("picture", path)
-        stat = path.stat()
-        return cls(f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}", str(path), path)
+        return cls(file_key(path), str(path), path)
 
     @classmethod
     def data(cls, data: bytes, where: str) -> Image:

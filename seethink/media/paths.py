@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from seethink.types import InputError
@@ -25,6 +26,21 @@ def shown(value: object) -> str:
     if len(text) <= SHOWN_CHARACTERS:
         return text
     return f"{text[:120]}...{text[-40:]} ({len(text):,} characters)"
+
+
+_PLACE = re.compile(r"^(?=/|[A-Za-z]:[/\\]|\\\\).*[/\\]([^/\\]*?:\d+):-?\d+", re.DOTALL)
+
+
+def file_key(path: Path) -> str:
+    """The identity of a file as it is now: path, size in bytes and modification time."""
+    stat = path.stat()
+    return f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
+
+
+def without_place(key: str) -> str:
+    """The key of a medium without folder and time of its file, so that a copy has the same; other keys, such
+    as those of drawn media, are left as they are."""
+    return _PLACE.sub(r"\1", key, count=1)
 
 
 def is_file(path: str | Path) -> bool:
