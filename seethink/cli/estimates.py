@@ -26,9 +26,9 @@ def show_estimates(console: Console, stages: Sequence[tuple[Stage, StagePlan]], 
     found = [estimate_stage(stage, plan, cards, figures) for stage, plan in stages]
     for one in found:
         _show_stage(console, one, figures.memory.value)
-    known = [one for one in found if not one.unknown]
-    say(console, f"together: {_amounts(sum(e.seconds for e in known), sum(e.gpu_hours for e in known))}, "
-        f"disk {sum(e.disk for e in known) / 1e9:,.1f} GB")  # fmt: skip
+    if known := [one for one in found if not one.unknown]:
+        amounts = _amounts(sum(e.seconds for e in known), sum(e.gpu_hours for e in known))
+        say(console, f"together: {amounts}, disk {sum(e.disk for e in known) / 1e9:,.1f} GB")
     for one in found:
         if one.job:
             _show_scaling(console, one, cards)

@@ -38,7 +38,7 @@ def show_plan(console: Console, plans: Iterable[StagePlan]) -> None:
     for plan in plans:
         say(console, f"\n{plan.name}: {'begun, will be resumed' if plan.status == 'begun' else plan.status}")
         for name, value in _plan_numbers(plan).items():
-            say(console, f"    {name:<28}{value}")
+            say(console, f"    {name:<30}{value}")
         for name, value in plan.settings.items():
             say(console, f"    {plan.name}.{name}={value}")
 

@@ -113,15 +113,15 @@ def test_a_plan_shows_its_numbers_what_is_unknown_and_every_setting(console, out
     assert output.getvalue().splitlines() == [
         "",
         "sft: pending",
-        "    examples                    6,000",
-        "    parameters                  1,000,000",
-        "    prompt tokens               1,234 of the first example",
-        "    memory, at most             2.50 GB (update 6.00)",
+        "    examples                      6,000",
+        "    parameters                    1,000,000",
+        "    prompt tokens                 1,234 of the first example",
+        "    memory, at most               2.50 GB (update 6.00)",
         "    sft.beta=0.04",
         "",
         "grpo: begun, will be resumed",
-        "    frames of a clip            4, 8",
-        "    parameters                  known when seed is made",
+        "    frames of a clip              4, 8",
+        "    parameters                    known when seed is made",
     ]
 
 

@@ -38,10 +38,10 @@ _QWEN2_5_TOWER = TowerDimensions(1280, 3420, 32, 14, merged=4, gated=True, windo
 _QWEN2_7B = TextDimensions(3584, 18_944, 3584, 512, 28, 152_064)
 CALIBRATION_MODEL = ModelCost(TextDimensions(2048, 11_008, 2048, 256, 36, 151_936), _QWEN2_5_TOWER, tied=True)
 """The model of 3B whose updates and rollouts were measured (`bench/gpu.py`)."""
+_QWEN2_2B = ModelCost(TextDimensions(1536, 8960, 1536, 256, 28, 151_936), _QWEN2_TOWER, tied=True)
 KNOWN_MODELS: Mapping[str, ModelCost] = {
-    "Qwen/Qwen2-VL-2B-Instruct": ModelCost(
-        TextDimensions(1536, 8960, 1536, 256, 28, 151_936), _QWEN2_TOWER, tied=True
-    ),
+    "Qwen/Qwen2-VL-2B": _QWEN2_2B,
+    "Qwen/Qwen2-VL-2B-Instruct": _QWEN2_2B,
     "Qwen/Qwen2-VL-7B-Instruct": ModelCost(_QWEN2_7B, _QWEN2_TOWER, tied=False),
     "Qwen/Qwen2.5-VL-3B-Instruct": CALIBRATION_MODEL,
     "Qwen/Qwen2.5-VL-7B-Instruct": ModelCost(_QWEN2_7B, _QWEN2_5_TOWER, tied=False),
