@@ -28,6 +28,11 @@ def list_names(
         say(Console(), f"{name:<{width}}  {about}")
 
 
+def _recipes() -> dict[str, str]:
+    headers = {name: systems.header(name) for name in systems.names("recipe")}
+    return {name: f"{header['title']} Claim: {header['claim']}." for name, header in headers.items()}
+
+
 def _verifiers() -> dict[str, str]:
     published = {
         f"{name}@{system}": verifier
@@ -70,7 +75,7 @@ def _families() -> dict[str, str]:
 
 
 LISTS: Mapping[Listed, Callable[[], Mapping[str, str]]] = {
-    "recipes": systems.recipes,
+    "recipes": _recipes,
     "verifiers": _verifiers,
     "formats": _formats,
     "solvers": _solvers,

@@ -20,7 +20,8 @@ def score_figure(report: Mapping[str, Any]) -> dict[str, bytes]:
     from matplotlib.figure import Figure
 
     arms, tasks = list(report["results"]), list(report["matched"])
-    rows = [(task, arm) for task in tasks for arm in arms]
+    rows = [(task, arm) for task in tasks for arm in arms if task in report["results"][arm]]
+    first = {task: (task, arm) for task, arm in reversed(rows)}
     places = {row: -(i + tasks.index(row[0])) for i, row in enumerate(rows)}  # a gap between tasks
     settings: dict[Any, Any] = {
         "svg.hashsalt": "seethink",
@@ -37,7 +38,7 @@ def score_figure(report: Mapping[str, Any]) -> dict[str, bytes]:
         _differences(right, report, places, arms)
         left.set_yticks([places[row] for row in rows], [_shortened(arm) for _, arm in rows])
         for task in tasks:
-            left.text(0, places[task, arms[0]] + 0.75, _shortened(task, 60), fontweight="bold", fontsize=8)
+            left.text(0, places[first[task]] + 0.75, _shortened(task, 60), fontweight="bold", fontsize=8)
         left.set_ylim(min(places.values()) - 0.7, 1.4)
         files = {}
         for form in FORMATS:

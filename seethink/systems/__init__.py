@@ -16,6 +16,7 @@ from __future__ import annotations
 import ast
 import inspect
 import pkgutil
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, make_dataclass
 from importlib import import_module
@@ -61,13 +62,19 @@ def recipe(name: str) -> ModuleType:
 
 def recipes() -> dict[str, str]:
     """{system: first paragraph of its recipe's docstring}; no recipe is imported."""
-    return {name: _title(name) for name in names("recipe")}
+    return {name: header(name)["title"] for name in names("recipe")}
 
 
-def _title(system: str) -> str:
+_FIELD = re.compile(r"^(source|claim|needs|differs) {2,}(.*?)(?=^\w+ {2,}|\Z)", re.MULTILINE | re.DOTALL)
+
+
+def header(system: str) -> dict[str, str]:
+    """{"title", "source", "claim", "needs", "differs"} of the docstring of a system's recipe, which is not
+    imported."""
     file = find_spec(f"{__name__}.{system}.recipe").origin  # type: ignore[union-attr]
     text = ast.get_docstring(ast.parse(Path(str(file)).read_text(encoding="utf-8"))) or ""
-    return " ".join(text.split("\n\n")[0].split())
+    parts = {"title": text.split("\n\n")[0], **dict(_FIELD.findall(text))}
+    return {name: " ".join(said.split()) for name, said in parts.items()}
 
 
 # Rewards ----------------------------------------------------------------------------------------------------

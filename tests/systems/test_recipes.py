@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from bench import sprout_page
+from bench import sprout_page, systems_page
 from seethink import systems
 from seethink.cli.app import app
 from seethink.run.run import Run
@@ -26,9 +27,9 @@ def test_there_are_recipes() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_docstring_has_source_claim_needs_differs(name: str) -> None:
-    text = systems.recipe(name).__doc__ or ""
-    fields = re.findall(r"^(source|claim|needs|differs)\s{2,}\S", text, re.MULTILINE)
-    assert fields == ["source", "claim", "needs", "differs"]
+    header = systems.header(name)
+    assert [*header] == ["title", "source", "claim", "needs", "differs"]
+    assert all(header.values())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -94,6 +95,23 @@ def r1v_reports_what_the_architecture_promises(out: Path) -> None:
     assert all({"task", "arm", "paper", "measured"} <= claim.keys() for claim in report["claims"])
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "data:image/webp;base64," in page and not re.search(r"(src|href)=.?https?:", page)
+    two_seeds_are_one_section(out, report)
+
+
+def two_seeds_are_one_section(out: Path, report: dict) -> None:
+    """The same run under another seed doubles the questions and moves no mean."""
+    other, docs = out.with_name("other"), out.with_name("docs")
+    shutil.copytree(out, other)
+    (other / "report.json").write_text(json.dumps(report | {"seeds": [4]}), encoding="utf-8")
+    systems_page.write([out, other], docs)
+    page = (docs / "systems.md").read_text(encoding="utf-8")
+    assert "`seethink run r1v --scale smoke`, seeds 3, 4" in page
+    for row in report["results"]["grpo"].values():
+        assert re.search(rf"\b{100 * row['value']:.1f} \([^)]*\), n = 16 \|", page)
+    assert page.count("eproduced: GRPO counts better than SFT") == 1
+    assert {path.name for path in (docs / "systems").iterdir()} == {"r1v.svg"}
+    with pytest.raises(ValueError, match="another run of r1v with seed 3"):
+        systems_page.write([out, out], docs)
 
 
 def r1_onevision_scores_its_exam_by_level_and_by_the_published_reward(out: Path) -> None:
