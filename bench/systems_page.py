@@ -99,7 +99,7 @@ def _evaluation(arm: str, runs: Mapping[int, Path], folder: Path, headline: str)
     file = folder / f"{arm.replace('/', '-')}.jsonl"
     for seed, run in runs.items():
         inputs = json.loads((run / "report" / "stage.json").read_text(encoding="utf-8"))["inputs"]
-        stage, _, _ = inputs[f"arm {arm}"]["key"].rpartition(":")
+        stage, _, _ = inputs[f"arm {arm}"].rpartition(":")
         attempts = read_attempts(run / stage / "attempts.jsonl")
         append_rows(file, ({**row, "id": f"{seed}/{row['id']}"} for row in attempts))
     by_task = defaultdict(list)

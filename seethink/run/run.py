@@ -283,8 +283,8 @@ class Run:
             logs = {n: stage.folder / "metrics.jsonl" for n, stage in trained.items()}
             metrics = {n: log for n, log in logs.items() if log.exists()}  # a method may write none
             said = [f"{n}: {note}" for n, stage in trained.items() for note in stage.notes()]
-            said = [*self.notes, *budgets(trained), *said]
-            self._emit(ReportReady(name, report, self.out, attempts, metrics, said))
+            notes = (*self.notes, *budgets(trained), *said)
+            self._emit(ReportReady(name, report, self.out, attempts, metrics, notes))
             return report
 
         if report := self._execute(stage, work):
