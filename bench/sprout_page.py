@@ -12,10 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.markdown import cell, table
 from seethink.systems.sprout.recipe import COURSES
 
 RIGHT, WRONG = 0.75, 0.5
@@ -73,9 +74,9 @@ def write(run: Path, docs: Path) -> None:
             ABOUT.format(scale=report["scale"], seed=report["seeds"][0], n=n),
             _accuracy(arms),
             REMEMBERED,
-            _table(["world", *COURSES], _readings(run)),
+            table(["world", *COURSES], _readings(run)),
             "\n## What it took\n\n",
-            _table(["course", "updates", "seconds"], _courses(run)),
+            table(["course", "updates", "seconds"], _courses(run)),
             EXAMPLES,
             *_examples(run, pictures),
         ]
@@ -87,14 +88,7 @@ def _accuracy(arms: Mapping[str, Mapping[str, Any]]) -> str:
     worlds = [name for name in arms["begun"] if not name.endswith(", shifted")]
     columns = [("begun", ""), ("begun", ", shifted"), ("asked", ""), ("asked", ", shifted")]
     names = ["world", *(f"{arm}{suffix}" for arm, suffix in columns)]
-    return _table(names, [[w, *(_cell(arms[a].get(f"{w}{s}")) for a, s in columns)] for w in worlds])
-
-
-def _cell(row: Mapping[str, Any] | None) -> str:
-    if row is None:
-        return ""
-    value, low, high = (100 * row[name] for name in ("value", "low", "high"))
-    return f"{value:.1f} ({low:.1f} to {high:.1f})"
+    return table(names, [[w, *(cell(arms[a].get(f"{w}{s}")) for a, s in columns)] for w in worlds])
 
 
 def _readings(run: Path) -> Iterator[list[str]]:
@@ -138,11 +132,6 @@ def _example(label: str, row: Mapping[str, Any], run: Path, pictures: Path) -> I
 
 def _plain(text: str) -> str:
     return " ".join(text.split())
-
-
-def _table(names: Sequence[str], rows: Sequence[Sequence[str]] | Iterator[Sequence[str]]) -> str:
-    lines = [names, ["---"] * len(names), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from bench.markdown import cell, table
 from seethink import systems
 from seethink.evaluate.attempts import append_rows, read_attempts
 from seethink.evaluate.statistics import summarise
@@ -120,11 +121,8 @@ def _section(recipe: str, report: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"- **{name}** {said}" for name, said in header.items())
     yield ""
     tasks = report["matched"]
-    yield _line(["arm", *tasks])
-    yield _line(["---"] * (1 + len(tasks)))
-    for arm, rows in report["results"].items():
-        yield _line([arm, *(_cell(rows.get(task)) for task in tasks)])
-    yield ""
+    arms = report["results"].items()
+    yield table(["arm", *tasks], [[arm, *(_cell(rows.get(task)) for task in tasks)] for arm, rows in arms])
     yield from (f"{sentence}\n" for sentence in conclusion(report)[: len(report["findings"])])
     for claim in report["claims"]:
         yield f"- Published: {claim['arm']} {100 * claim['paper']:.4g} % ({claim['source']})."
@@ -132,14 +130,7 @@ def _section(recipe: str, report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _cell(row: Mapping[str, Any] | None) -> str:
-    if row is None or row["value"] is None:
-        return ""
-    value, low, high = (100 * row[name] for name in ("value", "low", "high"))
-    return f"{value:.1f} ({low:.1f} to {high:.1f}), n = {row['n']:,}"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    return f"{shown}, n = {row['n']:,}" if row and (shown := cell(row)) else ""
 
 
 def _report(run: Path) -> dict[str, Any]:

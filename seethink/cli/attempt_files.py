@@ -49,7 +49,9 @@ def _with_tokens(file: Path) -> Iterator[dict[str, Any]]:
         place = (row.get("step"), row["id"])
         tokens = recorded.get((*place, seen[place]))
         seen[place] += 1
-        yield row if tokens is None else row | {"tokens": tokens}
+        # two processes that ask the same example number its completions each for itself
+        fits = tokens is not None and len(tokens["text"]) == row["n_tokens"]
+        yield row | {"tokens": tokens} if fits else row
 
 
 def live_attempts(paths: Sequence[Path]) -> dict[str, Path]:

@@ -29,11 +29,8 @@ def list_names(
 
 
 def _recipes() -> dict[str, str]:
-    lines = {}
-    for name in systems.names("recipe"):
-        header = systems.header(name)
-        lines[name] = header["title"] + (f" Claim: {header['claim']}." if "claim" in header else "")
-    return lines
+    headers = {name: systems.header(name) for name in systems.names("recipe")}
+    return {name: f"{header['title']} Claim: {header['claim']}." for name, header in headers.items()}
 
 
 def _verifiers() -> dict[str, str]:

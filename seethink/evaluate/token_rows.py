@@ -8,16 +8,15 @@ from typing import Any
 
 from seethink.evaluate.attempts import read_rows
 
-FILE = "tokens.jsonl"
 RATIO, ENTROPY = "log-probability ratio", "entropy"
 _SHOWN = ("text", RATIO, ENTROPY)
 
 
 def tokens_of(attempts: Path) -> Mapping[tuple[Any, str, int], dict[str, Any]]:
-    """{(step, id, number of the completion among those of its prompt): {"text", name of a quantity: a value
+    """{(step, id, number of the completion among those of its example): {"text", name of a quantity: a value
     for each token}} of the training whose attempts.jsonl this is; empty where none were recorded. Of several
     updates on the same completions, the last one's. Raises InputError as `read_rows` does."""
-    path = attempts.with_name(FILE)
+    path = attempts.with_name("tokens.jsonl")
     if not path.is_file():
         return {}
     return {

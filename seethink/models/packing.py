@@ -19,9 +19,9 @@ class Branch:
 
     ids: token ids. trained: which of them have a loss (default all). weight: of each trained token in the
     loss of the whole step, so that how the step is cut into packs changes nothing. advantage: of the
-    completion. copied: a text to imitate, beside sampled completions. rollout: the
-    completion's number among those of its prompt. sampled: log-probabilities that the
-    engine sampled with; empty where nothing was sampled. old, reference: (trained tokens,)
+    completion. copied: a text to imitate, beside sampled completions. rollout: number among the
+    completions of its example. sampled: log-probabilities that the engine sampled with; empty where nothing
+    was sampled. old, reference: (trained tokens,)
     log-probabilities under the policy that sampled and under the reference model. kinds: of the tokens, as
     of a prompt; empty for text. shown: observations with media among its tokens, in order."""
 

@@ -50,10 +50,6 @@ class Finding:
     otherwise: str = ""
 
 
-CHANCE = 0.05
-"""p value below which a finding is reproduced, or reversed."""
-
-
 def common_headline(headlines: set[str]) -> str:
     """The one score part that all results report. Raises ValueError if they differ."""
     if len(headlines) != 1:
@@ -136,6 +132,8 @@ def measured_findings(
 
 
 def _measured(tests: Sequence[Mapping[str, Any]], finding: Finding) -> dict[str, Any]:
+    from seethink.report.scores import CHANCE
+
     for test in tests:
         if test["task"] == finding.task and {test["a"], test["b"]} == {finding.better, finding.worse}:
             difference, p = test["difference"], test["p"]

@@ -146,7 +146,7 @@ def _example(item: Any) -> Example:
     return item.example if isinstance(item, SFTExample | PreferencePair) else item
 
 
-def refuse_shuffled(rows: StageData[Any] | None, config: Any) -> None:
+def refuse_shuffled(data: Sequence[StageData[Any]], config: Any) -> None:
     """Raise InputError where an order would be lost."""
-    if isinstance(rows, EasyToHard) and leaves(config).get("shuffle", True):
+    if any(isinstance(rows, EasyToHard) for rows in data) and leaves(config).get("shuffle", True):
         raise InputError("examples from easy to hard would lose their order; add shuffle=false (sft, grpo)")

@@ -56,8 +56,8 @@ def plan_stage(stage: Stage) -> StagePlan:
     models = [need for need in stage.needs if isinstance(need, Model)]
     if not (stage.trains or stage.kind == "evaluate") or not models:
         return StagePlan(stage.name, stage.status(), settings)
-    numbers = _size(stage, models[0]) | {"media": _shown_at(stage)}
-    return StagePlan(stage.name, stage.status(), settings, _counts(stage), **numbers)
+    size, media = _size(stage, models[0]), _shown_at(stage)
+    return StagePlan(stage.name, stage.status(), settings, _counts(stage), media=media, **size)
 
 
 SHOWN_AT = {

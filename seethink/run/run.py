@@ -44,7 +44,7 @@ from seethink.run.export import write_bf16
 from seethink.run.measured import refuse_shuffled
 from seethink.run.scale import Scale
 from seethink.run.stage import NO_EXAMPLES, Evaluation, Model, Stage, StageExamples, made_by
-from seethink.run.stage_data import identified, stage_data
+from seethink.run.stage_data import identified, made_by_stages, stage_data
 from seethink.run.synthesised import SynthConfig, Synthesised, synthesis_inputs, synthesised
 from seethink.settings import override, parse, unknown
 from seethink.solve.options import SolverOptions
@@ -184,12 +184,10 @@ class Run:
         if method not in METHODS:
             raise unknown("training method", method, METHODS)
         entry = METHODS[method]
-        rows = stage_data(data)
-        inputs = {"model": model, entry.data: identified(entry.data, data)}
-        inputs |= {"data made by": rows.made_by} if rows is not None else {}
+        inputs = {"model": model, entry.data: identified(entry.data, data), **made_by_stages(data)}
         stage = self._stage(name, method, "checkpoint", config, inputs, StageExamples.of(entry.data, data))
         refuse_missing(stage.config.training, held_out)
-        refuse_shuffled(rows, stage.config)
+        refuse_shuffled(stage_data(data), stage.config)
 
         def work(out: Path, on_step: OnStep) -> dict[str, Any]:
             context = TrainingContext(out, self.out / "media", on_step, held_out)
@@ -237,7 +235,8 @@ class Run:
         headline. solver: its options; plain sampling is the direct solver's. measured: the evaluation whose
         tokens `EqualTokens` may sample."""
         headline = common_headline({task.headline for task in tasks})
-        inputs = {"model": model, "tasks": [identity.of_task(task) for task in tasks]}
+        known = [identity.of_task(task) for task in tasks]
+        inputs = {"model": model, "tasks": known, **made_by_stages(*tasks)}
         inputs |= (
             solver.depends_on(made_by(self.stages.values())) if isinstance(solver, SolverOptions) else {}
         )

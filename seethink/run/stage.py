@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from seethink import identity
 from seethink.engines.opening import Server
+from seethink.tasks import GoldTraces
 from seethink.train.continuing import Changes, compare, how_it_continues, reopen
 from seethink.train.methods import METHODS
 from seethink.types import InputError, Messages, PreferencePair, SFTExample, Task
@@ -79,8 +80,7 @@ class StageExamples:
     @classmethod
     def of_sft_examples(cls, examples: Sequence[SFTExample]) -> StageExamples:
         """Of SFT examples; the text of the first is its only reply."""
-        task = getattr(examples, "task", None)  # of traces
-        view = _view([task.examples if task else examples])
+        view = _view([examples.task.examples if isinstance(examples, GoldTraces) else examples])
         return cls(len(examples), lambda: (_prompt(examples[0]), [examples[0].text]), view)
 
     @classmethod

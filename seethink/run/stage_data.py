@@ -10,6 +10,7 @@ from seethink import identity
 from seethink.run.stage import Artefact
 from seethink.sequences import Concatenated, LazySequence
 from seethink.tasks import GoldTraces
+from seethink.train.continuing import MADE_BY
 from seethink.types import Task
 
 T = TypeVar("T")
@@ -33,15 +34,22 @@ class StageData(LazySequence[T]):
         return None
 
 
-def stage_data(data: Any) -> StageData[Any] | None:
-    """The `StageData` that training data are, or are made from, the first of concatenated ones; None for
-    other data."""
+def stage_data(data: Any) -> list[StageData[Any]]:
+    """All `StageData` that a sequence or a task is, or is made from."""
+    if isinstance(data, StageData):
+        return [data]
     if isinstance(data, Concatenated):
-        return next((found for part in data.parts if (found := stage_data(part)) is not None), None)
+        return [found for part in data.parts for found in stage_data(part)]
     if isinstance(data, GoldTraces):
-        data = data.task
-    rows = data.examples if isinstance(data, Task) else data
-    return rows if isinstance(rows, StageData) else None
+        return stage_data(data.task)
+    return stage_data(data.examples) if isinstance(data, Task) else []
+
+
+def made_by_stages(*several: Any) -> dict[str, Artefact]:
+    """The inputs of a stage that takes these data: the result of every stage that makes some of them, by
+    name."""
+    makers = [rows.made_by for data in several for rows in stage_data(data)]
+    return {f"{MADE_BY}{maker.key.rpartition(':')[0]}": maker for maker in makers}
 
 
 def identified(kind: str, data: Any) -> Any:

@@ -28,10 +28,15 @@ _INPUTS = {
     "task.verifier": "the verifier",
     "task.format": "the format",
     "task.name": "the name of the data",
-    "measured": "the attempts that decide the rows",
+    "measured": "the attempts that say how many tokens may be sampled",
+    "chain": "the chain",
     "tasks": "the rows, their format or the verifier",
     "about": "the run",
 }
+
+
+MADE_BY = "data made by "
+"""Begins the names of inputs that are results of earlier stages which make what is learned from."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,8 @@ def _in_words(name: str) -> str:
     """An input of a stage as a message names it; those of a report are arms and trainings."""
     if name.startswith("arm "):
         return f"the answers {name.removeprefix('arm ')}"
+    if name.startswith(MADE_BY):
+        return f"the rows that {name.removeprefix(MADE_BY)} makes"
     return _INPUTS.get(name, name.replace("trained.", "the training "))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -47,11 +48,12 @@ class RolloutSampler:
         self, examples: Sequence[Example], prompts: Sequence[Prompt], sampling: Sampling
     ) -> tuple[list[list[Completion]], list[list[Branch]]]:
         """`sampling.n` completions of each prompt, and their tokens; `max_tokens` limits each turn."""
+        numbers = _numbers(examples, sampling.n)
         if self.task.environment is None or self.observe is None:
             completions = self.rollouts.complete(prompts, sampling)
             return completions, [
-                [Branch(c.token_ids, sampled=c.logps, rollout=i) for i, c in enumerate(own)]
-                for own in completions
+                [Branch(c.token_ids, sampled=c.logps, rollout=n) for c, n in zip(own, named, strict=True)]
+                for own, named in zip(completions, numbers, strict=True)
             ]
         episodes = roll_out(
             self.task.environment,
@@ -63,8 +65,18 @@ class RolloutSampler:
         )
         return (
             [[episode.completion() for episode in own] for own in episodes],
-            [[_branch(episode, i) for i, episode in enumerate(own)] for own in episodes],
+            [[*map(_branch, own, named)] for own, named in zip(episodes, numbers, strict=True)],
         )
+
+
+def _numbers(examples: Sequence[Example], n: int) -> list[range]:
+    """The numbers of each prompt's `n` completions among those of its example, which may be asked twice."""
+    asked = Counter[str]()
+    found = []
+    for example in examples:
+        found.append(range(asked[example.id], asked[example.id] + n))
+        asked[example.id] += n
+    return found
 
 
 def _branch(episode: Episode[Observed], rollout: int) -> Branch:

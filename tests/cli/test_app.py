@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[2]
 TOY = '''"""Toy: two digits are distinguished.
 
 source   nobody
+claim    none
+needs    nothing
 differs  in every way
          that matters
 """

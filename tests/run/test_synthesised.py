@@ -14,12 +14,13 @@ from seethink.formats import THINK_ANSWER, THOUGHTS_SUMMARY
 from seethink.run.run import Run
 from seethink.run.scale import Scale
 from seethink.run.synthesised import SynthConfig
+from seethink.sequences import Concatenated
 from seethink.sources.drawn import by_name
 from seethink.synth.draft import AskTeacher, Draft
 from seethink.synth.ledger import Ledger
 from seethink.synth.status import LEDGER_FILE
 from seethink.train.configs import DPOConfig, SFTConfig
-from seethink.types import InputError, Task
+from seethink.types import GREEDY, InputError, Task
 from seethink.verify import by_name as verifier
 from tests import tiny
 
@@ -191,3 +192,32 @@ def test_a_part_that_no_row_belongs_to_is_named(tmp_path) -> None:
     with pytest.raises(InputError, match="distill kept no row of the part summary"):
         made[-1].rows("summary")[0]
     assert replace(made[-1], size=3).rows()[0].id == made[-1].rows()[0].id
+
+
+def test_a_training_depends_on_every_stage_that_makes_some_of_its_data(tmp_path, model) -> None:
+    """Also where they are joined, inside a task or outside."""
+
+    def recipe(run: Run) -> None:
+        first, second = (
+            run.synth(name, systems.chain("r1v_distill"), by_name("counting", n, "train"), SynthConfig())
+            for name, n in (("first", 2), ("second", 3))
+        )
+        form, verify = THINK_ANSWER, verifier("same_number")
+        inside = Task("inside", Concatenated((first.rows(), second.rows())), form, verify)
+        outside = Concatenated(
+            tuple(run.traces(Task("one", made.rows(), form, verify)) for made in (first, second))
+        )
+        base = run.model(model)
+        run.sft("inside", base, run.traces(inside), SFT)
+        run.sft("outside", base, outside, SFT)
+        run.evaluate("eval", base, [inside], GREEDY)
+
+    stages = run_of(tmp_path / "run").dry_run(recipe)
+    made = {stages[name].artefact_key for name in ("first", "second")}
+    for name in ("inside", "outside", "eval"):
+        assert made <= {need.key for need in stages[name].needs}, name
+    with pytest.raises(InputError, match="--only inside needs first, which is not done; run it first"):
+        Run("toy", Scale("smoke"), tmp_path / "run", only=["inside"]).dry_run(recipe)
+    run_of(tmp_path / "run").execute(distilled(model))
+    changed = run_of(tmp_path / "run", "distill.teacher=oracle").dry_run(distilled(model))["sft"]
+    assert changed.changes(changed.state()).texts[-1] == "the rows that distill makes"

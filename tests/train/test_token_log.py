@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -66,6 +67,17 @@ def test_look_is_given_the_last_update_on_each_completion(logged: Path) -> None:
     assert len(with_tokens) == len(last) < len(shown)
     assert {tuple(row["tokens"][RATIO]) for row in with_tokens} == {tuple(r[RATIO]) for r in last.values()}
     assert all(row["tokens"].keys() == {"text", RATIO, ENTROPY} for row in with_tokens)
+
+
+def test_an_example_that_is_asked_twice_in_a_step_keeps_its_completions_apart(tmp_path) -> None:
+    task = replace(_task(), examples=[_task().examples[0]])
+    grpo(tiny.saved(tmp_path / "base"), task, LOGGED.replace(max_steps=2), tmp_path / "out")
+    shown = attempts_of([tmp_path / "out"])
+    assert len(shown) == 24 and {row["id"] for row in shown} == {task.examples[0].id}
+    rows = [row for row in jsonl(tmp_path / "out" / "tokens.jsonl") if row["step"] == 1]
+    assert [row["rollout"] for row in rows] == [*range(24)]
+    for row in shown:
+        assert "".join(row["tokens"]["text"]).startswith(row["text"])
 
 
 def test_a_killed_training_has_no_row_twice_and_logging_alters_no_weight(

@@ -38,7 +38,7 @@ def recipe(run: Run) -> None:
     qwen = "Qwen/Qwen2.5-VL-{}B-Instruct"
     base = run.model(run.scale(tiny="sprout", one_gpu=qwen.format(3), full=qwen.format(7)))
     traces, counting, exams = _traces(run), _counting(run), _exams(run)
-    tuned = run.sft("sft", base, run.traces(traces), _sft(run))
+    tuned = run.sft("sft", base, run.traces(traces), sft_config(run))
     arms = {"base": base, "sft": tuned}
     for name, start in {"sft-rl": tuned, "rl": base}.items():
         arms[name] = run.train(name, "grpo", start, counting, _grpo(run), _held_out(run, exams[0]))
@@ -96,7 +96,7 @@ def _held_out(run: Run, exam: Task) -> HeldOut | None:
     return HeldOut(replace(exam, examples=exam.examples[:n])) if n else None
 
 
-def _sft(run: Run) -> SFTConfig:
+def sft_config(run: Run) -> SFTConfig:
     tiny = SFTConfig.of(learning_rate=1e-4, train_batch_size=32, max_tokens_per_batch=4_000, seed=run.seed)
     full = SFTConfig.of(learning_rate=1e-5, warmup_ratio=0.05, train_batch_size=128, seed=run.seed)
     return run.scale(smoke=tiny.replace(train_batch_size=8), tiny=tiny, full=full)

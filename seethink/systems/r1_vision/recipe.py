@@ -24,8 +24,9 @@ from seethink.sources.drawn.geometry import GEOMETRY
 from seethink.sources.drawn.rendered_text import TEXT, WORD_PROBLEMS
 from seethink.sources.drawn.world import DrawnExamples, MixedWorld
 from seethink.sources.published import MediaView
+from seethink.systems.r1_onevision.recipe import UNEQUAL, sft_config
 from seethink.systems.r1_vision.chain import InBothForms, r1_vision
-from seethink.train.configs import GRPOConfig, SFTConfig
+from seethink.train.configs import GRPOConfig
 from seethink.train.held_out import HeldOut
 from seethink.types import Example, Sampling, Task
 
@@ -38,7 +39,6 @@ PUBLISHED_TEACHERS = SynthConfig(
     text_teacher="http://localhost:8000/v1#deepseek-ai/DeepSeek-R1-Distill-Qwen-32B",
 )
 SHEETS = MixedWorld("sheets", "Figures, charts and pages of text.", (GEOMETRY, CHARTS, TEXT), "same_answer")
-UNEQUAL = "sft-rl takes the steps of sft and those of rl; the other trained arms take one of the two."
 
 
 def recipe(run: Run) -> None:
@@ -48,7 +48,7 @@ def recipe(run: Run) -> None:
     chain = run.scale(tiny=r1_vision(tex="mathtext"), full=r1_vision())
     made = run.synth("thoughts", chain, _questions(run), run.scale(tiny=ORACLE, full=PUBLISHED_TEACHERS))
     practice, tests = Task("practice", made.rows(), THINK_ANSWER, REWARD), _tests(run)
-    tuned = run.sft("sft", base, run.traces(practice), _sft(run))
+    tuned = run.sft("sft", base, run.traces(practice), sft_config(run))
     arms = {"base": base, "sft": tuned}
     for name, start in {"sft-rl": tuned, "rl": base}.items():
         arms[name] = run.train(name, "grpo", start, practice, _grpo(run), _held_out(run))
@@ -95,12 +95,6 @@ def _held_out(run: Run) -> HeldOut | None:
         return None
     pictures, twins = _drawn_tests(run, n)
     return HeldOut(pictures, others=(twins,))
-
-
-def _sft(run: Run) -> SFTConfig:
-    tiny = SFTConfig.of(learning_rate=1e-4, train_batch_size=32, max_tokens_per_batch=4_000, seed=run.seed)
-    full = SFTConfig.of(learning_rate=1e-5, warmup_ratio=0.05, train_batch_size=128, seed=run.seed)
-    return run.scale(smoke=tiny.replace(train_batch_size=8), tiny=tiny, full=full)
 
 
 def _grpo(run: Run) -> GRPOConfig:

@@ -19,10 +19,12 @@ from seethink.types import Example, Sampling, Task, Verifier
 FOLDER = "vlm_r1"
 """Where the scales one_gpu and full look for the data, in their published layout."""
 TRAIN_ROWS = {"refcoco": 120_624, "refcoco_plus": 120_191, "refcocog": 80_512}
+"""Sizes of the data sets' train parts; the repository names only their sum, as steps (issue 44)."""
 VAL_ROWS, LISA_ROWS = 2_000, 1_658
 """The authors test at most 2,000 rows of a set; LISA-Grounding has fewer: the one number with which all their
 eleven accuracies on it are possible."""
 D3_ROWS = 10_578
+"""Pictures of the Description Detection Dataset; the repository does not name the number."""
 METRICS = {"boxes": {"f1": verify.by_name("boxes_f1"), "not_redundant": not_redundant}}
 """{verifier: what is measured beside it}"""
 
