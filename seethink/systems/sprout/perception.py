@@ -1,7 +1,9 @@
-"""Pretraining of the vision tower: each feature names what its square of the picture holds.
+"""Pretraining of the vision tower: each feature names what its square of the picture holds, and where it is.
 
-Linear heads, dropped afterwards, name the digit or object whose centre lies in the square, its box, and the
-characters. Other models begin with towers trained on millions of captions.
+Linear heads, dropped afterwards, name the digit or object whose centre lies in the square, its box, the
+characters, and the place of the square. Rotary positions tell the tower only how far squares are from each
+other, so where a square lies in the picture is learned here; the language model has no better way to know a
+column. Other models begin with towers trained on millions of captions.
 """
 
 from __future__ import annotations
@@ -45,18 +47,20 @@ class SquareTargets(NamedTuple):
     """Targets of the squares of a picture, in reading order.
 
     names: (S,) in `CELL_NAMES`. boxes: (S, 4) centre, width and height of the object in units of the square,
-    from its corner; NaN without one. letters: (S, SLOTS) in `CHARACTERS` from 1; 0 is none.
+    from its corner; NaN without one. letters: (S, SLOTS) in `CHARACTERS` from 1; 0 is none. centres: (S, 2)
+    of the square itself, as shares of the picture's width and height; NaN outside of pictures.
     """
 
     names: Tensor
     boxes: Tensor
     letters: Tensor
+    centres: Tensor
 
     @classmethod
     def none(cls, n: int) -> SquareTargets:
         """`n` empty squares."""
         names, letters = torch.zeros(n, dtype=torch.int64), torch.zeros((n, SLOTS), dtype=torch.int64)
-        return cls(names, torch.full((n, 4), torch.nan), letters)
+        return cls(names, torch.full((n, 4), torch.nan), letters, torch.full((n, 2), torch.nan))
 
     @classmethod
     def of(cls, example: Example, picture: PIL.Image.Image, grid: tuple[int, int]) -> SquareTargets:
@@ -64,6 +68,8 @@ class SquareTargets(NamedTuple):
         rows, columns = grid
         n, width, height = rows * columns, picture.width / columns, picture.height / rows
         targets = cls.none(n)
+        down, across = (torch.arange(n) // columns + 0.5) / rows, (torch.arange(n) % columns + 0.5) / columns
+        targets.centres[:] = torch.stack([across, down], 1)
         if "grid" in example.meta:
             targets.names[:] = torch.tensor([_NAMES[name] for name in cells(example)])
             return targets
@@ -127,9 +133,9 @@ class SquareBatches(PictureBatches):
 
 
 class SquareLoss(Losses):
-    """The mean losses of three linear heads on the features of a tower. fixed_shape: as in `PackedTower`."""
+    """The mean losses of four linear heads on the features of a tower. fixed_shape: as in `PackedTower`."""
 
-    names = ("names", "boxes", "letters")
+    names = ("names", "boxes", "letters", "centres")
 
     def __init__(self, model: Any, processor: Any, fixed_shape: bool) -> None:
         super().__init__()
@@ -139,9 +145,10 @@ class SquareLoss(Losses):
         self.name_head = nn.Linear(hidden_size, len(CELL_NAMES))
         self.box_head = nn.Linear(hidden_size, 4)
         self.letter_head = nn.Linear(hidden_size, SLOTS * (len(CHARACTERS) + 1))
+        self.centre_head = nn.Linear(hidden_size, 2)
 
     def forward(self, batch: Batch) -> Tensor:
-        """(3,) losses."""
+        """(4,) losses."""
         seen = self.tower(batch).float()
         n = batch["frame"].flatten()[:: self.merge] > 0
         names = cross_entropy(self.name_head(seen), batch["names"], reduction="none")
@@ -150,16 +157,22 @@ class SquareLoss(Losses):
             batch["letters"].flatten(),
             reduction="none",
         )
-        has = ~batch["boxes"].isnan()
-        found = smooth_l1_loss(self.box_head(seen), batch["boxes"].nan_to_num(), reduction="none", beta=0.1)
         count = n.sum()
         return torch.stack(
             [
                 (names * n).sum() / count,
-                (found * has).sum() / has.sum().clamp(min=1),
+                _mean_error(self.box_head(seen), batch["boxes"], beta=0.1),
                 (letters.view(-1, SLOTS).sum(1) * n).sum() / count,
+                _mean_error(self.centre_head(seen), batch["centres"], beta=0.02),
             ]
         )
+
+
+def _mean_error(found: Tensor, target: Tensor, beta: float) -> Tensor:
+    """The mean smooth L1 loss over the targets that are not NaN. beta: where it turns linear."""
+    has = ~target.isnan()
+    loss = smooth_l1_loss(found, target.nan_to_num(), reduction="none", beta=beta)
+    return (loss * has).sum() / has.sum().clamp(min=1)
 
 
 def pretrain_vision_tower(
