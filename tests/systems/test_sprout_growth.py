@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,27 +15,26 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForImageTextToText
 
-from seethink.sources.drawn import WORLDS
-from seethink.systems.sprout.curriculum import SHARES, CurriculumExamples
-from seethink.systems.sprout.growth import CourseBatches, PackedLoss, grow, load
+from seethink.sources.drawn import WORLDS, shapes
+from seethink.systems.sprout.curriculum import CELL_NAMES, SHARES, CurriculumExamples
+from seethink.systems.sprout.growth import CourseBatches, PackedLoss, grow, load, skeleton
 from seethink.systems.sprout.growth_config import GrowthConfig, RowShape
 from seethink.systems.sprout.initial_model import ModelSize, write_initial_model
 from seethink.systems.sprout.perception import (
-    CHARACTERS,
     SquareBatches,
     SquareLoss,
-    SquareTargets,
     drawn,
     pretrain_vision_tower,
+    targeted_frames,
 )
 from seethink.systems.sprout.rows import IGNORED, coarse
+from seethink.systems.sprout.square_targets import CHARACTERS, VALUES, SquareTargets
 from seethink.systems.sprout.styles import ANSWERING, READING
 from seethink.train.progress_bar import ProgressBar
-from seethink.types import CoordinateFrame
+from seethink.types import CoordinateFrame, Example
 
 SHAPE = RowShape(rows=2, width=1024, tower_rows=3, tower_width=1024)
 COURSE = CurriculumExamples(10**6, "test", 0, ANSWERING, shares={**SHARES, "words": 0.3})
-STILL = {world: 1.0 for world in SHARES if world != "clips"}
 
 
 @pytest.fixture(scope="module")
@@ -132,41 +132,79 @@ def _metrics(folder: Path) -> list[dict[str, float]]:
 # The vision tower -------------------------------------------------------------------------------------------
 
 
-def test_squares_name_the_objects_whose_centres_they_hold() -> None:
-    for i in range(50):
-        example = WORLDS["counting"].example(f"squares/{i}", shifted=False)
-        picture = drawn(example.media[0])
-        grid = (-(-picture.height // 28), -(-picture.width // 28))
-        targets = SquareTargets.of(example, picture, grid)
-        things = example.meta["formal"]["things"]
-        has = ~targets.boxes.isnan().any(1)
-        assert (targets.names > 0).sum() == has.sum() <= len(things)
-        for square in has.nonzero()[:, 0].tolist():
-            row, column = divmod(square, grid[1])
-            x, y, width, height = targets.boxes[square].tolist()
-            cell = picture.width / grid[1], picture.height / grid[0]
-            found = [(column + x) * cell[0], (row + y) * cell[1], width * cell[0], height * cell[1]]
-            boxes = [
-                [(b[0] + b[2]) / 2, (b[1] + b[3]) / 2, b[2] - b[0], b[3] - b[1]]
-                for b in (thing["box"] for thing in things)
-            ]
-            assert min(max(abs(p - q) for p, q in zip(found, box, strict=True)) for box in boxes) < 1e-3
+def _targets(folder: Path, world: str, key: str) -> list[tuple[Example, SquareTargets]]:
+    """The targets of each still picture of an example, or of each pair of frames."""
+    example, (encoder, _) = WORLDS[world].example(key, shifted=False), skeleton(folder)
+    return [(example, targets) for _, targets in targeted_frames(encoder, example, merge=2)]
 
 
-@pytest.mark.parametrize("name", ["charts", "text", "screens", "geometry"])
-def test_squares_name_all_characters_of_a_page(name: str) -> None:
+def test_squares_name_the_objects_whose_centres_they_hold(folder: Path) -> None:
     for i in range(30):
-        example = WORLDS[name].example(f"letters/{i}", shifted=False)
-        picture = drawn(example.media[0])
-        grid = (-(-picture.height // 28), -(-picture.width // 28))
-        targets = SquareTargets.of(example, picture, grid)
-        written = "".join(line.text.replace(" ", "") for line in picture.info["written"])
-        named = [CHARACTERS[c - 1] for c in targets.letters[targets.letters > 0].tolist()]
-        assert sorted(named) == sorted(written)
+        ((example, targets),) = _targets(folder, "counting", f"squares/{i}")
+        scene = example.meta["formal"]
+        assert torch.equal(targets.names > 0, targets.corners[:, 0] != IGNORED)
+        assert 0 < (targets.names > 0).sum() <= len(scene["things"])
+        for square in targets.names.nonzero()[:, 0].tolist():
+            tens_and_ones = targets.corners[square].view(4, 2) @ torch.tensor([10, 1])
+            box = [h * scene["size"][k % 2] / 100 for k, h in enumerate(tens_and_ones.tolist())]
+            (thing,) = [
+                t for t in scene["things"] if max(abs(p - q) for p, q in zip(t["box"], box, strict=True)) < 2
+            ]
+            assert CELL_NAMES[targets.names[square]] == shapes.name(thing)
+            middle = targets.centres[square] * torch.tensor(scene["size"])
+            assert max(abs(p - q) for p, q in zip(shapes.centre(thing), middle.tolist(), strict=True)) <= 14
+
+
+@pytest.mark.parametrize("world", ["charts", "text", "screens", "geometry"])
+def test_squares_name_all_characters_and_words_of_a_page(folder: Path, world: str) -> None:
+    tokenizer = skeleton(folder)[0].tokenizer
+    for i in range(20):
+        for k, (example, targets) in enumerate(_targets(folder, world, f"letters/{i}")):
+            lines = drawn(example.media[k]).info["written"]
+            named = [CHARACTERS[c - 1] for c in targets.letters[targets.letters > 0].tolist()]
+            written = "".join(line.text.replace(" ", "") for line in lines)
+            full = (targets.letters > 0).all(1).any()
+            assert not Counter(named) - Counter(written)
+            assert full or len(named) == len(written)
+            words = [
+                id_
+                for line in lines
+                for word in line.text.split()
+                for id_ in tokenizer(f" {word}", add_special_tokens=False).input_ids
+            ]
+            found, full = targets.words[targets.words > 0].tolist(), (targets.words > 0).all(1).any()
+            assert not Counter(found) - Counter(words)
+            assert full or len(found) == len(words)
+
+
+def test_labels_name_their_values(folder: Path) -> None:
+    ((example, targets),) = _targets(folder, "charts", "values/0")
+    named = targets.values[targets.values[:, 0] != IGNORED].tolist()
+    assert sorted("".join(VALUES[part] for part in parts) for parts in named) == sorted(
+        map(str, example.meta["formal"]["values"])
+    )
+    on_and_off = {"".join(VALUES[p] for p in parts) for parts in _control_values(folder)}
+    assert {"on", "off"} < on_and_off
+
+
+def _control_values(folder: Path) -> list[list[int]]:
+    found = [t for i in range(5) for _, t in _targets(folder, "screens", f"values/{i}")]
+    return [parts for t in found for parts in t.values[t.values[:, 0] != IGNORED].tolist()]
+
+
+def test_frames_of_a_clip_name_the_objects_that_they_show(folder: Path) -> None:
+    for i in range(10):
+        pairs = _targets(folder, "clips", f"clip/{i}")
+        scene = pairs[0][0].meta["formal"]
+        assert len(pairs) == scene["frames"] / 2
+        for k, (_, targets) in enumerate(pairs):
+            shown = {shapes.name(t) for t in scene["things"] if any(t["shown"][2 * k : 2 * k + 2])}
+            named = {CELL_NAMES[n] for n in targets.names[targets.names > 0].tolist()}
+            assert named == shown
 
 
 def test_a_tower_learns_to_name_squares_and_the_language_model_stays(folder: Path, tmp_path: Path) -> None:
-    course = CurriculumExamples(10**6, "see", 0, READING, shares=STILL)
+    course = CurriculumExamples(10**6, "see", 0, READING)
     config = GrowthConfig(20, RowShape(0, tower_rows=2, tower_width=1024), learning_rate=3e-3, workers=0)
     pretrain_vision_tower(_in(tmp_path / "see"), SimpleNamespace(path=folder), course, config)
     rows = _metrics(tmp_path / "see")
@@ -180,12 +218,14 @@ def test_a_tower_learns_to_name_squares_and_the_language_model_stays(folder: Pat
     assert moved == {n for n, _ in before.named_parameters() if ".visual." in n}
 
 
-def test_squares_without_objects_add_nothing_to_the_loss_of_boxes(folder: Path) -> None:
+def test_squares_without_objects_add_nothing_to_the_loss_of_corners(folder: Path) -> None:
     pages = CurriculumExamples(10**6, "see", 0, READING, shares={"pages": 1.0})
     batch = SquareBatches(pages, folder, GrowthConfig(1, RowShape(0, tower_rows=1)))[0]
     losses, others = (SquareLoss(*load(folder), fixed_shape) for fixed_shape in (True, False))
     others.load_state_dict(losses.state_dict())
-    assert losses(batch)[1] == 0 and losses(batch)[0] > 0 and losses(batch).isfinite().all()
+    by_name = dict(zip(losses.names, losses(batch).tolist(), strict=True))
+    assert by_name["corners"] == 0 and by_name["names"] > 0 and by_name["centres"] > 0
+    assert losses(batch).isfinite().all()
     torch.testing.assert_close(others(batch), losses(batch))
 
 

@@ -18,6 +18,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from seethink.models.attention import products
+
 NAME = "seethink_branching"
 MULTIPLE = 1
 """Rows may have any length."""
@@ -73,8 +75,7 @@ class BranchLayout:
         """(B or 1, 1, P, P): what prompt tokens see in a layer with a sliding `window`; None is causal."""
         if self.blocks is None and window is None:
             return None
-        position = torch.arange(self.tokens.shape[1], device=self.tokens.device)
-        distance = position[:, None] - position
+        distance = _distance(self.tokens.shape[1], self.tokens.device)
         visible = (distance >= 0)[None]
         if self.blocks is not None:
             same = (self.blocks[:, :, None] == self.blocks[:, None]) & (self.blocks >= 0)[:, None]
@@ -177,13 +178,21 @@ def _sdpa(query: Tensor, key: Tensor, value: Tensor, scaling: float | None, mask
     With a mask, query heads that share a key head are stacked as further queries, so that no kernel copies
     keys and values for each of them."""
     q, k, v = (x.transpose(1, 2) for x in (query, key, value))
-    if mask is None:
+    if mask is None and not products.faster(q):
         out = scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling, enable_gqa=True)
     else:
         stacked = q.unflatten(1, (k.shape[1], -1)).flatten(2, 3)  # (n, fewer heads, repeats * C, size)
-        out = scaled_dot_product_attention(stacked, k, v, attn_mask=mask, scale=scaling)
+        if mask is None:
+            mask = _additive((_distance(q.shape[2], q.device) >= 0)[None, None], q.shape[1] // k.shape[1], q.dtype)
+        out = products.attend(stacked, k, v, mask, scaling)
         out = out.reshape(*q.shape[:-1], v.shape[-1])
     return out.transpose(1, 2)
+
+
+def _distance(length: int, device: torch.device) -> Tensor:
+    """(length, length) tokens from the key to the query."""
+    position = torch.arange(length, device=device)
+    return position[:, None] - position
 
 
 def _additive(visible: Tensor, heads: int, dtype: torch.dtype) -> Tensor:

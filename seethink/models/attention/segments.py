@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
+
+from seethink.models.attention import products
 
 NAME = "seethink_flash_segments"
 """transformers passes segment boundaries only to implementations with "flash" in their name."""
@@ -28,7 +29,6 @@ def attend(  # noqa: PLR0913  (transformers' own signature)
     *,
     cu_seq_lens_q: Tensor,
     scaling: float,
-    dropout: float = 0.0,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """query, key, value (1, heads, patches, size), segments bounded by cu_seq_lens_q -> (1, patches, heads,
@@ -39,9 +39,11 @@ def attend(  # noqa: PLR0913  (transformers' own signature)
     for length in lengths.unique().tolist():
         starts = bounds[:-1][lengths == length]
         at = (starts[:, None] + torch.arange(length)).flatten().to(query.device)
-        q, k, v = (x[0][:, at].unflatten(1, (-1, length)).transpose(0, 1) for x in (query, key, value))
+        q, k, v = (
+            x[0].index_select(1, at).unflatten(1, (-1, length)).transpose(0, 1) for x in (query, key, value)
+        )
         # (segments, heads, length, size)
-        attended = scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling)
+        attended = products.attend(q, k, v, scale=scaling)
         out = out.index_copy(0, at, attended.transpose(1, 2).flatten(0, 1))
     return out[None], None
 

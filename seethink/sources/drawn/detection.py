@@ -61,10 +61,11 @@ def _both(thing: ShapeObject) -> Label:
 
 def _about(scene: Scene, labels: list[Label], present: bool = True) -> DrawnQuestion | None:
     matches = [(words, [t for t in scene["things"] if shapes.is_like(t, like)]) for words, like in labels]
-    boxes = [shapes.box_of(thing, words) for words, fits in matches for thing in fits]
+    boxes = [
+        shapes.box_of(thing, words) for thing in scene["things"] for words, fits in matches if thing in fits
+    ]
     if bool(boxes) != present:
         return None
-    boxes.sort(key=lambda box: (box.y1, box.x1))
     question = (
         f"Find every {' and every '.join(words for words, _ in labels)}. "
         "Give each box with its label, or None if there is none."

@@ -35,6 +35,8 @@ UNSEEN_COLOURS: Mapping[str, Colour] = {
 }
 ALL_COLOURS = {**COLOURS, **UNSEEN_COLOURS}
 UNSEEN_SHAPES = ("circle", "diamond", "cross", "hexagon")
+BAND_PX = 28
+"""Height of the bands that objects are listed by: one row of features of the Qwen families."""
 _OUTLINES = {
     "triangle": [(0.0, 1.0), (1.0, 1.0), (0.5, 0.0)],
     "star": STAR,
@@ -74,8 +76,7 @@ def canvas(rng: random.Random, shifted: bool, sides: Sequence[int] = (140, 168, 
 def scatter(
     rng: random.Random, n: int, scene: Scene, shifted: bool, distinct: bool = False, gap_px: int = 4
 ) -> list[ShapeObject]:
-    """Up to `n` objects at least `gap_px` pixels apart, in reading order of their corners; half of them are
-    large.
+    """Up to `n` objects at least `gap_px` pixels apart, in reading order; half of them are large.
 
     distinct: no two objects share colour and shape.
     """
@@ -95,7 +96,17 @@ def scatter(
             if all(_apart(box, other["box"], gap_px) for other in things):
                 things.append({"size": size, "colour": colour, "shape": shape, "box": box})
                 break
-    return sorted(things, key=lambda thing: (thing["box"][1], thing["box"][0]))
+    return in_reading_order(things)
+
+
+def in_reading_order(things: Iterable[ShapeObject]) -> list[ShapeObject]:
+    """Objects from top to bottom in bands of `BAND_PX`, from left to right in each."""
+
+    def place(thing: ShapeObject) -> tuple[int, float]:
+        x, y = centre(thing)
+        return int(y // BAND_PX), x
+
+    return sorted(things, key=place)
 
 
 def _apart(a: Sequence[int], b: Sequence[int], gap_px: int) -> bool:

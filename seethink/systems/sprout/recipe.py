@@ -29,7 +29,6 @@ from seethink.types import Sampling, Task
 
 UNENDING = 10**12
 """Examples of a course: more than are ever drawn."""
-STILL = {world: share for world, share in SHARES.items() if world != "clips"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Course:
         )
 
 
-SEE = Course(READING, {"tiny": 3_000, "one_gpu": 800}, shares=STILL)
+SEE = Course(READING, {"tiny": 3_000, "one_gpu": 800})
 COURSES = {
     # Dense readings of small pages alone teach soon which feature comes next; mixed with all worlds, late.
     "scan": Course(READING, {"tiny": 600, "one_gpu": 200}, per_picture=2, shares={"pages": 1.0}),

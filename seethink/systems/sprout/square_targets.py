@@ -1,0 +1,179 @@
+"""What each square of a drawn picture holds, and where it is: the targets of the vision tower's pretraining.
+
+A square is what one feature stands for. The targets say in small classes what the language model is to write
+later: the name of an object and the digits of its corners, the tokens of a word, the value of a label.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import PIL.Image
+import torch
+from torch import Tensor
+
+from seethink.sources.drawn import clips, shapes
+from seethink.sources.drawn.page_style import WrittenText
+from seethink.sources.drawn.screens import CONTROLS
+from seethink.sources.drawn.world import Scene
+from seethink.systems.sprout.curriculum import CELL_NAMES, cells
+from seethink.systems.sprout.rows import IGNORED
+from seethink.types import Example
+
+CHARACTERS = string.digits + string.ascii_letters + string.punctuation + "°"
+LETTER_SLOTS, WORD_SLOTS, VALUE_SLOTS = 10, 6, 4
+"""Characters, tokens and parts of a value that are named for each square, in reading order; more are not
+asked for."""
+VALUES = ("", *string.digits, "on", "off")
+"""Parts of a value."""
+CORNER_DIGITS = 8
+"""Two for each of left, top, right and bottom, which are hundredths of the picture's sides."""
+_NAMES = {name: i for i, name in enumerate(CELL_NAMES)}
+_LETTERS = {character: i for i, character in enumerate(CHARACTERS, 1)}
+_VALUES = {part: i for i, part in enumerate(VALUES)}
+
+
+class SquareTargets(NamedTuple):
+    """Targets of S squares in reading order; `IGNORED` where nothing is to be learned.
+
+    names: (S,) in `CELL_NAMES`, of the digit or object whose centre lies in the square. corners: (S,
+    CORNER_DIGITS) of its box. letters: (S, LETTER_SLOTS) in `CHARACTERS` from 1; 0 is none. words: (S,
+    WORD_SLOTS) tokens of the words whose centres lie in it, then 0. values: (S, VALUE_SLOTS) in `VALUES`, of
+    the label or figure that begins there. centres: (S, 2) of the square itself, as shares of the picture's
+    width and height; NaN outside of pictures.
+    """
+
+    names: Tensor
+    corners: Tensor
+    letters: Tensor
+    words: Tensor
+    values: Tensor
+    centres: Tensor
+
+    @classmethod
+    def none(cls, n: int) -> SquareTargets:
+        """`n` empty squares."""
+        zeros = [torch.zeros(shape, dtype=torch.int64) for shape in ((n,), (n, LETTER_SLOTS))]
+        ignored = [torch.full((n, slots), IGNORED) for slots in (CORNER_DIGITS, WORD_SLOTS, VALUE_SLOTS)]
+        return cls(zeros[0], ignored[0], zeros[1], *ignored[1:], torch.full((n, 2), torch.nan))
+
+
+class Squares:
+    """A picture's squares, to be filled in. grid: rows and columns; size: of the picture in pixels."""
+
+    def __init__(self, grid: tuple[int, int], size: Sequence[int]) -> None:
+        rows, self.columns = grid
+        self.size, self.n = size, rows * self.columns
+        self.width, self.height = size[0] / self.columns, size[1] / rows
+        self.targets = SquareTargets.none(self.n)
+        square = torch.arange(self.n)
+        across = (square % self.columns + 0.5) / self.columns
+        self.targets.centres[:] = torch.stack([across, (square // self.columns + 0.5) / rows], 1)
+        self._used: dict[tuple[str, int], int] = {}
+
+    def at(self, x: float, y: float) -> int | None:
+        """The square around a point; None outside of the picture."""
+        inside = 0 <= x < self.size[0] and 0 <= y < self.size[1]
+        return int(y / self.height) * self.columns + int(x / self.width) if inside else None
+
+    def put_object(self, name: str, box: Sequence[float]) -> None:
+        square = self.at((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+        assert square is not None, f"the {name} at {box} lies in the picture"
+        self.targets.names[square] = _NAMES[name]
+        hundredths = [min(99, round(100 * at / self.size[i % 2])) for i, at in enumerate(box)]
+        self.targets.corners[square] = torch.tensor([d for h in hundredths for d in divmod(h, 10)])
+
+    def put_line(self, line: WrittenText, tokenizer: Any) -> None:
+        for character, x, y in line.centres():
+            self._append("letters", x, y, [_LETTERS[character]])
+        for word, x, y in _words(line):
+            self._append("words", x, y, tokenizer(f" {word}", add_special_tokens=False).input_ids)
+
+    def put_value(self, value: Sequence[str], x: float, y: float) -> None:
+        square = self.at(x, y)
+        if square is not None:
+            parts = [_VALUES[part] for part in value] + [0] * VALUE_SLOTS
+            self.targets.values[square] = torch.tensor(parts[:VALUE_SLOTS])
+
+    def _append(self, kind: str, x: float, y: float, ids: Sequence[int]) -> None:
+        """Name `ids` in the next free slots of the square around a point."""
+        square = self.at(x, y)
+        if square is None:
+            return
+        slots, used = getattr(self.targets, kind)[square], self._used.get((kind, square), 0)
+        if not used:
+            slots[:] = 0
+        some = ids[: len(slots) - used]
+        slots[used : used + len(some)] = torch.tensor(some, dtype=torch.int64)
+        self._used[kind, square] = used + len(some)
+
+
+def of_picture(
+    example: Example, i: int, picture: PIL.Image.Image, grid: tuple[int, int], tokenizer: Any
+) -> SquareTargets:
+    """The targets of the example's picture `i`, as drawn. grid: rows and columns of squares."""
+    squares = Squares(grid, picture.size)
+    if "grid" in example.meta:
+        squares.targets.names[:] = torch.tensor([_NAMES[name] for name in cells(example)])
+        return squares.targets
+    scene = example.meta["formal"]
+    for thing in scene.get("things", ()):
+        squares.put_object(shapes.name(thing), thing["box"])
+    lines = sorted(picture.info.get("written", ()), key=lambda line: (round(line.middle), line.left))
+    values = dict(_labelled(scene, i))
+    for line in lines:
+        squares.put_line(line, tokenizer)
+        if line.text in values:
+            _, x, y = next(_words(line))
+            squares.put_value(values[line.text], x, y)
+    for value, (x, y) in _measured(scene):
+        squares.put_value(value, x, y)
+    return squares.targets
+
+
+def of_frames(scene: Scene, frames: Sequence[int], grid: tuple[int, int]) -> SquareTargets:
+    """The targets of frames of a clip that share patches: every object, in the last frame that shows it."""
+    squares, side = Squares(grid, scene["size"]), clips.side_px(scene["size"])
+    for thing in scene["things"]:
+        if seen := [i for i in frames if thing["shown"][i]]:
+            x, y = thing["path"][seen[-1]]
+            squares.put_object(shapes.name(thing), (x, y, x + side, y + side))
+    return squares.targets
+
+
+def _words(line: WrittenText) -> Iterator[tuple[str, float, float]]:
+    """(word, x, y of its centre)"""
+    start = 0
+    for word in line.text.split():
+        start = line.text.index(word, start)
+        ends = [line.left + line.font.getlength(line.text[:i]) for i in (start, start + len(word))]
+        yield word, sum(ends) / 2, line.middle
+        start += len(word)
+
+
+def _labelled(scene: Scene, i: int) -> Iterator[tuple[str, Sequence[str]]]:
+    """(label, value) of what is written on picture `i` of a scene."""
+    if "chart" in scene:
+        yield from zip(scene["names"], map(str, scene["values"]), strict=True)
+    if scene.get("page") == "prices":
+        yield from scene["lines"]
+    if "before" in scene:
+        yield from _controls(scene["after" if i else "before"])
+
+
+def _controls(screen: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Sequence[str]]]:
+    of_row = {element["row"]: element for element in screen if element["role"] in CONTROLS}
+    for label in screen:
+        if label["role"] == "label" and label["row"] in of_row:
+            value = of_row[label["row"]][CONTROLS[of_row[label["row"]]["role"]]]
+            yield label["text"], (["on" if value else "off"] if isinstance(value, bool) else str(value))
+
+
+def _measured(scene: Scene) -> Iterator[tuple[str, Sequence[float]]]:
+    """(digits, the point that they belong to) of what no label says of a figure."""
+    if scene.get("figure") == "angle":
+        yield str(scene["degrees"]), scene["points"][1]
+    if "cells" in scene:
+        yield "".join(map(str, (*scene["cells"], *scene["cut"]))), scene["points"][0]
