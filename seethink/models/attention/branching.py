@@ -183,7 +183,9 @@ def _sdpa(query: Tensor, key: Tensor, value: Tensor, scaling: float | None, mask
     else:
         stacked = q.unflatten(1, (k.shape[1], -1)).flatten(2, 3)  # (n, fewer heads, repeats * C, size)
         if mask is None:
-            mask = _additive((_distance(q.shape[2], q.device) >= 0)[None, None], q.shape[1] // k.shape[1], q.dtype)
+            mask = _additive(
+                (_distance(q.shape[2], q.device) >= 0)[None, None], q.shape[1] // k.shape[1], q.dtype
+            )
         out = products.attend(stacked, k, v, mask, scaling)
         out = out.reshape(*q.shape[:-1], v.shape[-1])
     return out.transpose(1, 2)

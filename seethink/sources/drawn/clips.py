@@ -188,14 +188,26 @@ def speed(rng: random.Random, scene: Scene) -> DrawnQuestion:
     """The fastest or slowest object."""
     word, of = rng.choice([("fastest", max), ("slowest", min)])
     answer = name(of(scene["things"], key=lambda thing: thing["speed"]))
-    ways = [abs(t["path"][-1][0] - t["path"][0][0]) * 100 // scene["size"][0] for t in scene["things"]]
+    ways = [
+        10 * round(10 * abs(t["path"][-1][0] - t["path"][0][0]) / scene["size"][0]) for t in scene["things"]
+    ]
     gone = listed(f"the {name(t)} {way} %" for t, way in zip(scene["things"], ways, strict=True))
     steps = (f"In the same time, of the picture's width: {gone}.", f"The {word} is the {answer}.")
     return DrawnQuestion(f"Which object is the {word}?", answer, steps)
 
 
+def as_seen(scene: Scene) -> list[dict[str, Any]]:
+    """The objects in the order of the pairs of frames that first show them, then in reading order."""
+
+    def first_sight(thing: dict[str, Any]) -> tuple[int, tuple[int, float]]:
+        frame, half = thing["shown"].index(1), side_px(scene["size"]) / 2
+        return frame // 2, shapes.reading_place([at + half for at in thing["path"][frame]])
+
+    return sorted(scene["things"], key=first_sight)
+
+
 def caption(scene: Scene) -> str:
-    things = listed(f"a {name(thing)}" for thing in scene["things"])
+    things = listed(f"a {name(thing)}" for thing in as_seen(scene))
     return f"A clip of {scene['frames'] / scene['frames_per_s']:g} s with {things}."
 
 

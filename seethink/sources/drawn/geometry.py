@@ -13,6 +13,7 @@ import PIL.ImageDraw
 
 from seethink.boxes import Point
 from seethink.sources.drawn import page_style
+from seethink.sources.drawn.shapes import reading_place
 from seethink.sources.drawn.world import DrawnQuestion, Scene, SceneWorld, running_sum
 from seethink.sources.fonts import font
 
@@ -163,7 +164,7 @@ def draw(scene: Scene) -> list[PIL.Image.Image]:
         _arc(pen, points, inks[1])
     if "right_angle" in scene:
         _square_mark(pen, points, scene["right_angle"], inks[0])
-    for text, (x, y) in _written(scene, points):
+    for text, (x, y) in _written(scene):
         pen.text((x, y), text, inks[1] if text == "?" else inks[0], _letters(scene), anchor="mm")
     return [picture]
 
@@ -172,8 +173,14 @@ def _letters(scene: Scene) -> Any:
     return font(scene["style"]["font"], 13 if min(scene["size"]) < LARGE_PX else 16)
 
 
-def _written(scene: Scene, points: Sequence[Point]) -> list[tuple[str, Point]]:
+def labels(scene: Scene) -> list[str]:
+    """What is written beside the figure, in reading order."""
+    return [text for text, point in sorted(_written(scene), key=lambda label: reading_place(label[1]))]
+
+
+def _written(scene: Scene) -> list[tuple[str, Point]]:
     """(label, centre of its text): outside beside the sides, inside at the corners."""
+    points = [tuple(point) for point in scene["points"]]
     middle = (sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points))
     beside = []
     for text, (p, q) in zip(scene.get("at_sides", ()), pairwise([*points, points[0]]), strict=False):
@@ -242,7 +249,7 @@ def measure(rng: random.Random, scene: Scene) -> DrawnQuestion:
 
 def angle(rng: random.Random, scene: Scene) -> DrawnQuestion:
     """The third angle of a triangle."""
-    known = [text.removesuffix("°") for text in scene["at_corners"] if text != "?"]
+    known = [text.removesuffix("°") for text in labels(scene) if text != "?"]
     both = sum(map(int, known))
     answer = 180 - both
     given = f"Two angles are {known[0]} and {known[1]} degrees."
@@ -265,7 +272,7 @@ def side(rng: random.Random, scene: Scene) -> DrawnQuestion:
 
 def perimeter(rng: random.Random, scene: Scene) -> DrawnQuestion:
     """The perimeter of a polygon."""
-    sides = scene["sides"]
+    sides = [int(text) for text in labels(scene)]
     steps = (f"It has {len(sides)} sides.", running_sum(sides))
     return DrawnQuestion("What is the perimeter of the figure?", str(sum(sides)), steps)
 
@@ -303,7 +310,7 @@ def squares(rng: random.Random, scene: Scene) -> DrawnQuestion:
 
 def caption(scene: Scene) -> str:
     names = {"angle": "An angle", "area": "An area", "squares": "A figure on squared paper"}
-    written = [text for name in ("at_sides", "at_corners") for text in scene.get(name, ()) if text]
+    written = labels(scene)
     shown = names.get(scene["figure"], f"A {scene['figure']}")
     return f"{shown} with {', '.join(written)} written beside it." if written else f"{shown}."
 

@@ -102,11 +102,12 @@ def scatter(
 def in_reading_order(things: Iterable[ShapeObject]) -> list[ShapeObject]:
     """Objects from top to bottom in bands of `BAND_PX`, from left to right in each."""
 
-    def place(thing: ShapeObject) -> tuple[int, float]:
-        x, y = centre(thing)
-        return int(y // BAND_PX), x
+    return sorted(things, key=lambda thing: reading_place(centre(thing)))
 
-    return sorted(things, key=place)
+
+def reading_place(point: Sequence[float]) -> tuple[int, float]:
+    """The key that points are sorted by in reading order: their band, then their x."""
+    return int(point[1] // BAND_PX), point[0]
 
 
 def _apart(a: Sequence[int], b: Sequence[int], gap_px: int) -> bool:

@@ -32,10 +32,21 @@ from seethink.systems.sprout.growth import (
     train,
 )
 from seethink.systems.sprout.growth_config import GrowthConfig
+from seethink.systems.sprout.readings import MARKS
 from seethink.systems.sprout.rows import IGNORED, Batch, Frame, FrameRows, frames_of
 from seethink.systems.sprout.square_targets import CHARACTERS, VALUES, SquareTargets
 from seethink.train.methods import OnStep
 from seethink.types import Example, Media
+
+CLASSES = {
+    "names": len(CELL_NAMES),
+    "corners": MARKS + 1,
+    "letters": len(CHARACTERS) + 1,
+    "values": len(VALUES),
+}
+"""Kind of target -> its classes; the words' are the tokens."""
+WEIGHTS = {"corners": 0.25, "words": 0.5, "values": 0.5}
+"""Of the losses that sum over several slots, so that none outweighs the others."""
 
 
 def drawn(medium: Media) -> PIL.Image.Image:
@@ -92,19 +103,17 @@ class SquareBatches(PictureBatches):
 
 
 class SquareLoss(Losses):
-    """The mean losses of linear heads on the features of a tower. fixed_shape: as in `PackedTower`."""
+    """The mean losses of linear heads on the features of a tower, each times its weight in `WEIGHTS`.
+    fixed_shape: as in `PackedTower`."""
 
     names = SquareTargets._fields
-    classes = {
-        "names": len(CELL_NAMES), "corners": 10, "letters": len(CHARACTERS) + 1, "values": len(VALUES)
-    }  # fmt: skip
 
     def __init__(self, model: Any, processor: Any, fixed_shape: bool) -> None:
         super().__init__()
         self.tower, self.fixed_shape = PackedTower(model.model.visual, processor, fixed_shape), fixed_shape
         text = model.config.text_config
         self.merge = model.config.vision_config.spatial_merge_size**2
-        classes = self.classes | {"words": text.vocab_size}
+        classes = CLASSES | {"words": text.vocab_size}
         slots = {name: target[0].numel() for name, target in SquareTargets.none(1)._asdict().items()}
         self.classified = tuple(classes)
         self.heads = nn.ModuleList(
@@ -121,7 +130,7 @@ class SquareLoss(Losses):
             for name, head in zip(self.classified, self.heads, strict=True)
         }
         losses["centres"] = _mean_error(self.centre_head(seen), batch["centres"], beta=0.02)
-        return torch.stack([losses[name] for name in self.names])
+        return torch.stack([WEIGHTS.get(name, 1.0) * losses[name] for name in self.names])
 
     def _loss(self, head: nn.Module, seen: Tensor, targets: Tensor, real: Tensor) -> Tensor:
         """The cross-entropy of a square's slots together, over the squares that have targets."""

@@ -1,7 +1,7 @@
 """Dense perception targets in words: requests to read a picture of a drawn world, with what it shows.
 
-Coordinates are thousandths of each side, as in the answers of this model family, in steps of ten: a last
-digit that nobody can see would be learned as noise.
+Coordinates are thousandths of each side, as in the answers of this model family, in steps of twenty: digits
+that nobody can see would be learned as noise.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rapidfuzz.distance import Levenshtein
 
-from seethink.sources.drawn import clips, screens, shapes
+from seethink.sources.drawn import clips, geometry, screens, shapes
 from seethink.sources.drawn.world import Scene
 from seethink.types import Example, Response, Score
 
+MARKS = 50
+"""Coordinates are rounded to this many parts of each side."""
 Reading = tuple[str, str]
 """(request, reply)"""
 
@@ -56,7 +58,9 @@ def _one_object(rng: random.Random, scene: Scene) -> Reading:
 
 
 def _thousandths(corners: Sequence[float], scene: Scene) -> str:
-    return " ".join(str(10 * round(100 * c / scene["size"][i % 2])) for i, c in enumerate(corners))
+    return " ".join(
+        str(1000 // MARKS * round(MARKS * c / scene["size"][i % 2])) for i, c in enumerate(corners)
+    )
 
 
 def _values(rng: random.Random, scene: Scene) -> Reading:
@@ -82,7 +86,7 @@ def _line(rng: random.Random, scene: Scene) -> Reading:
 
 def _figure(rng: random.Random, scene: Scene) -> Reading:
     """Labels and what cannot be read from them, then the corners."""
-    labels = [text for name in ("at_sides", "at_corners") for text in scene.get(name, ()) if text]
+    labels = geometry.labels(scene)
     said = f"{scene['figure']}: {', '.join(labels)}" if labels else scene["figure"]
     if scene["figure"] == "angle":
         said += f" of {scene['degrees']}"
@@ -93,7 +97,9 @@ def _figure(rng: random.Random, scene: Scene) -> Reading:
 
 
 def _corners(rng: random.Random, scene: Scene) -> Reading:
-    return "Where are the corners?", "; ".join(_thousandths(point, scene) for point in scene["points"])
+    return "Where are the corners?", "; ".join(
+        _thousandths(point, scene) for point in sorted(scene["points"], key=shapes.reading_place)
+    )
 
 
 def _screen(which: str) -> Callable[[random.Random, Scene], Reading]:
@@ -112,18 +118,15 @@ def _both_screens(rng: random.Random, scene: Scene) -> Reading:
 
 
 def _followed(rng: random.Random, scene: Scene) -> Reading:
-    """Every object with its places in percent of each side, and the frames in which it is seen."""
-    return "Follow the objects.", "; ".join(_track(thing, scene) for thing in scene["things"])
+    """Every object with its places, and the frames in which it is seen."""
+    return "Follow the objects.", "; ".join(_track(thing, scene) for thing in clips.as_seen(scene))
 
 
 def _track(thing: Mapping[str, object], scene: Scene) -> str:
     half = clips.side_px(scene["size"]) / 2
     path, shown = thing["path"], thing["shown"]
     assert isinstance(path, Sequence) and isinstance(shown, Sequence)
-    ends = [
-        " ".join(str(round(100 * (at + half) / side)) for at, side in zip(corner, scene["size"], strict=True))
-        for corner in (path[0], path[-1])
-    ]
+    ends = [_thousandths([at + half for at in corner], scene) for corner in (path[0], path[-1])]
     said = f"{shapes.name(thing)} {' to '.join(dict.fromkeys(ends))}"
     return said if all(shown) else f"{said} {' '.join('on' if on else 'off' for on in shown)}"
 

@@ -21,6 +21,7 @@ from seethink.models.batching import positions
 from seethink.models.encoder import Encoder, Prompt
 from seethink.models.families import in_model_coordinates
 from seethink.systems.sprout.growth_config import RowShape
+from seethink.systems.sprout.readings import MARKS
 from seethink.types import CoordinateFrame, SFTExample
 
 IGNORED = -100
@@ -75,10 +76,11 @@ def group_of(encoder: Encoder, model: Any, examples: Sequence[SFTExample]) -> Pi
 
 
 def coarse(text: str, frame: CoordinateFrame | None) -> str:
-    """The text with its boxes in thousandths of each side, in steps of ten, as in `readings.py`."""
+    """The text with its boxes in thousandths of each side, rounded as in `readings.py`."""
     if frame is None:
         return text
-    return scale_written(in_model_coordinates(text, replace(frame, units=(100, 100))), 10, 10, 0)
+    step = 1000 // MARKS
+    return scale_written(in_model_coordinates(text, replace(frame, units=(MARKS, MARKS))), step, step, 0)
 
 
 def _positions(model: Any, head: Prompt) -> tuple[Tensor, int]:

@@ -1,7 +1,7 @@
 """What each square of a drawn picture holds, and where it is: the targets of the vision tower's pretraining.
 
 A square is what one feature stands for. The targets say in small classes what the language model is to write
-later: the name of an object and the digits of its corners, the tokens of a word, the value of a label.
+later: the name of an object and its corners, the tokens of a word, the value of a label.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from seethink.sources.drawn.page_style import WrittenText
 from seethink.sources.drawn.screens import CONTROLS
 from seethink.sources.drawn.world import Scene
 from seethink.systems.sprout.curriculum import CELL_NAMES, cells
+from seethink.systems.sprout.readings import MARKS
 from seethink.systems.sprout.rows import IGNORED
 from seethink.types import Example
 
@@ -28,8 +29,6 @@ LETTER_SLOTS, WORD_SLOTS, VALUE_SLOTS = 10, 6, 4
 asked for."""
 VALUES = ("", *string.digits, "on", "off")
 """Parts of a value."""
-CORNER_DIGITS = 8
-"""Two for each of left, top, right and bottom, which are hundredths of the picture's sides."""
 _NAMES = {name: i for i, name in enumerate(CELL_NAMES)}
 _LETTERS = {character: i for i, character in enumerate(CHARACTERS, 1)}
 _VALUES = {part: i for i, part in enumerate(VALUES)}
@@ -38,11 +37,11 @@ _VALUES = {part: i for i, part in enumerate(VALUES)}
 class SquareTargets(NamedTuple):
     """Targets of S squares in reading order; `IGNORED` where nothing is to be learned.
 
-    names: (S,) in `CELL_NAMES`, of the digit or object whose centre lies in the square. corners: (S,
-    CORNER_DIGITS) of its box. letters: (S, LETTER_SLOTS) in `CHARACTERS` from 1; 0 is none. words: (S,
-    WORD_SLOTS) tokens of the words whose centres lie in it, then 0. values: (S, VALUE_SLOTS) in `VALUES`, of
-    the label or figure that begins there. centres: (S, 2) of the square itself, as shares of the picture's
-    width and height; NaN outside of pictures.
+    names: (S,) in `CELL_NAMES`, of the digit or object whose centre lies in the square. corners: (S, 4) left,
+    top, right and bottom of its box, 0 to `MARKS`. letters: (S, LETTER_SLOTS) in `CHARACTERS` from 1; 0 is
+    none. words: (S, WORD_SLOTS) tokens of the words whose centres lie in it, then 0. values: (S, VALUE_SLOTS)
+    in `VALUES`, of the label or figure that begins there. centres: (S, 2) of the square itself, as shares of
+    the picture's width and height; NaN outside of pictures.
     """
 
     names: Tensor
@@ -56,7 +55,7 @@ class SquareTargets(NamedTuple):
     def none(cls, n: int) -> SquareTargets:
         """`n` empty squares."""
         zeros = [torch.zeros(shape, dtype=torch.int64) for shape in ((n,), (n, LETTER_SLOTS))]
-        ignored = [torch.full((n, slots), IGNORED) for slots in (CORNER_DIGITS, WORD_SLOTS, VALUE_SLOTS)]
+        ignored = [torch.full((n, slots), IGNORED) for slots in (4, WORD_SLOTS, VALUE_SLOTS)]
         return cls(zeros[0], ignored[0], zeros[1], *ignored[1:], torch.full((n, 2), torch.nan))
 
 
@@ -82,8 +81,8 @@ class Squares:
         square = self.at((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
         assert square is not None, f"the {name} at {box} lies in the picture"
         self.targets.names[square] = _NAMES[name]
-        hundredths = [min(99, round(100 * at / self.size[i % 2])) for i, at in enumerate(box)]
-        self.targets.corners[square] = torch.tensor([d for h in hundredths for d in divmod(h, 10)])
+        corners = [round(MARKS * at / self.size[i % 2]) for i, at in enumerate(box)]
+        self.targets.corners[square] = torch.tensor(corners)
 
     def put_line(self, line: WrittenText, tokenizer: Any) -> None:
         for character, x, y in line.centres():
