@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -32,6 +33,8 @@ from seethink.systems.sprout.rows import IGNORED, Batch, BatchBuilder, group_of
 from seethink.train.methods import OnStep
 from seethink.train.resumable import truncate
 
+_OUTER = re.compile("embed_tokens|head")
+"""In the names of embeddings and of output heads."""
 PICTURES_A_STEP = 1_000_000
 """Upper bound of the pictures in a step; step s draws the pictures from s times this."""
 
@@ -245,9 +248,9 @@ def train(
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     module.to(device).train()
-    optimizer, schedule = _optimizer(module, config)
+    updates = _Updates(module, config)
     state = out.with_suffix(".state")
-    done = _resume(state, module, optimizer, schedule)
+    done = _resume(state, module, updates)
     losses = torch.compile(module, dynamic=False) if config.compile else module
     metrics = out.parent / "metrics.jsonl"
     truncate(metrics, done)
@@ -258,12 +261,10 @@ def train(
                 values = losses(batch)
             values.sum().backward()
             norm = nn.utils.clip_grad_norm_(module.parameters(), config.max_grad_norm)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            schedule.step()
+            updates.step()
             meter.add(step + 1, values.detach(), norm, batch)
             if (step + 1) % config.save_steps == 0:
-                _save(state, step + 1, module, optimizer, schedule)
+                _save(state, step + 1, module, updates)
 
 
 def _loaded(
@@ -284,47 +285,66 @@ def _loaded(
         yield step, {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
 
 
-def _optimizer(module: nn.Module, config: GrowthConfig) -> tuple[Any, Any]:
-    weights = [w for w in module.parameters() if w.requires_grad]
-    groups = [
-        {"params": [w for w in weights if w.dim() > 1], "weight_decay": config.weight_decay},
-        {"params": [w for w in weights if w.dim() <= 1], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, config.learning_rate, betas=(0.9, config.adam_beta2), fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer,
-        config.learning_rate,
-        total_steps=config.max_steps + 1,
-        pct_start=config.warmup_ratio,
-        cycle_momentum=False,
-        div_factor=25,
-        final_div_factor=0.4,
-    )
-    return optimizer, schedule
+class _Updates:
+    """Muon (torch.optim) for the matrices inside the network, and AdamW for embeddings, heads and vectors, as
+    its authors advise (kellerjordan.github.io/posts/muon); each with warm-up and a cosine."""
+
+    def __init__(self, module: nn.Module, config: GrowthConfig) -> None:
+        weights = [(name, w) for name, w in module.named_parameters() if w.requires_grad]
+        inner = [w for name, w in weights if w.dim() == 2 and not _OUTER.search(name)]
+        outer = [w for name, w in weights if w.dim() > 2 or (w.dim() == 2 and _OUTER.search(name))]
+        decay = config.weight_decay
+        groups = [
+            {"params": outer, "weight_decay": decay},
+            {"params": [w for _, w in weights if w.dim() < 2], "weight_decay": 0.0},
+        ]
+        rate, betas = config.adam_learning_rate, (0.9, config.adam_beta2)
+        muon = torch.optim.Muon(
+            inner, config.learning_rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"
+        )
+        self.optimizers = [muon, torch.optim.AdamW(groups, rate, betas=betas, fused=True)]
+        self.schedules = [
+            torch.optim.lr_scheduler.OneCycleLR(
+                optimizer,
+                peak,
+                total_steps=config.max_steps + 1,
+                pct_start=config.warmup_ratio,
+                cycle_momentum=False,
+                div_factor=25,
+                final_div_factor=0.4,
+            )
+            for optimizer, peak in zip(self.optimizers, (config.learning_rate, rate), strict=True)
+        ]
+
+    def step(self) -> None:
+        """Update the weights and forget their gradients."""
+        for part in self.optimizers:
+            part.step()
+            part.zero_grad(set_to_none=True)
+        for schedule in self.schedules:
+            schedule.step()
+
+    def state_dict(self) -> list[Any]:
+        return [part.state_dict() for part in (*self.optimizers, *self.schedules)]
+
+    def load_state_dict(self, states: list[Any]) -> None:
+        for part, state in zip((*self.optimizers, *self.schedules), states, strict=True):
+            part.load_state_dict(state)
 
 
-def _save(path: Path, step: int, module: nn.Module, optimizer: Any, schedule: Any) -> None:
+def _save(path: Path, step: int, module: nn.Module, updates: _Updates) -> None:
     part = path.with_name(f"{path.name}.part")
-    torch.save(
-        {
-            "step": step,
-            "model": module.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "schedule": schedule.state_dict(),
-        },
-        part,
-    )
+    torch.save({"step": step, "model": module.state_dict(), "updates": updates.state_dict()}, part)
     os.replace(part, path)
 
 
-def _resume(path: Path, module: nn.Module, optimizer: Any, schedule: Any) -> int:
+def _resume(path: Path, module: nn.Module, updates: _Updates) -> int:
     """Load a state that `_save` wrote, if there is one. Returns the number of steps done."""
     if not path.exists():
         return 0
     state = torch.load(path, weights_only=True)
     module.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    schedule.load_state_dict(state["schedule"])
+    updates.load_state_dict(state["updates"])
     return state["step"]
 
 

@@ -19,14 +19,16 @@ class RowShape:
 class GrowthConfig:
     """Settings of one course.
 
-    max_steps: updates. shape: of a batch. learning_rate: the peak, after `warmup_ratio` of the steps, then
-    down to a tenth along a cosine. workers: processes that draw ahead; 0 draws in this one. compile: whether
-    the step is compiled. save_steps: updates between checkpoints.
+    max_steps: updates. shape: of a batch. learning_rate: of the matrices inside the network, which Muon
+    updates, at its peak after `warmup_ratio` of the steps; then down to a tenth along a cosine.
+    adam_learning_rate: likewise, of all other weights. workers: processes that draw ahead; 0 draws in this
+    one. compile: whether the step is compiled. save_steps: updates between checkpoints.
     """
 
     max_steps: int
     shape: RowShape
-    learning_rate: float = 1e-3
+    learning_rate: float = 6e-3
+    adam_learning_rate: float = 1e-3
     warmup_ratio: float = 0.05
     weight_decay: float = 0.01
     adam_beta2: float = 0.98

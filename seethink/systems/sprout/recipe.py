@@ -38,7 +38,7 @@ class Course:
 
     manners: Manners
     steps: Mapping[str, int]
-    learning_rate: float = 1e-3
+    learning_rate: float = 6e-3
     rows: int = 64
     per_picture: int = 4
     shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
@@ -54,6 +54,7 @@ class Course:
             max_steps=run.scale(smoke=2, **self.steps),
             shape=RowShape(rows if with_text else 0, tower_rows=rows),
             learning_rate=self.learning_rate,
+            adam_learning_rate=self.learning_rate / 6,
             workers=run.scale(smoke=0, tiny=1, one_gpu=15),
             compile=run.scale(tiny=False, one_gpu=True),
             save_steps=run.scale(tiny=200, one_gpu=500),
@@ -67,7 +68,7 @@ COURSES = {
     "say": Course(READING, {"tiny": 3_000, "one_gpu": 1_300}),
     "steps": Course(REASONING, {"tiny": 6_000, "one_gpu": 2_500}, per_picture=5, shares=WITH_WORDS),
     "answers": Course(
-        ANSWERING, {"tiny": 2_000, "one_gpu": 700}, learning_rate=6e-4, per_picture=6, shares=WITH_WORDS
+        ANSWERING, {"tiny": 2_000, "one_gpu": 700}, learning_rate=3e-3, per_picture=6, shares=WITH_WORDS
     ),
 }
 
