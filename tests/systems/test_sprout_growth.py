@@ -92,7 +92,9 @@ def test_a_batch_holds_whole_groups_and_is_the_same_each_time(folder: Path) -> N
 
 def test_a_course_is_learned_and_resumes_exactly(folder: Path, tmp_path: Path) -> None:
     pages = CurriculumExamples(10**6, "read", 0, READING, shares={"pages": 1.0})
-    config = GrowthConfig(30, RowShape(1, 512, 1, 512), learning_rate=3e-3, workers=0, save_steps=10)
+    config = GrowthConfig(
+        30, RowShape(1, 512, 1, 512), learning_rate=1e-2, adam_learning_rate=3e-3, workers=0, save_steps=10
+    )
     model = SimpleNamespace(path=folder)
     grow(_in(tmp_path / "whole"), model, pages, config)
     losses = [row["loss"] for row in _metrics(tmp_path / "whole")]
@@ -206,7 +208,13 @@ def test_frames_of_a_clip_name_the_objects_that_they_show(folder: Path) -> None:
 
 def test_a_tower_learns_to_name_squares_and_the_language_model_stays(folder: Path, tmp_path: Path) -> None:
     course = CurriculumExamples(10**6, "see", 0, READING)
-    config = GrowthConfig(20, RowShape(0, tower_rows=2, tower_width=1024), learning_rate=3e-3, workers=0)
+    config = GrowthConfig(
+        30,
+        RowShape(0, tower_rows=2, tower_width=1024),
+        learning_rate=1e-2,
+        adam_learning_rate=3e-3,
+        workers=0,
+    )
     pretrain_vision_tower(_in(tmp_path / "see"), SimpleNamespace(path=folder), course, config)
     rows = _metrics(tmp_path / "see")
     assert rows[-1]["letters"] < 0.7 * rows[0]["letters"] and rows[-1]["names"] < rows[0]["names"]
