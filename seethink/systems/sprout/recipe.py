@@ -64,7 +64,7 @@ class Course:
 SEE = Course(READING, {"tiny": 3_000, "one_gpu": 800})
 COURSES = {
     # Dense readings of small pages alone teach soon which feature comes next; mixed with all worlds, late.
-    "scan": Course(READING, {"tiny": 600, "one_gpu": 200}, per_picture=2, shares={"pages": 1.0}),
+    "scan": Course(READING, {"tiny": 250, "one_gpu": 100}, per_picture=2, shares={"pages": 1.0}),
     "say": Course(READING, {"tiny": 3_000, "one_gpu": 1_300}),
     "steps": Course(REASONING, {"tiny": 6_000, "one_gpu": 2_500}, per_picture=5, shares=WITH_WORDS),
     "answers": Course(
