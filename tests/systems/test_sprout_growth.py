@@ -123,6 +123,15 @@ def test_a_course_is_learned_and_resumes_exactly(folder: Path, tmp_path: Path) -
     assert [row["step"] for row in _metrics(tmp_path / "cut")] == [10, 20, 30]
 
 
+def test_a_frozen_tower_stays_while_the_language_model_learns(folder: Path, tmp_path: Path) -> None:
+    config = GrowthConfig(2, RowShape(1, 512, 1, 512), train_tower=False, workers=0)
+    pages = CurriculumExamples(10**6, "read", 0, READING, shares={"pages": 1.0})
+    grow(_in(tmp_path / "frozen"), SimpleNamespace(path=folder), pages, config)
+    before, after = load(folder)[0], load(tmp_path / "frozen" / "model")[0]
+    for (name, a), (_, b) in zip(before.named_parameters(), after.named_parameters(), strict=True):
+        assert torch.equal(a, b) == (".visual." in name), name
+
+
 def _in(folder: Path) -> Path:
     folder.mkdir()
     return folder / "model"

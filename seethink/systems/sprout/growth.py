@@ -214,6 +214,7 @@ def grow(
 ) -> None:
     """Write to `out` the model in the folder `model.path` after `config.max_steps` updates on a course."""
     policy, processor = load(model.path)
+    policy.model.visual.requires_grad_(config.train_tower)
     batches = CourseBatches(course, Path(model.path), config)
     train(PackedLoss(policy, processor, config.compile), batches, config, out, on_step)
     save(policy, processor, out)

@@ -83,7 +83,9 @@ def write_initial_model(out: Path, seed: int, size: ModelSize, texts: int = 16_0
         num_key_value_heads=2,
         intermediate_size=size.intermediate_size,
         max_position_embeddings=4096,
-        rope_parameters=dict(rope_type="default", mrope_section=[4, 10, 18], rope_theta=30.0),
+        # High frequencies for time and rows, a range of them for columns, and the rest so low that a square
+        # is found by what it holds, wherever it lies.
+        rope_parameters=dict(rope_type="default", mrope_section=[2, 2, 28], rope_theta=10_000.0),
         bos_token_id=None,
         eos_token_id=ids["im_end"],
         pad_token_id=ids["endoftext"],

@@ -42,6 +42,7 @@ class Course:
     rows: int = 64
     per_picture: int = 4
     shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
+    train_tower: bool = True
 
     def examples(self, name: str, seed: int) -> CurriculumExamples:
         """The examples; the course's name is part of their random seeds."""
@@ -55,6 +56,7 @@ class Course:
             shape=RowShape(rows if with_text else 0, tower_rows=rows),
             learning_rate=self.learning_rate,
             adam_learning_rate=self.learning_rate / 6,
+            train_tower=self.train_tower,
             workers=run.scale(smoke=0, tiny=1, one_gpu=15),
             compile=run.scale(tiny=False, one_gpu=True),
             save_steps=run.scale(tiny=200, one_gpu=500),
@@ -62,10 +64,16 @@ class Course:
 
 
 SEE = Course(READING, {"tiny": 3_000, "one_gpu": 800})
+OBJECTS = {"counting": 0.3, "grounding": 0.3, "detection": 0.2, "spatial": 0.2}
+PRINTED = {"text": 0.3, "charts": 0.25, "screens": 0.2, "geometry": 0.25}
 COURSES = {
-    # Dense readings of small pages alone teach soon which feature comes next; mixed with all worlds, late.
+    # Dense readings of one kind of picture teach soon which feature comes next; mixed with all worlds, late.
     "scan": Course(READING, {"tiny": 250, "one_gpu": 100}, per_picture=2, shares={"pages": 1.0}),
-    "say": Course(READING, {"tiny": 3_000, "one_gpu": 1_300}),
+    "list": Course(READING, {"tiny": 800, "one_gpu": 300}, per_picture=1, shares=OBJECTS, train_tower=False),
+    "read": Course(
+        READING, {"tiny": 1_500, "one_gpu": 500}, per_picture=1, shares=PRINTED, train_tower=False
+    ),
+    "say": Course(READING, {"tiny": 2_000, "one_gpu": 1_000}),
     "steps": Course(REASONING, {"tiny": 6_000, "one_gpu": 2_500}, per_picture=5, shares=WITH_WORDS),
     "answers": Course(
         ANSWERING, {"tiny": 2_000, "one_gpu": 700}, learning_rate=3e-3, per_picture=6, shares=WITH_WORDS
