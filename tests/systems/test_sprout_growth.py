@@ -23,13 +23,12 @@ from seethink.systems.sprout.initial_model import ModelSize, write_initial_model
 from seethink.systems.sprout.perception import (
     SquareBatches,
     SquareLoss,
-    drawn,
     pretrain_vision_tower,
     targeted_frames,
 )
 from seethink.systems.sprout.readings import MARKS
 from seethink.systems.sprout.rows import IGNORED, coarse
-from seethink.systems.sprout.square_targets import CHARACTERS, VALUES, SquareTargets
+from seethink.systems.sprout.square_targets import CHARACTERS, VALUES, SquareTargets, drawn
 from seethink.systems.sprout.styles import ANSWERING, READING
 from seethink.train.progress_bar import ProgressBar
 from seethink.types import CoordinateFrame, Example
@@ -88,6 +87,25 @@ def test_a_batch_holds_whole_groups_and_is_the_same_each_time(folder: Path) -> N
     assert first["pictures"] > 2 and first["ids"].shape == (SHAPE.rows, SHAPE.width)
     other = CourseBatches(COURSE, folder, GrowthConfig(2, SHAPE))[0]
     assert not torch.equal(first["ids"], other["ids"])
+
+
+def test_tokens_of_a_picture_are_to_name_what_their_squares_hold(folder: Path) -> None:
+    course = CurriculumExamples(10**6, "named", 0, READING, shares={"pages": 0.5, "text": 0.5})
+    plain, named = (
+        CourseBatches(course, folder, GrowthConfig(1, SHAPE, name_squares=names))[0]
+        for names in (False, True)
+    )
+    at_media = named["feature"] > 0
+    assert torch.equal(plain["labels"][~at_media], named["labels"][~at_media])
+    assert (plain["labels"][at_media] == IGNORED).all()
+    encoder, seen = skeleton(folder)[0], 0
+    for row, group in {(0, 1), (0, 2), (1, 1)}:
+        labels = named["labels"][row][at_media[row] & (named["group"][row] == group)]
+        seen += (labels != IGNORED).sum().item()
+        words = {encoder.tokenizer.decode([label]).strip() for label in labels.tolist() if label != IGNORED}
+        text = encoder.tokenizer.decode(named["ids"][row][named["group"][row] == group].tolist())
+        assert sum(word in text for word in words) >= 0.6 * len(words)  # titles are not read aloud
+    assert seen > 10
 
 
 def test_a_course_is_learned_and_resumes_exactly(folder: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,13 @@ from transformers.models.qwen2_vl.modeling_qwen2_vl import apply_rotary_pos_emb_
 
 from seethink.models.attention import branching, segments
 from seethink.models.encoder import Encoder
+from seethink.systems.sprout import square_targets
 from seethink.systems.sprout.curriculum import CurriculumExamples
 from seethink.systems.sprout.growth_config import GrowthConfig
 from seethink.systems.sprout.rows import IGNORED, Batch, BatchBuilder, group_of
 from seethink.train.methods import OnStep
 from seethink.train.resumable import truncate
+from seethink.types import Example
 
 _OUTER = re.compile("embed_tokens|head")
 """In the names of embeddings and of output heads."""
@@ -58,16 +60,27 @@ class PictureBatches(Dataset[Batch]):
 
 
 class CourseBatches(PictureBatches):
-    """Batch s: as many of the pictures `s * PICTURES_A_STEP` and following as fit, with their examples."""
+    """Batch s: as many of the pictures `s * PICTURES_A_STEP` and following as fit, with their examples. Where
+    `config.name_squares` is set, the tokens of pictures are to name what their squares hold."""
 
     def __getitem__(self, step: int) -> Batch:
         encoder, model = self.skeleton()
+        names = self._square_names if self.config.name_squares else None
         builder = BatchBuilder(self.config.shape, model.config.vision_config.spatial_merge_size)
         pages = itertools.count(step * PICTURES_A_STEP)
         pictures = 0
-        while builder.add(group_of(encoder, model, self.course.about(next(pages)))):
+        while builder.add(group_of(encoder, model, self.course.about(next(pages)), names)):
             pictures += 1
         return builder.batch() | {"pictures": torch.tensor(pictures)}
+
+    def _square_names(self, example: Example, media: Mapping[str, Tensor]) -> list[int]:
+        encoder, model = self.skeleton()
+        merge = model.config.vision_config.spatial_merge_size
+        return [
+            name
+            for targets in square_targets.of_example(example, media, merge, encoder.tokenizer)
+            for name in square_targets.token_names(targets, encoder.tokenizer)
+        ]
 
 
 def skeleton(folder: Path) -> tuple[Encoder, Any]:

@@ -12,13 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import PIL.Image
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, smooth_l1_loss
 
 from seethink.formats import VERBATIM
-from seethink.media import Image
 from seethink.models.encoder import Encoder
 from seethink.systems.sprout import square_targets
 from seethink.systems.sprout.curriculum import CELL_NAMES, CurriculumExamples
@@ -36,7 +34,7 @@ from seethink.systems.sprout.readings import MARKS
 from seethink.systems.sprout.rows import IGNORED, Batch, Frame, FrameRows, frames_of
 from seethink.systems.sprout.square_targets import CHARACTERS, VALUES, SquareTargets
 from seethink.train.methods import OnStep
-from seethink.types import Example, Media
+from seethink.types import Example
 
 CLASSES = {
     "names": len(CELL_NAMES),
@@ -49,33 +47,11 @@ WEIGHTS = {"corners": 0.25, "words": 0.5, "values": 0.5}
 """Of the losses that sum over several slots, so that none outweighs the others."""
 
 
-def drawn(medium: Media) -> PIL.Image.Image:
-    """A drawn picture as its world drew it, with the list of what is written on it."""
-    assert isinstance(medium, Image) and callable(medium.source)
-    return medium.source()
-
-
 def targeted_frames(encoder: Encoder, example: Example, merge: int) -> Iterator[tuple[Frame, SquareTargets]]:
     """(a picture, or the frames of a clip that share patches; the targets of its squares)."""
-    if all(isinstance(medium, Image) for medium in example.media):
-        for i, medium in enumerate(example.media):
-            picture = drawn(medium)
-            media = dict(encoder.processor.image_processor(images=[picture], return_tensors="pt"))
-            (frame,), grid = frames_of(media, merge), _grid(media["image_grid_thw"], merge)
-            yield frame, square_targets.of_picture(example, i, picture, grid, encoder.tokenizer)
-        return
-    (prompt,), scene = encoder.prompts([VERBATIM.prompt(example)]), example.meta["formal"]
-    frames, grid = frames_of(prompt.media, merge), _grid(prompt.media["video_grid_thw"], merge)
-    together = scene["frames"] // len(frames)
-    for i, frame in enumerate(frames):
-        shown = range(i * together, (i + 1) * together)
-        yield frame, square_targets.of_frames(scene, shown, grid)
-
-
-def _grid(thw: Tensor, merge: int) -> tuple[int, int]:
-    """Rows and columns of squares."""
-    _, high, wide = thw[0].tolist()
-    return high // merge, wide // merge
+    media = encoder.prompts([VERBATIM.prompt(example)])[0].media
+    targets = square_targets.of_example(example, media, merge, encoder.tokenizer)
+    yield from zip(frames_of(media, merge), targets, strict=True)
 
 
 class SquareBatches(PictureBatches):

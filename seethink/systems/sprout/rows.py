@@ -8,7 +8,7 @@ be compiled once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,10 +22,11 @@ from seethink.models.encoder import Encoder, Prompt
 from seethink.models.families import in_model_coordinates
 from seethink.systems.sprout.growth_config import RowShape
 from seethink.systems.sprout.readings import MARKS
-from seethink.types import CoordinateFrame, SFTExample
+from seethink.types import CoordinateFrame, Example, SFTExample
 
 IGNORED = -100
 Batch = dict[str, Tensor]
+SquareNames = Callable[[Example, Mapping[str, Tensor]], Sequence[int]]
 Frame = tuple[Tensor, Tensor]
 """(patches (N, pixels), their rows and columns (N, 2)) of a picture, or of two frames of a clip."""
 
@@ -46,10 +47,12 @@ class _Branch:
 
 @dataclass(frozen=True)
 class PictureGroup:
-    """Tokens of all examples about the same media. head, head_positions (3, P): of the shared tokens. kinds:
-    0 for text. next_position: of the first token after the head."""
+    """Tokens of all examples about the same media. head, head_positions (3, P): of the shared tokens.
+    head_labels: what is to be predicted at each of them, or `IGNORED`. kinds: 0 for text. next_position: of
+    the first token after the head."""
 
     head: list[int]
+    head_labels: list[int]
     head_positions: Tensor
     kinds: list[int]
     next_position: int
@@ -57,9 +60,11 @@ class PictureGroup:
     frames: list[Frame]
 
 
-def group_of(encoder: Encoder, model: Any, examples: Sequence[SFTExample]) -> PictureGroup:
+def group_of(
+    encoder: Encoder, model: Any, examples: Sequence[SFTExample], square_names: SquareNames | None = None
+) -> PictureGroup:
     """The group of examples about the same media. model: of the same configuration; its weights are not
-    used."""
+    used. square_names: (an example, its processed media) -> the token that each media token is to predict."""
     prompts = encoder.prompts([example.format.prompt(example.example) for example in examples])
     first, merge = prompts[0], model.config.vision_config.spatial_merge_size
     last = max((i for i, kind in enumerate(first.kinds) if kind), default=-1)
@@ -72,7 +77,9 @@ def group_of(encoder: Encoder, model: Any, examples: Sequence[SFTExample]) -> Pi
             raise ValueError(f"{example.example.id}: the examples of a group begin with the same media")
         reply = encoder.response_ids(coarse(example.text, prompt.frame))
         branches.append(_Branch([*prompt.ids[length:], *reply], len(prompt.ids) - length))
-    return PictureGroup(head.ids, found, head.kinds, after, branches, frames_of(first.media, merge))
+    names = iter(square_names(examples[0].example, first.media) if square_names and first.media else ())
+    labels = [next(names, IGNORED) if kind else IGNORED for kind in head.kinds]
+    return PictureGroup(head.ids, labels, found, head.kinds, after, branches, frames_of(first.media, merge))
 
 
 def coarse(text: str, frame: CoordinateFrame | None) -> str:
@@ -211,6 +218,7 @@ class _Placed:
         """Write the tokens into a row (W,) of each tensor, from column `at` on."""
         group, end = self.group, at + len(self.group.head)
         row["ids"][at:end] = torch.tensor(group.head, dtype=torch.int32)
+        row["labels"][at:end] = torch.tensor(group.head_labels)
         row["positions"][:, at:end] = group.head_positions
         media = torch.tensor(group.kinds) > 0
         row["feature"][at:end][media] = torch.tensor(self.features, dtype=torch.int32) + 1

@@ -14,6 +14,7 @@ import PIL.Image
 import torch
 from torch import Tensor
 
+from seethink.media import Image
 from seethink.sources.drawn import clips, shapes
 from seethink.sources.drawn.page_style import WrittenText
 from seethink.sources.drawn.screens import CONTROLS
@@ -21,7 +22,7 @@ from seethink.sources.drawn.world import Scene
 from seethink.systems.sprout.curriculum import CELL_NAMES, cells
 from seethink.systems.sprout.readings import MARKS
 from seethink.systems.sprout.rows import IGNORED
-from seethink.types import Example
+from seethink.types import Example, Media
 
 CHARACTERS = string.digits + string.ascii_letters + string.punctuation + "°"
 LETTER_SLOTS, WORD_SLOTS, VALUE_SLOTS = 10, 6, 4
@@ -109,7 +110,42 @@ class Squares:
         self._used[kind, square] = used + len(some)
 
 
-def of_picture(
+def of_example(
+    example: Example, grids: Mapping[str, Tensor], merge: int, tokenizer: Any
+) -> Iterator[SquareTargets]:
+    """The targets of each picture of an example, or of the frames of its clip that share patches. grids:
+    `image_grid_thw` or `video_grid_thw` of the processed media."""
+    if "video_grid_thw" in grids:
+        times, high, wide = grids["video_grid_thw"][0].tolist()
+        scene = example.meta["formal"]
+        together = scene["frames"] // times
+        for i in range(times):
+            shown = range(i * together, (i + 1) * together)
+            yield _of_frames(scene, shown, (high // merge, wide // merge))
+        return
+    for i, (medium, (_, high, wide)) in enumerate(
+        zip(example.media, grids["image_grid_thw"].tolist(), strict=True)
+    ):
+        yield _of_picture(example, i, drawn(medium), (high // merge, wide // merge), tokenizer)
+
+
+def drawn(medium: Media) -> PIL.Image.Image:
+    """A drawn picture as its world drew it, with the list of what is written on it."""
+    assert isinstance(medium, Image) and callable(medium.source)
+    return medium.source()
+
+
+def token_names(targets: SquareTargets, tokenizer: Any) -> list[int]:
+    """A token for each square that names what it holds: the first of a word, a digit, or an object's colour;
+    `IGNORED` for empty ones."""
+    colours = [tokenizer(f" {name.split()[0]}", add_special_tokens=False).input_ids[0] for name in CELL_NAMES]
+    return [
+        word if word > 0 else colours[name] if name else IGNORED
+        for word, name in zip(targets.words[:, 0].tolist(), targets.names.tolist(), strict=True)
+    ]
+
+
+def _of_picture(
     example: Example, i: int, picture: PIL.Image.Image, grid: tuple[int, int], tokenizer: Any
 ) -> SquareTargets:
     """The targets of the example's picture `i`, as drawn. grid: rows and columns of squares."""
@@ -132,7 +168,7 @@ def of_picture(
     return squares.targets
 
 
-def of_frames(scene: Scene, frames: Sequence[int], grid: tuple[int, int]) -> SquareTargets:
+def _of_frames(scene: Scene, frames: Sequence[int], grid: tuple[int, int]) -> SquareTargets:
     """The targets of frames of a clip that share patches: every object, in the last frame that shows it."""
     squares, side = Squares(grid, scene["size"]), clips.side_px(scene["size"])
     for thing in scene["things"]:
