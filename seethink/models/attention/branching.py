@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad, scaled_dot_product_attention
+from torch.nn.functional import pad
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from seethink.models.attention import products
+from seethink.models.attention import dense
 
 NAME = "seethink_branching"
 MULTIPLE = 1
@@ -68,14 +68,16 @@ class BranchLayout:
         key = (window, heads, dtype)
         if key not in self.masks:
             visible = [self._prompt_mask(window), *(batch.mask(window) for batch in self.batches)]
-            self.masks[key] = [None if mask is None else _additive(mask, heads, dtype) for mask in visible]
+            self.masks[key] = [
+                None if mask is None else dense.additive(mask, heads, dtype) for mask in visible
+            ]
         return self.masks[key]
 
     def _prompt_mask(self, window: int | None) -> Tensor | None:
         """(B or 1, 1, P, P): what prompt tokens see in a layer with a sliding `window`; None is causal."""
         if self.blocks is None and window is None:
             return None
-        distance = _distance(self.tokens.shape[1], self.tokens.device)
+        distance = dense.distance(self.tokens.shape[1], self.tokens.device)
         visible = (distance >= 0)[None]
         if self.blocks is not None:
             same = (self.blocks[:, :, None] == self.blocks[:, None]) & (self.blocks >= 0)[:, None]
@@ -155,13 +157,15 @@ def attend(  # noqa: PLR0913  (transformers' own signature)
     query, key, value = (x.to(value.dtype).transpose(1, 2).flatten(0, 1) for x in (query, key, value))
     q, *shared = (_at(x, packed.tokens) for x in (query, key, value))
     masks = packed.masks_for(sliding_window, repeats, query.dtype)
-    parts = [_sdpa(q, shared[0], shared[1], scaling, masks[0]).flatten(0, 1).index_select(0, packed.real)]
+    parts = [
+        dense.grouped(q, shared[0], shared[1], scaling, masks[0]).flatten(0, 1).index_select(0, packed.real)
+    ]
     for batch, mask in zip(packed.batches, masks[1:], strict=True):
         k, v = (
             torch.cat([prompt.index_select(0, batch.rows), _at(x, batch.tokens)], 1)
             for prompt, x in zip(shared, (key, value), strict=True)
         )
-        own = _sdpa(_at(query, batch.tokens), k, v, scaling, mask)
+        own = dense.grouped(_at(query, batch.tokens), k, v, scaling, mask)
         parts.append(own.flatten(0, 1).index_select(0, batch.real))
     out = query.new_zeros(len(query), *shape[2:]).index_copy(0, packed.computed, torch.cat(parts))
     return out.view(shape), None
@@ -170,40 +174,6 @@ def attend(  # noqa: PLR0913  (transformers' own signature)
 def _at(flat: Tensor, positions: Tensor) -> Tensor:
     """(B * L, heads, size) at (n, C) positions -> (n, C, heads, size)."""
     return flat.index_select(0, positions.flatten()).unflatten(0, positions.shape)
-
-
-def _sdpa(query: Tensor, key: Tensor, value: Tensor, scaling: float | None, mask: Tensor | None) -> Tensor:
-    """(n, C, heads, size) queries over (n, S, fewer heads, size); causal where no mask is given.
-
-    With a mask, query heads that share a key head are stacked as further queries, so that no kernel copies
-    keys and values for each of them."""
-    q, k, v = (x.transpose(1, 2) for x in (query, key, value))
-    if mask is None and not products.faster(q):
-        out = scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling, enable_gqa=True)
-    else:
-        stacked = q.unflatten(1, (k.shape[1], -1)).flatten(2, 3)  # (n, fewer heads, repeats * C, size)
-        if mask is None:
-            mask = _additive(
-                (_distance(q.shape[2], q.device) >= 0)[None, None], q.shape[1] // k.shape[1], q.dtype
-            )
-        out = products.attend(stacked, k, v, mask, scaling)
-        out = out.reshape(*q.shape[:-1], v.shape[-1])
-    return out.transpose(1, 2)
-
-
-def _distance(length: int, device: torch.device) -> Tensor:
-    """(length, length) tokens from the key to the query."""
-    position = torch.arange(length, device=device)
-    return position[:, None] - position
-
-
-def _additive(visible: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
-    """(n, 1, C, S) -> (n, 1, heads * C, S): 0 where visible, else minus infinity. Rows begin at multiples of
-    16 in memory, as fused kernels require."""
-    width = visible.shape[-1]
-    visible = pad(visible.repeat(1, 1, heads, 1), (0, -width % 16))
-    mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill_(~visible, -torch.inf)
-    return mask[..., :width]
 
 
 AttentionInterface.register(NAME, attend)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from transformers import AttentionInterface
 
-from seethink.models.attention import products
+from seethink.models.attention import dense
 
 NAME = "seethink_flash_segments"
 """transformers passes segment boundaries only to implementations with "flash" in their name."""
@@ -43,7 +43,7 @@ def attend(  # noqa: PLR0913  (transformers' own signature)
             x[0].index_select(1, at).unflatten(1, (-1, length)).transpose(0, 1) for x in (query, key, value)
         )
         # (segments, heads, length, size)
-        attended = products.attend(q, k, v, scale=scaling)
+        attended = dense.attend(q, k, v, scale=scaling)
         out = out.index_copy(0, at, attended.transpose(1, 2).flatten(0, 1))
     return out[None], None
 

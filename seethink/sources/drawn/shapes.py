@@ -36,7 +36,7 @@ UNSEEN_COLOURS: Mapping[str, Colour] = {
 ALL_COLOURS = {**COLOURS, **UNSEEN_COLOURS}
 UNSEEN_SHAPES = ("circle", "diamond", "cross", "hexagon")
 BAND_PX = 28
-"""Height of the bands that objects are listed by: one row of features of the Qwen families."""
+"""Height of the bands that objects are listed by: one row of squares of the tiny model."""
 _OUTLINES = {
     "triangle": [(0.0, 1.0), (1.0, 1.0), (0.5, 0.0)],
     "star": STAR,

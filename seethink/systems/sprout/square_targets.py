@@ -55,9 +55,9 @@ class SquareTargets(NamedTuple):
     @classmethod
     def none(cls, n: int) -> SquareTargets:
         """`n` empty squares."""
-        zeros = [torch.zeros(shape, dtype=torch.int64) for shape in ((n,), (n, LETTER_SLOTS))]
-        ignored = [torch.full((n, slots), IGNORED) for slots in (4, WORD_SLOTS, VALUE_SLOTS)]
-        return cls(zeros[0], ignored[0], zeros[1], *ignored[1:], torch.full((n, 2), torch.nan))
+        corners, words, values = (torch.full((n, slots), IGNORED) for slots in (4, WORD_SLOTS, VALUE_SLOTS))
+        names, letters = (torch.zeros(shape, dtype=torch.int64) for shape in ((n,), (n, LETTER_SLOTS)))
+        return cls(names, corners, letters, words, values, torch.full((n, 2), torch.nan))
 
 
 class Squares:
