@@ -1,19 +1,35 @@
 """Dense attention, as two matrix products where PyTorch's fused CPU kernel is slow; and its additive masks.
 
-In bfloat16 that kernel takes several times as long as the products on small segments. Scores are rounded to
-the dtype of the queries, as in transformers' `eager` attention.
+In bfloat16 that kernel takes several times as long as the products on small segments. The products round
+scores to bfloat16, as transformers' `eager` attention does, so they are used only inside `rounded_scores`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
 
+_ROUNDED = ContextVar("rounded scores", default=False)
+
+
+@contextmanager
+def rounded_scores() -> Iterator[None]:
+    """Inside, `attend` multiplies matrices where that is faster."""
+    token = _ROUNDED.set(True)
+    try:
+        yield
+    finally:
+        _ROUNDED.reset(token)
+
 
 def faster(query: Tensor) -> bool:
     """Whether `attend` multiplies matrices for such queries."""
-    return query.device.type == "cpu" and query.dtype == torch.bfloat16
+    return _ROUNDED.get() and query.device.type == "cpu" and query.dtype == torch.bfloat16
 
 
 def attend(

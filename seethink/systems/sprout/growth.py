@@ -25,7 +25,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 from transformers.models.qwen2_vl.modeling_qwen2_vl import apply_rotary_pos_emb_vision
 
-from seethink.models.attention import branching, segments
+from seethink.models.attention import branching, dense, segments
 from seethink.models.encoder import Encoder
 from seethink.systems.sprout import square_targets
 from seethink.systems.sprout.curriculum import CurriculumExamples
@@ -271,7 +271,7 @@ def train(
     with metrics.open("a", encoding="utf-8") as log:
         meter = _Meter(log, module.names, config.max_steps, on_step)
         for step, batch in _loaded(batches, done, config, device):
-            with torch.autocast(device.type, torch.bfloat16):
+            with torch.autocast(device.type, torch.bfloat16), dense.rounded_scores():
                 values = losses(batch)
             values.sum().backward()
             norm = nn.utils.clip_grad_norm_(module.parameters(), config.max_grad_norm)
