@@ -188,7 +188,7 @@ def cramped(room_kb: int, *words: object) -> str:
 
 def test_a_full_disk_is_one_sentence_and_the_same_command_continues(tmp_path, capsys):
     command = ("r1v_distill", "--data", "drawn:200", "--teacher", ERRS, "--out", tmp_path / "full")
-    message = cramped(300, *command)
+    message = cramped(400, *command)
     assert f"the disk of {tmp_path / 'full' / 'ledger.sqlite'} is full" in message
     assert not (tmp_path / "full" / "rows").exists()
     before = _calls(tmp_path / "full", capsys)
