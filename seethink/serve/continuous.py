@@ -138,8 +138,8 @@ class _RowText:
     _names: dict[int, str] = field(default_factory=dict)
 
     def grow(self, row: Any) -> Progress | None:
-        """Read the row's last token; None where it has not yet become text. Of a row that has ended, `end` tells
-        what is left."""
+        """Read the row's last token; None where it has not yet become text. `end` tells what is left of a row
+        that has ended."""
         if not (self.job.stream or self.job.stop) or row.ended:
             return None
         ids = [choice.token_id for choice in row.choices]
