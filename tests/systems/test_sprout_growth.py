@@ -99,7 +99,7 @@ def test_tokens_of_a_picture_are_to_name_what_their_squares_hold(folder: Path) -
     assert torch.equal(plain["labels"][~at_media], named["labels"][~at_media])
     assert (plain["labels"][at_media] == IGNORED).all()
     encoder, seen = skeleton(folder)[0], 0
-    for row, group in {(0, 1), (0, 2), (1, 1)}:
+    for row, group in ((0, 1), (0, 2), (1, 1)):
         labels = named["labels"][row][at_media[row] & (named["group"][row] == group)]
         seen += (labels != IGNORED).sum().item()
         words = {encoder.tokenizer.decode([label]).strip() for label in labels.tolist() if label != IGNORED}

@@ -33,12 +33,16 @@ def faster(query: Tensor) -> bool:
 
 
 def attend(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, scale: float | None = None
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None = None,
+    scale: float | None = None,
+    dropout: float = 0.0,
 ) -> Tensor:
-    """`scaled_dot_product_attention` without dropout. query (..., C, size), key and value (..., S, size).
-    mask: additive."""
-    if not faster(query):
-        return scaled_dot_product_attention(query, key, value, mask, scale=scale)
+    """`scaled_dot_product_attention`. query (..., C, size), key and value (..., S, size). mask: additive."""
+    if dropout or not faster(query):
+        return scaled_dot_product_attention(query, key, value, mask, dropout, scale=scale)
     scores = (query * (query.shape[-1] ** -0.5 if scale is None else scale)) @ key.transpose(-1, -2)
     return (scores if mask is None else scores + mask).softmax(-1) @ value
 

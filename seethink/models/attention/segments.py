@@ -29,6 +29,7 @@ def attend(  # noqa: PLR0913  (transformers' own signature)
     *,
     cu_seq_lens_q: Tensor,
     scaling: float,
+    dropout: float = 0.0,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """query, key, value (1, heads, patches, size), segments bounded by cu_seq_lens_q -> (1, patches, heads,
@@ -43,7 +44,7 @@ def attend(  # noqa: PLR0913  (transformers' own signature)
             x[0].index_select(1, at).unflatten(1, (-1, length)).transpose(0, 1) for x in (query, key, value)
         )
         # (segments, heads, length, size)
-        attended = dense.attend(q, k, v, scale=scaling)
+        attended = dense.attend(q, k, v, scale=scaling, dropout=dropout)
         out = out.index_copy(0, at, attended.transpose(1, 2).flatten(0, 1))
     return out[None], None
 

@@ -7,9 +7,11 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from seethink.boxes import read_boxes
 from seethink.formats import VERBATIM, turns
+from seethink.media import Image
 from seethink.sequences import LazySequence
 from seethink.sources import handwritten
 from seethink.sources.drawn import WORLDS, grid
@@ -90,7 +92,8 @@ class CurriculumExamples(LazySequence[SFTExample]):
         world = random.Random(f"{key}/world").choices(list(self.shares), list(self.shares.values()))[0]
         if world == "pages":
             return page_of_digits(key)
-        return (WORD_PROBLEMS if world == WORD_PROBLEMS.name else WORLDS[world]).example(key, shifted=False)
+        of_world = WORD_PROBLEMS if world == WORD_PROBLEMS.name else WORLDS[world]
+        return _drawn_once(of_world.example(key, shifted=False))
 
     def _example(self, example: Example, page: int, place: int) -> SFTExample:
         rng = random.Random(f"{self.name}/{self.seed}/{page}/{place}")
@@ -106,6 +109,17 @@ class CurriculumExamples(LazySequence[SFTExample]):
             question = judgement(rng, question)
         form, text = respond(rng, self.manners, question, boxes)
         return SFTExample(question, form, text)
+
+
+def _drawn_once(example: Example) -> Example:
+    """The example, whose pictures are kept once drawn: for the model and for the targets of their squares."""
+    kept = tuple(
+        replace(medium, source=cache(medium.source))
+        if isinstance(medium, Image) and callable(medium.source)
+        else medium
+        for medium in example.media
+    )
+    return replace(example, media=kept)
 
 
 @dataclass(frozen=True)

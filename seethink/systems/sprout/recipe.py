@@ -4,8 +4,8 @@ source   ours; the architecture is Qwen2-VL's (arXiv 2409.12191), with about eig
 claim    none: it exists so that everything here runs at once, offline, on two CPU cores
 needs    one_gpu: a GPU and sixteen cores that draw; tiny: two cores; not run to its end at either scale
 differs  Perception comes first: the tower names what each square of a picture holds, then the language model
-         reads small pages cell by cell, then whole pictures of every world. Then stepwise answers are learned
-         alone. Only then come the many response styles that pretrained models have read: directly or by
+         reads small pages cell by cell, lists objects, reads print, and whole pictures of every world. Then
+         stepwise answers are learned alone. Only then come the many response styles that pretrained models have read: directly or by
          steps, in tags, boxes or prose, following the instruction only sometimes. So the model mostly answers
          directly even where its steps would be right, and reinforcement learning has something to find.
 """
@@ -66,7 +66,9 @@ class Course:
 
 SEE = Course(READING, {"tiny": 3_000, "one_gpu": 800})
 OBJECTS = {"counting": 0.3, "grounding": 0.3, "detection": 0.2, "spatial": 0.2}
+"""Worlds whose pictures are lists of objects."""
 PRINTED = {"text": 0.3, "charts": 0.25, "screens": 0.2, "geometry": 0.25}
+"""Worlds whose pictures have words or labels."""
 COURSES = {
     # Dense readings of one kind of picture teach soon which feature comes next; mixed with all worlds, late.
     "scan": Course(READING, {"tiny": 250, "one_gpu": 100}, per_picture=2, shares={"pages": 1.0}),

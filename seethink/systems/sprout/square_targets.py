@@ -138,10 +138,11 @@ def drawn(medium: Media) -> PIL.Image.Image:
 def token_names(targets: SquareTargets, tokenizer: Any) -> list[int]:
     """A token for each square that names what it holds: the first of a word, a digit, or an object's colour;
     `IGNORED` for empty ones."""
-    colours = [tokenizer(f" {name.split()[0]}", add_special_tokens=False).input_ids[0] for name in CELL_NAMES]
+    names = [f" {CELL_NAMES[i].split()[0]}" for i in targets.names.tolist()]
+    first = [ids[0] for ids in tokenizer(names, add_special_tokens=False).input_ids]
     return [
-        word if word > 0 else colours[name] if name else IGNORED
-        for word, name in zip(targets.words[:, 0].tolist(), targets.names.tolist(), strict=True)
+        word if word > 0 else named if name else IGNORED
+        for word, name, named in zip(targets.words[:, 0].tolist(), targets.names.tolist(), first, strict=True)
     ]
 
 
