@@ -3,11 +3,12 @@
 source   ours; the architecture is Qwen2-VL's (arXiv 2409.12191), with about eight million parameters
 claim    none: it exists so that everything here runs at once, offline, on two CPU cores
 needs    one_gpu: a GPU and sixteen cores that draw; tiny: two cores; not run to its end at either scale
-differs  Perception comes first: the tower names what each square of a picture holds, then the language model
-         reads small pages cell by cell, lists objects, reads print, and whole pictures of every world. Then
-         stepwise answers are learned alone. Only then come the many response styles that pretrained models
-         have read: directly or by steps, in tags, boxes or prose, following the instruction only sometimes. So the model mostly answers
-         directly even where its steps would be right, and reinforcement learning has something to find.
+differs  Perception comes first: the tower names what each square of a picture holds, then the language
+         model reads small pages cell by cell, lists objects, reads print, and whole pictures of every
+         world. Then stepwise answers are learned alone. Only then come the many response styles that
+         pretrained models have read: directly or by steps, in tags, boxes or prose, following the
+         instruction only sometimes. So the model mostly answers directly even where its steps would be
+         right, and reinforcement learning has something to find.
 """
 
 from __future__ import annotations
