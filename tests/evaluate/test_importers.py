@@ -4,14 +4,16 @@ import json
 import math
 import pickle
 import zipfile
+from datetime import datetime
 from pathlib import Path
 
+import openpyxl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seethink import media
-from seethink.evaluate.importers import NamedColumns, archive, read_answers
+from seethink.evaluate.importers import NamedColumns, archive, files, read_answers
 from seethink.types import InputError
 from tests.evaluate import layouts
 
@@ -151,16 +153,39 @@ def test_a_picture_of_a_log_is_read_from_its_own_folder_alone(tmp_path):
         assert (file.answers[0].pictures is not None) is known
 
 
-def test_a_spreadsheet_with_entities_is_refused(tmp_path):
-    head = '<!DOCTYPE a [<!ENTITY x "xxxxxxxxxx"><!ENTITY y "&x;&x;&x;&x;&x;&x;&x;">]>'
-    with pytest.raises(InputError, match="defines entities"):
-        read_answers(layouts.xlsx(tmp_path / "M.xlsx", layouts.vlm_rows(), head))
+def test_a_spreadsheet_that_expands_without_end_is_refused(tmp_path, monkeypatch):
+    """Entities in entities, and a file whose members unpack to more than the limit."""
+    levels = "".join(f'<!ENTITY x{i} "{f"&x{i - 1};" * 10}">' for i in range(1, 10))
+    path = layouts.vlmevalkit_xlsx(tmp_path)
+    replaced = tmp_path / "M_bomb.xlsx"
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(replaced, "w") as packed:
+        for name in whole.namelist():
+            text = whole.read(name).decode()
+            if name == "xl/worksheets/sheet1.xml":
+                text = text.replace("<v>0</v>", "<v>&x9;</v>")
+                text = f'<!DOCTYPE a [<!ENTITY x0 "xxxxxxxxxx">{levels}]>{text}'
+            packed.writestr(name, text)
+    with pytest.raises(InputError, match=r"is no whole spreadsheet .*amplification"):
+        read_answers(replaced)
+    monkeypatch.setattr("seethink.evaluate.importers.archive.MAX_MEMBER_BYTES", 100)
+    with pytest.raises(InputError, match="made to fill memory"):
+        read_answers(path)
+
+
+def test_values_of_a_spreadsheet_are_texts_and_numbers(tmp_path):
+    """As pandas writes them with openpyxl or XlsxWriter: whole floats, carriage returns as codes, dates."""
+    day = datetime(2025, 3, 1)
+    row = {"index": 1.0, "answer": "a_x000D_b", "share": 0.5, "day": day, "none": None, "sure": True}
+    sheet = files.opened(layouts.xlsx(tmp_path / "M.xlsx", [row]))
+    said = {"index": 1, "answer": "a\rb", "share": 0.5, "day": str(day), "sure": True}
+    assert sheet.rows == [(2, said)]
 
 
 def test_a_spreadsheet_with_several_sheets_is_refused(tmp_path):
     path = layouts.vlmevalkit_xlsx(tmp_path)
-    with zipfile.ZipFile(path, "a") as packed:
-        packed.writestr("xl/worksheets/sheet2.xml", "<worksheet/>")
+    book = openpyxl.load_workbook(path)
+    book.create_sheet("another")
+    book.save(path)
     with pytest.raises(InputError, match="has 2 sheets"):
         read_answers(path)
 
