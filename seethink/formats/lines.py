@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seethink.formats.base_format import BaseFormat, steps_of
+from seethink.formats.endings import joined
 from seethink.markup import BOX, boxed
 from seethink.types import Messages, Response
 
@@ -17,7 +18,7 @@ _AROUND = re.compile(r"(?:[\s$.*]|\\[()\[\]])*")
 @dataclass(frozen=True)
 class BoxedFormat(BaseFormat):
     """A free thought that ends with `\\boxed{answer}`. Math delimiters and a full stop may surround the
-    box."""
+    box. Another answer after it ("or 43") belongs to the answer."""
 
     def parse(self, text: str) -> Response:
         boxes = boxed(text)
@@ -26,7 +27,7 @@ class BoxedFormat(BaseFormat):
             closed = "times, not once" if count != 1 else "time, but is not closed"
             return Response(text, fault=f"{BOX}}} occurs {count} {closed}")
         start, end, content = boxes[0]
-        thought, answer = text[:start].strip(), content.strip()
+        thought, answer = text[:start].strip(), joined(content.strip(), text, end)
         fault = None
         if not _AROUND.fullmatch(text[end:]):
             fault = "text after the box"

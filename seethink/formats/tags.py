@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from seethink.boxes import read_boxes, write_boxes
 from seethink.formats.base_format import STEP_SEPARATOR, BaseFormat, steps_of
+from seethink.formats.endings import joined
 from seethink.types import Response
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
@@ -39,7 +40,8 @@ class TagFormat(BaseFormat):
         return (*self.stages, self.final) if self.thinks else (self.final,)
 
     def parse(self, text: str) -> Response:
-        """Strict: the answer counts only if its tag occurs exactly once, closed, and outside the thought.
+        """Strict: the answer counts only if its tag occurs exactly once, closed, and outside the thought;
+        another answer after it ("or 43") belongs to it.
 
         `fault` is the first violation.
         """
@@ -47,6 +49,9 @@ class TagFormat(BaseFormat):
         answer = _only_between(text, self.final)
         if any(stage and f"<{self.final}>" in stage for stage in stages):
             answer = None
+        if answer:
+            end = f"</{self.final}>"
+            answer = joined(answer, text, text.index(end) + len(end))
         steps = tuple(stage for stage in stages if stage)
         return Response(
             text=text,

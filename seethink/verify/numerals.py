@@ -68,11 +68,12 @@ def in_plain_digits(text: str, said: str) -> str | None:
     said: the question and the gold; a symbol that stands there is a unit (300 K)."""
     read = _NUMBER.fullmatch(text)
     plain = read and _plain(read["digits"], (*_GROUPED, *_MAY_BE_LIST, *_PLAIN))
-    if not read or plain is None or (read["scale"] == "K" and units.is_symbol("K", said)):
+    if not read or plain is None:
         return None
-    power = int(read["exponent"] or 0) + _SCALES.get(read["scale"], 0)
+    unit = " K" if read["scale"] == "K" and units.is_symbol("K", said) else ""
+    power = int(read["exponent"] or 0) + (0 if unit else _SCALES.get(read["scale"], 0))
     value = Decimal(plain).scaleb(power)
-    return f"{read['lead']}{value:f}{read['rest']}"
+    return f"{read['lead']}{value:f}{unit}{read['rest']}"
 
 
 def _plain(digits: str, spellings: tuple[tuple[re.Pattern[str], dict[int, str]], ...]) -> str | None:

@@ -211,6 +211,7 @@ def step(title="a", content="b", after="final_answer"):
         (BOXED, "It is $\\boxed{5}$.", "5", None),
         (BOXED, "\\boxed{5}", "5", "the thought is empty"),
         (BOXED, "It is \\boxed{5} or so", "5", "text after the box"),
+        (BOXED, "It is \\boxed{42}\n\n(or 43)", "42 or 43", "text after the box"),
         (BOXED, "\\boxed{4} or \\boxed{5}", None, "\\boxed{} occurs 2 times, not once"),
         (BOXED, "It is \\boxed{5", None, "\\boxed{} occurs 1 time, but is not closed"),
         (ANSWER_LINE, "It is so.\nAnswer: 5", "5", None),

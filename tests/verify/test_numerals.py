@@ -131,7 +131,8 @@ def test_what_may_be_several_numbers_or_none_is_unread(text):
         ("$12k", "12 thousand dollars", 1.0),
         ("5 m", "5M", 1.0),  # the gold says metres
         ("5 m", "5 k", 0.0),
-        ("300 K", "300K", 0.0),
+        ("300 K", "300K", 1.0),
+        ("300 K", "300,000", 0.0),
         ("300000", "300 K", 1.0),
         ("1000", "1 kg", 0.0),
         ("1000", "1 km", 0.0),
