@@ -159,7 +159,8 @@ class MixedWorld:
 class DrawnExamples(LazySequence[Example]):
     """`n` questions of a world, generated on access. Equal fields give equal examples.
 
-    num_frames: of each clip; None shows all. The questions do not depend on it.
+    num_frames: of each clip; None shows all. The questions do not depend on it. level: of all questions, in
+    `LEVELS`; None mixes them.
     """
 
     world: World
@@ -168,6 +169,7 @@ class DrawnExamples(LazySequence[Example]):
     seed: int = 0
     shifted: bool = False
     num_frames: int | None = None
+    level: int | None = None
 
     @property
     def identity(self) -> str:
@@ -176,13 +178,14 @@ class DrawnExamples(LazySequence[Example]):
     @property
     def _scenes(self) -> str:
         variant = "shifted" if self.shifted else "practised"
-        return f"drawn/{self.world.name}/{self.split}/{self.seed}/{variant}"
+        level = f"/level {self.level}" if self.level else ""
+        return f"drawn/{self.world.name}/{self.split}/{self.seed}/{variant}{level}"
 
     def __len__(self) -> int:
         return self.n
 
     def item(self, i: int) -> Example:
-        example = self.world.example(f"{self._scenes}/{i}", self.shifted)
+        example = self.world.example(f"{self._scenes}/{i}", self.shifted, self.level)
         return replace(example, media=tuple(map(self._shown, example.media)))
 
     def _shown(self, medium: Media) -> Media:

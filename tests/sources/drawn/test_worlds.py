@@ -180,6 +180,9 @@ def test_worlds_are_found_by_name_and_by_address():
     world = by_address("drawn:grounding:30:shifted:7:test")
     assert (len(world), world.split, world.seed, world.shifted) == (30, "test", 7, True)
     assert by_address("drawn:charts:5").identity == by_name("charts", 5).identity
+    easy = by_address("drawn:exams:8:level1:test")
+    assert {example.meta["level"] for example in easy} == {1}
+    assert easy.identity == by_name("exams", 8, "test", level=1).identity
     identities = {of_sequence(by_name(name, 9, shifted=shifted)) for name, shifted in BOTH}
     assert len(identities) == len(BOTH)
 
@@ -192,6 +195,8 @@ def test_worlds_are_found_by_name_and_by_address():
         ("drawn:charts:many", "is not an address"),
         ("drawn:charts:3:tset", "is not an address"),
         ("drawn:charts:3:1:2", "is not an address"),
+        ("drawn:charts:3:level5", "then :test, :shifted, :level1 to :level4 or a seed"),
+        ("drawn:charts:3:level1:level2", "is not an address"),
         ("drawn:charts:0", "set it to at least 1"),
     ],
 )
