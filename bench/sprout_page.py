@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ How the model is made: [`seethink/systems/sprout`](../seethink/systems/sprout/RE
 Greedy, {n} questions in each cell, means with 95 % intervals: the share of right answers, in `grounding` the
 mean IoU, in `detection` the mean average precision. *Begun*: the response begins with `<think>`, which was
 written for the model. *Asked*: it is asked to think and to answer in tags, and mostly answers at once.
-*Shifted*: the variant of the world that no training picture came from.
+*Shifted*: the variant of the world that no training picture came from. {levels}
 
 """
 REMEMBERED = """
@@ -71,7 +71,7 @@ def write(run: Path, docs: Path) -> None:
     pictures.mkdir(parents=True)
     text = "".join(
         [
-            ABOUT.format(scale=report["scale"], seed=report["seeds"][0], n=n),
+            ABOUT.format(scale=report["scale"], seed=report["seeds"][0], n=n, levels=_levels(arms["begun"])),
             _accuracy(arms),
             REMEMBERED,
             table(["world", *COURSES], _readings(run)),
@@ -84,9 +84,20 @@ def write(run: Path, docs: Path) -> None:
     (docs / "sprout.md").write_text(text, encoding="utf-8")
 
 
+def _levels(tests: Iterable[str]) -> str:
+    """Which levels of the worlds were learned and are tested."""
+    if not any(name.endswith(", all levels") for name in tests):
+        return "All four levels of each world were learned."
+    return (
+        "Only the easiest level of each world was learned (`drawn:WORLD:N:level1`), and is tested where "
+        "nothing else is said; *all levels* mixes the four."
+    )
+
+
 def _accuracy(arms: Mapping[str, Mapping[str, Any]]) -> str:
-    worlds = [name for name in arms["begun"] if not name.endswith(", shifted")]
-    columns = [("begun", ""), ("begun", ", shifted"), ("asked", ""), ("asked", ", shifted")]
+    worlds = [name for name in arms["begun"] if ", " not in name]
+    variants = [n.removeprefix(worlds[-1]) for n in arms["begun"] if n.startswith(worlds[-1])]
+    columns = [(arm, suffix) for arm in ("begun", "asked") for suffix in variants]
     names = ["world", *(f"{arm}{suffix}" for arm, suffix in columns)]
     return table(names, [[w, *(cell(arms[a].get(f"{w}{s}")) for a, s in columns)] for w in worlds])
 

@@ -27,6 +27,14 @@ def rounded_scores() -> Iterator[None]:
         _ROUNDED.reset(token)
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16; a processor without such instructions takes many times as long
+    as in fp32."""
+    return device.type != "cpu" or any(
+        there for name, there in torch.cpu.get_capabilities().items() if name.endswith("bf16")
+    )
+
+
 def faster(query: Tensor) -> bool:
     """Whether `attend` multiplies matrices for such queries."""
     return _ROUNDED.get() and query.device.type == "cpu" and query.dtype == torch.bfloat16

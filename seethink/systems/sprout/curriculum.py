@@ -57,7 +57,7 @@ class CurriculumExamples(LazySequence[SFTExample]):
     Those of the world `words` are about no picture, and ask the same question in several manners.
 
     name: of the course, part of the random seeds. manners: prompt formats and response styles; empty for
-    readings alone. shares: world -> share of the pictures.
+    readings alone. shares: world -> share of the pictures. level: of drawn worlds; None mixes them.
     """
 
     n: int
@@ -66,12 +66,13 @@ class CurriculumExamples(LazySequence[SFTExample]):
     manners: Manners
     per_picture: int = 4
     shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
+    level: int | None = None
 
     @property
     def identity(self) -> str:
         manners = sorted((form.name, repr(manner)) for form, manner in self.manners.items())
         shares = sorted(self.shares.items())
-        return f"sprout/{self.name}/{self.seed}/{manners}/{self.per_picture}/{shares}"
+        return f"sprout/{self.name}/{self.seed}/{manners}/{self.per_picture}/{shares}/{self.level}"
 
     def __len__(self) -> int:
         return self.n
@@ -93,7 +94,7 @@ class CurriculumExamples(LazySequence[SFTExample]):
         if world == "pages":
             return page_of_digits(key)
         of_world = WORD_PROBLEMS if world == WORD_PROBLEMS.name else WORLDS[world]
-        return _drawn_once(of_world.example(key, shifted=False))
+        return _drawn_once(of_world.example(key, shifted=False, level=self.level))
 
     def _example(self, example: Example, page: int, place: int) -> SFTExample:
         rng = random.Random(f"{self.name}/{self.seed}/{page}/{place}")
@@ -129,16 +130,17 @@ class HeldOutReadings(LazySequence[Example]):
     world: str
     n: int
     seed: int
+    level: int | None = None
 
     @property
     def identity(self) -> str:
-        return f"sprout/readings/{self.world}/{self.seed}"
+        return f"sprout/readings/{self.world}/{self.seed}/{self.level}"
 
     def __len__(self) -> int:
         return self.n
 
     def item(self, i: int) -> Example:
-        course = CurriculumExamples(self.n, "held out", self.seed, {}, 1, {self.world: 1.0})
+        course = CurriculumExamples(self.n, "held out", self.seed, {}, 1, {self.world: 1.0}, self.level)
         read = course.item(i)
         return replace(read.example, answer=read.text)
 

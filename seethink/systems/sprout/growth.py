@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import os
 import re
 import time
@@ -35,6 +36,7 @@ from seethink.train.methods import OnStep
 from seethink.train.resumable import truncate
 from seethink.types import Example
 
+_LOG = logging.getLogger(__name__)
 _OUTER = re.compile("embed_tokens|head")
 """In the names of embeddings and of output heads."""
 PICTURES_A_STEP = 1_000_000
@@ -262,7 +264,9 @@ def train(
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     module.to(device).train()
-    updates = _Updates(module, config)
+    bfloat16, updates = dense.has_bfloat16(device), _Updates(module, config)
+    if not bfloat16:
+        _LOG.warning("this processor has no bfloat16: Muon's products take many times as long here")
     state = out.with_suffix(".state")
     done = _resume(state, module, updates)
     losses = torch.compile(module, dynamic=False) if config.compile else module
@@ -271,7 +275,7 @@ def train(
     with metrics.open("a", encoding="utf-8") as log:
         meter = _Meter(log, module.names, config.max_steps, on_step)
         for step, batch in _loaded(batches, done, config, device):
-            with torch.autocast(device.type, torch.bfloat16), dense.rounded_scores():
+            with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16), dense.rounded_scores():
                 values = losses(batch)
             values.sum().backward()
             norm = nn.utils.clip_grad_norm_(module.parameters(), config.max_grad_norm)
