@@ -27,10 +27,10 @@ from typing import Any
 import torch
 
 from bench.shape import versions
+from seethink.systems.sprout.courses import COURSES
 from seethink.systems.sprout.growth import grow
 from seethink.systems.sprout.growth_config import GrowthConfig, RowShape
 from seethink.systems.sprout.initial_model import ModelSize, write_initial_model
-from seethink.systems.sprout.recipe import COURSES
 from seethink.train.configs import SFTConfig
 from seethink.train.sft import sft
 

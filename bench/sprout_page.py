@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.markdown import cell, table
-from seethink.systems.sprout.recipe import COURSES
+from seethink.systems.sprout.courses import COURSES
 
 RIGHT, WRONG = 0.75, 0.5
 """A score from RIGHT on is shown as right, one below WRONG as wrong."""

@@ -1,0 +1,82 @@
+"""The courses of `sprout`'s curriculum: what is learned in each, for how long, and with which settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from seethink.run.run import Run
+from seethink.systems.sprout.curriculum import SHARES, WITH_WORDS, CurriculumExamples
+from seethink.systems.sprout.growth_config import GrowthConfig, RowShape
+from seethink.systems.sprout.styles import ANSWERING, READING, REASONING, Manners
+
+UNENDING = 10**12
+"""Examples of a course: more than are ever drawn."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """A stage of the curriculum. steps: updates at the scales tiny and one_gpu. rows: of 1,024 tokens and of
+    1,024 patches in a batch at one_gpu; a sixteenth of it at tiny."""
+
+    manners: Manners
+    steps: Mapping[str, int]
+    learning_rate: float = 6e-3
+    rows: int = 64
+    per_picture: int = 4
+    shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
+    train_tower: bool = True
+
+    def examples(self, name: str, seed: int, level: int | None = None) -> CurriculumExamples:
+        """The examples; the course's name is part of their random seeds. level: of the drawn worlds."""
+        return CurriculumExamples(UNENDING, name, seed, self.manners, self.per_picture, self.shares, level)
+
+    def config(self, run: Run, with_text: bool = True) -> GrowthConfig:
+        """with_text: whether batches have rows of tokens."""
+        rows = run.scale(smoke=1, tiny=self.rows // 16, one_gpu=self.rows)
+        return GrowthConfig(
+            max_steps=run.scale(smoke=2, **self.steps),
+            shape=RowShape(rows if with_text else 0, tower_rows=rows),
+            learning_rate=self.learning_rate,
+            adam_learning_rate=self.learning_rate / 6,
+            train_tower=self.train_tower,
+            name_squares=not self.manners,
+            workers=run.scale(smoke=0, tiny=1, one_gpu=15),
+            compile=run.scale(tiny=False, one_gpu=True),
+            save_steps=run.scale(tiny=200, one_gpu=500),
+        )
+
+
+SEEN = {
+    **SHARES,
+    **{"pages": 0.12, "counting": 0.06, "grounding": 0.06, "detection": 0.06, "text": 0.20, "charts": 0.16},
+}
+"""More print than elsewhere, since characters are learned last."""
+SEE = Course(READING, {"tiny": 2_500, "one_gpu": 800}, shares=SEEN)
+OBJECTS = {"pages": 0.16, "counting": 0.24, "grounding": 0.24, "detection": 0.18, "spatial": 0.18}
+"""Pages, and worlds whose pictures are lists of objects."""
+PRINTED = {
+    **{name: 0.2 * share for name, share in OBJECTS.items()},
+    **{"text": 0.24, "charts": 0.20, "screens": 0.16, "geometry": 0.20},
+}
+"""With the worlds whose pictures have words or labels."""
+COURSES = {
+    # Dense readings of one kind of picture teach soon which feature comes next; mixed with all worlds, late.
+    "scan": Course(READING, {"tiny": 200, "one_gpu": 100}, per_picture=2, shares={"pages": 1.0}),
+    "list": Course(READING, {"tiny": 600, "one_gpu": 300}, per_picture=1, shares=OBJECTS, train_tower=False),
+    "read": Course(
+        READING, {"tiny": 1_200, "one_gpu": 500}, per_picture=1, shares=PRINTED, train_tower=False
+    ),
+    "say": Course(READING, {"tiny": 1_500, "one_gpu": 1_000}),
+    "steps": Course(
+        REASONING, {"tiny": 4_000, "one_gpu": 2_500}, per_picture=5, shares=WITH_WORDS, train_tower=False
+    ),
+    "answers": Course(
+        ANSWERING,
+        {"tiny": 1_200, "one_gpu": 700},
+        learning_rate=3e-3,
+        per_picture=6,
+        shares=WITH_WORDS,
+        train_tower=False,
+    ),
+}
