@@ -89,8 +89,8 @@ def _levels(tests: Iterable[str]) -> str:
     if not any(name.endswith(", all levels") for name in tests):
         return "All four levels of each world were learned."
     return (
-        "Only the easiest level of each world was learned (`drawn:WORLD:N:level1`), and is tested where "
-        "nothing else is said; *all levels* mixes the four."
+        "Only the easiest level of each drawn world was learned (`drawn:WORLD:N:level1`), and is tested "
+        "where nothing else is said; *all levels* mixes the four."
     )
 
 

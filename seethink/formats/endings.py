@@ -106,11 +106,14 @@ def last_phrase(text: str) -> Ending | None:
 
 def joined(answer: str, text: str, at: int) -> str:
     """The answer with the value or letter that the text gives beside it from this position on ("(or 43)")."""
-    if not (also := _ALSO.match(seen := seen_as_ascii(text), at)):
+    if not answer or not (also := _ALSO.match(seen := seen_as_ascii(text), at)):
         return answer
     line = seen[also.end() : also.end() + MOST_LINE].split("\n", 1)[0]
-    other = line[: _sentence_end(line)].strip(" *_$).")
-    is_other = other != answer and (_is_value(other) or re.fullmatch(r"\(?[A-Z]\)?", other))
+    other = line[: _sentence_end(line)].strip(" *_$.")
+    other = other.rstrip(")") if other.count(")") > other.count("(") else other
+    is_other = other.strip("()") != answer.strip("()") and (
+        _is_value(other) or re.fullmatch(r"\(?[A-Z]\)?", other)
+    )
     return f"{answer} or {other}" if is_other else answer
 
 

@@ -49,7 +49,7 @@ class TagFormat(BaseFormat):
         answer = _only_between(text, self.final)
         if any(stage and f"<{self.final}>" in stage for stage in stages):
             answer = None
-        if answer:
+        if answer and not self.boxes:
             end = f"</{self.final}>"
             answer = joined(answer, text, text.index(end) + len(end))
         steps = tuple(stage for stage in stages if stage)

@@ -6,12 +6,13 @@ import base64
 import io
 import json
 import struct
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
-import openpyxl
 import PIL.Image
 import pyarrow
 import pyarrow.parquet
@@ -155,14 +156,31 @@ def vlmevalkit_xlsx(folder: Path) -> Path:
     return xlsx(folder / "M_tiny.xlsx", vlm_rows())
 
 
-def xlsx(path: Path, rows: list[dict[str, Any]]) -> Path:
-    """A workbook with one sheet, whose first row names the columns."""
+MAIN = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+
+
+def xlsx(path: Path, rows: list[dict[str, Any]], head: str = "") -> Path:
+    """A workbook as pandas writes it: texts in a table of their own. head: before the sheet's root."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    book = openpyxl.Workbook()
-    assert book.active
-    for row in (dict(zip(names, names, strict=True)), *rows):
-        book.active.append([row.get(name) for name in names])
-    book.save(path)
+    texts: dict[str, int] = {}
+    lines_of_cells = [dict(zip(names, names, strict=True)), *rows]
+    sheet = []
+    for number, row in enumerate(lines_of_cells, 1):
+        cells = []
+        for column, name in enumerate(names):
+            value, place = row.get(name), f"{chr(ord('A') + column)}{number}"
+            if isinstance(value, str):
+                index = texts.setdefault(value, len(texts))
+                cells.append(f'<c r="{place}" t="s"><v>{index}</v></c>')
+            elif value is not None:
+                cells.append(f'<c r="{place}"><v>{value}</v></c>')
+        sheet.append(f'<row r="{number}">{"".join(cells)}</row>')
+    items = "".join(f'<si><t xml:space="preserve">{escape(text)}</t></si>' for text in texts)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml", f"<workbook {MAIN}/>")
+        archive.writestr("xl/sharedStrings.xml", f"<sst {MAIN}>{items}</sst>")
+        body = f"<worksheet {MAIN}><sheetData>{''.join(sheet)}</sheetData></worksheet>"
+        archive.writestr("xl/worksheets/sheet1.xml", head + body)
     return path
 
 

@@ -149,6 +149,7 @@ def test_the_first_violation_is_the_fault(text, fault):
     assert THINK_ANSWER.parse(text).fault == fault
 
 
+OUTSIDE = "text outside the tags, or tags out of order"
 STAGES = "<SUMMARY>a</SUMMARY> <CAPTION>{}</CAPTION>\n<REASONING>c</REASONING><CONCLUSION>5</CONCLUSION>"
 FINAL = '{"title": "FINAL ANSWER", "content": "5"}'
 
@@ -212,6 +213,11 @@ def step(title="a", content="b", after="final_answer"):
         (BOXED, "\\boxed{5}", "5", "the thought is empty"),
         (BOXED, "It is \\boxed{5} or so", "5", "text after the box"),
         (BOXED, "It is \\boxed{42}\n\n(or 43)", "42 or 43", "text after the box"),
+        (BOXED, "It is \\boxed{} or 6", None, "text after the box"),
+        (THINK_ANSWER, "<think>a</think><answer>42</answer> (or 43)", "42 or 43", OUTSIDE),
+        (THINK_ANSWER, "<think>a</think><answer>A</answer> or (A)", "A", OUTSIDE),
+        (THINK_ANSWER, "<think>a</think><answer>A</answer> or (B)", "A or (B)", OUTSIDE),
+        (THINK_ANSWER, "<think>a</think><answer>42</answer> or so", "42", OUTSIDE),
         (BOXED, "\\boxed{4} or \\boxed{5}", None, "\\boxed{} occurs 2 times, not once"),
         (BOXED, "It is \\boxed{5", None, "\\boxed{} occurs 1 time, but is not closed"),
         (ANSWER_LINE, "It is so.\nAnswer: 5", "5", None),

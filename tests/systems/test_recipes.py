@@ -73,6 +73,7 @@ def sprout_has_a_page_that_shows_every_test(out: Path) -> None:
     sprout_page.write(out, docs)
     page = (docs / "sprout.md").read_text(encoding="utf-8")
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert "| world | begun | begun, shifted | begun, all levels | asked |" in page
     for task, row in report["results"]["begun"].items():
         assert f"\n### {task}\n" in page
         assert f"{100 * row['value']:.1f} ({100 * row['low']:.1f} to {100 * row['high']:.1f})" in page

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForImageTextToText
 
+from seethink.models.attention import dense
 from seethink.sources.drawn import WORLDS, shapes
 from seethink.systems.sprout.curriculum import CELL_NAMES, SHARES, CurriculumExamples
 from seethink.systems.sprout.growth import CourseBatches, PackedLoss, grow, load, skeleton
@@ -141,7 +142,11 @@ def test_a_course_is_learned_and_resumes_exactly(folder: Path, tmp_path: Path) -
     assert [row["step"] for row in _metrics(tmp_path / "cut")] == [10, 20, 30]
 
 
-def test_a_frozen_tower_stays_while_the_language_model_learns(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("bfloat16", [True, False], ids=["bfloat16 and Muon", "fp32 and AdamW"])
+def test_a_frozen_tower_stays_while_the_language_model_learns(
+    bfloat16: bool, folder: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(dense, "has_bfloat16", lambda device: bfloat16)
     config = GrowthConfig(2, RowShape(1, 512, 1, 512), train_tower=False, workers=0)
     pages = CurriculumExamples(10**6, "read", 0, READING, shares={"pages": 1.0})
     grow(_in(tmp_path / "frozen"), SimpleNamespace(path=folder), pages, config)

@@ -14,7 +14,6 @@ MAX_MEMBER_BYTES = 256 << 20
 """A member may have this many bytes once it is unpacked."""
 MAX_TOTAL_BYTES = 4 << 30
 """All members that are read may have this many."""
-_LOOK = "archives that are made to fill memory do so: unpack it and look at it first"
 _ZSTANDARD = 93
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 
@@ -37,13 +36,6 @@ class Archive:
         """The members' names, in the order of the archive."""
         return list(self._members)
 
-    def check_sizes(self) -> None:
-        """For readers that open the file themselves, and read no more of a member than its header declares.
-        Raises InputError if a member, or all together, unpack to more than the limits."""
-        sizes = [info.file_size for info in self._members.values()]
-        if max(sizes, default=0) > MAX_MEMBER_BYTES or sum(sizes) > MAX_TOTAL_BYTES:
-            raise InputError(f"{self.path} unpacks to {sum(sizes):,} bytes; {_LOOK}")
-
     def read(self, name: str) -> bytes:
         """A member's bytes. Raises InputError where it is missing, broken, or larger than the limits."""
         info = self._members.get(name)
@@ -63,7 +55,10 @@ class Archive:
                 f"{self.path}: {name} cannot be unpacked ({error}); zip it with deflate"
             ) from error
         if len(content) > limit:
-            raise InputError(f"{self.path}: {name} unpacks to more than {limit:,} bytes; {_LOOK}")
+            raise InputError(
+                f"{self.path}: {name} unpacks to more than {limit:,} bytes, as archives do that are made to "
+                "fill memory; unpack it and look at it first"
+            )
         self._read += len(content)
         return content
 

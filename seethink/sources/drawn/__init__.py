@@ -46,11 +46,13 @@ def by_name(
     level: int | None = None,
 ) -> DrawnExamples:
     """`n` questions of a world. shifted: of its variant for out-of-distribution tests. level: of all of them;
-    None mixes the levels. Raises InputError for an unknown world or n < 1."""
+    None mixes the levels. Raises InputError for an unknown world or level, or n < 1."""
     if name not in WORLDS:
         raise InputError(f"unknown drawn world {name!r}; the worlds are {', '.join(WORLDS)}")
     if n < 1:
         raise InputError(f"n={n} is not a number of questions; set it to at least 1")
+    if level not in (None, *LEVELS):
+        raise InputError(f"level={level!r} is no level; the levels are {', '.join(map(str, LEVELS))}")
     return DrawnExamples(WORLDS[name], n, split, seed, shifted, level=level)
 
 

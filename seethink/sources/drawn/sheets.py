@@ -49,8 +49,8 @@ steps, caption and formal description. In each sheet, the upper row shows the de
 row the shifted one, for out-of-distribution tests: its renderer, sizes, densities, fonts or colours do not
 occur in the default variant.
 
-`--data drawn:NAME:N` gives N questions of a world, optionally followed by `:test`, `:shifted`, `:level1` or a
-seed:
+`--data drawn:NAME:N` gives N questions of a world, optionally followed by `:test`, `:shifted`, a seed, or
+`:level1` (the easiest) to `:level4`:
 `seethink eval --model sprout --data drawn:counting:100:test:shifted --verifier same_number`. In Python:
 `drawn.by_name("counting", 100, "test", shifted=True)`. `seethink gallery` generates this page.
 

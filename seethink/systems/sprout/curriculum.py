@@ -33,7 +33,7 @@ SHARES: Mapping[str, float] = {
     "screens": 0.10,
     "clips": 0.10,
 }
-"""Share of each world in the pictures. `exams` is a mixture of others."""
+"""World -> how often it is drawn, relative to the others. `exams` is a mixture of others."""
 
 WITH_WORDS: Mapping[str, float] = {**SHARES, "words": 0.03}
 """With word problems as text alone, beside those that the world `text` shows as pictures."""
@@ -57,7 +57,7 @@ class CurriculumExamples(LazySequence[SFTExample]):
     Those of the world `words` are about no picture, and ask the same question in several manners.
 
     name: of the course, part of the random seeds. manners: prompt formats and response styles; empty for
-    readings alone. shares: world -> share of the pictures. level: of drawn worlds; None mixes them.
+    readings alone. shares: world -> how often it is drawn. level: of drawn worlds; None mixes them.
     """
 
     n: int

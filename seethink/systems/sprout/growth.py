@@ -264,9 +264,10 @@ def train(
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     module.to(device).train()
-    bfloat16, updates = dense.has_bfloat16(device), _Updates(module, config)
+    bfloat16 = dense.has_bfloat16(device)
+    updates = _Updates(module, config, with_muon=bfloat16)
     if not bfloat16:
-        _LOG.warning("this processor has no bfloat16: Muon's products take many times as long here")
+        _LOG.warning("no bfloat16 here, in which Muon multiplies: AdamW alone trains, in fp32")
     state = out.with_suffix(".state")
     done = _resume(state, module, updates)
     losses = torch.compile(module, dynamic=False) if config.compile else module
@@ -305,22 +306,27 @@ def _loaded(
 
 class _Updates:
     """Muon (torch.optim) for the matrices inside the network, and AdamW for embeddings, heads and vectors, as
-    its authors advise (kellerjordan.github.io/posts/muon); each with warm-up and a cosine."""
+    its authors advise (kellerjordan.github.io/posts/muon); each with warm-up and a cosine. with_muon: False
+    for AdamW alone."""
 
-    def __init__(self, module: nn.Module, config: GrowthConfig) -> None:
+    def __init__(self, module: nn.Module, config: GrowthConfig, with_muon: bool) -> None:
         weights = [(name, w) for name, w in module.named_parameters() if w.requires_grad]
-        inner = [w for name, w in weights if w.dim() == 2 and not _OUTER.search(name)]
-        outer = [w for name, w in weights if w.dim() > 2 or (w.dim() == 2 and _OUTER.search(name))]
-        decay = config.weight_decay
+        inner = [w for n, w in weights if with_muon and w.dim() == 2 and not _OUTER.search(n)]
+        decay, chosen = config.weight_decay, set(map(id, inner))
+        outer = [w for _, w in weights if w.dim() >= 2 and id(w) not in chosen]
         groups = [
             {"params": outer, "weight_decay": decay},
             {"params": [w for _, w in weights if w.dim() < 2], "weight_decay": 0.0},
         ]
         rate, betas = config.adam_learning_rate, (0.9, config.adam_beta2)
-        muon = torch.optim.Muon(
-            inner, config.learning_rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"
-        )
-        self.optimizers = [muon, torch.optim.AdamW(groups, rate, betas=betas, fused=True)]
+        self.optimizers: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(groups, rate, betas=betas, fused=True)
+        ]
+        if inner:
+            muon = torch.optim.Muon(
+                inner, config.learning_rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"
+            )
+            self.optimizers.append(muon)
         self.schedules = [
             torch.optim.lr_scheduler.OneCycleLR(
                 optimizer,
@@ -331,7 +337,7 @@ class _Updates:
                 div_factor=25,
                 final_div_factor=0.4,
             )
-            for optimizer, peak in zip(self.optimizers, (config.learning_rate, rate), strict=True)
+            for optimizer, peak in zip(self.optimizers, (rate, config.learning_rate), strict=False)
         ]
 
     def step(self) -> None:

@@ -35,13 +35,13 @@ def test_outside_the_kernel_is_called() -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "capabilities", "there"),
+    ("capabilities", "there"),
     [
-        ("cpu", {"avx512_bf16": False, "amx_bf16": False}, False),
-        ("cpu", {"avx512_bf16": True, "amx_bf16": False}, True),
-        ("meta", {}, True),
+        ({"avx512_bf16": False, "amx_bf16": False}, False),
+        ({"avx512_bf16": True, "amx_bf16": False}, True),
+        ({"avx2": True}, False),
     ],
 )
-def test_a_processor_says_whether_it_has_bfloat16(device, capabilities, there, monkeypatch) -> None:
+def test_a_processor_says_whether_it_has_bfloat16(capabilities, there, monkeypatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert dense.has_bfloat16(torch.device(device)) == there
+    assert dense.has_bfloat16(torch.device("cpu")) == there

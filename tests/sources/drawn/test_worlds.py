@@ -205,6 +205,12 @@ def test_an_invalid_address_is_refused(address, message):
         by_address(address)
 
 
+@pytest.mark.parametrize("level", [0, 5, -1, "1"])
+def test_an_unknown_level_is_refused(level):
+    with pytest.raises(InputError, match="is no level; the levels are 1, 2, 3, 4"):
+        by_name("counting", 2, level=level)
+
+
 @given(st.lists(st.integers(-99, 99), min_size=2, max_size=6))
 def test_a_running_sum_adds_one_number_at_a_time(numbers: list[int]) -> None:
     steps = running_sum(numbers).removesuffix(".").split(", ")
