@@ -24,7 +24,7 @@ BUILDERS = {
     "qwen2_vl, tied": partial(models.qwen2_vl, tied=True),
     "qwen2_5_vl": models.qwen2_5_vl,
 }
-MEMORY = 0.12
+MEMORY = 0.05
 EQUAL = 1e-4
 DRAWN = Sampling(n=8, max_tokens=12, temperature=0.8, seed=5)
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from torch import Tensor, distributed
 
@@ -103,7 +104,8 @@ def _vllm() -> Any:
 class VllmEngine:
     """A copy of the model `name` in vLLM, on this process's accelerator or on the CPU.
 
-    dtype: of its weights. memory: the share of the accelerator's memory that it may use, weights included.
+    dtype: of its weights. memory: the share of the accelerator's memory that it may use, weights included; on
+    a CPU the share of the machine's memory that its cache has.
     Under torchrun every process has its own engine; all must create it at the same time.
     """
 
@@ -115,8 +117,15 @@ class VllmEngine:
         platform = vllm.platforms.current_platform
         self.encoder, self.on_cpu = encoder, platform.is_cpu()
         self.can_sleep, self.asleep = platform.is_sleep_mode_available(), False
-        # CPU generators have no offset: vLLM crashes on seeded requests whose prompt is prefilled in chunks
-        cpu_options = {"enable_chunked_prefill": False, "max_num_batched_tokens": CPU_BATCHED_TOKENS}
+        cpu_options = {
+            # CPU generators have no offset: vLLM crashes on seeded requests whose prompt is prefilled in
+            # chunks
+            "enable_chunked_prefill": False,
+            "max_num_batched_tokens": CPU_BATCHED_TOKENS,
+            # vLLM would subtract all that this process holds, the trained model too, from a share of one NUMA
+            # node's memory, of which nothing may be left
+            "kv_cache_memory_bytes": int(memory * psutil.virtual_memory().total),
+        }
         distributed_run = distributed.is_initialized() and distributed.get_world_size() > 1
         devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
         with torch.random.fork_rng(devices):  # vLLM seeds the generators of this process
