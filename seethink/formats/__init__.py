@@ -11,8 +11,7 @@ from dataclasses import replace
 
 from seethink import identity, own
 from seethink.formats.base_format import PROMPT_MODES, BaseFormat, PromptMode
-from seethink.formats.endings import lists_several
-from seethink.formats.lenient import STEPWISE_WORDS, by_steps, read_any, stated
+from seethink.formats.lenient import STEPWISE_WORDS, by_steps, lists_several, read_any, stated
 from seethink.formats.lines import BareFormat, BoxedFormat, LineFormat
 from seethink.formats.numbered_steps import JsonFormat, StepFormat
 from seethink.formats.tags import TAGS, TagFormat

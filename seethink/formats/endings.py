@@ -111,9 +111,8 @@ def joined(answer: str, text: str, at: int) -> str:
     line = seen[also.end() : also.end() + MOST_LINE].split("\n", 1)[0]
     other = line[: _sentence_end(line)].strip(" *_$.")
     other = other.rstrip(")") if other.count(")") > other.count("(") else other
-    is_other = other.strip("()") != answer.strip("()") and (
-        _is_value(other) or re.fullmatch(r"\(?[A-Z]\)?", other)
-    )
+    differs = other.strip("()") != answer.strip("()")
+    is_other = differs and (_is_value(other) or re.fullmatch(r"\(?[A-Z]\)?", other))
     return f"{answer} or {other}" if is_other else answer
 
 
@@ -385,19 +384,3 @@ def _is_value(said: str) -> bool:
     if len(said) > _MOST_VALUE:
         return False
     return bool(_IN_WORDS.fullmatch(said) or (_VALUE.fullmatch(said) and not _OPERATOR.search(said)))
-
-
-_COMMA = re.compile(r"\s*(?:[,;\u3001\uff0c\uff1b](?!\s*\d{3}(?!\d))|\b(?:and|or)\b|[和或])\s*")
-
-
-def lists_several(answer: str | None) -> bool:
-    """Whether a reference answer lists several values ("2, 3", "x = 1 or x = 2", "\\{2, 3\\}"). A pair, an
-    interval and a JSON list in brackets are one value, and so is 12,000."""
-    listed = re.sub(r"^\\?\{|\\?\}$", "", without_outer_marks(answer or ""))
-    depth, parts, start = 0, [], 0
-    for at, mark in enumerate(listed):
-        depth += (mark in "([{") - (mark in ")]}")
-        if depth == 0 and at >= start and (comma := _COMMA.match(listed, at)):
-            parts.append(listed[start:at])
-            start = comma.end()
-    return len([part for part in (*parts, listed[start:]) if part.strip()]) > 1

@@ -154,3 +154,19 @@ def stated(thought: str) -> str | None:
 def by_steps(text: str) -> bool:
     """Whether the text reasons before its answer: at least `STEPWISE_WORDS` words, in any form."""
     return len((read_any(text).thought or "").split()) >= STEPWISE_WORDS
+
+
+_COMMA = re.compile(r"\s*(?:[,;\u3001\uff0c\uff1b](?!\s*\d{3}(?!\d))|\b(?:and|or)\b|[和或])\s*")
+
+
+def lists_several(answer: str | None) -> bool:
+    """Whether a reference answer lists several values ("2, 3", "x = 1 or x = 2", "\\{2, 3\\}"). A pair, an
+    interval and a JSON list in brackets are one value, and so is 12,000."""
+    listed = re.sub(r"^\\?\{|\\?\}$", "", without_outer_marks(answer or ""))
+    depth, parts, start = 0, [], 0
+    for at, mark in enumerate(listed):
+        depth += (mark in "([{") - (mark in ")]}")
+        if depth == 0 and at >= start and (comma := _COMMA.match(listed, at)):
+            parts.append(listed[start:at])
+            start = comma.end()
+    return len([part for part in (*parts, listed[start:]) if part.strip()]) > 1
