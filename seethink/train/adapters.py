@@ -15,6 +15,14 @@ def mixed_precision(config: TrainingConfig) -> bool:
     return torch.cuda.is_available() if config.bf16 is None else config.bf16
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a CPU or a GPU has instructions for bfloat16; without them it takes many times as long as
+    fp32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return any(there for name, there in torch.cpu.get_capabilities().items() if name.endswith("bf16"))
+
+
 def prepare(policy: PolicyModel, config: TrainingConfig) -> None:
     """Add adapters and freeze parts as `config` says; what is frozen already stays frozen.
 

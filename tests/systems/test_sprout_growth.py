@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForImageTextToText
 
-from seethink.models.attention import dense
 from seethink.sources.drawn import WORLDS, shapes
 from seethink.systems.sprout.curriculum import CELL_NAMES, SHARES, CurriculumExamples
 from seethink.systems.sprout.growth import CourseBatches, PackedLoss, grow, load, skeleton
@@ -32,7 +31,7 @@ from seethink.systems.sprout.rows import IGNORED, coarse
 from seethink.systems.sprout.square_targets import CHARACTERS, VALUES, SquareTargets, drawn
 from seethink.systems.sprout.styles import ANSWERING, READING
 from seethink.train.progress_bar import ProgressBar
-from seethink.types import CoordinateFrame, Example
+from seethink.types import CoordinateFrame, Example, InputError
 
 SHAPE = RowShape(rows=2, width=1024, tower_rows=3, tower_width=1024)
 COURSE = CurriculumExamples(10**6, "test", 0, ANSWERING, shares={**SHARES, "words": 0.3})
@@ -146,13 +145,26 @@ def test_a_course_is_learned_and_resumes_exactly(folder: Path, tmp_path: Path) -
 def test_a_frozen_tower_stays_while_the_language_model_learns(
     bfloat16: bool, folder: Path, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(dense, "has_bfloat16", lambda device: bfloat16)
+    monkeypatch.setattr("seethink.systems.sprout.growth.has_bfloat16", lambda device: bfloat16)
     config = GrowthConfig(2, RowShape(1, 512, 1, 512), train_tower=False, workers=0)
     pages = CurriculumExamples(10**6, "read", 0, READING, shares={"pages": 1.0})
     grow(_in(tmp_path / "frozen"), SimpleNamespace(path=folder), pages, config)
     before, after = load(folder)[0], load(tmp_path / "frozen" / "model")[0]
     for (name, a), (_, b) in zip(before.named_parameters(), after.named_parameters(), strict=True):
         assert torch.equal(a, b) == (".visual." in name), name
+
+
+def test_a_state_of_other_optimizers_is_refused(folder: Path, tmp_path: Path, monkeypatch) -> None:
+    """As where a run is moved to a processor without bfloat16."""
+    config = GrowthConfig(2, RowShape(1, 512, 1, 512), train_tower=False, workers=0, save_steps=1)
+    course = CurriculumExamples(10**6, "read", 0, READING, shares={"pages": 1.0})
+    out = _in(tmp_path / "moved")
+    monkeypatch.setattr("seethink.systems.sprout.growth.has_bfloat16", lambda device: True)
+    monkeypatch.setattr("seethink.systems.sprout.growth.save", lambda *folder: None)  # as if killed before
+    grow(out, SimpleNamespace(path=folder), course, config)
+    monkeypatch.setattr("seethink.systems.sprout.growth.has_bfloat16", lambda device: False)
+    with pytest.raises(InputError, match="differs in bfloat16"):
+        grow(out, SimpleNamespace(path=folder), course, config)
 
 
 def _in(folder: Path) -> Path:

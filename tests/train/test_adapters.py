@@ -22,7 +22,7 @@ from seethink.models.packing import Branch, Group, Pack, pack_groups
 from seethink.models.parts import Parts
 from seethink.models.policy import PolicyModel
 from seethink.sources.handwritten import Pages
-from seethink.train.adapters import prepare
+from seethink.train.adapters import has_bfloat16, prepare
 from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig, TrainingConfig
 from seethink.train.dpo import DPOMethod
 from seethink.train.grpo import GRPOMethod
@@ -351,3 +351,16 @@ def test_the_identity_of_an_adapter_holds_that_of_its_base(tmp_path) -> None:
     assert model_key(kept) == before and model_key(base) in before
     tiny.saved(tmp_path / "base", tiny.qwen2_vl(seed=1))
     assert model_key(kept) != before
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "there"),
+    [
+        ({"avx512_bf16": False, "amx_bf16": False}, False),
+        ({"avx512_bf16": True, "amx_bf16": False}, True),
+        ({"avx2": True}, False),
+    ],
+)
+def test_a_processor_says_whether_it_has_bfloat16(capabilities, there, monkeypatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert has_bfloat16(torch.device("cpu")) == there

@@ -27,14 +27,6 @@ def rounded_scores() -> Iterator[None]:
         _ROUNDED.reset(token)
 
 
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether a CPU or a GPU has instructions for bfloat16; without them it takes many times as long as
-    fp32."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return any(there for name, there in torch.cpu.get_capabilities().items() if name.endswith("bf16"))
-
-
 def faster(query: Tensor) -> bool:
     """Whether `attend` multiplies matrices for such queries."""
     return _ROUNDED.get() and query.device.type == "cpu" and query.dtype == torch.bfloat16

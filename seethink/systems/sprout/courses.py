@@ -65,7 +65,10 @@ OBJECTS = {"pages": 0.16, "counting": 0.24, "grounding": 0.24, "detection": 0.18
 """Pages, and worlds whose pictures are lists of objects."""
 PRINTED = {
     **{name: 0.2 * share for name, share in OBJECTS.items()},
-    **{"text": 0.24, "charts": 0.20, "screens": 0.16, "geometry": 0.20},
+    "text": 0.24,
+    "charts": 0.20,
+    "screens": 0.16,
+    "geometry": 0.20,
 }
 """With the worlds whose pictures have words or labels."""
 COURSES = {

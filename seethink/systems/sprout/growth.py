@@ -12,7 +12,6 @@ import itertools
 import json
 import logging
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -32,13 +31,13 @@ from seethink.systems.sprout import square_targets
 from seethink.systems.sprout.curriculum import CurriculumExamples
 from seethink.systems.sprout.growth_config import GrowthConfig
 from seethink.systems.sprout.rows import IGNORED, Batch, BatchBuilder, group_of
+from seethink.systems.sprout.updates import Updates
+from seethink.train.adapters import has_bfloat16
 from seethink.train.methods import OnStep
 from seethink.train.resumable import truncate
-from seethink.types import Example
+from seethink.types import Example, InputError
 
 _LOG = logging.getLogger(__name__)
-_OUTER = re.compile("embed_tokens|head")
-"""In the names of embeddings and of output heads."""
 PICTURES_A_STEP = 1_000_000
 """Upper bound of the pictures in a step; step s draws the pictures from s times this."""
 
@@ -264,8 +263,8 @@ def train(
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     module.to(device).train()
-    bfloat16 = dense.has_bfloat16(device)
-    updates = _Updates(module, config, with_muon=bfloat16)
+    bfloat16 = has_bfloat16(device)
+    updates = Updates(module, config, with_muon=bfloat16)
     if not bfloat16:
         _LOG.warning("no bfloat16 here, in which Muon multiplies: AdamW alone trains, in fp32")
     state = out.with_suffix(".state")
@@ -304,69 +303,23 @@ def _loaded(
         yield step, {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
 
 
-class _Updates:
-    """Muon (torch.optim) for the matrices inside the network, and AdamW for embeddings, heads and vectors, as
-    its authors advise (kellerjordan.github.io/posts/muon); each with warm-up and a cosine. with_muon: False
-    for AdamW alone."""
-
-    def __init__(self, module: nn.Module, config: GrowthConfig, with_muon: bool) -> None:
-        weights = [(name, w) for name, w in module.named_parameters() if w.requires_grad]
-        inner = [w for n, w in weights if with_muon and w.dim() == 2 and not _OUTER.search(n)]
-        decay, chosen = config.weight_decay, set(map(id, inner))
-        outer = [w for _, w in weights if w.dim() >= 2 and id(w) not in chosen]
-        groups = [
-            {"params": outer, "weight_decay": decay},
-            {"params": [w for _, w in weights if w.dim() < 2], "weight_decay": 0.0},
-        ]
-        rate, betas = config.adam_learning_rate, (0.9, config.adam_beta2)
-        self.optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW(groups, rate, betas=betas, fused=True)
-        ]
-        if inner:
-            muon = torch.optim.Muon(
-                inner, config.learning_rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"
-            )
-            self.optimizers.append(muon)
-        self.schedules = [
-            torch.optim.lr_scheduler.OneCycleLR(
-                optimizer,
-                peak,
-                total_steps=config.max_steps + 1,
-                pct_start=config.warmup_ratio,
-                cycle_momentum=False,
-                div_factor=25,
-                final_div_factor=0.4,
-            )
-            for optimizer, peak in zip(self.optimizers, (rate, config.learning_rate), strict=False)
-        ]
-
-    def step(self) -> None:
-        """Update the weights and forget their gradients."""
-        for part in self.optimizers:
-            part.step()
-            part.zero_grad(set_to_none=True)
-        for schedule in self.schedules:
-            schedule.step()
-
-    def state_dict(self) -> list[Any]:
-        return [part.state_dict() for part in (*self.optimizers, *self.schedules)]
-
-    def load_state_dict(self, states: list[Any]) -> None:
-        for part, state in zip((*self.optimizers, *self.schedules), states, strict=True):
-            part.load_state_dict(state)
-
-
-def _save(path: Path, step: int, module: nn.Module, updates: _Updates) -> None:
+def _save(path: Path, step: int, module: nn.Module, updates: Updates) -> None:
     part = path.with_name(f"{path.name}.part")
     torch.save({"step": step, "model": module.state_dict(), "updates": updates.state_dict()}, part)
     os.replace(part, path)
 
 
-def _resume(path: Path, module: nn.Module, updates: _Updates) -> int:
-    """Load a state that `_save` wrote, if there is one. Returns the number of steps done."""
+def _resume(path: Path, module: nn.Module, updates: Updates) -> int:
+    """Load a state that `_save` wrote, if there is one. Returns the number of steps done. Raises InputError
+    for a state of other optimizers."""
     if not path.exists():
         return 0
     state = torch.load(path, weights_only=True)
+    if len(state["updates"]) != len(updates.state_dict()):
+        raise InputError(
+            f"{path} was written on a processor that differs in bfloat16, and so by other optimizers; "
+            "continue there, or delete it to begin the course again"
+        )
     module.load_state_dict(state["model"])
     updates.load_state_dict(state["updates"])
     return state["step"]

@@ -32,16 +32,3 @@ def test_outside_the_kernel_is_called() -> None:
     with dense.rounded_scores():
         assert not torch.equal(dense.attend(query, key, value), kernel)
     assert not dense.faster(query)
-
-
-@pytest.mark.parametrize(
-    ("capabilities", "there"),
-    [
-        ({"avx512_bf16": False, "amx_bf16": False}, False),
-        ({"avx512_bf16": True, "amx_bf16": False}, True),
-        ({"avx2": True}, False),
-    ],
-)
-def test_a_processor_says_whether_it_has_bfloat16(capabilities, there, monkeypatch) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert dense.has_bfloat16(torch.device("cpu")) == there
