@@ -17,7 +17,7 @@ UNENDING = 10**12
 @dataclass(frozen=True)
 class Course:
     """A stage of the curriculum. steps: updates at the scales tiny and one_gpu. rows: of 1,024 tokens and of
-    1,024 patches in a batch at one_gpu; a sixteenth of it at tiny."""
+    1,024 patches in a batch at one_gpu. At tiny, a sixteenth of it for the tower alone, else half of that."""
 
     manners: Manners
     steps: Mapping[str, int]
@@ -33,7 +33,7 @@ class Course:
 
     def config(self, run: Run, with_text: bool = True) -> GrowthConfig:
         """with_text: whether batches have rows of tokens."""
-        rows = run.scale(smoke=1, tiny=self.rows // 16, one_gpu=self.rows)
+        rows = run.scale(smoke=1, tiny=self.rows // (32 if with_text else 16), one_gpu=self.rows)
         return GrowthConfig(
             max_steps=run.scale(smoke=2, **self.steps),
             shape=RowShape(rows if with_text else 0, tower_rows=rows),
@@ -61,30 +61,53 @@ SEEN = {
 }
 """More print than elsewhere, since characters are learned last."""
 SEE = Course(READING, {"tiny": 2_500, "one_gpu": 800}, shares=SEEN)
-OBJECTS = {"pages": 0.16, "counting": 0.24, "grounding": 0.24, "detection": 0.18, "spatial": 0.18}
+OBJECTS = {"pages": 0.30, "counting": 0.20, "grounding": 0.20, "detection": 0.15, "spatial": 0.15}
 """Pages, and worlds whose pictures are lists of objects."""
 PRINTED = {
-    **{name: 0.2 * share for name, share in OBJECTS.items()},
-    "text": 0.24,
-    "charts": 0.20,
+    "pages": 0.10,
+    "counting": 0.05,
+    "grounding": 0.05,
+    "detection": 0.03,
+    "spatial": 0.03,
+    "text": 0.22,
+    "charts": 0.18,
     "screens": 0.16,
-    "geometry": 0.20,
+    "geometry": 0.18,
 }
 """With the worlds whose pictures have words or labels."""
+GENTLE = 4e-3
+"""Learning rate after `scan`: at the common one, the first steps of a mixture unlearn it."""
 COURSES = {
     # Dense readings of one kind of picture teach soon which feature comes next; mixed with all worlds, late.
-    "scan": Course(READING, {"tiny": 200, "one_gpu": 100}, per_picture=2, shares={"pages": 1.0}),
-    "list": Course(READING, {"tiny": 600, "one_gpu": 300}, per_picture=1, shares=OBJECTS, train_tower=False),
-    "read": Course(
-        READING, {"tiny": 1_200, "one_gpu": 500}, per_picture=1, shares=PRINTED, train_tower=False
+    "scan": Course(READING, {"tiny": 250, "one_gpu": 100}, per_picture=2, shares={"pages": 1.0}),
+    "list": Course(
+        READING,
+        {"tiny": 400, "one_gpu": 300},
+        learning_rate=GENTLE,
+        per_picture=1,
+        shares=OBJECTS,
+        train_tower=False,
     ),
-    "say": Course(READING, {"tiny": 1_500, "one_gpu": 1_000}),
+    "read": Course(
+        READING,
+        {"tiny": 1_200, "one_gpu": 500},
+        learning_rate=GENTLE,
+        per_picture=1,
+        shares=PRINTED,
+        train_tower=False,
+    ),
+    "say": Course(READING, {"tiny": 1_000, "one_gpu": 1_000}, learning_rate=GENTLE),
     "steps": Course(
-        REASONING, {"tiny": 4_000, "one_gpu": 2_500}, per_picture=5, shares=WITH_WORDS, train_tower=False
+        REASONING,
+        {"tiny": 3_000, "one_gpu": 2_500},
+        learning_rate=GENTLE,
+        per_picture=5,
+        shares=WITH_WORDS,
+        train_tower=False,
     ),
     "answers": Course(
         ANSWERING,
-        {"tiny": 1_200, "one_gpu": 700},
+        {"tiny": 900, "one_gpu": 700},
         learning_rate=3e-3,
         per_picture=6,
         shares=WITH_WORDS,

@@ -50,7 +50,7 @@ def recipe(run: Run) -> None:
 
 def _readings(run: Run) -> list[Task]:
     """What each world's pictures show, read aloud: after every course, which shows what it forgot."""
-    n = run.scale(smoke=1, tiny=50, one_gpu=50)
+    n = run.scale(smoke=1, tiny=20, one_gpu=50)
     worlds = run.scale(smoke=("pages", "clips"), tiny=tuple(SHARES), one_gpu=tuple(SHARES))
     return [
         Task(world, HeldOutReadings(world, n, run.seed, _level(run)), VERBATIM, words_read)
