@@ -11,7 +11,8 @@ import pytest
 
 from seethink import verify
 from seethink.attempt import judge
-from seethink.formats import THINK_ANSWER, VERBATIM, by_steps, read_any
+from seethink.formats import BOX_JSON, THINK_ANSWER, VERBATIM, by_steps, read_any
+from seethink.sources import handwritten
 from seethink.sources.drawn import WORLDS
 from seethink.systems.sprout.curriculum import (
     CELL_NAMES,
@@ -89,6 +90,14 @@ def test_stepwise_examples_all_begin_with_a_thought() -> None:
             assert THINK_ANSWER.parse(row.text).fault is None, row.text
 
 
+def test_no_box_is_given_at_once_where_steps_are_learned() -> None:
+    course = CurriculumExamples(400, "test", 0, REASONING, shares={"grounding": 1.0})
+    boxes = [row for page in range(60) for row in course.about(page) if row.format == BOX_JSON]
+    assert len(boxes) > 5 and all(BOX_JSON.parse(row.text).thought for row in boxes)
+    others = CurriculumExamples(400, "test", 0, REASONING, shares={"charts": 1.0})
+    assert not any(row.format == BOX_JSON for page in range(60) for row in others.about(page))
+
+
 def test_a_course_without_manners_only_reads() -> None:
     course = CurriculumExamples(400, "test", 0, READING)
     assert all(row.format == VERBATIM for page in range(100) for row in course.about(page))
@@ -134,6 +143,24 @@ def test_held_out_readings_are_those_of_new_pictures() -> None:
         assert all(example.answer != other.text for other in course), i
 
 
+def test_held_out_readings_share_no_picture_and_no_scan_with_a_course(monkeypatch) -> None:
+    splits = []
+    written = handwritten.example
+
+    def example(key, page, glyphs, split, rng):
+        splits.append(split)
+        return written(key, page, glyphs, split, rng)
+
+    monkeypatch.setattr(handwritten, "example", example)
+    tested = [row for world in SHARES for row in HeldOutReadings(world, 4, 0, 1)]
+    keys = [medium.key for row in tested for medium in row.media]
+    assert len(keys) == len({*keys}) and {*splits} == {"test"}
+    splits.clear()
+    courses = [CurriculumExamples(40, name, 0, READING, 1) for name in ("see", "scan", "list", "read", "say")]
+    learned = {medium.key for course in courses for row in course for medium in row.example.media}
+    assert not learned & {*keys} and {*splits} == {"train"}
+
+
 def test_problems_in_words_hold_the_whole_question_and_no_picture() -> None:
     course = CurriculumExamples(200, "steps", 0, REASONING, 4, {"words": 1.0})
     for page in range(50):
@@ -155,9 +182,9 @@ def test_a_reading_is_compared_with_the_answer_as_it_was_given() -> None:
         assert score.value == pytest.approx(read)
 
 
-def test_coordinates_are_learned_in_steps_of_ten_thousandths(rows: list[SFTExample]) -> None:
+def test_coordinates_are_learned_in_steps_of_twenty_thousandths(rows: list[SFTExample]) -> None:
     named = [
         row for row in rows[::PER_PICTURE] if row.example.question == "List the objects with their boxes."
     ]
     numbers = [int(number) for row in named for number in re.findall(r"\d+", row.text)]
-    assert numbers and all(0 <= number <= 1000 and number % 10 == 0 for number in numbers)
+    assert numbers and all(0 <= number <= 1000 and number % 20 == 0 for number in numbers)

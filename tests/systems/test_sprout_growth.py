@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoModelForImageTextToText
 
 from seethink.sources.drawn import WORLDS, shapes
-from seethink.systems.sprout.curriculum import CELL_NAMES, SHARES, CurriculumExamples
+from seethink.systems.sprout.curriculum import CELL_NAMES, SHARES, CurriculumExamples, cells
 from seethink.systems.sprout.growth import CourseBatches, PackedLoss, grow, load, skeleton
 from seethink.systems.sprout.growth_config import GrowthConfig, RowShape
 from seethink.systems.sprout.initial_model import ModelSize, write_initial_model
@@ -62,13 +62,15 @@ def test_the_loss_of_a_batch_is_that_of_its_examples_one_by_one(folder: Path, fi
         assert difference < 1e-4, name
 
 
-def _one_by_one(folder: Path, model: torch.nn.Module, pictures: int) -> tuple[Tensor, int]:
+def _one_by_one(
+    folder: Path, model: torch.nn.Module, pictures: int, course: CurriculumExamples = COURSE
+) -> tuple[Tensor, int]:
     """(summed loss, targets) of ordinary rows about the first pictures, by the model's own call."""
     from seethink.models.loading import load_encoder
 
     encoder, _ = load_encoder(str(folder))
     losses, targets = torch.zeros(()), 0
-    for row in (row for page in range(pictures) for row in COURSE.about(page)):
+    for row in (row for page in range(pictures) for row in course.about(page)):
         (prompt,) = encoder.prompts([row.format.prompt(row.example)])
         reply = encoder.response_ids(coarse(row.text, prompt.frame))
         ids = torch.tensor([[*prompt.ids, *reply]])
@@ -108,6 +110,29 @@ def test_tokens_of_a_picture_are_to_name_what_their_squares_hold(folder: Path) -
         text = encoder.tokenizer.decode(named["ids"][row][named["group"][row] == group].tolist())
         assert sum(word in text for word in words) >= 0.6 * len(words)  # titles are not read aloud
     assert seen > 10
+
+
+def test_squares_of_a_page_are_named_in_reading_order(folder: Path) -> None:
+    course = CurriculumExamples(10**6, "named", 0, READING, 1, shares={"pages": 1.0})
+    batch = CourseBatches(course, folder, GrowthConfig(1, SHAPE, name_squares=True))[0]
+    tokenizer, columns = skeleton(folder)[0].tokenizer, (batch["group"][0] == 1) & (batch["feature"][0] > 0)
+    last, named = "", []
+    for name in cells(course.picture(0)):
+        last = name.split()[0] if name != "." else last
+        named.append(last)
+    found = batch["labels"][0][columns].tolist()
+    assert [tokenizer.decode(i).strip() if i != IGNORED else "" for i in found] == named
+
+
+@pytest.mark.parametrize("fixed_shape", [True, False])
+def test_a_batch_of_words_alone_is_learned_too(folder: Path, fixed_shape: bool) -> None:
+    words = CurriculumExamples(10**6, "test", 0, ANSWERING, shares={"words": 1.0})
+    batch = CourseBatches(words, folder, GrowthConfig(1, SHAPE))[0]
+    assert batch["pictures"] > 1 and not batch["frame"].any()
+    model, processor = load(folder)
+    loss = PackedLoss(model, processor, fixed_shape)(batch)
+    losses, targets = _one_by_one(folder, model, int(batch["pictures"]), words)
+    assert torch.isclose(loss[0], losses / targets, rtol=1e-4)
 
 
 def test_a_course_is_learned_and_resumes_exactly(folder: Path, tmp_path: Path) -> None:

@@ -57,7 +57,8 @@ class CurriculumExamples(LazySequence[SFTExample]):
     Those of the world `words` are about no picture, and ask the same question in several manners.
 
     name: of the course, part of the random seeds. manners: prompt formats and response styles; empty for
-    readings alone. shares: world -> how often it is drawn. level: of drawn worlds; None mixes them.
+    readings alone. shares: world -> how often it is drawn. level: of drawn worlds; None mixes them. split: of
+    handwritten digits, "train" or "test".
     """
 
     n: int
@@ -67,6 +68,7 @@ class CurriculumExamples(LazySequence[SFTExample]):
     per_picture: int = 4
     shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
     level: int | None = None
+    split: str = "train"
 
     @property
     def identity(self) -> str:
@@ -92,7 +94,7 @@ class CurriculumExamples(LazySequence[SFTExample]):
         key = f"{self.name}/{self.seed}/{page}"
         world = random.Random(f"{key}/world").choices(list(self.shares), list(self.shares.values()))[0]
         if world == "pages":
-            return page_of_digits(key)
+            return page_of_digits(key, self.split)
         of_world = WORD_PROBLEMS if world == WORD_PROBLEMS.name else WORLDS[world]
         return _drawn_once(of_world.example(key, shifted=False, level=self.level))
 
@@ -134,14 +136,15 @@ class HeldOutReadings(LazySequence[Example]):
 
     @property
     def identity(self) -> str:
-        return f"sprout/readings/{self.world}/{self.seed}/{self.level}"
+        return f"sprout/held out readings/{self.world}/{self.seed}/{self.level}"
 
     def __len__(self) -> int:
         return self.n
 
     def item(self, i: int) -> Example:
-        course = CurriculumExamples(self.n, "held out", self.seed, {}, 1, {self.world: 1.0}, self.level)
-        read = course.item(i)
+        name = f"held out/{self.world}/{self.level}"
+        shares = {self.world: 1.0}
+        read = CurriculumExamples(self.n, name, self.seed, {}, 1, shares, self.level, "test").item(i)
         return replace(read.example, answer=read.text)
 
 
@@ -244,8 +247,8 @@ def dialogue(rng: random.Random, example: Example) -> SFTExample:
 # Pages of digits --------------------------------------------------------------------------------------------
 
 
-def page_of_digits(key: str) -> Example:
-    """A page of handwritten or printed digits, or of shapes, in cells."""
+def page_of_digits(key: str, split: str = "train") -> Example:
+    """A page of handwritten or printed digits, or of shapes, in cells. split: of the handwritten digits."""
     rng = random.Random(key)
     rows, columns = rng.choice(GRIDS)
     cells = rows * columns
@@ -255,7 +258,7 @@ def page_of_digits(key: str) -> Example:
     most = min(cells, 13 if rng.random() < 0.8 else 20)
     glyphs = "scans" if rng.random() < 0.75 else "fonts"
     page = handwritten.compose(rng, rows, columns, (1 if rng.random() < 0.2 else min(4, most), most))
-    return _with_grid(handwritten.example(key, page, glyphs, "train", rng), rows, columns)
+    return _with_grid(handwritten.example(key, page, glyphs, split, rng), rows, columns)
 
 
 def _with_grid(example: Example, rows: int, columns: int) -> Example:

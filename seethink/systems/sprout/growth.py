@@ -67,11 +67,15 @@ class CourseBatches(PictureBatches):
     def __getitem__(self, step: int) -> Batch:
         encoder, model = self.skeleton()
         names = self._square_names if self.config.name_squares else None
-        builder = BatchBuilder(self.config.shape, model.config.vision_config.spatial_merge_size)
-        pages = itertools.count(step * PICTURES_A_STEP)
+        builder = BatchBuilder(self.config.shape, model.config.vision_config)
         pictures = 0
-        while builder.add(group_of(encoder, model, self.course.about(next(pages)), names)):
-            pictures += 1
+        for page in itertools.count(step * PICTURES_A_STEP):
+            if builder.add(group_of(encoder, model, self.course.about(page), names)):
+                pictures += 1
+            elif pictures:
+                break
+            else:
+                _LOG.warning("picture %d of %s is too large for a batch: left out", page, self.course.name)
         return builder.batch() | {"pictures": torch.tensor(pictures)}
 
     def _square_names(self, example: Example, media: Mapping[str, Tensor]) -> list[int]:
@@ -121,6 +125,9 @@ class PackedTower(nn.Module):
             mask = (frame[:, :, None] == frame[:, None, :])[:, None]
             return self._features(patches, places, partial(_masked_attention, mask=mask))
         real = (frame > 0).flatten().nonzero()[:, 0]
+        if not len(real):  # examples in words alone
+            of = self.tower.config
+            return torch.zeros(len(patches) // of.spatial_merge_size**2, of.hidden_size, device=real.device)
         of_row = frame * len(frame) + torch.arange(len(frame), device=frame.device)[:, None]
         _, sizes = of_row.flatten()[real].unique_consecutive(return_counts=True)
         ends = pad(sizes.cumsum(0), (1, 0))

@@ -60,8 +60,8 @@ class SquareBatches(PictureBatches):
 
     def __getitem__(self, step: int) -> Batch:
         encoder, model = self.skeleton()
-        merge = model.config.vision_config.spatial_merge_size
-        rows = FrameRows(self.config.shape)
+        vision = model.config.vision_config
+        merge, rows = vision.spatial_merge_size, FrameRows(self.config.shape, vision)
         targets = SquareTargets.none(len(rows.rows) * rows.width // merge**2)
         pictures = 0
         for page in itertools.count(step * PICTURES_A_STEP):

@@ -110,10 +110,11 @@ def frames_of(media: Mapping[str, Tensor], merge: int) -> list[Frame]:
 
 
 class FrameRows:
-    """Frames packed into rows of patches, first-fit."""
+    """Frames packed into rows of patches, first-fit. vision: the tower's configuration."""
 
-    def __init__(self, shape: RowShape) -> None:
+    def __init__(self, shape: RowShape, vision: Any) -> None:
         self.width, self.rows = shape.tower_width, [_Row(0, []) for _ in range(shape.tower_rows)]
+        self.pixels = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
 
     def place(self, frames: Sequence[Frame]) -> list[int] | None:
         """The place of each frame's first patch, if all rows were one; None if they do not fit, and then
@@ -129,10 +130,9 @@ class FrameRows:
     def batch(self) -> Batch:
         """patches: (T, V, pixels), bytes; places: (T, V, 2), row and column in the frame; frame: (T, V),
         numbered from 1, 0 is padding."""
-        pixels = next(patches.shape[1] for row in self.rows for _, (patches, _) in row.content)
         shape = (len(self.rows), self.width)
         out = {
-            "patches": torch.zeros((*shape, pixels), dtype=torch.uint8),
+            "patches": torch.zeros((*shape, self.pixels), dtype=torch.uint8),
             "places": torch.zeros((*shape, 2), dtype=torch.int32),
             "frame": torch.zeros(shape, dtype=torch.int32),
         }
@@ -145,11 +145,11 @@ class FrameRows:
 
 
 class BatchBuilder:
-    """First-fit packing of groups into a batch of a fixed shape."""
+    """First-fit packing of groups into a batch of a fixed shape. vision: the tower's configuration."""
 
-    def __init__(self, shape: RowShape, merge: int) -> None:
-        self.shape, self.merge = shape, merge**2
-        self.rows, self.frames = [_Row(0, []) for _ in range(shape.rows)], FrameRows(shape)
+    def __init__(self, shape: RowShape, vision: Any) -> None:
+        self.shape, self.merge = shape, vision.spatial_merge_size**2
+        self.rows, self.frames = [_Row(0, []) for _ in range(shape.rows)], FrameRows(shape, vision)
 
     def add(self, group: PictureGroup) -> bool:
         """Whether the whole group fitted; if not, nothing changes. Its branches may be spread over several

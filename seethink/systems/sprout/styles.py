@@ -91,6 +91,7 @@ REASONING: Manners = {
     THINK_ANSWER: Manner(12, _STEPWISE),
     VERBATIM: Manner(2, {"prose steps": 1.0}),
     BOX: Manner(2, {"boxed steps": 1.0}),
+    BOX_JSON: Manner(4, _STEPWISE),
     **{form: Manner(0.5, _STEPWISE) for form in _OTHERS},
 }
 ANSWERING: Manners = {
@@ -111,17 +112,16 @@ ANSWERING: Manners = {
     BRIEF: Manner(2, {"bare": 0.6, "prose at once": 0.4}),
     VERBATIM: Manner(3, {"prose at once": 0.4, "prose steps": 0.3, "bare": 0.3}),
     BARE: Manner(0.5, {"bare": 1.0}),
+    BOX_JSON: Manner(4, _OFTEN_DIRECT),
     **{form: Manner(0.5, _OFTEN_DIRECT) for form in _OTHERS},
 }
-BOX_MANNER = Manner(4, _OFTEN_DIRECT)
-"""Of `BOX_JSON`, which only questions about boxes are asked in."""
 
 
 def respond(rng: random.Random, manners: Manners, example: Example, boxes: bool) -> tuple[BaseFormat, str]:
-    """(a prompt format, a response in one of its styles). boxes: whether the answer is a list of boxes."""
-    if boxes:
-        manners = {**manners, BOX_JSON: BOX_MANNER}
-    form = rng.choices(list(manners), [manner.weight for manner in manners.values()])[0]
+    """(a prompt format, a response in one of its styles). boxes: whether the answer is a list of boxes; only
+    then is it asked in `BOX_JSON`."""
+    weights = [manner.weight if boxes or form is not BOX_JSON else 0 for form, manner in manners.items()]
+    form = rng.choices(list(manners), weights)[0]
     styles = manners[form].styles
     style = rng.choices(list(styles), list(styles.values()))[0]
     return form, STYLES[style](form, example)
