@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import ClassVar
 
 from seethink.boxes import read_boxes
 from seethink.formats import VERBATIM, turns
@@ -57,8 +58,7 @@ class CurriculumExamples(LazySequence[SFTExample]):
     Those of the world `words` are about no picture, and ask the same question in several manners.
 
     name: of the course, part of the random seeds. manners: prompt formats and response styles; empty for
-    readings alone. shares: world -> how often it is drawn. level: of drawn worlds; None mixes them. split: of
-    handwritten digits, "train" or "test".
+    readings alone. shares: world -> how often it is drawn. level: of drawn worlds; None mixes them.
     """
 
     n: int
@@ -68,7 +68,8 @@ class CurriculumExamples(LazySequence[SFTExample]):
     per_picture: int = 4
     shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
     level: int | None = None
-    split: str = "train"
+    split: ClassVar[str] = "train"
+    """Of the handwritten digits."""
 
     @property
     def identity(self) -> str:
@@ -125,6 +126,10 @@ def _drawn_once(example: Example) -> Example:
     return replace(example, media=kept)
 
 
+class _OfNewDigits(CurriculumExamples):
+    split = "test"
+
+
 @dataclass(frozen=True)
 class HeldOutReadings(LazySequence[Example]):
     """`n` new pictures of a world, with the densest reading asked for; the answer is that reading."""
@@ -144,7 +149,7 @@ class HeldOutReadings(LazySequence[Example]):
     def item(self, i: int) -> Example:
         name = f"held out/{self.world}/{self.level}"
         shares = {self.world: 1.0}
-        read = CurriculumExamples(self.n, name, self.seed, {}, 1, shares, self.level, "test").item(i)
+        read = _OfNewDigits(self.n, name, self.seed, {}, 1, shares, self.level).item(i)
         return replace(read.example, answer=read.text)
 
 
