@@ -141,7 +141,8 @@ class Run:
 
     def make(self, name: str, write: Callable[..., object], **inputs: Any) -> Model:
         """The model that `write(folder, **inputs)` writes; the function's source is part of its identity. A
-        function with a parameter `on_step` is given one, for its progress."""
+        function with a parameter `on_step` is given one, for its progress. What it keeps in `<folder>.state`
+        to resume from is deleted at the end."""
         source = {"function": write.__qualname__, "source": inspect.getsource(write)}
         stage = self._stage(name, "make", "checkpoint", None, {**source, **inputs})
 
@@ -152,6 +153,7 @@ class Run:
             write(part, **inputs, **progress)
             shutil.rmtree(out / "checkpoint", ignore_errors=True)
             os.replace(part, out / "checkpoint")
+            part.with_suffix(".state").unlink(missing_ok=True)
 
         self._execute(stage, work)
         folder = stage.folder / stage.product

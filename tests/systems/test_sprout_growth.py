@@ -31,7 +31,7 @@ from seethink.systems.sprout.rows import IGNORED, coarse
 from seethink.systems.sprout.square_targets import CHARACTERS, VALUES, SquareTargets, drawn
 from seethink.systems.sprout.styles import ANSWERING, READING
 from seethink.train.progress_bar import ProgressBar
-from seethink.types import CoordinateFrame, Example, InputError
+from seethink.types import CoordinateFrame, Example, InputError, NotFinite
 
 SHAPE = RowShape(rows=2, width=1024, tower_rows=3, tower_width=1024)
 COURSE = CurriculumExamples(10**6, "test", 0, ANSWERING, shares={**SHARES, "words": 0.3})
@@ -135,6 +135,14 @@ def test_a_batch_of_words_alone_is_learned_too(folder: Path, fixed_shape: bool) 
     assert torch.isclose(loss[0], losses / targets, rtol=1e-4)
 
 
+def test_a_gradient_that_is_not_finite_stops_before_it_is_saved(folder: Path, tmp_path: Path) -> None:
+    config = GrowthConfig(4, RowShape(1, 512, 1, 512), learning_rate=1e30, adam_learning_rate=1e30, workers=0)
+    pages = CurriculumExamples(10**6, "read", 0, READING, shares={"pages": 1.0})
+    with pytest.raises(NotFinite, match="step 4"):
+        grow(_in(tmp_path / "far"), SimpleNamespace(path=folder), pages, config)
+    assert not (tmp_path / "far" / "model").exists() and not (tmp_path / "far" / "model.state").exists()
+
+
 def test_a_course_is_learned_and_resumes_exactly(folder: Path, tmp_path: Path) -> None:
     pages = CurriculumExamples(10**6, "read", 0, READING, shares={"pages": 1.0})
     config = GrowthConfig(
@@ -164,7 +172,6 @@ def test_a_course_is_learned_and_resumes_exactly(folder: Path, tmp_path: Path) -
     )
     for (name, a), (_, b) in zip(whole.named_parameters(), cut.named_parameters(), strict=True):
         assert torch.equal(a, b), name
-    assert not (tmp_path / "cut" / "model.state").exists()
     assert [row["step"] for row in _metrics(tmp_path / "cut")] == [10, 20, 30]
 
 

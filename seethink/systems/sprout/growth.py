@@ -35,7 +35,7 @@ from seethink.systems.sprout.updates import Updates
 from seethink.train.adapters import has_bfloat16
 from seethink.train.methods import OnStep
 from seethink.train.resumable import truncate
-from seethink.types import Example, InputError
+from seethink.types import Example, InputError, NotFinite
 
 _LOG = logging.getLogger(__name__)
 PICTURES_A_STEP = 1_000_000
@@ -53,9 +53,8 @@ class PictureBatches(Dataset[Batch]):
         return self.config.max_steps
 
     def skeleton(self) -> tuple[Encoder, Any]:
-        """What `skeleton` returns, made once in every process, which gets one thread."""
+        """What `skeleton` returns, made once in every process."""
         if self._skeleton is None:
-            torch.set_num_threads(1)
             self._skeleton = skeleton(self.folder)
         return self._skeleton
 
@@ -250,10 +249,9 @@ def load(folder: str | Path) -> tuple[Any, Any]:
 
 
 def save(model: Any, processor: Any, out: Path) -> None:
-    """Write a model folder; the state of its training goes."""
+    """Write a model folder."""
     model.save_pretrained(out)
     processor.save_pretrained(out)
-    out.with_suffix(".state").unlink(missing_ok=True)
 
 
 def train(
@@ -266,7 +264,8 @@ def train(
     """Minimise the sum of the losses.
 
     Resumes from `<out>.state`, which it writes every `config.save_steps` steps. Means of every ten steps go
-    to `metrics.jsonl` in the same folder, and to `on_step`.
+    to `metrics.jsonl` in the same folder, and to `on_step`. Raises NotFinite for values that are not finite,
+    before they are saved.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     module.to(device).train()
@@ -288,7 +287,12 @@ def train(
             norm = nn.utils.clip_grad_norm_(module.parameters(), config.max_grad_norm)
             updates.step()
             meter.add(step + 1, values.detach(), norm, batch)
-            if (step + 1) % config.save_steps == 0:
+            saves = (step + 1) % config.save_steps == 0
+            if (saves or step + 1 == config.max_steps) and not norm.isfinite():  # nor any later one
+                raise NotFinite(
+                    f"step {step + 1}: the gradient is not finite; the run stops before it is saved"
+                )
+            if saves:
                 _save(state, step + 1, module, updates)
 
 
@@ -297,7 +301,9 @@ def _loaded(
 ) -> Iterator[tuple[int, Batch]]:
     """(step, batch on the device) of all steps after `done`."""
     steps = range(done, config.max_steps)
-    ahead = {"prefetch_factor": 2, "multiprocessing_context": "spawn"} if config.workers else {}
+    ahead: dict[str, Any] = {}
+    if config.workers:
+        ahead = {"prefetch_factor": 2, "multiprocessing_context": "spawn", "worker_init_fn": _one_thread}
     loader = DataLoader(
         batches,
         batch_size=None,
@@ -308,6 +314,10 @@ def _loaded(
     )
     for step, batch in zip(steps, loader, strict=True):
         yield step, {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+
+
+def _one_thread(worker: int) -> None:
+    torch.set_num_threads(1)
 
 
 def _save(path: Path, step: int, module: nn.Module, updates: Updates) -> None:

@@ -133,5 +133,6 @@ def pretrain_vision_tower(
     course."""
     policy, processor = load(model.path)
     batches = SquareBatches(course, Path(model.path), config)
+    torch.manual_seed(course.seed)  # of the heads
     train(SquareLoss(policy, processor, config.compile), batches, config, out, on_step)
     save(policy, processor, out)

@@ -77,9 +77,12 @@ def group_of(
             raise ValueError(f"{example.example.id}: the examples of a group begin with the same media")
         reply = encoder.response_ids(coarse(example.text, prompt.frame))
         branches.append(_Branch([*prompt.ids[length:], *reply], len(prompt.ids) - length))
-    names = iter(square_names(examples[0].example, first.media) if square_names and first.media else ())
-    labels = [next(names, IGNORED) if kind else IGNORED for kind in head.kinds]
-    return PictureGroup(head.ids, labels, found, head.kinds, after, branches, frames_of(first.media, merge))
+    labels = torch.full((len(head.kinds),), IGNORED)
+    if square_names and first.media:  # as many names as media tokens, or the assignment fails
+        labels[torch.tensor(head.kinds) > 0] = torch.tensor(square_names(examples[0].example, first.media))
+    return PictureGroup(
+        head.ids, labels.tolist(), found, head.kinds, after, branches, frames_of(first.media, merge)
+    )
 
 
 def coarse(text: str, frame: CoordinateFrame | None) -> str:
