@@ -64,6 +64,18 @@ class Page:
     columns: int
     digits: dict[tuple[int, int], int]
 
+    @classmethod
+    def of(cls, example: Example) -> Page:
+        """The page that an example's picture shows, from its meta `page`."""
+        cells = example.meta["page"]
+        digits = {(r, c): d for r, row in enumerate(cells) for c, d in enumerate(row) if d is not None}
+        return cls(len(cells), len(cells[0]), digits)
+
+    @property
+    def cells(self) -> list[list[int | None]]:
+        """The rows of cells; None is a blank."""
+        return [[self.digits.get((r, c)) for c in range(self.columns)] for r in range(self.rows)]
+
     @property
     def values(self) -> list[int]:
         """All digits in reading order."""
@@ -236,7 +248,7 @@ def example(
         steps=question.steps,
         meta={
             "kind": kind,
-            "page": page,
+            "page": page.cells,
             "caption": f"A page with {len(page.digits)} {adjective} digits.",
             "formal": page.formal(),
         },

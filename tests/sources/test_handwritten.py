@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
 from seethink.formats import THINK_ANSWER, by_steps
 from seethink.sources import handwritten
-from seethink.sources.handwritten import QUESTIONS, Pages
+from seethink.sources.handwritten import QUESTIONS, Page, Pages
 from seethink.types import Example
 
 WORLDS = {
@@ -110,3 +111,10 @@ def test_every_kind_of_question_is_asked() -> None:
 def test_identity_tells_worlds_apart() -> None:
     assert len({world.identity for world in WORLDS.values()}) == 3
     assert Pages(5, "train", 1).identity != Pages(5, "train", 2).identity
+
+
+def test_a_page_is_read_back_from_its_row_which_is_json() -> None:
+    for example in Pages(20, "test", seed=3):
+        page = Page.of(example)
+        assert json.loads(json.dumps(example.meta)) == example.meta
+        assert page.formal() == example.meta["formal"] and Page.of(example).cells == example.meta["page"]

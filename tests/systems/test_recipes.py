@@ -86,7 +86,7 @@ def sprout_has_a_page_that_shows_every_test(out: Path) -> None:
 def r1v_reports_what_the_architecture_promises(out: Path) -> None:
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert report["recipe"] == "r1v" and report["scale"] == "smoke" and report["seeds"] == [3]
-    assert list(report["results"]) == ["base", "sft", "grpo"]
+    assert list(report["results"]) == ["base", "base-direct", "sft", "sft-perfect", "grpo", "grpo-sft"]
     for arm in report["results"].values():
         assert len(arm) == 3
         for row in arm.values():

@@ -12,6 +12,8 @@ from types import ModuleType
 
 import pytest
 
+from seethink.sources.handwritten import Page
+
 ROOT = Path(__file__).parents[2]
 CODE = re.findall(
     r"```python\n(.*?)```", (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8"), re.DOTALL
@@ -47,7 +49,7 @@ def test_a_conversation_shows_what_the_environment_would_show(sketch: ModuleType
         said = trace.history[1].text
         (_, shown, _) = sketch.environment(example, [said])
         assert said == f"<draw>row {row}</draw>" and trace.media[1].key == shown.key
-        assert example.answer == str(sum(example.meta["page"].row(row - 1)))
+        assert example.answer == str(sum(Page.of(example).row(row - 1)))
         assert trace.answer == f"<answer>{example.answer}</answer>"
 
 

@@ -81,8 +81,9 @@ class Truth:
             things = [{"colour": c, "shape": s, "box": _cell(row, column)} for row, column, c, s in objects]
             return {"things": things, "size": _grid(objects)}
         if page := meta.get("page"):
-            digits = [{"text": str(d), "box": _cell(*at)} for at, d in page.digits.items()]
-            return {"digits": digits, "size": [page.columns * CELL_PX, page.rows * CELL_PX]}
+            cells = [(r, c, digit) for r, row in enumerate(page) for c, digit in enumerate(row)]
+            digits = [{"text": str(digit), "box": _cell(r, c)} for r, c, digit in cells if digit is not None]
+            return {"digits": digits, "size": [len(page[0]) * CELL_PX, len(page) * CELL_PX]}
         return meta["formal"]
 
     @cached_property

@@ -99,7 +99,7 @@ COURSES = {
     "say": Course(READING, {"tiny": 1_000, "one_gpu": 1_000}, learning_rate=GENTLE),
     "steps": Course(
         REASONING,
-        {"tiny": 2_000, "one_gpu": 2_500},
+        {"tiny": 3_500, "one_gpu": 2_500},
         learning_rate=GENTLE,
         per_picture=5,
         shares=WITH_WORDS,
@@ -107,7 +107,7 @@ COURSES = {
     ),
     "answers": Course(
         ANSWERING,
-        {"tiny": 500, "one_gpu": 700},
+        {"tiny": 800, "one_gpu": 700},
         learning_rate=3e-3,
         per_picture=6,
         shares=WITH_WORDS,

@@ -167,7 +167,7 @@ def another_question(rng: random.Random, example: Example) -> Example:
         return example
     if "page" in example.meta:
         ask = handwritten.QUESTIONS[rng.choice(list(handwritten.QUESTIONS))]
-        drawn = ask(rng, example.meta["page"])
+        drawn = ask(rng, handwritten.Page.of(example))
         return replace(example, question=drawn.question, answer=drawn.answer, steps=drawn.steps)
     if "grid" in example.meta:
         question, answer, steps = grid.ask(rng, example.meta["objects"])
@@ -275,9 +275,9 @@ def _page_reading(rng: random.Random, example: Example, first: bool) -> tuple[st
     if first:
         return "Read the picture cell by cell.", example.meta["formal"]
     kind = rng.choice(["list", "place", "place", "caption"])
-    page = example.meta.get("page")
-    if kind == "caption" or page is None:
+    if kind == "caption" or "page" not in example.meta:
         return "Describe the picture.", example.meta["caption"]
+    page = handwritten.Page.of(example)
     if kind == "list":
         return "List the digits.", " ".join(map(str, page.values))
     row, column = rng.randrange(page.rows), rng.randrange(page.columns)
@@ -291,8 +291,9 @@ CELL_NAMES = (".", *"0123456789", *(f"{c} {s}" for c in grid.COLOURS for s in gr
 def cells(picture: Example) -> list[str]:
     """The name of what each cell of a page holds (`CELL_NAMES`), in reading order."""
     rows, columns = picture.meta["grid"]
-    page = picture.meta.get("page")
     contents = (
-        {o[:2]: " ".join(o[2:]) for o in picture.meta.get("objects", ())} if page is None else page.digits
+        handwritten.Page.of(picture).digits
+        if "page" in picture.meta
+        else {o[:2]: " ".join(o[2:]) for o in picture.meta.get("objects", ())}
     )
     return [str(contents.get((r, c), ".")) for r in range(rows) for c in range(columns)]

@@ -120,7 +120,7 @@ ANSWERING: Manners = {
 def respond(rng: random.Random, manners: Manners, example: Example, boxes: bool) -> tuple[BaseFormat, str]:
     """(a prompt format, a response in one of its styles). boxes: whether the answer is a list of boxes; only
     then is it asked in `BOX_JSON`."""
-    weights = [manner.weight if boxes or form is not BOX_JSON else 0 for form, manner in manners.items()]
+    weights = [manner.weight if boxes or form != BOX_JSON else 0 for form, manner in manners.items()]
     form = rng.choices(list(manners), weights)[0]
     styles = manners[form].styles
     style = rng.choices(list(styles), list(styles.values()))[0]
