@@ -107,7 +107,7 @@ COURSES = {
     ),
     "answers": Course(
         ANSWERING,
-        {"tiny": 800, "one_gpu": 700},
+        {"tiny": 500, "one_gpu": 700},
         learning_rate=3e-3,
         per_picture=6,
         shares=WITH_WORDS,

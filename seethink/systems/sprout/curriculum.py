@@ -68,7 +68,7 @@ class CurriculumExamples(LazySequence[SFTExample]):
     per_picture: int = 4
     shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
     level: int | None = None
-    split: ClassVar[str] = "train"
+    split: ClassVar[handwritten.Split] = "train"
     """Of the handwritten digits."""
 
     @property
@@ -252,7 +252,7 @@ def dialogue(rng: random.Random, example: Example) -> SFTExample:
 # Pages of digits --------------------------------------------------------------------------------------------
 
 
-def page_of_digits(key: str, split: str = "train") -> Example:
+def page_of_digits(key: str, split: handwritten.Split = "train") -> Example:
     """A page of handwritten or printed digits, or of shapes, in cells. split: of the handwritten digits."""
     rng = random.Random(key)
     rows, columns = rng.choice(GRIDS)
