@@ -165,7 +165,7 @@ def test_a_recipe_is_carried_out_by_two_processes(tmp_path) -> None:
     assert job.returncode == 0, job.stderr[-2000:]
     assert job.stdout.count("\ngrpo: finished") == 1, "one of them speaks"
     stages = [json.loads(file.read_text(encoding="utf-8")) for file in out.rglob("stage.json")]
-    assert {stage["status"] for stage in stages} == {"done"} and len(stages) == 6
+    assert {stage["status"] for stage in stages} == {"done"} and len(stages) == 12
     assert (
         len(rows_of(out / "grpo"))
         == json.loads((out / "grpo/stage.json").read_text(encoding="utf-8"))["config"]["max_steps"]
