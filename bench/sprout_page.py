@@ -30,9 +30,10 @@ How the model is made: [`seethink/systems/sprout`](../seethink/systems/sprout/RE
 
 ## Accuracy
 
-Greedy, {n} questions in each cell, means with 95 % intervals: the share of right answers, in `grounding` the
-mean IoU, in `detection` the mean average precision. *Begun*: the response begins with `<think>`, which was
-written for the model. *Asked*: it is asked to think and to answer in tags, and mostly answers at once.
+Greedy, {n} questions in each cell ({fewer} in those of the variants), means with 95 % intervals: the share of
+right answers, in `grounding` the mean IoU, in `detection` the mean average precision. *Begun*: the response
+begins with `<think>`, which was written for the model. *Asked*: it is asked to think and to answer in tags,
+and mostly answers at once.
 *Shifted*: the variant of the world that no training picture came from. {levels}
 
 """
@@ -65,13 +66,19 @@ def write(run: Path, docs: Path) -> None:
     """Write `sprout.md` and its pictures under `docs`. Raises FileNotFoundError for an unfinished run."""
     report = json.loads((run / "report.json").read_text(encoding="utf-8"))
     arms = report["results"]
-    n = next(iter(arms["begun"].values()))["n"]
+    n, *_, fewer = (row["n"] for row in arms["begun"].values())
     pictures = docs / "sprout"
     shutil.rmtree(pictures, ignore_errors=True)
     pictures.mkdir(parents=True)
     text = "".join(
         [
-            ABOUT.format(scale=report["scale"], seed=report["seeds"][0], n=n, levels=_levels(arms["begun"])),
+            ABOUT.format(
+                scale=report["scale"],
+                seed=report["seeds"][0],
+                n=n,
+                fewer=fewer,
+                levels=_levels(arms["begun"]),
+            ),
             _accuracy(arms),
             REMEMBERED,
             table(["world", *COURSES], _readings(run)),

@@ -280,6 +280,7 @@ def test_an_unknown_scale_is_answered_with_the_near_ones(tmp_path):
 def seedling(folder: Path, seed: int) -> None:
     fakes.calls.append("make")
     fakes.model_folder(folder, str(seed).encode())
+    folder.with_suffix(".state").write_bytes(b"to resume from")
 
 
 def test_a_model_made_from_nothing_is_a_stage_like_any_other(tmp_path):
@@ -291,6 +292,7 @@ def test_a_model_made_from_nothing_is_a_stage_like_any_other(tmp_path):
         go(tmp_path, recipe, seed=seed)
         assert fakes.calls == expected
     assert (tmp_path / "run/seed/checkpoint/model.safetensors").read_bytes() == b"1"
+    assert not [*(tmp_path / "run/seed").glob("*.state")], "its state goes once the model is in place"
 
 
 def test_the_report_holds_results_tests_of_all_pairs_and_claims(tmp_path):

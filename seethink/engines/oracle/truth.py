@@ -11,13 +11,12 @@ from typing import Any
 
 from seethink import verify
 from seethink.boxes import Box, read_boxes, write_boxes
+from seethink.sources.handwritten import CELL_PX, Page
 from seethink.types import MEDIA_MARK, Example, InputError, Response, Verifier
 from seethink.verify.text import read_quantity
 
 RIGHT = 0.5
 """Least score of a right answer; only boxes have scores between 0 and 1."""
-CELL_PX = 28
-"""The side of a cell in `ShapeGrids` and `Pages`."""
 SIDES = ("left", "right", "above", "below")
 WAYS = ("right", "left", "up", "down", "up right", "up left", "down right", "down left")
 ODD_OR_EVEN = ("equal", "odd by 1", "even by 1", "odd by 2", "even by 2")
@@ -80,10 +79,10 @@ class Truth:
         if objects := meta.get("objects"):
             things = [{"colour": c, "shape": s, "box": _cell(row, column)} for row, column, c, s in objects]
             return {"things": things, "size": _grid(objects)}
-        if page := meta.get("page"):
-            cells = [(r, c, digit) for r, row in enumerate(page) for c, digit in enumerate(row)]
-            digits = [{"text": str(digit), "box": _cell(r, c)} for r, c, digit in cells if digit is not None]
-            return {"digits": digits, "size": [len(page[0]) * CELL_PX, len(page) * CELL_PX]}
+        if "page" in meta:
+            page = Page.of(self.example)
+            digits = [{"text": str(d), "box": _cell(*at)} for at, d in page.digits.items()]
+            return {"digits": digits, "size": [page.columns * CELL_PX, page.rows * CELL_PX]}
         return meta["formal"]
 
     @cached_property

@@ -52,7 +52,11 @@ def recipe(run: Run) -> None:
     run.compare(
         "report",
         results,
-        Claim(unseen, {"base": 0.480, "grpo": 0.825, "base-direct": 0.86}, "R1-V's script: SuperCLEVR-200"),
+        Claim(
+            unseen,
+            {"base": 0.480, "grpo": 0.825, "base-direct": 0.86},
+            "R1-V: SuperCLEVR-200, script, issues",
+        ),
         Claim(unseen, {"base": 0.43, "sft": 0.425, "grpo": 0.81}, "R1-V's figure: SuperCLEVR-200"),
         Finding("GRPO counts better than SFT in pictures of an unseen renderer", unseen, "grpo", "sft"),
     )

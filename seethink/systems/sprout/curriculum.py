@@ -127,6 +127,8 @@ def _drawn_once(example: Example) -> Example:
 
 
 class _OfNewDigits(CurriculumExamples):
+    """With handwritten digits that no course shows."""
+
     split = "test"
 
 

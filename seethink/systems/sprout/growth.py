@@ -288,10 +288,8 @@ def train(
             updates.step()
             meter.add(step + 1, values.detach(), norm, batch)
             saves = (step + 1) % config.save_steps == 0
-            if (saves or step + 1 == config.max_steps) and not norm.isfinite():  # nor any later one
-                raise NotFinite(
-                    f"step {step + 1}: the gradient is not finite; the run stops before it is saved"
-                )
+            if (saves or step + 1 == config.max_steps) and not norm.isfinite():  # once not, it stays so
+                raise NotFinite(f"step {step + 1}: the gradient is not finite; the run stops unsaved")
             if saves:
                 _save(state, step + 1, module, updates)
 
