@@ -24,7 +24,7 @@ def data(run: Run, reward: Verifier) -> tuple[Task, Task, list[Task]]:
         return Task(name, examples, THINK_ANSWER, reward)
 
     if run.scale in ("smoke", "tiny"):
-        n, tested = run.scale(smoke=(16, 8), tiny=(1_600, 400))
+        n, tested = run.scale(smoke=(16, 8), tiny=(800, 300))
         questions = Pages(n, "train", run.seed)
         thoughts = run.synth("traces", systems.chain("r1v_distill"), questions, TEACHER).rows()
         tests = {

@@ -75,7 +75,7 @@ def _grpo(run: Run, **changes: Any) -> GRPOConfig:
     full = {"learning_rate": 1e-6, "max_completion_length": 512, "beta": 0.04, "gradient_checkpointing": True}
     sizes = run.scale(
         smoke=few | {"max_completion_length": 48},
-        tiny=tiny | {"max_steps": 100, "save_steps": 20},
+        tiny=tiny | {"max_steps": 50, "save_steps": 10},
         full=full | {"max_steps": 100, "save_steps": 100},
     )
     return GRPOConfig.of(**(sizes | changes), seed=run.seed)
