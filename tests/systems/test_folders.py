@@ -40,6 +40,13 @@ def test_a_readme_has_source_claim_and_defects_on_half_a_page(name: str) -> None
         assert "**Faithful here.**" in text and "**Different here.**" in text
 
 
+@pytest.mark.parametrize("name", systems.names("recipe"))
+def test_a_recipe_has_at_most_100_lines_below_its_header(name: str) -> None:
+    source = (FOLDER / name / "recipe.py").read_text(encoding="utf-8")
+    below = source.split('"""\n', 1)[1]
+    assert 40 <= len(below.splitlines()) <= 100
+
+
 @pytest.mark.parametrize("written", ["R1-V", "r1_v", "r1v", "R1V"])
 def test_a_system_is_found_however_its_name_is_written(written: str) -> None:
     assert systems.named(written, "recipe") == systems.named(written, "rewards") == "r1v"

@@ -17,7 +17,8 @@ from tests.systems.test_folders import NINE
 
 TABLES = Path(__file__).with_name("published")
 """{system}.toml: a table for each stage. `model` and `examples` are the stage's model and number of examples;
-max_image_px, num_frames and max_frame_px are of its media; everything else is a setting of its config."""
+max_image_px, num_frames and max_frame_px are of its media; everything else is a setting of its config.
+`unpublished` lists the trainings of which the authors say nothing."""
 NAMES = sorted(NINE & set(systems.names("recipe")))
 
 
@@ -36,7 +37,10 @@ def known(stage: Stage) -> dict[str, Any]:
 def test_every_figure_of_the_table_is_the_setting_of_its_stage(name: str, tmp_path) -> None:
     table = tomllib.loads((TABLES / f"{name}.toml").read_text(encoding="utf-8"))
     stages = Run(name, Scale("full"), tmp_path).dry_run(systems.recipe(name).recipe)
-    assert {stage for stage in stages if stages[stage].trains} <= table.keys(), "every training is published"
+    unpublished = {*table.pop("unpublished", ())}
+    trained = {stage for stage in stages if stages[stage].trains}
+    assert trained - unpublished <= {stage for stage, fields in table.items() if fields}
+    assert unpublished <= trained
     planned = {stage: known(stages[stage]) for stage in table}
     differing = {
         f"{stage}.{field}": (published, planned[stage][field])

@@ -10,7 +10,7 @@ import PIL.ImageDraw
 
 from seethink.sources.drawn import page_style
 from seethink.sources.drawn.shapes import listed
-from seethink.sources.drawn.world import DrawnQuestion, Scene, SceneWorld, running_sum
+from seethink.sources.drawn.world import DrawnQuestion, Scene, SceneWorld, numbered, running_sum
 from seethink.sources.fonts import font
 
 SUBJECTS = {
@@ -29,15 +29,17 @@ FORMS, UNSEEN_FORMS = ("bars", "line", "table"), ("lying bars", "dots", "ruled t
 def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[str, Any]:
     low, high = (280, 392) if shifted else (196, 252)
     title = rng.choice(list(SUBJECTS))
-    names = rng.sample(SUBJECTS[title], min(len(SUBJECTS[title]), level + 2 + shifted))
-    tick = rng.choice(TICKS[: level + 2])
+    subjects = SUBJECTS[title][: 4 if level == 1 else None]
+    names = rng.sample(subjects, min(len(subjects), level + 2 + shifted))
+    tick = 1 if level == 1 else rng.choice(TICKS[: level + 2])
     form = rng.choice(UNSEEN_FORMS if shifted else FORMS)
     fine = "table" in form
     values = [tick * rng.randint(1, 8) + (rng.randrange(tick) if fine else 0) for _ in names]
+    top = 9 if level == 1 else tick * (max(values) // tick + 1)
+    size = [196, 196] if level == 1 and not shifted else [rng.randint(low, high), rng.randint(low, high)]
     return {
-        "size": [rng.randint(low, high), rng.randint(low, high)],
-        "style": page_style.style(rng, shifted),
-        "chart": form, "title": title, "tick": tick, "names": names, "values": values,
+        "size": size, "style": page_style.style(rng, shifted),
+        "chart": form, "title": title, "tick": tick, "top": top, "names": names, "values": values,
     }  # fmt: skip
 
 
@@ -59,11 +61,6 @@ def draw(scene: Scene) -> list[PIL.Image.Image]:
     return [picture]
 
 
-def _top(scene: Scene) -> int:
-    """The end of the axis: a whole number of ticks above the largest value."""
-    return scene["tick"] * (max(scene["values"]) // scene["tick"] + 1)
-
-
 def _below(width: int) -> int:
     """Height in pixels of the names below the axis."""
     return 24 if width < LARGE_PX else 31
@@ -80,9 +77,9 @@ def _frame(pen: PIL.ImageDraw.ImageDraw, scene: Scene, top_px: int) -> tuple[lis
     width, height = scene["size"]
     ink = tuple(scene["style"]["inks"][0])
     letters = font(scene["style"]["font"], 11 if width < LARGE_PX else 14)
-    left, base = 10 + letters.getlength(str(_top(scene))), height - _below(width)
-    unit = (base - top_px - 4) / _top(scene)
-    for value in range(0, _top(scene) + 1, scene["tick"]):
+    left, base = 10 + letters.getlength(str(scene["top"])), height - _below(width)
+    unit = (base - top_px - 4) / scene["top"]
+    for value in range(0, scene["top"] + 1, scene["tick"]):
         y = base - value * unit
         pen.line((left, y, width - 6, y), ink if value == 0 else page_style.faint(scene))
         pen.text((left - 4, y), str(value), ink, letters, anchor="rm")
@@ -116,8 +113,8 @@ def _lying_bars(pen: PIL.ImageDraw.ImageDraw, scene: Scene, top_px: int) -> None
     ink, fill = (tuple(ink) for ink in scene["style"]["inks"][:2])
     names, digits = _small(scene, 70), font(scene["style"]["font"], 13)
     left, base = 12 + max(names.getlength(name) for name in scene["names"]), height - _below(width)
-    unit = (width - left - 20) / _top(scene)
-    for value in range(0, _top(scene) + 1, scene["tick"]):
+    unit = (width - left - 20) / scene["top"]
+    for value in range(0, scene["top"] + 1, scene["tick"]):
         x = left + value * unit
         pen.line((x, top_px, x, base), ink if value == 0 else page_style.faint(scene))
         pen.text((x, base + 4), str(value), ink, digits, anchor="ma")
@@ -153,7 +150,9 @@ def value(rng: random.Random, scene: Scene) -> DrawnQuestion:
     """The value of one name."""
     i = rng.randrange(len(scene["names"]))
     name, answer = scene["names"][i], str(scene["values"][i])
-    return DrawnQuestion(f"What is the value of {name}?", answer, (f"{name} stands at {answer}.",))
+    return DrawnQuestion(
+        f"What is the value of {name}?", answer, (read(scene), f"{name} stands at {answer}.")
+    )
 
 
 def extreme(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
@@ -163,7 +162,7 @@ def extreme(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
     if scene["values"].count(best) > 1:
         return None
     answer = scene["names"][scene["values"].index(best)]
-    steps = (_read(scene), f"The {word} is {best}, of {answer}.")
+    steps = (read(scene), f"The {word} is {best}, of {answer}.")
     return DrawnQuestion(f"Which has the {word} value?", answer, steps)
 
 
@@ -175,7 +174,7 @@ def difference(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
         return None
     first, second = scene["names"][i], scene["names"][j]
     question = f"By how much is the value of {first} larger than that of {second}?"
-    return DrawnQuestion(question, str(a - b), (f"{first}: {a}. {second}: {b}.", f"{a} - {b} = {a - b}."))
+    return DrawnQuestion(question, str(a - b), (read(scene), f"{a} - {b} = {a - b}."))
 
 
 def total(rng: random.Random, scene: Scene) -> DrawnQuestion:
@@ -183,8 +182,7 @@ def total(rng: random.Random, scene: Scene) -> DrawnQuestion:
     n = rng.randint(2, min(3, len(scene["names"])))
     chosen = sorted(rng.sample(range(len(scene["names"])), n))
     names, values = [scene["names"][i] for i in chosen], [scene["values"][i] for i in chosen]
-    read = " ".join(f"{name}: {number}." for name, number in zip(names, values, strict=True))
-    steps = (read, running_sum(values))
+    steps = (read(scene), running_sum(values))
     return DrawnQuestion(f"What is the sum of the values of {listed(names)}?", str(sum(values)), steps)
 
 
@@ -194,7 +192,7 @@ def above(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
     chosen = [name for name, number in zip(scene["names"], scene["values"], strict=True) if number > bound]
     if not 0 < len(chosen) < len(scene["names"]) or bound in scene["values"]:
         return None
-    steps = (_read(scene), f"Above {bound}: {listed(chosen)}, so {len(chosen)}.")
+    steps = (read(scene), f"Above {bound}: {listed(chosen)}, so {len(chosen)}.")
     return DrawnQuestion(f"How many values are above {bound}?", str(len(chosen)), steps)
 
 
@@ -205,17 +203,18 @@ def rank(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
     order = sorted(zip(scene["values"], scene["names"], strict=True), reverse=True)
     answer = ", ".join(name for _, name in order)
     question = "Name all of them in order, from the largest value to the smallest."
-    return DrawnQuestion(question, answer, (_read(scene), f"In order: {answer}."))
+    return DrawnQuestion(question, answer, (read(scene), f"In order: {answer}."))
 
 
-def _read(scene: Scene) -> str:
+def read(scene: Scene) -> str:
+    """All names with their values, numbered."""
     pairs = zip(scene["names"], scene["values"], strict=True)
-    return ", ".join(f"{name} {number}" for name, number in pairs) + "."
+    return f"{numbered(f'{name} {value}' for name, value in pairs)}."
 
 
 def caption(scene: Scene) -> str:
     forms = {"bars": "bar chart", "lying bars": "bar chart", "line": "line chart", "dots": "chart of dots"}
-    return f"A {forms.get(scene['chart'], 'table')}, {scene['title']}: {_read(scene)}"
+    return f"A {forms.get(scene['chart'], 'table')}, {scene['title']}: {read(scene)}"
 
 
 CHARTS = SceneWorld(

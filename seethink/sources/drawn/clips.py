@@ -24,7 +24,7 @@ WAYS = {
 
 def side_px(size: Sequence[int]) -> int:
     """Side of every shape in pixels, for frames of this size."""
-    return round(0.17 * min(size))
+    return max(20, round(0.17 * min(size)))
 
 
 LENGTH_S = 2
@@ -34,18 +34,24 @@ def compose(
     rng: random.Random, kind: str, level: int, shifted: bool, n_frames: int | None = None
 ) -> dict[str, Any]:
     """A scene. things: objects with colour, shape, path (corner in each frame) and shown (0 or 1 in each
-    frame)."""
-    scene = shapes.canvas(rng, shifted, (112, 140))
+    frame). hold: how many frames in a row are equal."""
+    scene = shapes.canvas(rng, shifted, (84,) if level == 1 else (112, 140))
     n_frames = n_frames or (12 if shifted else 8)
+    hold = 2 if level == 1 else 1
     rate = n_frames // LENGTH_S
     colours, names = shapes.kinds(shifted)
     kinds = rng.sample([(colour, shape) for colour in colours for shape in names], 5)
-    events = EVENTS[kind](rng, scene["size"], n_frames, level)
+    events = EVENTS[kind](rng, scene["size"], n_frames // hold, level)
     things = [
-        {"colour": colour, "shape": shape, **event}
+        {"colour": colour, "shape": shape, **event, **{k: _held(event[k], hold) for k in ("path", "shown")}}
         for (colour, shape), event in zip(kinds, events, strict=False)
     ]
-    return scene | {"frames": n_frames, "frames_per_s": rate, "things": things}
+    return scene | {"frames": n_frames, "frames_per_s": rate, "hold": hold, "things": things}
+
+
+def _held(of_frames: Sequence[Any], hold: int) -> list[Any]:
+    """Each element `hold` times in a row."""
+    return [element for element in of_frames for _ in range(hold)]
 
 
 # Events: path and visibility of each object ---------------------------------------------------------------
@@ -152,6 +158,18 @@ def draw(scene: Scene) -> list[PIL.Image.Image]:
 # Questions --------------------------------------------------------------------------------------------------
 
 
+def watched(scene: Scene) -> str:
+    """What is seen where, frame by frame; of equal frames the first: "1: none, 3: red star at left."""
+    hold, half = scene.get("hold", 1), side_px(scene["size"]) / 2
+    said = []
+    for i in range(0, scene["frames"], hold):
+        seen = [(thing, [at + half for at in thing["path"][i]]) for thing in scene["things"] if thing["shown"][i]]
+        seen.sort(key=lambda at: shapes.ninth_by_ninth(at[1], scene))
+        objects = [f"{name(thing)} at {shapes.part(x, y, scene)}" for thing, (x, y) in seen]
+        said.append(f"{i + 1}: {'; '.join(objects) or 'none'}")
+    return f"{', '.join(said)}."
+
+
 def direction(rng: random.Random, scene: Scene) -> DrawnQuestion:
     """The direction in which an object moves."""
     thing = scene["things"][0]
@@ -159,7 +177,7 @@ def direction(rng: random.Random, scene: Scene) -> DrawnQuestion:
     half = side_px(scene["size"]) / 2
     places = [shapes.part(x + half, y + half, scene) for x, y in (first, last)]
     begins = f"The {name(thing)} begins at {places[0]} and ends at {places[1]}."
-    steps = (begins, f"So it moves {thing['way']}.")
+    steps = (watched(scene), begins, f"So it moves {thing['way']}.")
     return DrawnQuestion(f"In which direction does the {name(thing)} move?", thing["way"], steps)
 
 
@@ -170,15 +188,16 @@ def order(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
         return None
     times = (f"{thing['shown'].index(1) / scene['frames_per_s']:.2f} s: {name(thing)}." for thing in things)
     answer = ", ".join(map(name, things))
-    steps = (*times, f"So: {answer}.")
+    steps = (watched(scene), *times, f"So: {answer}.")
     return DrawnQuestion("Name the objects in the order in which they appear.", answer, steps)
 
 
 def count(rng: random.Random, scene: Scene) -> DrawnQuestion:
     """How often an object flashes."""
     thing = scene["things"][0]
-    states = " ".join("on" if shown else "off" for shown in thing["shown"])
-    steps = (f"The {name(thing)}, frame by frame: {states}.", f"It lights {_flashes(thing['shown'])} times.")
+    shown = thing["shown"][:: scene.get("hold", 1)]
+    states = " ".join("on" if on else "off" for on in shown)
+    steps = (watched(scene), f"The {name(thing)}, frame by frame: {states}.", f"It lights {_flashes(thing['shown'])} times.")
     return DrawnQuestion(
         f"How many times does the {name(thing)} light up?", str(_flashes(thing["shown"])), steps
     )

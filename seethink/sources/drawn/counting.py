@@ -6,17 +6,15 @@ import random
 from typing import Any, Literal
 
 from seethink.sources.drawn import shapes
-from seethink.sources.drawn.shapes import ShapeObject, place, plural
+from seethink.sources.drawn.shapes import ShapeObject, plural
 from seethink.sources.drawn.world import Ask, DrawnQuestion, Scene, SceneWorld
 
 
 def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[str, Any]:
-    scene = shapes.canvas(rng, shifted)
-    n = 2 * level + rng.randint(2, 4) + (8 if shifted else 0)
-    things = shapes.scatter(rng, n, scene, shifted)
+    scene = shapes.scattered(rng, 2 * level + rng.randint(2, 4) + (8 if shifted else 0), level, shifted)
     if kind == "both":
-        _fewer_kinds(rng, things, scene)
-    return scene | {"things": things}
+        _fewer_kinds(rng, scene["things"], scene)
+    return scene
 
 
 def _fewer_kinds(rng: random.Random, things: list[ShapeObject], scene: Scene) -> None:
@@ -45,19 +43,10 @@ def _counting(*attributes: Attribute) -> Ask:
             return None
         words = " ".join(like.values())
         words = plural(words) if "shape" in attributes else f"{words} objects"
-        return DrawnQuestion(f"How many {words} are there?", str(number), _steps(scene, fits))
+        return DrawnQuestion(f"How many {words} are there?", str(number), (*shapes.sorted_out(scene, fits), f"So {number}."))
 
     return ask
 
-
-def _steps(scene: Scene, fits: list[ShapeObject]) -> tuple[str, ...]:
-    count = 0
-    steps = []
-    for thing in scene["things"]:
-        verdict = "yes" if thing in fits else "no"
-        count += thing in fits
-        steps.append(f"{shapes.name(thing)} at {place(thing, scene)}: {verdict} {count}.")
-    return tuple(steps)
 
 
 COUNTING = SceneWorld(

@@ -8,7 +8,7 @@ from typing import Any
 
 from seethink.boxes import write_boxes
 from seethink.sources.drawn import shapes
-from seethink.sources.drawn.shapes import ShapeObject, listed, plural
+from seethink.sources.drawn.shapes import ShapeObject, plural
 from seethink.sources.drawn.world import DrawnQuestion, Scene, SceneWorld
 
 Label = tuple[str, dict[str, str]]
@@ -16,9 +16,7 @@ Label = tuple[str, dict[str, str]]
 
 
 def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[str, Any]:
-    scene = shapes.canvas(rng, shifted)
-    n = 3 * level + rng.randint(0, 2) + (5 if shifted else 0)
-    return scene | {"things": shapes.scatter(rng, n, scene, shifted)}
+    return shapes.scattered(rng, 3 * level + rng.randint(0, 2) + (5 if shifted else 0), level, shifted)
 
 
 def shape(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
@@ -70,15 +68,13 @@ def _about(scene: Scene, labels: list[Label], present: bool = True) -> DrawnQues
         f"Find every {' and every '.join(words for words, _ in labels)}. "
         "Give each box with its label, or None if there is none."
     )
-    steps = tuple(_step(words, fits, scene) for words, fits in matches)
+    found = [thing for _, fits in matches for thing in fits]
+    steps = (*shapes.sorted_out(scene, found), *(_step(words, fits) for words, fits in matches))
     return DrawnQuestion(question, write_boxes(boxes) if boxes else "None", steps)
 
 
-def _step(words: str, fits: list[ShapeObject], scene: Scene) -> str:
-    if not fits:
-        return f"There is no {words}."
-    places = listed(shapes.place(thing, scene) for thing in fits)
-    return f"{len(fits)} {plural(words) if len(fits) > 1 else words}: {places}."
+def _step(words: str, fits: list[ShapeObject]) -> str:
+    return f"{len(fits)} {plural(words) if len(fits) > 1 else words}." if fits else f"There is no {words}."
 
 
 DETECTION = SceneWorld(

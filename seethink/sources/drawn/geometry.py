@@ -12,8 +12,7 @@ import PIL.Image
 import PIL.ImageDraw
 
 from seethink.boxes import Point
-from seethink.sources.drawn import page_style
-from seethink.sources.drawn.shapes import reading_place
+from seethink.sources.drawn import page_style, shapes
 from seethink.sources.drawn.world import DrawnQuestion, Scene, SceneWorld, running_sum
 from seethink.sources.fonts import font
 
@@ -23,11 +22,14 @@ LARGE_PX = 240
 
 
 def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[str, Any]:
-    sides = (252, 280, 308, 336) if shifted else (168, 196, 224)
+    sides = (252, 280, 308, 336) if shifted else shapes.sides(level)
     size = [rng.choice(sides), rng.choice(sides)]
     figure = FIGURES[kind](rng, level)
     turn = rng.uniform(0, 2 * math.pi) if figure.pop("turns") else 0.0
-    figure["points"] = _placed(rng, figure["points"], size, turn)
+    if level == 1 and "cells" in figure and not shifted:
+        figure["points"] = _on_grid(rng, figure["points"], figure["cells"], size)
+    else:
+        figure["points"] = _placed(rng, figure["points"], size, turn)
     return {"size": size, "style": page_style.style(rng, shifted), "stroke": 3 if shifted else 2, **figure}
 
 
@@ -36,7 +38,7 @@ def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[st
 
 def _angle(rng: random.Random, level: int) -> dict[str, Any]:
     """An angle between two rays, without labels."""
-    degrees = 10 * rng.randint(2, 16)
+    degrees = 30 * rng.randint(1, 5) if level == 1 else 10 * rng.randint(2, 16)
     rays = [(math.cos(a), -math.sin(a)) for a in (0.0, math.radians(degrees))]
     return {
         "figure": "angle", "turns": True, "points": [rays[0], (0.0, 0.0), rays[1]],
@@ -113,7 +115,7 @@ def _area(rng: random.Random, level: int) -> dict[str, Any]:
 
 def _squares(rng: random.Random, level: int) -> dict[str, Any]:
     """A rectangle with a rectangular corner removed, on squared paper, without labels."""
-    width, height = (rng.randint(3, 4 + level) for _ in range(2))
+    width, height = (rng.randint(3, 4 if level == 1 else 4 + level) for _ in range(2))
     cut = [rng.randint(1, width - 1), rng.randint(1, height - 1)]
     x, y = width - cut[0], height - cut[1]
     corners = [(0, 0), (width, 0), (width, -y), (x, -y), (x, -height), (0, -height)]
@@ -148,6 +150,18 @@ def _placed(
     ]
 
 
+def _on_grid(
+    rng: random.Random, points: Sequence[Point], cells: Sequence[int], size: Sequence[int]
+) -> list[list[float]]:
+    """A figure of whole cells, each of which is almost a square of the tiny model."""
+    side = shapes.BAND_PX
+    left, top = (
+        side * rng.randint(1, length // side - n - 1) + rng.randint(-4, 4)
+        for length, n in zip(size, cells, strict=True)
+    )
+    return [[float(left + side * x), float(top + side * (y + cells[1]))] for x, y in points]
+
+
 # Drawing ----------------------------------------------------------------------------------------------------
 
 
@@ -174,8 +188,14 @@ def _letters(scene: Scene) -> Any:
 
 
 def labels(scene: Scene) -> list[str]:
-    """What is written beside the figure, in reading order."""
-    return [text for text, point in sorted(_written(scene), key=lambda label: reading_place(label[1]))]
+    """What is written beside the figure, ninth by ninth."""
+    written = sorted(_written(scene), key=lambda label: shapes.ninth_by_ninth(label[1], scene))
+    return [text for text, _ in written]
+
+
+def labels_around(scene: Scene) -> list[str]:
+    """What is written in each ninth of the picture."""
+    return shapes.around(_written(scene), scene)
 
 
 def _written(scene: Scene) -> list[tuple[str, Point]]:
@@ -253,7 +273,7 @@ def angle(rng: random.Random, scene: Scene) -> DrawnQuestion:
     both = sum(map(int, known))
     answer = 180 - both
     given = f"Two angles are {known[0]} and {known[1]} degrees."
-    steps = (given, f"{known[0]} + {known[1]} = {both}.", f"180 - {both} = {answer}.")
+    steps = (*labels_around(scene), given, f"{known[0]} + {known[1]} = {both}.", f"180 - {both} = {answer}.")
     return DrawnQuestion("How many degrees has the angle marked with a question mark?", str(answer), steps)
 
 
@@ -267,13 +287,14 @@ def side(rng: random.Random, scene: Scene) -> DrawnQuestion:
         steps = ("The longest side is asked for.", squares, f"{a * a} + {b * b} = {answer**2}, so {answer}.")
     else:
         steps = (f"The longest side is {b}.", squares, f"{b * b} - {a * a} = {answer**2}, so {answer}.")
-    return DrawnQuestion("How long is the side marked with a question mark?", str(answer), steps)
+    question = "How long is the side marked with a question mark?"
+    return DrawnQuestion(question, str(answer), (*labels_around(scene), *steps))
 
 
 def perimeter(rng: random.Random, scene: Scene) -> DrawnQuestion:
     """The perimeter of a polygon."""
     sides = [int(text) for text in labels(scene)]
-    steps = (f"It has {len(sides)} sides.", running_sum(sides))
+    steps = (*labels_around(scene), f"It has {len(sides)} sides.", running_sum(sides))
     return DrawnQuestion("What is the perimeter of the figure?", str(sum(sides)), steps)
 
 
@@ -292,7 +313,7 @@ def area(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
         return None
     answer = a * b // 2 if halved else a * b
     half = (f"{a * b} / 2 = {answer}.",) if halved else ()
-    steps = (f"It is a {figure}.", *added, f"{a} x {b} = {a * b}.", *half)
+    steps = (*labels_around(scene), f"It is a {figure}.", *added, f"{a} x {b} = {a * b}.", *half)
     return DrawnQuestion("What is the area of the figure?", str(answer), steps)
 
 

@@ -29,7 +29,7 @@ ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
 @dataclass(frozen=True)
 class ReferringExpression:
-    """An expression that only `thing` matches. steps: the reasoning that finds it."""
+    """An expression that only `thing` matches. steps: the reasoning that finds it, after a look around."""
 
     words: str
     thing: ShapeObject
@@ -37,9 +37,7 @@ class ReferringExpression:
 
 
 def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[str, Any]:
-    scene = shapes.canvas(rng, shifted)
-    n = 2 * level + rng.randint(1, 2) + (4 if shifted else 0)
-    return scene | {"things": shapes.scatter(rng, n, scene, shifted)}
+    return shapes.scattered(rng, 2 * level + rng.randint(1, 2) + (4 if shifted else 0), level, shifted)
 
 
 def attribute(rng: random.Random, scene: Scene) -> ReferringExpression | None:
@@ -48,7 +46,7 @@ def attribute(rng: random.Random, scene: Scene) -> ReferringExpression | None:
     words = described(rng, thing, scene["things"])
     if words is None:
         return None
-    return ReferringExpression(f"the {words}", thing, (f"There are: {_listing(scene['things'], scene)}",))
+    return ReferringExpression(f"the {words}", thing, ())
 
 
 def extreme(rng: random.Random, scene: Scene) -> ReferringExpression | None:
@@ -85,7 +83,7 @@ def relation(rng: random.Random, scene: Scene) -> ReferringExpression | None:
     there = [thing for thing, way in zip(group, ways, strict=True) if way > 0]
     if anchor is None or len(group) < 2 or len(there) != 1 or min(map(abs, ways)) < APART_PX:
         return None
-    steps = (f"The {anchor} is the {located_name(other, scene)}.", f"There are: {_listing(group, scene)}")
+    steps = (f"The {anchor} is the {located_name(other, scene)}.", f"Then: {_listing(group, scene)}")
     return ReferringExpression(f"the {name} {words} the {anchor}", there[0], steps)
 
 
@@ -96,7 +94,7 @@ def nearest(rng: random.Random, scene: Scene) -> ReferringExpression | None:
     anchor = described(rng, other, scene["things"])
     if anchor is None or len(group) < 2 or distance(group[1], other) < 1.3 * distance(group[0], other):
         return None
-    steps = (f"The {anchor} is the {located_name(other, scene)}.", f"There are: {_listing(group, scene)}")
+    steps = (f"The {anchor} is the {located_name(other, scene)}.", f"Then: {_listing(group, scene)}")
     return ReferringExpression(f"the {name} nearest to the {anchor}", group[0], steps)
 
 
@@ -144,7 +142,7 @@ def _box_question(express: Callable[[random.Random, Scene], ReferringExpression 
         expression = express(rng, scene)
         if expression is None:
             return None
-        steps = (*expression.steps, f"So it is the {located_name(expression.thing, scene)}.")
+        steps = (*shapes.look_around(scene), *expression.steps, f"So it is the {located_name(expression.thing, scene)}.")
         answer = write_boxes([shapes.box_of(expression.thing)])
         return DrawnQuestion(f"Where is {expression.words}? Give its box.", answer, steps)
 

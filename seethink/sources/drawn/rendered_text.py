@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,23 +30,24 @@ def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[st
     """A scene. lines: (left, right) text of each line; the right text is right-aligned."""
     low, high = (308, 420) if shifted else (196, 280)
     scene = {
-        "size": [rng.randint(low, high), rng.randint(low, high)],
+        "size": [196, 196] if level == 1 and not shifted else [rng.randint(low, high), rng.randint(low, high)],
         "style": page_style.style(rng, shifted),
         "page": PAGES[kind],
         "tilt": round(rng.uniform(-3, 3), 1) if shifted else 0,
     }
     n = level + 2 + (1 if shifted else 0)
     if scene["page"] == "prices":
-        goods = rng.sample(GOODS, n)
+        goods = rng.sample(_few(GOODS, level), n)
         return scene | {"lines": [[name, str(rng.randint(2, 10 + 10 * level))] for name in goods]}
     if scene["page"] == "departures":
-        hours = sorted(rng.sample(range(5 * 60, 23 * 60, 5), n))
-        towns = rng.sample(TOWNS, n)
+        hours = sorted(rng.sample(range(5 * 60, 23 * 60, 15 if level == 1 else 5), n))
+        towns = rng.sample(_few(TOWNS, level), n)
         return scene | {
             "lines": [[f"{t // 60:02}:{t % 60:02}", town] for t, town in zip(hours, towns, strict=True)]
         }
     if scene["page"] == "notice":
-        return scene | {"lines": [[" ".join(rng.sample(WORDS, rng.randint(2, 3))), ""] for _ in range(n)]}
+        most, words = (2, WORDS[:10]) if level == 1 else (3, WORDS)
+        return scene | {"lines": [[" ".join(rng.sample(words, rng.randint(2, most))), ""] for _ in range(n)]}
     return scene | _problem(rng, level)
 
 
@@ -56,9 +58,14 @@ PAGES = {
 }  # fmt: skip
 
 
+def _few(words: Sequence[str], level: int) -> Sequence[str]:
+    """Half of the words at level 1."""
+    return words[: len(words) // 2] if level == 1 else words
+
+
 def _problem(rng: random.Random, level: int) -> dict[str, Any]:
     """A word problem of one to four operations. numbers: the initial value, then the signed changes."""
-    who, what = rng.choice(NAMES), rng.choice(THINGS)
+    who, what = rng.choice(_few(NAMES, level)), rng.choice(_few(THINGS, level))
     total = rng.randint(8, 12 + 10 * level)
     numbers, lines = [total], [f"{who} has {total} {what}."]
     for _ in range(level):
@@ -98,9 +105,15 @@ def draw(scene: Scene) -> list[PIL.Image.Image]:
 # Questions --------------------------------------------------------------------------------------------------
 
 
+def read(scene: Scene) -> str:
+    """The lines below the title, numbered: "1: milk 8. 2: honey 7." """
+    lines = (" ".join(line).strip() for line in scene["lines"])
+    return " ".join(f"{i}: {line.removesuffix('.')}." for i, line in enumerate(lines, 1)).replace("?.", "?")
+
+
 def price(rng: random.Random, scene: Scene) -> DrawnQuestion:
     name, cost = rng.choice(scene["lines"])
-    return DrawnQuestion(f"What is the price of {name}?", cost, (f"{name} costs {cost}.",))
+    return DrawnQuestion(f"What is the price of {name}?", cost, (read(scene), f"{name} costs {cost}."))
 
 
 def bill(rng: random.Random, scene: Scene) -> DrawnQuestion:
@@ -108,7 +121,7 @@ def bill(rng: random.Random, scene: Scene) -> DrawnQuestion:
     n = rng.randint(2, 4)
     total = n * int(x) + int(y)
     steps = (
-        f"{a} costs {x}, {b} costs {y}.",
+        read(scene),
         f"{n} x {x} = {n * int(x)}.",
         running_sum([n * int(x), int(y)]),
     )
@@ -121,15 +134,15 @@ def cheapest(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
     if costs.count(of(costs)) > 1:
         return None
     answer = scene["lines"][costs.index(of(costs))][0]
-    read = ", ".join(f"{name} {cost}" for name, cost in scene["lines"])
     return DrawnQuestion(
-        f"What is {word}?", answer, (f"{read}.", f"{word.capitalize()}: {answer}, {of(costs)}.")
+        f"What is {word}?", answer, (read(scene), f"{word.capitalize()}: {answer}, {of(costs)}.")
     )
 
 
 def departure(rng: random.Random, scene: Scene) -> DrawnQuestion:
     time, town = rng.choice(scene["lines"])
-    return DrawnQuestion(f"When is the departure to {town}?", time, (f"Beside {town} stands {time}.",))
+    steps = (read(scene), f"Beside {town} stands {time}.")
+    return DrawnQuestion(f"When is the departure to {town}?", time, steps)
 
 
 def wait(rng: random.Random, scene: Scene) -> DrawnQuestion:
@@ -140,7 +153,7 @@ def wait(rng: random.Random, scene: Scene) -> DrawnQuestion:
     question = f"How many minutes after the departure to {a} is that to {b}?"
     difference = f"{second} - {first} = {second - first}."
     return DrawnQuestion(
-        question, str(second - first), (f"{a}: {t}. {b}: {u}.", f"{told}, {told_too}.", difference)
+        question, str(second - first), (read(scene), f"{told}, {told_too}.", difference)
     )
 
 
@@ -157,20 +170,18 @@ def word(rng: random.Random, scene: Scene) -> DrawnQuestion:
     which, answer = rng.choice([("first", words[0]), ("last", words[-1])])
     question = f"What is the {which} word of the {ORDINALS[i]} line below the title?"
     return DrawnQuestion(
-        question, answer, (f'The {ORDINALS[i]} line is "{scene["lines"][i][0]}".', f"{answer}.")
+        question, answer, (read(scene), f"The {which} word of line {i + 1}: {answer}.")
     )
 
 
 def problem(rng: random.Random, scene: Scene) -> DrawnQuestion:
-    text = " ".join(line for line, _ in scene["lines"])
-    steps = (text, running_sum(scene["numbers"]))
+    steps = (read(scene), running_sum(scene["numbers"]))
     return DrawnQuestion("Answer the question in the picture.", str(sum(scene["numbers"])), steps)
 
 
 def caption(scene: Scene) -> str:
-    lines = " / ".join(" ".join(line).strip() for line in scene["lines"])
     names = {"prices": "A price list", "departures": "A timetable", "notice": "A notice"}
-    return f"{names.get(scene['page'], 'A word problem')}: {lines}"
+    return f"{names.get(scene['page'], 'A word problem')}: {read(scene)}"
 
 
 TEXT = SceneWorld(

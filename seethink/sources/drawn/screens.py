@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -13,7 +13,7 @@ import PIL.ImageDraw
 
 from seethink.sources.drawn import page_style
 from seethink.sources.drawn.shapes import listed
-from seethink.sources.drawn.world import DrawnQuestion, Scene, SceneWorld
+from seethink.sources.drawn.world import DrawnQuestion, Scene, SceneWorld, numbered
 from seethink.sources.fonts import font
 
 Element = dict[str, Any]
@@ -36,9 +36,10 @@ BUTTONS = {"Save": "Saved", "Send": "Sent", "Copy": "Copied"}
 def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[str, Any]:
     """A scene. tapped: index of the tapped element. before, after: elements of the screens."""
     low, high = (280, 340) if shifted else (196, 224)
-    scene = {"size": [rng.randint(low, high), rng.randint(low, int(1.2 * high))], "rounded": not shifted}
-    scene["style"] = _style(rng, shifted)
-    before = _screen(rng, scene["size"], min(5, 2 + level))
+    size = [196, 224] if level == 1 and not shifted else [rng.randint(low, high), rng.randint(low, int(1.2 * high))]
+    scene = {"size": size, "rounded": not shifted, "style": _style(rng, shifted)}
+    labels = LABELS[: 6 if level == 1 else None]
+    before = _screen(rng, size, rng.sample(labels, min(5, 2 + level)))
     tapped = rng.choice([i for i, e in enumerate(before) if e["role"] in (*CONTROLS, "button")])
     after = DEFECTS[kind](rng, before, _expected(before, tapped, scene["size"]), tapped)
     return scene | {"tapped": tapped, "before": before, "after": after, "defect": kind}
@@ -49,13 +50,13 @@ def _style(rng: random.Random, shifted: bool) -> dict[str, Any]:
     return style | {"inks": [[235, 235, 230] if shifted else [30, 30, 35], style["inks"][1]]}
 
 
-def _screen(rng: random.Random, size: Sequence[int], n_rows: int) -> list[Element]:
+def _screen(rng: random.Random, size: Sequence[int], labels: Sequence[str]) -> list[Element]:
     width, height = size
-    row = (height - 34 - 58) / n_rows
+    row = (height - 34 - 58) / len(labels)
     screen: list[Element] = [
         {"role": "title", "text": rng.choice(TITLES), "box": [0, 0, width, 28]},
     ]
-    for i, label in enumerate(rng.sample(LABELS, n_rows)):
+    for i, label in enumerate(labels):
         top = round(34 + i * row)
         bottom = round(34 + (i + 1) * row) - GAP_PX
         middle, role = (top + bottom) // 2, rng.choice(list(CONTROLS))
@@ -230,7 +231,7 @@ def ask(rng: random.Random, scene: Scene) -> DrawnQuestion:
     )
     expected = _expected(scene["before"], scene["tapped"], scene["size"])
     screens = {"Before": scene["before"], "Expected": expected, "After": scene["after"]}
-    steps = (f"{when}: {described(screen)}." for when, screen in screens.items())
+    steps = (f"{when}: {described(scene, screen)}." for when, screen in screens.items())
     return DrawnQuestion(question, scene["defect"], (*steps, f"So: {scene['defect']}."))
 
 
@@ -242,21 +243,23 @@ def _tapped(scene: Scene) -> str:
     return f"{_CONTROL_WORDS[element['role']]} of {label['text']}"
 
 
-def described(screen: Sequence[Element]) -> str:
-    """The rows from the top, each with its value: "Bluetooth on, Contrast 3"."""
+def described(scene: Scene, screen: Sequence[Element]) -> str:
+    """Each row of the screen before with what stands in its place: "1: Bluetooth on, 2: none"; "1: Bluetooth on
+    and Contrast 3" where one covers the other."""
+    places = [e["box"] for e in scene["before"] if e["role"] == "label"]
+    rows = [" and ".join(_standing(screen, place)) or "none" for place in places]
+    messages = (f"message {e['text']}" for e in screen if e["role"] == "message")
+    return ", ".join([numbered(rows), *messages])
+
+
+def _standing(screen: Sequence[Element], place: Sequence[int]) -> Iterator[str]:
+    """Labels whose middle lies between the upper and the lower edge of a box, with their values."""
     values = {e["row"]: e for e in screen if e["role"] in CONTROLS}
-    rows = []
     for label in (e for e in screen if e["role"] == "label"):
-        control = values[label["row"]]
-        value = control.get("number", "on" if control.get("on") else "off")
-        others = [e["box"] for e in screen if e["role"] == "label" and e is not label]
-        crowded = any(_covers(label["box"], other) for other in others)
-        rows.append(f"{label['text']} {value}{' on top of another' if crowded else ''}")
-    return ", ".join([*rows, *(f"message {e['text']}" for e in screen if e["role"] == "message")])
-
-
-def _covers(a: Sequence[int], b: Sequence[int]) -> bool:
-    return a[1] < b[3] and b[1] < a[3]
+        if place[1] <= (label["box"][1] + label["box"][3]) / 2 < place[3]:
+            control = values[label["row"]]
+            value = control.get("number", "on" if control.get("on") else "off")
+            yield f"{label['text']} {value}"
 
 
 def caption(scene: Scene) -> str:

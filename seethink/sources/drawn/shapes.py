@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 import PIL.Image
@@ -64,7 +65,12 @@ def kinds_of(scene: Scene) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return kinds("outlined" in scene)
 
 
-def canvas(rng: random.Random, shifted: bool, sides: Sequence[int] = (140, 168, 196, 224)) -> dict[str, Any]:
+def sides(level: int) -> Sequence[int]:
+    """Widths and heights of pictures. At level 1 each ninth has 2 x 2 squares of the tiny model."""
+    return (168,) if level == 1 else (140, 168, 196, 224)
+
+
+def canvas(rng: random.Random, shifted: bool, sides: Sequence[int]) -> dict[str, Any]:
     """An empty scene with size and paper. The shifted variant is larger and ruled, with outlined objects."""
     if not shifted:
         return {"size": [rng.choice(sides), rng.choice(sides)], "paper": [rng.randint(228, 255)] * 3}
@@ -73,13 +79,20 @@ def canvas(rng: random.Random, shifted: bool, sides: Sequence[int] = (140, 168, 
     return {"size": grown, "paper": paper, "ruled": rng.randint(9, 15), "outlined": True}
 
 
-def scatter(
-    rng: random.Random, n: int, scene: Scene, shifted: bool, distinct: bool = False, gap_px: int = 4
-) -> list[ShapeObject]:
-    """Up to `n` objects at least `gap_px` pixels apart, in reading order; half of them are large.
+def scattered(rng: random.Random, n: int, level: int, shifted: bool, distinct: bool = False) -> dict[str, Any]:
+    """A scene with up to `n` objects. At level 1, unless shifted, each is alone in its ninth of the picture.
 
     distinct: no two objects share colour and shape.
     """
+    scene = canvas(rng, shifted, sides(level))
+    alone = level == 1 and not shifted
+    return scene | {"things": _scatter(rng, n, scene, shifted, distinct, alone)}
+
+
+def _scatter(
+    rng: random.Random, n: int, scene: Scene, shifted: bool, distinct: bool, alone: bool, gap_px: int = 4
+) -> list[ShapeObject]:
+    """Up to `n` objects at least `gap_px` pixels apart, ninth by ninth; half of them are large."""
     width, height = scene["size"]
     unit = min(width, height) / 224
     colours, shapes = kinds(shifted)
@@ -93,16 +106,12 @@ def scatter(
         for _ in range(20):
             x, y = rng.randint(2, width - side - 2), rng.randint(2, height - side - 2)
             box = [x, y, x + side, y + side]
-            if all(_apart(box, other["box"], gap_px) for other in things):
-                things.append({"size": size, "colour": colour, "shape": shape, "box": box})
+            thing: ShapeObject = {"size": size, "colour": colour, "shape": shape, "box": box}
+            taken = alone and place(thing, scene) in {place(other, scene) for other in things}
+            if not taken and all(_apart(box, other["box"], gap_px) for other in things):
+                things.append(thing)
                 break
-    return in_reading_order(things)
-
-
-def in_reading_order(things: Iterable[ShapeObject]) -> list[ShapeObject]:
-    """Objects from top to bottom in bands of `BAND_PX`, from left to right in each."""
-
-    return sorted(things, key=lambda thing: reading_place(centre(thing)))
+    return sorted(things, key=lambda thing: ninth_by_ninth(centre(thing), scene))
 
 
 def reading_place(point: Sequence[float]) -> tuple[int, float]:
@@ -189,8 +198,45 @@ def place(thing: ShapeObject, scene: Scene) -> str:
 
 def part(x: float, y: float, scene: Scene) -> str:
     """The ninth of the picture that contains the point (x, y)."""
+    row, column = _ninth(x, y, scene)
+    return PLACES[row][column]
+
+
+def _ninth(x: float, y: float, scene: Scene) -> tuple[int, int]:
     width, height = scene["size"]
-    return PLACES[min(2, int(3 * y / height))][min(2, int(3 * x / width))]
+    return min(2, int(3 * y / height)), min(2, int(3 * x / width))
+
+
+def ninth_by_ninth(point: Sequence[float], scene: Scene) -> tuple[tuple[int, int], tuple[int, float]]:
+    """The key that points are sorted by in the order of `around`."""
+    x, y = point
+    return _ninth(x, y, scene), reading_place(point)
+
+
+def around(items: Iterable[tuple[str, Sequence[float]]], scene: Scene) -> list[str]:
+    """For each of three rows, what its ninths of the picture hold: "left: small red circle. middle: none.
+    right: none." items: (what is said, the point where it is)."""
+    held: dict[str, list[str]] = {where: [] for where in itertools.chain(*PLACES)}
+    for said, (x, y) in sorted(items, key=lambda item: ninth_by_ninth(item[1], scene)):
+        held[part(x, y, scene)].append(said)
+    return [" ".join(f"{where}: {'; '.join(held[where]) or 'none'}." for where in row) for row in PLACES]
+
+
+def look_around(scene: Scene, say: Callable[[ShapeObject], str] | None = None) -> list[str]:
+    """The objects of a scene, ninth by ninth. say: what is said of one; its size and name by default."""
+    return around([((say or full_name)(thing), centre(thing)) for thing in scene["things"]], scene)
+
+
+def sorted_out(scene: Scene, fits: Sequence[ShapeObject]) -> list[str]:
+    """`look_around`, with a running count of the objects that are in `fits`."""
+    count = 0
+
+    def verdict(thing: ShapeObject) -> str:
+        nonlocal count
+        count += thing in fits
+        return f"{full_name(thing)}, {'yes' if thing in fits else 'no'} {count}"
+
+    return look_around(scene, verdict)
 
 
 def located_name(thing: ShapeObject, scene: Scene) -> str:

@@ -19,10 +19,10 @@ ambiguous."""
 
 
 def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[str, Any]:
-    scene = shapes.canvas(rng, shifted)
     if kind in ("relation", "nearest"):
         n = level + rng.randint(2, 3) + (2 if shifted else 0)
-        return scene | {"things": shapes.scatter(rng, n, scene, shifted, distinct=True)}
+        return shapes.scattered(rng, n, level, shifted, distinct=True)
+    scene = shapes.canvas(rng, shifted, shapes.sides(level))
     return scene | {"piled": True, "things": _pile(rng, 3 if level < 3 else 4, scene, shifted)}
 
 
@@ -55,7 +55,7 @@ def relation(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
     question = f"Where is the {name(a)}, seen from the {name(b)}: left, right, above or below?"
     steps = tuple(f"The {name(thing)} is at {place(thing, scene)}." for thing in (a, b))
     far = f"They are farther apart {'across' if word in ('left', 'right') else 'up and down'}."
-    return DrawnQuestion(question, word, (*steps, far, f"So {word}."))
+    return DrawnQuestion(question, word, (*shapes.look_around(scene), *steps, far, f"So {word}."))
 
 
 def _direction(a: ShapeObject, b: ShapeObject) -> str | None:
@@ -75,7 +75,7 @@ def nearest(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
     others = "; ".join(f"{name(thing)} {place(thing, scene)}" for thing in rest)
     steps = (f"The {name(other)} is at {place(other, scene)}.", f"The others: {others}.")
     question = f"Which object is nearest to the {name(other)}?"
-    return DrawnQuestion(question, name(rest[0]), (*steps, f"Nearest: {name(rest[0])}."))
+    return DrawnQuestion(question, name(rest[0]), (*shapes.look_around(scene), *steps, f"Nearest: {name(rest[0])}."))
 
 
 def front(rng: random.Random, scene: Scene) -> DrawnQuestion | None:

@@ -7,7 +7,7 @@ of its picture. Every item is determined by a hash of (world, split, seed, varia
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -22,7 +22,8 @@ Scene = Mapping[str, Any]
 clip."""
 Pictures = Sequence[PIL.Image.Image]
 LEVELS = (1, 2, 3, 4)
-"""Difficulty levels: more objects, longer sums, finer differences."""
+"""Difficulty levels: more objects, longer sums, finer differences. What level 1 shows has fixed places, and its
+words are few."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ def running_sum(numbers: Sequence[int]) -> str:
         steps.append(f"{total} {sign} {abs(number)} = {total + number}")
         total += number
     return ", ".join(steps) + "."
+
+
+def numbered(items: Iterable[str], first: int = 1) -> str:
+    """ "1: milk 8, 2: honey 7". """
+    return ", ".join(f"{i}: {item}" for i, item in enumerate(items, first))
 
 
 Compose = Callable[[random.Random, str, int, bool], Scene]

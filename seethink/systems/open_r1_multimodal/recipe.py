@@ -92,22 +92,11 @@ def _tests(run: Run, mode: str) -> list[Task]:
 
 
 def _grpo(run: Run) -> GRPOConfig:
+    few = {"learning_rate": 5e-5, "prompts_per_step": 2, "num_generations": 2, "max_completion_length": 24}
+    tiny = {"learning_rate": 2e-5, "max_completion_length": 128, "max_tokens_per_batch": 4_000}
+    full = {"learning_rate": 1e-6, "max_prompt_length": 8_192, "max_completion_length": 256, "beta": 0.04}
+    # "linear" is transformers' default, which the script keeps
+    full |= {"lr_scheduler_type": "linear", "prompts_per_step": 8, "gradient_checkpointing": True}
+    sizes = run.scale(smoke=few, tiny=tiny | {"save_steps": 20}, full=full)
     steps = run.scale(smoke=1, tiny=100, one_gpu=200, full=960)
-    here = GRPOConfig.of(max_steps=steps, num_generations=8, seed=run.seed)
-    return run.scale(
-        smoke=here.replace(
-            learning_rate=5e-5, prompts_per_step=2, num_generations=2, max_completion_length=24
-        ),
-        tiny=here.replace(
-            learning_rate=2e-5, max_completion_length=128, max_tokens_per_batch=4_000, save_steps=20
-        ),
-        full=here.replace(
-            learning_rate=1e-6,
-            lr_scheduler_type="linear",  # transformers' default, which the script keeps
-            prompts_per_step=8,
-            max_prompt_length=8_192,
-            max_completion_length=256,
-            beta=0.04,
-            gradient_checkpointing=True,
-        ),
-    )
+    return GRPOConfig.of(**sizes, max_steps=steps, seed=run.seed)

@@ -87,27 +87,15 @@ def _test(run: Run, num_frames: int, form: Format) -> Task:
 
 
 def _grpo(run: Run) -> GRPOConfig:
-    steps = run.scale(smoke=2, tiny=100, one_gpu=200, full=1_163)
-    here = GRPOConfig.of(max_steps=steps, num_generations=8, seed=run.seed)
-    return run.scale(
-        smoke=here.replace(
-            learning_rate=5e-5, prompts_per_step=4, num_generations=4, max_completion_length=48, eval_steps=2
-        ),
-        tiny=here.replace(
-            learning_rate=2e-5,
-            max_completion_length=128,
-            max_tokens_per_batch=4_000,
-            save_steps=20,
-            eval_steps=25,
-        ),
-        full=here.replace(
-            learning_rate=1e-6,
-            lr_scheduler_type="linear",  # transformers' default, which the script keeps
-            prompts_per_step=4,
-            max_prompt_length=8_192,
-            max_completion_length=256,
-            beta=0.1,
-            gradient_checkpointing=True,
-            save_steps=10,
-        ),
+    few = {"learning_rate": 5e-5, "prompts_per_step": 4, "num_generations": 4, "max_completion_length": 48}
+    tiny = {"learning_rate": 2e-5, "max_completion_length": 128, "max_tokens_per_batch": 4_000}
+    full = {"learning_rate": 1e-6, "max_prompt_length": 8_192, "max_completion_length": 256, "beta": 0.1}
+    # "linear" is transformers' default, which the script keeps
+    full |= {"lr_scheduler_type": "linear", "prompts_per_step": 4, "gradient_checkpointing": True}
+    sizes = run.scale(
+        smoke=few | {"max_steps": 2, "eval_steps": 2},
+        tiny=tiny | {"max_steps": 100, "save_steps": 20, "eval_steps": 25},
+        one_gpu=full | {"max_steps": 200, "save_steps": 10},
+        full=full | {"max_steps": 1_163, "save_steps": 10},
     )
+    return GRPOConfig.of(**sizes, seed=run.seed)

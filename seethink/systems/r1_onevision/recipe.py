@@ -66,14 +66,13 @@ def _traces(run: Run) -> Task:
         questions = drawn.by_name("exams", run.scale(smoke=12, tiny=1_600), "train", run.seed)
         made = run.synth("traces", systems.chain("r1_onevision"), questions, TEACHER)
         return Task("traces", made.rows(), THINK_ANSWER, REWARD)
-    released = published.load("r1_onevision", n=run.scale(one_gpu=1_600, full=154_500))
-    return Task("traces", released, THINK_ANSWER, REWARD)
+    n = run.scale(one_gpu=1_600, full=154_500)
+    return Task("traces", published.load("r1_onevision", n=n), THINK_ANSWER, REWARD)
 
 
 def _counting(run: Run) -> Task:
-    questions: Sequence[Example]
     if run.scale in ("smoke", "tiny"):
-        questions = drawn.by_name("counting", run.scale(smoke=16, tiny=800), "train", run.seed)
+        questions: Sequence[Example] = drawn.by_name("counting", run.scale(smoke=16, tiny=800), "train", run.seed)
     else:
         n, view = run.scale(one_gpu=1_600, full=10_000), MediaView(max_image_px=12_845_056)
         questions = published.load("clevr_counting", n=n, view=view)
@@ -82,8 +81,7 @@ def _counting(run: Run) -> Task:
 
 def _exams(run: Run) -> list[Task]:
     """The exams; their attempts are scored by rules, and as a metric by the published reward."""
-    names = ("r1_onevision_bench", "mathvision", "mathverse")
-    tasks = [benchmarks.by_name(name).task() for name in names]
+    tasks = [benchmarks.by_name(name).task() for name in ("r1_onevision_bench", "mathvision", "mathverse")]
     if run.scale in ("smoke", "tiny"):
         questions = drawn.by_name("exams", run.scale(smoke=8, tiny=300), "test", run.seed)
         tasks = [Task("exam", questions, THINK_ANSWER, REWARD)]

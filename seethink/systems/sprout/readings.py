@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rapidfuzz.distance import Levenshtein
 
-from seethink.sources.drawn import clips, geometry, screens, shapes
+from seethink.sources.drawn import charts, clips, geometry, rendered_text, screens, shapes
 from seethink.sources.drawn.world import Scene
 from seethink.types import Example, Response, Score
 
@@ -45,10 +45,15 @@ def _objects(rng: random.Random, scene: Scene) -> Reading:
     if "piled" in scene:
         names = ", ".join(map(shapes.name, scene["things"]))
         return "List the pile from the back to the front.", f"{names}."
-    listed = "; ".join(
-        f"{shapes.full_name(thing)} {_thousandths(thing['box'], scene)}" for thing in scene["things"]
+    return "Look around.", " ".join(shapes.look_around(scene))
+
+
+def _boxes(rng: random.Random, scene: Scene) -> Reading:
+    if "piled" in scene:
+        return _objects(rng, scene)
+    return "Look around, with boxes.", " ".join(
+        shapes.look_around(scene, lambda t: f"{shapes.full_name(t)} {_thousandths(t['box'], scene)}")
     )
-    return "List the objects with their boxes.", f"{listed}."
 
 
 def _one_object(rng: random.Random, scene: Scene) -> Reading:
@@ -64,19 +69,17 @@ def _thousandths(corners: Sequence[float], scene: Scene) -> str:
 
 
 def _values(rng: random.Random, scene: Scene) -> Reading:
-    pairs = zip(scene["names"], scene["values"], strict=True)
-    return "Read all values.", f"{scene['title']}: {', '.join(f'{name} {value}' for name, value in pairs)}."
+    return "Read all values.", charts.read(scene)
 
 
 def _axis(rng: random.Random, scene: Scene) -> Reading:
     if "table" in scene["chart"]:
         return "Read the names.", f"{' '.join(scene['names'])}."
-    top = scene["tick"] * (max(scene["values"]) // scene["tick"] + 1)
-    return "Read the axis.", f"{' '.join(map(str, range(0, top + 1, scene['tick'])))}."
+    return "Read the axis.", f"{' '.join(map(str, range(0, scene['top'] + 1, scene['tick'])))}."
 
 
 def _lines(rng: random.Random, scene: Scene) -> Reading:
-    return "Read the text.", " / ".join(" ".join(line).strip() for line in scene["lines"])
+    return "Read the text.", rendered_text.read(scene)
 
 
 def _line(rng: random.Random, scene: Scene) -> Reading:
@@ -85,15 +88,14 @@ def _line(rng: random.Random, scene: Scene) -> Reading:
 
 
 def _figure(rng: random.Random, scene: Scene) -> Reading:
-    """Labels and what cannot be read from them, then the corners."""
-    labels = geometry.labels(scene)
-    said = f"{scene['figure']}: {', '.join(labels)}" if labels else scene["figure"]
+    """Labels ninth by ninth, or what cannot be read from any."""
+    said = " ".join(geometry.labels_around(scene)) if geometry.labels(scene) else ""
     if scene["figure"] == "angle":
-        said += f" of {scene['degrees']}"
+        said = f"{scene['degrees']} degrees."
     if "cells" in scene:
         (w, h), (a, b) = scene["cells"], scene["cut"]
-        said += f" {w} x {h}, {a} x {b} missing"
-    return "Read the figure.", f"{said}."
+        said = f"{w} x {h}, {a} x {b} missing."
+    return "Read the figure.", f"{scene['figure']}. {said}"
 
 
 def _corners(rng: random.Random, scene: Scene) -> Reading:
@@ -106,37 +108,27 @@ def _screen(which: str) -> Callable[[random.Random, Scene], Reading]:
     name = {"before": "first", "after": "second"}[which]
 
     def reading(rng: random.Random, scene: Scene) -> Reading:
-        title, rows = scene[which][0]["text"], screens.described(scene[which])
+        title, rows = scene[which][0]["text"], screens.described(scene, scene[which])
         return f"Read the {name} picture.", f"{title}: {rows}."
 
     return reading
 
 
 def _both_screens(rng: random.Random, scene: Scene) -> Reading:
-    before, after = screens.described(scene["before"]), screens.described(scene["after"])
-    return "Read both pictures.", f"First: {before}. Second: {after}."
+    before, after = (screens.described(scene, scene[which]) for which in ("before", "after"))
+    return "Read both pictures.", f"Before: {before}. After: {after}."
 
 
 def _followed(rng: random.Random, scene: Scene) -> Reading:
-    """Every object with its places, and the frames in which it is seen."""
-    return "Follow the objects.", "; ".join(_track(thing, scene) for thing in clips.as_seen(scene))
+    return "Watch the clip.", clips.watched(scene)
 
 
-def _track(thing: Mapping[str, object], scene: Scene) -> str:
-    half = clips.side_px(scene["size"]) / 2
-    path, shown = thing["path"], thing["shown"]
-    assert isinstance(path, Sequence) and isinstance(shown, Sequence)
-    ends = [_thousandths([at + half for at in corner], scene) for corner in (path[0], path[-1])]
-    said = f"{shapes.name(thing)} {' to '.join(dict.fromkeys(ends))}"
-    return said if all(shown) else f"{said} {' '.join('on' if on else 'off' for on in shown)}"
-
-
-_SHAPES = (_objects, _one_object)
+_SHAPES = (_objects, _boxes, _one_object)
 READINGS: Mapping[str, Sequence[Callable[[random.Random, Scene], Reading]]] = {
     "counting": _SHAPES,
     "grounding": _SHAPES,
     "detection": _SHAPES,
-    "spatial": (_objects,),
+    "spatial": (_objects, _boxes),
     "charts": (_values, _axis),
     "text": (_lines, _line),
     "geometry": (_figure, _corners),

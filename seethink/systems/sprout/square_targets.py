@@ -6,7 +6,6 @@ later: the name of an object and its corners, the tokens of a word, the value of
 
 from __future__ import annotations
 
-import itertools
 import string
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -137,15 +136,14 @@ def drawn(medium: Media) -> PIL.Image.Image:
 
 
 def token_names(targets: SquareTargets, tokenizer: Any) -> list[int]:
-    """A token for each square that names what it holds: the first of a word, a digit, or an object's colour.
-    An empty one repeats the last name, which teaches to look back for it; `IGNORED` before the first."""
+    """A token for each square that names what it holds: the first of a word, a digit, or an object's colour;
+    `IGNORED` for an empty one."""
     names = [f" {CELL_NAMES[i].split()[0]}" for i in targets.names.tolist()]
     first = [ids[0] for ids in tokenizer(names, add_special_tokens=False).input_ids]
-    found = [
+    return [
         word if word > 0 else named if name else IGNORED
         for word, name, named in zip(targets.words[:, 0].tolist(), targets.names.tolist(), first, strict=True)
     ]
-    return [*itertools.accumulate(found, lambda last, name: last if name == IGNORED else name)]
 
 
 def _of_picture(
