@@ -163,7 +163,48 @@ def insight_v_counts_followed_chains_and_trains_adapters_of_one_base(out: Path) 
     assert {"data", "summary", "pairs", "general"} <= parts
 
 
+def vlm_r1_watches_sft_and_grpo_in_both_domains(out: Path) -> None:
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    arms = ["base", "base-direct", "sft", "grpo", "grpo-lora", "grpo-frozen-vision"]
+    of_parts = ["detection-base", "detection-ap", "detection-odlength", "screens-base", "screens-grpo"]
+    assert list(report["results"]) == arms + of_parts
+    assert [*report["results"]["base"]] == ["attributes", "relations"]
+    for arm in ("sft", "grpo"):
+        rows = (out / arm / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        watched = [row for row in map(json.loads, rows) if "eval_correct" in row]
+        assert watched and all("eval_correct/relations" in row for row in watched)
+
+
+def visualthinker_compares_base_and_instruct_and_measures_length(out: Path) -> None:
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    plain = ["base", "base-direct", "sft", "instruct", "grpo", "grpo-frozen-llm", "grpo-frozen-vision"]
+    assert list(report["results"]) == [*plain, "grpo-length", "instruct-grpo"]
+    for arm in report["results"].values():
+        assert {"spatial", "spatial, shifted"} == arm.keys()
+        assert all("length" in row["parts"] for row in arm.values())
+
+
+def open_r1_multimodal_asks_in_three_ways_and_trains_aria(out: Path) -> None:
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    arms = ["direct", "thinking", "grpo"]
+    assert list(report["results"]) == [*arms, *(f"{arm}-aria" for arm in arms)]
+    rows = (out / "verified/rows/data.jsonl").read_text(encoding="utf-8").splitlines()
+    assert rows and all(json.loads(row)["answer"] for row in rows)
+
+
+def open_r1_video_shows_the_same_clips_in_4_8_and_16_frames(out: Path) -> None:
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert list(report["results"]) == ["direct", "thinking", "grpo"]
+    for arm in report["results"].values():
+        assert list(arm) == ["4 frames", "8 frames", "16 frames"]
+        assert len({row["n"] for row in arm.values()}) == 1
+
+
 PROMISES = {
+    "open_r1_multimodal": open_r1_multimodal_asks_in_three_ways_and_trains_aria,
+    "open_r1_video": open_r1_video_shows_the_same_clips_in_4_8_and_16_frames,
+    "visualthinker": visualthinker_compares_base_and_instruct_and_measures_length,
+    "vlm_r1": vlm_r1_watches_sft_and_grpo_in_both_domains,
     "insight_v": insight_v_counts_followed_chains_and_trains_adapters_of_one_base,
     "llamav_o1": llamav_o1_encodes_a_picture_once_in_every_arm_and_grades_its_steps,
     "r1_onevision": r1_onevision_scores_its_exam_by_level_and_by_the_published_reward,
