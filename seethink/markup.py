@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from typing import Any
@@ -108,12 +109,27 @@ def text_of_object(text: str) -> str:
     answer."""
     if len(text) > _MOST_OBJECT or not (found := _OBJECT.fullmatch(text)):
         return text
-    try:
-        pairs = json.loads(found[1], object_pairs_hook=tuple, parse_int=str, parse_float=str, strict=False)
-    except (ValueError, RecursionError):
-        return text
-    said = _answer_of(pairs)
+    said = _answer_of(_pairs(found[1]))
     return text if said is None else said
+
+
+def _pairs(text: str) -> Any:
+    """The value of an object in JSON or as Python prints it, objects as tuples of pairs; None for neither."""
+    try:
+        return _parsed(text)
+    except (ValueError, RecursionError):
+        return _printed(text)
+
+
+def _printed(text: str) -> Any:
+    try:
+        return _parsed(json.dumps(ast.literal_eval(text)))
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return None
+
+
+def _parsed(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=tuple, parse_int=str, parse_float=str, strict=False)
 
 
 def _answer_of(value: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""How free text ends with an answer: phrases, option letters, values, chains of equations.
+"""How free text ends with an answer: phrases, option letters, counts, yes and no.
 
 Texts are searched with full-width characters read as ASCII; answers are returned as they are written.
 """
@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import re
 
-from seethink.markup import BOUNDARY, plain, seen_as_ascii, without_outer_marks
+from seethink.formats.values import (
+    BREAK,
+    FIGURE,
+    MOST_BEFORE,
+    MOST_LINE,
+    Ending,
+    is_value,
+    last_value,
+    without_parting,
+)
+from seethink.markup import BOUNDARY, plain, seen_as_ascii
 
-Ending = tuple[int, str]
-"""The position and the text of an answer."""
-
-MOST_LINE = 2_000
-"""Characters of a line after a phrase that are read."""
-_MOST_BEFORE = 300
 _LAST_PHRASES = 8
 """So many of the last phrases are tried: one without a text after it announces nothing."""
 
@@ -34,10 +38,11 @@ _STRONG = re.compile(
             r"(?<!not )\b(?:is|correspond(?:s|ing)?\s+to|match(?:es|ing)?|align(?:s|ed)?\s+with)\s+"
             r"(?:the\s+)?(?:option|choice)(?=[\s\\$*(\[:]{1,8}(?:text\{)?(?-i:[A-Z])\b)",
             r"(?<!not )\bis\s+(?=[*_$\\]{0,4}\((?-i:[A-Z])\)[ .,*_$\\])",
+            r"\b(?:it(?:'s|\s+(?:is|must\s+be))|so|left\s+with)\s+(?=[*(]{0,3}(?-i:[A-Z])[*)]{0,3}[.!]?(?:\s|\Z))(?!(?-i:[AI])\s+\w)",
             r"^[ \t>#*_]*(?:final[ \t]+)?answer[ \t*_]*(?=[$\\(\d-]|(?-i:[A-J])\b)",
             r"^[ \t]*(?:#+[ \t]*[*_]*|[*_]{2})(?:\d+\.[ \t]*)?(?:final[ \t]+)?(?:answer|答案)[ \t*_]*\n",
             r"^####(?=[ \t]*(?:[-$(\\]*\d|\\|(?-i:[A-J])\b|yes\b|no\b|true\b|false\b)[^\n]*\s*\Z)",
-            r"(?<![不非])(?:答案|正确选项|最终结果)\s*\]?\s*(?:应当|应该?)?\s*[是为选]?\s*[:=]?(?!\s*[不非])",
+            r"(?<![不非])(?:答案|正确选项|最终结果)\s*\]?\s*(?:应当|应该?)?\s*(?:是|为|选择?)?\s*[:=]?(?!\s*[不非])",
             r"(?:^[ \t]*|(?<=[.,;]))答\s*:",
             r"(?:^|(?<=[故应可则们我会该题此以能,.:;\s]))(?<!不[应可会能该])(?<!不应该)选择?(?:选项|项)?(?:是|为)?\s*:?"
             r"(?=[\s\\$*(\[]{0,8}(?:text\{)?(?-i:[A-J])(?![A-Za-z]))",
@@ -47,36 +52,46 @@ _STRONG = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _COUNTS = r"(?:(?:一共|总共|共计|共)(?:有|是)?|图[中里片]{1,2}有)\s*"
-_FIGURE = (
-    r"(?:-?\d+|(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b"
-    "|[一二三四五六七八九十百两]{1,4})"
-)
-"""A count, in digits or words."""
 _COUNTERS = "[个只条张件名位本辆棵朵颗块头匹]"
-_COUNTED = re.compile(rf"(?:图[中里片]{{1,2}})?{_COUNTS}({_FIGURE})\s*{_COUNTERS}[\u2e80-\u9fff]{{0,20}}\Z")
+_COUNTED = re.compile(rf"(?:图[中里片]{{1,2}})?{_COUNTS}({FIGURE})\s*{_COUNTERS}[\u2e80-\u9fff]{{0,20}}\Z")
 """A count and what is counted, in Chinese."""
 
+_SHOWS = (
+    r"\b(?:image|picture|photo|scene|figure|diagram)\s+(?:clearly\s+)?"
+    r"(?:shows|contains|has|depicts|features)\s+"
+)
 _WEAK = re.compile(
-    rf"(?:\b(?:sum|total|count|number|difference|result)s?{_GAP}{_LINKS}\s*)|\bthere\s+(?:is|are)\s+"
-    rf"(?:(?:a\s+total\s+of|exactly)\s+)?[*_$]*(?={_FIGURE})"
-    rf"|{_COUNTS}(?={_FIGURE}\s*{_COUNTERS})",
+    rf"(?:\b(?:sum|total|count|number|difference|result)s?{_GAP}{_LINKS}\s*)"
+    rf"|(?P<counts>(?:\bthere\s+(?:is|are|(?:appear|seem)s?\s+to\s+be)\s+|{_SHOWS}|\bI\s+(?:can\s+)?(?:count|see)\s+)"
+    rf"(?:(?:a\s+total\s+of|exactly|only)\s+)?[*_$]*(?={FIGURE}\b))"
+    rf"|(?P<chinese>{_COUNTS}(?={FIGURE}\s*{_COUNTERS}))",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(rf"(?:[-0-9.,\s+*/()\u00d7]{{1,60}}=\s*)?(-?\d+(?:[.,]\d+)+|{_FIGURE})", re.IGNORECASE)
+_BEGINS_WITH_COUNT = re.compile(
+    rf"\A\W*({FIGURE})\s[^.\n]{{1,60}}\b(?:is|are)\s+(?:visible|shown|present|seen|in\s+(?:the|this)\s)",
+    re.IGNORECASE,
+)
+_TOTAL = re.compile(
+    rf"(?:\b(?:so|hence|thus|therefore|altogether|mak(?:es?|ing)|giv(?:es?|ing)|that\s+is|total(?:s|ling|ing|\s+of)?)\b"
+    rf"|\bi\.e\.|=)[\s,:]*(?:(?:a\s+total\s+of|there\s+are|it\s+is)\s+)?[*_$]*({FIGURE})\b"
+    rf"|\b({FIGURE})\s+(?:\w+\s+){{0,2}}(?:in\s+total|altogether|in\s+all)\b",
+    re.IGNORECASE,
+)
+_FURTHER = re.compile(
+    rf"(?:\b(?:and|plus|with|of)\b|,)\s*(?:\w+\s+)?{FIGURE}\b(?!\s+of\b)|\banother\b|\b\w+\s+more\b",
+    re.IGNORECASE,
+)
+"""After a count: others are counted beside it."""
+_NUMBER = re.compile(rf"(?:[-0-9.,\s+*/()\u00d7]{{1,60}}=\s*)?(-?\d+(?:[.,]\d+)+|{FIGURE})", re.IGNORECASE)
 _NO_ANSWER = re.compile(
     r"[\s*_]*(?:(?:(?:in)?correct|wrong|unclear|unknown)\b(?!\s+(?!because|since|as|but|and|so|here)[a-z])"
     r"|(?:less|more)\b)",
     re.IGNORECASE,
 )
 """What is said of an answer, and is none ("wrong result" may be one)."""
-_PARTING = re.compile(
-    r"(?:[ \t\n]*(?:(?:I\s+)?hope\s+(?:this|that|it)\b[^.!?\n]*[.!?]"
-    r"|(?:Please\s+)?let\s+me\s+know\b[^.!?\n]*[.!?]"
-    r"|(?:Is\s+there\s+any\w*|Do\s+you\s+have|Would\s+you\s+like|Feel\s+free)\b[^.!?\n]*[.!?]))+\s*\Z",
-    re.IGNORECASE,
-)
 _RIGHT_LETTER = re.compile(
-    r"(?:[(\[][A-Z][)\]]|\b[A-Z])[*_]{0,2}\s+(?:is|would\s+be|must\s+be|should\s+be)\s+"
+    r"(?P<chinese>[A-Z])\s*选?项?\s*(?:才?是|为)?正确|\b[Oo]ption\s+\((?P<small>[a-z])\)\s+is\s+correct\b"
+    r"|(?:[(\[][A-Z][)\]]|\b[A-Z])[*_]{0,2}\s+(?:is|would\s+be|must\s+be|should\s+be)\s+"
     r"(?:(?:therefore|clearly|the|my)\s+)*(?:(?:most|only)\s+)?(?:correct|right|best|answer|appropriate|suitable)\b"
 )
 
@@ -97,7 +112,10 @@ def last_phrase(text: str) -> Ending | None:
     for phrase in list(_STRONG.finditer(seen))[-_LAST_PHRASES:]:
         found.append((phrase.start(), _after(text, seen, phrase)))
     for letter in list(_RIGHT_LETTER.finditer(seen))[-1:]:
-        found.append(_sentence_around(text, seen, letter.start()))
+        alone = letter["chinese"] or letter["small"]
+        found.append(
+            (letter.start(), alone.upper()) if alone else _sentence_around(text, seen, letter.start())
+        )
     last = max((ending for ending in found if ending and ending[1]), default=None)
     if not last or (corrected := _corrected(text, *last)):
         return last and corrected
@@ -112,7 +130,7 @@ def joined(answer: str, text: str, at: int) -> str:
     other = line[: _sentence_end(line)].strip(" *_$.")
     other = other.rstrip(")") if other.count(")") > other.count("(") else other
     differs = other.strip("()") != answer.strip("()")
-    is_other = differs and (_is_value(other) or re.fullmatch(r"\(?[A-Z]\)?", other))
+    is_other = differs and (is_value(other) or re.fullmatch(r"\(?[A-Z]\)?", other))
     return f"{answer} or {other}" if is_other else answer
 
 
@@ -130,7 +148,7 @@ def _corrected(text: str, start: int, answer: str) -> Ending | None:
     if not (correction := _CORRECTS.match(seen_as_ascii(text), after)):
         return None
     rest = text[correction.end() :]
-    value = (0, rest.strip().rstrip(".")) if _is_value(rest) else last_value(rest)
+    value = (0, rest.strip().rstrip(".")) if is_value(rest) else last_value(rest)
     if not value or (value[0] and not _OF_THE_ANSWER.search(rest[max(0, value[0] - _HEAD) : value[0]])):
         return None
     return correction.end() + value[0], value[1]
@@ -168,10 +186,21 @@ def last_quantity(text: str) -> Ending | None:
     seen = seen_as_ascii(text)
     found = []
     for phrase in list(_WEAK.finditer(seen))[-_LAST_PHRASES:]:
-        counts = phrase[0][:5].lower() == "there" or "共" in phrase[0] or "图" in phrase[0]
+        counts = phrase["counts"] or phrase["chinese"]
         number = _NUMBER.match(seen, phrase.end()) if counts else None
-        found.append((phrase.start(), number[1] if number else _after(text, seen, phrase)))
+        found.append((phrase.start(), _counted(seen, number) if number else _after(text, seen, phrase)))
+    if begins := _BEGINS_WITH_COUNT.match(seen):
+        found.append((begins.start(1), begins[1]))
     return max((ending for ending in found if ending[1]), default=None)
+
+
+def _counted(seen: str, number: re.Match[str]) -> str:
+    """A count; the total where the text goes on to one ("3 dogs and 4 cats, so 7"), and nothing where it
+    counts others beside it."""
+    rest = seen[number.end() : number.end() + MOST_LINE].split("\n\n", 1)[0]
+    if totals := list(_TOTAL.finditer(rest)):
+        return totals[-1][1] or totals[-1][2]
+    return "" if _FURTHER.search(rest[: _sentence_end(rest)]) else number[1]
 
 
 def _after(text: str, seen: str, phrase: re.Match[str]) -> str:
@@ -183,7 +212,7 @@ def _after(text: str, seen: str, phrase: re.Match[str]) -> str:
     if closing and (stop := seen.find(closing, start + len(line), start + MOST_LINE)) >= 0:
         return text[start + len(line) : stop].strip()
     if "\n" not in phrase[0]:
-        before = seen[max(0, start - _MOST_BEFORE) : start].rpartition("\n")[2]
+        before = seen[max(0, start - MOST_BEFORE) : start].rpartition("\n")[2]
         line = _emphasised(line) if before.count("**") % 2 else line
         line = line[: _closes(line, _open_mark(before))]
     end = len(line) if _LETTER_START.match(plain(line[:_HEAD])) else _sentence_end(line)
@@ -241,7 +270,6 @@ _ABBREVIATED = re.compile(
     r"(?:\b(?:Dr|Mr|Mrs|Ms|St|Mt|No|vs|Prof|Fig|approx|ca|cf)|\b[A-Z]\.[A-Z]|\w [A-Z])\Z"
 )
 _MAY_END = re.compile(r"(?:\b[a-z]\.[a-z]|\b(?:etc|Inc|Co|Ltd|Jr|Sr|ft|in|sq|oz|lb))\Z")
-_BREAK = re.compile(r"\n|[.;?!]\s+")
 
 
 def _sentence_end(line: str) -> int:
@@ -258,8 +286,8 @@ def _sentence_end(line: str) -> int:
 
 def _sentence_around(text: str, seen: str, at: int) -> Ending:
     """The sentence with this position."""
-    start = max((stop.end() for stop in _BREAK.finditer(seen, max(0, at - _MOST_BEFORE), at)), default=0)
-    start = start if at - start <= _MOST_BEFORE else at
+    start = max((stop.end() for stop in BREAK.finditer(seen, max(0, at - MOST_BEFORE), at)), default=0)
+    start = start if at - start <= MOST_BEFORE else at
     line = seen[at : at + MOST_LINE].split("\n", 1)[0]
     return start, text[start : at + _sentence_end(line)].strip()
 
@@ -267,7 +295,8 @@ def _sentence_around(text: str, seen: str, at: int) -> Ending:
 # Letters --------------------------------------------------------------------------------------------------
 
 _FIRST_LETTER = re.compile(
-    rf"\s*[(\[]?([A-Z])(?:[)\]]*[.:)\]](?=\s|$)|{BOUNDARY}|[ \t]*\n|\s*$|(?<![AI])(?:, | [\u2013-] |\u2014))"
+    rf"\s*[(\[]?([A-Z])(?:[)\]]*[.:)\]](?=\s|$)|\s+(?:because|since|as)\b|{BOUNDARY}"
+    r"|[ \t]*\n|\s*$|(?<![AI])(?:, | [\u2013-] |\u2014))"
 )
 _OPTIONS = re.compile(
     r"(?<!\w)(?:\([A-Z]\)|[A-Z][.)])(?=\s+\S)|^\(?[A-Z](?:[.:)](?=\s|$)|\)?[ \t]*$)", re.MULTILINE
@@ -297,90 +326,27 @@ def _option_in_the_last_line(text: str) -> Ending | None:
     return text.rfind(last), last
 
 
-_FIRST_WORD = re.compile(r"\W*(?:yes|no)\b[*_\"']*[,.;:!]", re.IGNORECASE)
+_FIRST_WORD = re.compile(
+    r"\W*(?:(?:yes|no|nope|yep)\b[*_\"']*[,.;:!]|(?:是的?|对的?|有的|不是的?|没有|不|否)[,.;!])",
+    re.IGNORECASE,
+)
+_THERE_IS_NO = re.compile(
+    r"\bthere\s+(?:(?:is|are|was|were)(?:n't|\s+not)|(?:is|are)\s+no)\b[^.\n]*[.!]?\s*\Z", re.IGNORECASE
+)
+_SO_YES = re.compile(r"\b(?:but|so|hence|therefore)[\s,]+(yes|no)[\s.!]*\Z", re.IGNORECASE)
 
 
 def first_word(text: str) -> Ending | None:
     """A yes or no with which the text begins, and the paragraph after it."""
     begins = text.lstrip()
-    if not _FIRST_WORD.match(begins):
+    if not _FIRST_WORD.match(seen_as_ascii(begins)):
         return None
     return len(text) - len(begins), begins.partition("\n\n")[0]
 
 
-# Values ---------------------------------------------------------------------------------------------------
-
-_MOST_VALUE = 40
-_VALUE = re.compile(
-    r"(?=[^A-Za-z]*(?:\\[A-Za-z]+[^A-Za-z]*)*[0-9\u03c0])"
-    r"[^A-Za-z=\u2e80-\uffef]*(?:\\[A-Za-z]+[^A-Za-z=\u2e80-\uffef]*)*"
-    r"(?:[A-Za-z\u2e80-\u9fff]{1,12}(?:[\^/]?[A-Za-z0-9\u00b2\u00b3]{1,6})?)?[\s.)}\]$*]*"
-)
-_IN_WORDS = re.compile(
-    rf"{_FIGURE}(?:[ -](?:hal(?:f|ves)|thirds?|quarters?|(?:four|fif|six|seven|eigh|nin|ten)ths?|percent))?"
-    r"|(?:百分之|[一二三四五六七八九十百]{1,4}分之)[一二三四五六七八九十百]{1,5}",
-    re.IGNORECASE,
-)
-"""A count, a fraction or a percentage in words."""
-_OPERATOR = re.compile(
-    r"\S\s*[+*\u00d7\u00f7]\s*\S|\S\s+[-\u2212]\s+\S|\\(?:times|cdot|div)\b|[0-9)]\s*[-\u2212]\s*[0-9(]"
-)
-_COMPUTED = re.compile(rf"{_OPERATOR.pattern}|[A-Za-z/\u03c0\u221a\u00b0]")
-"""In a term of a chain of equations that is not a plain number."""
-_SEVERAL = re.compile(r"[,;](?!\d{3})|\band\b|\A\W*[A-Z][.):]")
-_SAYS = re.compile(
-    r"(?:(?<!there )(?<!not )(?<!n't )(?<!never )"
-    r"\b(?:is|are|was|equals?|be|measures|weighs|costs?|needs?|pays?|spends?|has|have|get)\b"
-    r"|=|(?<![不非])(?<!不会)(?<!不能)(?<!不可能)(?<!不应该)(?:是|为|得|等于))\s*:?\s*"
-    r"(?:(?:equal\s+to|about|approximately|exactly|therefore)\s+)?",
-    re.IGNORECASE,
-)
-
-
-def without_parting(text: str) -> str:
-    """The text without the sentences with which assistants take leave ("I hope this helps!")."""
-    tail = text[-_MOST_BEFORE:]
-    parting = _PARTING.search(tail)
-    return text[: len(text) - len(tail) + parting.start()] if parting else text
-
-
-def last_value(text: str) -> Ending | None:
-    """The value with which the last sentence ends, after a verb or an equals sign ("the angle is 120.0."), or
-    that stands on a line of its own, in a formula or after a colon."""
-    text = without_parting(text)
-    lines = [line for line in text[-MOST_LINE:].split("\n") if line.strip(" \t\r*`")]
-    last = lines[-1] if lines else ""
-    in_display = last.strip() in ("\\]", "$$") and len(lines) > 1
-    last = lines[-2] if in_display else last
-    formula = without_outer_marks(last)
-    alone = (
-        in_display or formula != last.strip() or (lines[-2:-1] and lines[-2].rstrip().endswith((":", "：")))
-    )
-    if formula and alone and _is_value(formula):
-        return text.rfind(last), formula
-    seen = seen_as_ascii(last)
-    begins = max((stop.end() for stop in _BREAK.finditer(seen) if stop.end() < len(seen.rstrip())), default=0)
-    says = list(_SAYS.finditer(seen, begins))
-    if not says or not _is_value(seen[says[-1].end() :]):
-        return None
-    if "=" in says[-1][0] and not all(map(_COMPUTED.search, seen[begins : says[-1].start()].split("="))):
-        return None
-    return text.rfind(last) + says[-1].end(), last[says[-1].end() :].strip()
-
-
-def chain_end(answer: str) -> str:
-    """The value at the end of a computation ("x = 3 + 4 = 7 cm", "3 + 4 = 7"); any other answer as it is. Two
-    different numbers that are called equal ("x = 4 = 5") are none, and neither are several equations."""
-    if "=" not in answer or len(answer) > _MOST_BEFORE or _SEVERAL.search(answer):
-        return answer
-    *terms, value = (term.strip() for term in answer.split("="))
-    if len(terms) == 1 and not (_OPERATOR.search(terms[0]) and re.search(r"\d", terms[0])):
-        return answer
-    return without_outer_marks(value) if all(map(_COMPUTED.search, terms)) and _is_value(value) else answer
-
-
-def _is_value(said: str) -> bool:
-    said = without_outer_marks(said.strip().rstrip("."))
-    if len(said) > _MOST_VALUE:
-        return False
-    return bool(_IN_WORDS.fullmatch(said) or (_VALUE.fullmatch(said) and not _OPERATOR.search(said)))
+def says_no(text: str) -> Ending | None:
+    """The "no" of a last sentence that says that something is not there; the yes or no that ends the text."""
+    if last := _SO_YES.search(text[-MOST_LINE:]):
+        return len(text) - len(text[-MOST_LINE:]) + last.start(1), last[1]
+    denied = _THERE_IS_NO.search(text[-MOST_LINE:])
+    return (len(text) - len(text[-MOST_LINE:]) + denied.start(), "no") if denied else None

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from string import ascii_lowercase, ascii_uppercase
 
-from seethink.boxes import read_spelled
+from seethink.boxes import NAMED_PLACE, read_boxes, read_points, read_spelled
 from seethink.formats.endings import (
     announced,
-    chain_end,
     first_letter,
     first_word,
     joined,
     last_answer_line,
     last_phrase,
     last_quantity,
-    last_value,
+    says_no,
 )
+from seethink.formats.values import chain_end, complement, last_value
 from seethink.markup import boxed, text_of_object, without_outer_marks, without_stop_tokens
 from seethink.types import Response
 
 _FINALS = (
-    *((f"<{name}>", f"</{name}>") for name in ("answer", "output", "conclusion")),
+    *((f"<{name}>", f"</{name}>") for name in ("answer", "final_answer", "output", "conclusion")),
     ("<|begin_of_box|>", "<|end_of_box|>"),
 )
 """Tags around an answer, in any case. The last are special tokens of GLM-4.1V and its successors."""
@@ -65,7 +66,29 @@ def read_any(text: str, several: bool = False) -> Response:
     the text after the last thought is searched. `thought` is all text before the answer, tags removed; None
     if no answer was found.
     """
-    text = without_stop_tokens(text)
+    return replace(_read_any(with_think_tags(without_stop_tokens(text)), several), text=text)
+
+
+_THINK_TAGS = (
+    (re.compile(r"<(?:thinking|seed:think)>|\u25c1think\u25b7|\[THINK\]", re.IGNORECASE), "<think>"),
+    (re.compile(r"</(?:thinking|seed:think)>|\u25c1/think\u25b7|\[/THINK\]", re.IGNORECASE), "</think>"),
+    (re.compile(r"<\|channel\|>(?:analysis|commentary)\b[^<]{0,40}<\|message\|>"), "<think>"),
+    (
+        re.compile(r"(?:<\|end\|>)?(?:<\|start\|>assistant)?<\|channel\|>final\b[^<]{0,40}<\|message\|>"),
+        "</think>",
+    ),
+)
+"""Marks of a thought of Claude, Seed-OSS, Kimi-VL, Magistral and gpt-oss."""
+
+
+def with_think_tags(text: str) -> str:
+    """The text with other models' marks of a thought written as `<think>` and `</think>`."""
+    for marks, tag in _THINK_TAGS:
+        text = marks.sub(tag, text)
+    return text
+
+
+def _read_any(text: str, several: bool) -> Response:
     if (tagged := _tagged(text)) is not None:
         return _read(text, *tagged)
     rest = text.rpartition("</think>")[2]
@@ -104,14 +127,44 @@ def _marked(outside: str, several: bool) -> tuple[int, str] | None:
         return found[-1].start(), json.loads(value, strict=False) if value.startswith('"') else value
     if (last := _LAST_OBJECT.search(outside)) and (said := text_of_object(last[0])) != last[0]:
         return last.start(), said
-    if (spelled := read_spelled(outside)) and spelled.units:
-        return 0, outside
+    if (places := _places(outside)) is not None:
+        return places
     if (boxes := boxed(outside)) and last_answer_line(outside) <= boxes[-1][0]:
         if not several:
             return _last_box(outside, boxes)
         return boxes[0][0], ", ".join(dict.fromkeys(content.strip() for _, _, content in boxes))
-    readers = (last_phrase, first_letter, first_word, last_value, last_quantity)
+    readers = (last_phrase, first_letter, first_word, says_no, last_value, last_quantity, complement)
     return next(filter(None, (reader(outside) for reader in readers)), None)
+
+
+_SPELLED_IN_PROSE = re.compile(
+    r"(?:<\|object_ref_start\|>[^<>]{0,80}<\|object_ref_end\|>\s*)?<\|box_start\|>[^<>]{1,200}<\|box_end\|>"
+    r"|(?:<ref>[^<>]{0,80}</ref>\s*)?<box>[^<>]{1,200}</box>"
+)
+_JSON_IN_PROSE = re.compile(r"\[\s*\{[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\}\s*\]|\{[^{}]*\}")
+_CORNERS = r"((?:-?\d+(?:\.\d+)?\s*,\s*){3}-?\d+(?:\.\d+)?)\s*"
+_BOX_IN_WORDS = re.compile(
+    rf"<bbox>\s*[\[(]?\s*{_CORNERS}|\b(?:bounding\s+box|bbox|box|coordinates)\b[^.\n\[(0-9]{{0,60}}[\[(]\s*{_CORNERS}[\])]",
+    re.IGNORECASE,
+)
+
+
+def _places(outside: str) -> tuple[int, str] | None:
+    """Boxes or points in the spelling of a model, in JSON that names them, or after the word "box"."""
+    if (spelled := read_spelled(outside)) and spelled.units:
+        return 0, outside
+    if NAMED_PLACE.search(outside):
+        if read_boxes(outside) or read_points(outside):
+            return 0, outside
+        written = [found for found in _JSON_IN_PROSE.finditer(outside) if read_boxes(found[0])]
+        if written:
+            return written[-1].start(), written[-1][0]
+    found = list(_SPELLED_IN_PROSE.finditer(outside))
+    if found and read_spelled(together := " ".join(match[0] for match in found)):
+        return found[0].start(), together
+    if named := list(_BOX_IN_WORDS.finditer(outside)):
+        return named[-1].start(), f"[{(named[-1][1] or named[-1][2]).strip()}]"
+    return None
 
 
 def _last_box(text: str, boxes: list[tuple[int, int, str]]) -> tuple[int, str] | None:

@@ -22,15 +22,17 @@ from seethink.verify.shape import (
 )
 from seethink.verify.symbolic import same_math
 from seethink.verify.text import any_of_texts, same_number, same_text, text_ratio
+from seethink.verify.times import same_time
 from seethink.verify.yes_or_no import yes_no
 
-same_answer = first_of(same_number, same_date, same_math, same_text)
+same_answer = first_of(same_number, same_date, same_time, same_math, same_text)
 
 VERIFIERS: dict[str, Verifier] = {
     "same_number": same_number,
     "same_text": same_text,
     "same_math": same_math,
     "same_date": same_date,
+    "same_time": same_time,
     "same_answer": same_answer,
     "same_choice": same_choice,
     "relaxed_number": relaxed_number,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeVar
 
@@ -36,11 +36,13 @@ _NUMBER = re.compile(
 
 @dataclass(frozen=True)
 class Quantity:
-    """An exact number and its unit, if any; `in_words` if it was written as a word."""
+    """An exact number and its unit, if any; `in_words` if it was written as a word, `percent` if as a
+    percentage, whose value is a hundredth."""
 
     value: Fraction
     unit: str = ""
     in_words: bool = False
+    percent: bool = field(default=False, compare=False)
 
     def in_unit_of(self, gold: Quantity) -> Fraction | None:
         """`units.ratio`. Words that count a noun may be a name ("Two Towers"), which no number alone is."""
@@ -75,7 +77,8 @@ def read_quantity(text: str, said: str | None = None) -> Quantity | None:
     if re.search(r"/0+$", written):
         return None
     value = Fraction(written) * (-1 if match["sign"] in ("-", "\u2212") else 1)
-    return Quantity(value / 100 if match["percent"] else value, unit, in_words)
+    percent = bool(match["percent"])
+    return Quantity(value / 100 if percent else value, unit, in_words, percent)
 
 
 def computed(text: str) -> str:
@@ -115,9 +118,11 @@ def _value(side: str) -> Fraction | None:
 def same_number(example: Example, response: Response) -> Score:
     """1 if the answer, as a whole, is the gold's number, else 0.
 
-    Formula: equality of exact fractions, without rounding (`0.5`, `1/2` and `50%` are equal, `0.33` and `1/3`
-    are not). A unit may be missing on either side; if both have one, it must be the same (`m`, `meter` and
-    `metres` are, `m` and `km` are not: `same_math` converts). A word counts as a unit as `units.split` says.
+    Formula: equality of exact fractions, without rounding (`0.5`, `1/2` and `50%` are equal, `0.33` and
+    `1/3` are not). A percentage is a hundredth, and the same as its figure alone where the question asks for
+    percent (`50%` and `50`). A unit may be missing on either side; if both have one, it must be the same
+    (`m`, `meter` and `metres` are, `m` and `km` are not: `same_math` converts). A word counts as a unit as
+    `units.split` says.
     Number words count as digits, and `1.234,5`, `1k`, `2.5M`, `1e3` as the numbers that they are; `1.234` is
     little more than one, and `3,5` without a unit may be a list and is unread. Two numbers earn 0; what is
     not one number is unread. Range: {0, 1}; None if the gold is not one number. Source: R1-V's counting
@@ -136,10 +141,21 @@ def same_number(example: Example, response: Response) -> Score:
         )
     if gold.value != answer.value and _differ_by_rounding(gold.value, answer.value):
         return unreadable(response, f"which rounds {shown(example.answer)}, or is rounded by it")
-    same = ratio is not None and gold.value == answer.value
+    same = ratio is not None and (gold.value == answer.value or _same_percentage(gold, answer, example))
     if not same and bare(str(example.answer)) == bare(str(response.answer)):
         return unreadable(response, "which is the gold as a text only")  # "3 K" and "3 k"
     return verdict(same, example, response)
+
+
+_ASKS_FOR_PERCENT = re.compile(r"percent|per cent|%|prozent|百分", re.IGNORECASE)
+
+
+def _same_percentage(gold: Quantity, answer: Quantity, example: Example) -> bool:
+    """Whether one is a percentage, and the other its figure without the sign, which the question names."""
+    if gold.percent == answer.percent or not _ASKS_FOR_PERCENT.search(example.question):
+        return False
+    percentage, figure = (gold, answer) if gold.percent else (answer, gold)
+    return percentage.value * 100 == figure.value
 
 
 def _differ_by_rounding(a: Fraction, b: Fraction) -> bool:
@@ -212,12 +228,16 @@ def _texts(gold: str) -> list[str]:
     return found if isinstance(found, list) and all(isinstance(text, str) for text in found) else [gold]
 
 
+_QUOTES = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
+
+
 def bare(text: str) -> str:
-    """The text case-folded, whitespace collapsed, wrapping and closing punctuation stripped; a list that goes
-    on ends with three dots."""
+    """The text case-folded, quotes as in ASCII, whitespace collapsed, wrapping and closing punctuation
+    stripped; a list that goes on ends with three dots. Grey is gray."""
     open_list = goes_on(text)
     text = text[: open_list.start()] if open_list else text
-    kept = " ".join(text.casefold().split()).lstrip(_OPENING + " ").rstrip(_CLOSING + " ")
+    text = text.translate(_QUOTES).casefold().replace("grey", "gray")
+    kept = " ".join(text.split()).lstrip(_OPENING + " ").rstrip(_CLOSING + " ")
     return f"{kept}, ..." if open_list else kept
 
 

@@ -194,8 +194,6 @@ def test_a_reading_is_compared_with_the_answer_as_it_was_given() -> None:
 
 
 def test_coordinates_are_learned_in_steps_of_twenty_thousandths(rows: list[SFTExample]) -> None:
-    named = [
-        row for row in rows if row.example.question == "Look around, with boxes."
-    ]
+    named = [row for row in rows if row.example.question == "Look around, with boxes."]
     numbers = [int(number) for row in named for number in re.findall(r"\d+", row.text)]
     assert numbers and all(0 <= number <= 1000 and number % 20 == 0 for number in numbers)

@@ -30,7 +30,7 @@ def value(row: dict[str, Any]) -> float:
     form = formats.by_name(row.get("format", "think_answer"))
     task = Task("rows", [], form, verify.by_name(row["verifier"]))
     choices, meta = tuple(row.get("choices", ())), row.get("meta", {})
-    example = Example(id="row", question="?", answer=row["gold"], choices=choices, meta=meta)
+    example = Example("row", row.get("question", "?"), answer=row["gold"], choices=choices, meta=meta)
     rollout = judge(task, example, Completion(text, n_tokens=row.get("n_tokens", 0)))
     score = lenient(task, rollout)[1] if row.get("read") == "any" else rollout.score
     assert score.value is not None, (row, score.why)

@@ -163,7 +163,9 @@ def watched(scene: Scene) -> str:
     hold, half = scene.get("hold", 1), side_px(scene["size"]) / 2
     said = []
     for i in range(0, scene["frames"], hold):
-        seen = [(thing, [at + half for at in thing["path"][i]]) for thing in scene["things"] if thing["shown"][i]]
+        seen = [
+            (thing, [at + half for at in thing["path"][i]]) for thing in scene["things"] if thing["shown"][i]
+        ]
         seen.sort(key=lambda at: shapes.ninth_by_ninth(at[1], scene))
         objects = [f"{name(thing)} at {shapes.part(x, y, scene)}" for thing, (x, y) in seen]
         said.append(f"{i + 1}: {'; '.join(objects) or 'none'}")
@@ -197,7 +199,11 @@ def count(rng: random.Random, scene: Scene) -> DrawnQuestion:
     thing = scene["things"][0]
     shown = thing["shown"][:: scene.get("hold", 1)]
     states = " ".join("on" if on else "off" for on in shown)
-    steps = (watched(scene), f"The {name(thing)}, frame by frame: {states}.", f"It lights {_flashes(thing['shown'])} times.")
+    steps = (
+        watched(scene),
+        f"The {name(thing)}, frame by frame: {states}.",
+        f"It lights {_flashes(thing['shown'])} times.",
+    )
     return DrawnQuestion(
         f"How many times does the {name(thing)} light up?", str(_flashes(thing["shown"])), steps
     )

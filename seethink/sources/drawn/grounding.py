@@ -142,7 +142,11 @@ def _box_question(express: Callable[[random.Random, Scene], ReferringExpression 
         expression = express(rng, scene)
         if expression is None:
             return None
-        steps = (*shapes.look_around(scene), *expression.steps, f"So it is the {located_name(expression.thing, scene)}.")
+        steps = (
+            *shapes.look_around(scene),
+            *expression.steps,
+            f"So it is the {located_name(expression.thing, scene)}.",
+        )
         answer = write_boxes([shapes.box_of(expression.thing)])
         return DrawnQuestion(f"Where is {expression.words}? Give its box.", answer, steps)
 

@@ -30,7 +30,9 @@ def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[st
     """A scene. lines: (left, right) text of each line; the right text is right-aligned."""
     low, high = (308, 420) if shifted else (196, 280)
     scene = {
-        "size": [196, 196] if level == 1 and not shifted else [rng.randint(low, high), rng.randint(low, high)],
+        "size": [196, 196]
+        if level == 1 and not shifted
+        else [rng.randint(low, high), rng.randint(low, high)],
         "style": page_style.style(rng, shifted),
         "page": PAGES[kind],
         "tilt": round(rng.uniform(-3, 3), 1) if shifted else 0,
@@ -152,9 +154,7 @@ def wait(rng: random.Random, scene: Scene) -> DrawnQuestion:
     (first, told), (second, told_too) = _minutes(t), _minutes(u)
     question = f"How many minutes after the departure to {a} is that to {b}?"
     difference = f"{second} - {first} = {second - first}."
-    return DrawnQuestion(
-        question, str(second - first), (read(scene), f"{told}, {told_too}.", difference)
-    )
+    return DrawnQuestion(question, str(second - first), (read(scene), f"{told}, {told_too}.", difference))
 
 
 def _minutes(time: str) -> tuple[int, str]:
@@ -169,9 +169,7 @@ def word(rng: random.Random, scene: Scene) -> DrawnQuestion:
     words = scene["lines"][i][0].split()
     which, answer = rng.choice([("first", words[0]), ("last", words[-1])])
     question = f"What is the {which} word of the {ORDINALS[i]} line below the title?"
-    return DrawnQuestion(
-        question, answer, (read(scene), f"The {which} word of line {i + 1}: {answer}.")
-    )
+    return DrawnQuestion(question, answer, (read(scene), f"The {which} word of line {i + 1}: {answer}."))
 
 
 def problem(rng: random.Random, scene: Scene) -> DrawnQuestion:

@@ -36,7 +36,11 @@ BUTTONS = {"Save": "Saved", "Send": "Sent", "Copy": "Copied"}
 def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[str, Any]:
     """A scene. tapped: index of the tapped element. before, after: elements of the screens."""
     low, high = (280, 340) if shifted else (196, 224)
-    size = [196, 224] if level == 1 and not shifted else [rng.randint(low, high), rng.randint(low, int(1.2 * high))]
+    size = (
+        [196, 224]
+        if level == 1 and not shifted
+        else [rng.randint(low, high), rng.randint(low, int(1.2 * high))]
+    )
     scene = {"size": size, "rounded": not shifted, "style": _style(rng, shifted)}
     labels = LABELS[: 6 if level == 1 else None]
     before = _screen(rng, size, rng.sample(labels, min(5, 2 + level)))
@@ -244,8 +248,8 @@ def _tapped(scene: Scene) -> str:
 
 
 def described(scene: Scene, screen: Sequence[Element]) -> str:
-    """Each row of the screen before with what stands in its place: "1: Bluetooth on, 2: none"; "1: Bluetooth on
-    and Contrast 3" where one covers the other."""
+    """Each row of the screen before with what stands in its place: "1: Bluetooth on, 2: none"; "1: Bluetooth
+    on and Contrast 3" where one covers the other."""
     places = [e["box"] for e in scene["before"] if e["role"] == "label"]
     rows = [" and ".join(_standing(screen, place)) or "none" for place in places]
     messages = (f"message {e['text']}" for e in screen if e["role"] == "message")

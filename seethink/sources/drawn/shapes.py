@@ -36,6 +36,7 @@ UNSEEN_COLOURS: Mapping[str, Colour] = {
 }
 ALL_COLOURS = {**COLOURS, **UNSEEN_COLOURS}
 UNSEEN_SHAPES = ("circle", "diamond", "cross", "hexagon")
+GAP_PX = 4
 BAND_PX = 28
 """Height of the bands that objects are listed by: one row of squares of the tiny model."""
 _OUTLINES = {
@@ -79,7 +80,9 @@ def canvas(rng: random.Random, shifted: bool, sides: Sequence[int]) -> dict[str,
     return {"size": grown, "paper": paper, "ruled": rng.randint(9, 15), "outlined": True}
 
 
-def scattered(rng: random.Random, n: int, level: int, shifted: bool, distinct: bool = False) -> dict[str, Any]:
+def scattered(
+    rng: random.Random, n: int, level: int, shifted: bool, distinct: bool = False
+) -> dict[str, Any]:
     """A scene with up to `n` objects. At level 1, unless shifted, each is alone in its ninth of the picture.
 
     distinct: no two objects share colour and shape.
@@ -90,9 +93,9 @@ def scattered(rng: random.Random, n: int, level: int, shifted: bool, distinct: b
 
 
 def _scatter(
-    rng: random.Random, n: int, scene: Scene, shifted: bool, distinct: bool, alone: bool, gap_px: int = 4
+    rng: random.Random, n: int, scene: Scene, shifted: bool, distinct: bool, alone: bool
 ) -> list[ShapeObject]:
-    """Up to `n` objects at least `gap_px` pixels apart, ninth by ninth; half of them are large."""
+    """Up to `n` objects at least `GAP_PX` pixels apart, ninth by ninth; half of them are large."""
     width, height = scene["size"]
     unit = min(width, height) / 224
     colours, shapes = kinds(shifted)
@@ -108,7 +111,7 @@ def _scatter(
             box = [x, y, x + side, y + side]
             thing: ShapeObject = {"size": size, "colour": colour, "shape": shape, "box": box}
             taken = alone and place(thing, scene) in {place(other, scene) for other in things}
-            if not taken and all(_apart(box, other["box"], gap_px) for other in things):
+            if not taken and all(_apart(box, other["box"]) for other in things):
                 things.append(thing)
                 break
     return sorted(things, key=lambda thing: ninth_by_ninth(centre(thing), scene))
@@ -119,9 +122,9 @@ def reading_place(point: Sequence[float]) -> tuple[int, float]:
     return int(point[1] // BAND_PX), point[0]
 
 
-def _apart(a: Sequence[int], b: Sequence[int], gap_px: int) -> bool:
+def _apart(a: Sequence[int], b: Sequence[int]) -> bool:
     return (
-        a[2] + gap_px <= b[0] or b[2] + gap_px <= a[0] or a[3] + gap_px <= b[1] or b[3] + gap_px <= a[1]
+        a[2] + GAP_PX <= b[0] or b[2] + GAP_PX <= a[0] or a[3] + GAP_PX <= b[1] or b[3] + GAP_PX <= a[1]
     )  # fmt: skip
 
 

@@ -75,7 +75,9 @@ def nearest(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
     others = "; ".join(f"{name(thing)} {place(thing, scene)}" for thing in rest)
     steps = (f"The {name(other)} is at {place(other, scene)}.", f"The others: {others}.")
     question = f"Which object is nearest to the {name(other)}?"
-    return DrawnQuestion(question, name(rest[0]), (*shapes.look_around(scene), *steps, f"Nearest: {name(rest[0])}."))
+    return DrawnQuestion(
+        question, name(rest[0]), (*shapes.look_around(scene), *steps, f"Nearest: {name(rest[0])}.")
+    )
 
 
 def front(rng: random.Random, scene: Scene) -> DrawnQuestion | None:

@@ -22,8 +22,8 @@ Scene = Mapping[str, Any]
 clip."""
 Pictures = Sequence[PIL.Image.Image]
 LEVELS = (1, 2, 3, 4)
-"""Difficulty levels: more objects, longer sums, finer differences. What level 1 shows has fixed places, and its
-words are few."""
+"""Difficulty levels: more objects, longer sums, finer differences. What level 1 shows has fixed places, and
+its words are few."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def running_sum(numbers: Sequence[int]) -> str:
 
 
 def numbered(items: Iterable[str], first: int = 1) -> str:
-    """ "1: milk 8, 2: honey 7". """
+    """ "1: milk 8, 2: honey 7"."""
     return ", ".join(f"{i}: {item}" for i, item in enumerate(items, first))
 
 

@@ -72,7 +72,9 @@ def _traces(run: Run) -> Task:
 
 def _counting(run: Run) -> Task:
     if run.scale in ("smoke", "tiny"):
-        questions: Sequence[Example] = drawn.by_name("counting", run.scale(smoke=16, tiny=800), "train", run.seed)
+        questions: Sequence[Example] = drawn.by_name(
+            "counting", run.scale(smoke=16, tiny=800), "train", run.seed
+        )
     else:
         n, view = run.scale(one_gpu=1_600, full=10_000), MediaView(max_image_px=12_845_056)
         questions = published.load("clevr_counting", n=n, view=view)

@@ -1,0 +1,134 @@
+"""Values in free text: the one that the last sentence ends with, and the end of a chain of equations.
+
+Texts are searched with full-width characters read as ASCII; answers are returned as they are written.
+"""
+
+from __future__ import annotations
+
+import re
+
+from seethink.markup import seen_as_ascii, without_outer_marks
+
+Ending = tuple[int, str]
+"""The position and the text of an answer."""
+
+MOST_LINE = 2_000
+"""Characters of a line after a phrase that are read."""
+MOST_BEFORE = 300
+FIGURE = (
+    r"(?:-?\d+|(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b"
+    "|[一二三四五六七八九十百两]{1,4})"
+)
+"""A count, in digits or words."""
+_PARTING = re.compile(
+    r"(?:[ \t\n]*(?:(?:I\s+)?hope\s+(?:this|that|it)\b[^.!?\n]*[.!?]"
+    r"|(?:Please\s+)?let\s+me\s+know\b[^.!?\n]*[.!?]"
+    r"|(?:Is\s+there\s+any\w*|Do\s+you\s+have|Would\s+you\s+like|Feel\s+free)\b[^.!?\n]*[.!?]))+\s*\Z",
+    re.IGNORECASE,
+)
+BREAK = re.compile(r"\n|[.;?!]\s+")
+_MOST_VALUE = 40
+_VALUE = re.compile(
+    r"(?=[^A-Za-z]*(?:\\[A-Za-z]+[^A-Za-z]*)*[0-9\u03c0])"
+    r"[^A-Za-z=\u2e80-\uffef]*(?:\\[A-Za-z]+[^A-Za-z=\u2e80-\uffef]*)*"
+    r"(?:(?:(?:square|cubic)\s+)?[A-Za-z\u2e80-\u9fff]{1,12}(?:[\^/]?[A-Za-z0-9\u00b2\u00b3]{1,6})?)?"
+    r"(?:\s+(?:long|wide|tall|high|deep|old|apart|away|in\s+total|altogether))?[\s.)}\]$*]*"
+)
+_EXTENT = re.compile(r"\s+(?:long|wide|tall|high|deep|old|apart|away|in\s+total|altogether)[\s.]*\Z")
+"""After a value and its unit."""
+_IN_WORDS = re.compile(
+    rf"{FIGURE}(?:[ -](?:hal(?:f|ves)|thirds?|quarters?|(?:four|fif|six|seven|eigh|nin|ten)ths?|percent))?"
+    r"|(?:百分之|[一二三四五六七八九十百]{1,4}分之)[一二三四五六七八九十百]{1,5}",
+    re.IGNORECASE,
+)
+"""A count, a fraction or a percentage in words."""
+_OPERATOR = re.compile(
+    r"\S\s*[+*\u00d7\u00f7]\s*\S|\S\s+[-\u2212]\s+\S|\\(?:times|cdot|div)\b|[0-9)]\s*[-\u2212]\s*[0-9(]"
+)
+_COMPUTED = re.compile(rf"{_OPERATOR.pattern}|[A-Za-z/\u03c0\u221a\u00b0]")
+"""In a term of a chain of equations that is not a plain number."""
+_SEVERAL = re.compile(r"[,;](?!\d{3})|\b(?:and|or)\b|[或和]|\A\W*[A-Z][.):]")
+_RELATION = r"(?:[<>!\u2260\u2264\u2265]=?|\\(?:[gl]eq?|neq?)\b)"
+_EQUATION = r"[A-Za-z][A-Za-z_0-9{}']{0,8}\s*=\s*[^=,;\n]{1,30}?"
+_EQUATIONS = re.compile(
+    rf"(?<![A-Za-z0-9_\\]){_EQUATION}(?:[\s$]*(?:[,;]|(?:,\s*)?\b(?:and|or)\b|[或和])[\s$]*{_EQUATION})+[\s.$)*]*\Z"
+)
+"""Values of several unknowns, or several of one ("x = 2 or x = 3")."""
+_RELATED = re.compile(_RELATION)
+_INEQUALITY = re.compile(rf"(?<![A-Za-z0-9_\\])[A-Za-z]\s*{_RELATION}\s*[^=<>\n]{{1,30}}\Z")
+_SAYS = re.compile(
+    r"(?:(?<!there )(?<!not )(?<!n't )(?<!never )"
+    r"\b(?:is|are|was|equals?|be|measures|weighs|costs?|needs?|pays?|spends?|has|have|get|shows?|reads?|displays?|(?:comes?|amounts?|adds?\s+up|sums?)\s+to)\b"
+    r"|(?<![<>!:])=|(?<![不非])(?<!不会)(?<!不能)(?<!不可能)(?<!不应该)(?:是|为|得|等于))\s*:?\s*"
+    r"(?:(?:equal\s+to|about|approximately|exactly|therefore)\s+)?",
+    re.IGNORECASE,
+)
+
+
+def without_parting(text: str) -> str:
+    """The text without the sentences with which assistants take leave ("I hope this helps!")."""
+    tail = text[-MOST_BEFORE:]
+    parting = _PARTING.search(tail)
+    return text[: len(text) - len(tail) + parting.start()] if parting else text
+
+
+def last_value(text: str) -> Ending | None:
+    """The value with which the last sentence ends, after a verb or an equals sign ("the angle is 120.0."), or
+    that stands on a line of its own, in a formula or after a colon."""
+    text = without_parting(text)
+    lines = [line for line in text[-MOST_LINE:].split("\n") if line.strip(" \t\r*`")]
+    last = lines[-1] if lines else ""
+    in_display = last.strip() in ("\\]", "$$") and len(lines) > 1
+    last = lines[-2] if in_display else last
+    formula = without_outer_marks(last)
+    alone = (
+        in_display or formula != last.strip() or (lines[-2:-1] and lines[-2].rstrip().endswith((":", "：")))
+    )
+    if formula and alone and is_value(formula):
+        return text.rfind(last), formula
+    seen = seen_as_ascii(last)
+    begins = max((stop.end() for stop in BREAK.finditer(seen) if stop.end() < len(seen.rstrip())), default=0)
+    if whole := _EQUATIONS.search(seen, begins) or _INEQUALITY.search(seen.rstrip(" .$*"), begins):
+        return text.rfind(last) + whole.start(), last[whole.start() : whole.end()].strip(" .*").replace(
+            "$", ""
+        )
+    says = list(_SAYS.finditer(seen, begins))
+    if not says or not is_value(seen[says[-1].end() :].replace("*", "")):
+        return None
+    if "=" in says[-1][0] and not all(map(_COMPUTED.search, seen[begins : says[-1].start()].split("="))):
+        return None
+    return text.rfind(last) + says[-1].end(), _EXTENT.sub(
+        "", last[says[-1].end() :].replace("**", "").strip()
+    )
+
+
+_COPULA = re.compile(
+    r"(?:the|this|it|its|they|these|that)\b[^.,;:\n]{0,60}?\s(?:is|are)\s+((?:[^.,;:\n]|,\s?[0-9]{3}){1,60})\.?",
+    re.IGNORECASE,
+)
+
+
+def complement(text: str) -> Ending | None:
+    """What the only sentence of a text says that something is ("The colour of the car is red.")."""
+    begins = text.strip()
+    if not (said := _COPULA.fullmatch(begins)) or re.search(r"\b(?:is|are)\b", said[1]):
+        return None
+    return text.find(begins) + said.start(1), said[1]
+
+
+def chain_end(answer: str) -> str:
+    """The value at the end of a computation ("x = 3 + 4 = 7 cm", "3 + 4 = 7"); any other answer as it is. Two
+    different numbers that are called equal ("x = 4 = 5") are none, and neither are several equations."""
+    if "=" not in answer or len(answer) > MOST_BEFORE or _SEVERAL.search(answer) or _RELATED.search(answer):
+        return answer
+    *terms, value = (term.strip() for term in answer.split("="))
+    if len(terms) == 1 and not (_OPERATOR.search(terms[0]) and re.search(r"\d", terms[0])):
+        return answer
+    return without_outer_marks(value) if all(map(_COMPUTED.search, terms)) and is_value(value) else answer
+
+
+def is_value(said: str) -> bool:
+    said = without_outer_marks(said.strip().rstrip("."))
+    if len(said) > _MOST_VALUE:
+        return False
+    return bool(_IN_WORDS.fullmatch(said) or (_VALUE.fullmatch(said) and not _OPERATOR.search(said)))
