@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from statistics import fmean
 from typing import Any
 
 from seethink import identity
@@ -19,11 +20,13 @@ from seethink.train.notes import metrics_rows, start_and_end
 @dataclass(frozen=True)
 class Claim:
     """A paper's numbers on a task, {arm: value in 0..1}, to be shown beside ours; `source`: where they are
-    published. Raises ValueError for a number on another scale, such as percent or points."""
+    published. mean_of: the tasks whose mean the numbers are, if `task` names no test. Raises ValueError for a
+    number on another scale, such as percent or points."""
 
     task: str
     paper: Mapping[str, float]
     source: str
+    mean_of: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for arm, value in self.paper.items():
@@ -110,12 +113,19 @@ def paired_tests(results: Mapping[str, Evaluation]) -> list[dict[str, Any]]:
 def measured_claims(results: Mapping[str, Evaluation], claims: Sequence[Claim]) -> list[dict[str, Any]]:
     """The papers' numbers beside ours; `measured` is None where an arm or a task was not evaluated."""
 
-    def measured(arm: str, task: str) -> float | None:
-        row = results[arm].rows.get(task) if arm in results else None
-        return row["value"] if row else None
+    def measured(arm: str, tasks: Sequence[str]) -> float | None:
+        rows = [results[arm].rows.get(task) if arm in results else None for task in tasks]
+        values = [row["value"] for row in rows if row and row["value"] is not None]
+        return fmean(values) if len(values) == len(tasks) else None
 
     return [
-        {"task": c.task, "arm": arm, "paper": paper, "measured": measured(arm, c.task), "source": c.source}
+        {
+            "task": c.task,
+            "arm": arm,
+            "paper": paper,
+            "measured": measured(arm, c.mean_of or (c.task,)),
+            "source": c.source,
+        }
         for c in claims
         for arm, paper in c.paper.items()
     ]

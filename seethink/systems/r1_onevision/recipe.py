@@ -11,7 +11,6 @@ differs  full trains on the rows that the authors released (the first 154,500, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from seethink import benchmarks, systems, verify
@@ -25,7 +24,7 @@ from seethink.systems.r1_onevision.rewards import REWARDS
 from seethink.tasks import with_metrics
 from seethink.train.configs import GRPOConfig, SFTConfig
 from seethink.train.held_out import HeldOut
-from seethink.types import Example, Sampling, Task
+from seethink.types import Sampling, Task
 
 REWARD = verify.weighted(correct=(verify.same_answer, 1.0), format=(verify.well_formed, 1.0))
 TEACHER = SynthConfig("oracle:wrong=0.2,step=0.1,leak=0.1,json=0.05,refusal=0.05,verdict=0.05")
@@ -72,13 +71,10 @@ def _traces(run: Run) -> Task:
 
 def _counting(run: Run) -> Task:
     if run.scale in ("smoke", "tiny"):
-        questions: Sequence[Example] = drawn.by_name(
-            "counting", run.scale(smoke=16, tiny=800), "train", run.seed
-        )
-    else:
-        n, view = run.scale(one_gpu=1_600, full=10_000), MediaView(max_image_px=12_845_056)
-        questions = published.load("clevr_counting", n=n, view=view)
-    return Task("counting", questions, THINK_ANSWER, REWARD)
+        drawn_shapes = drawn.by_name("counting", run.scale(smoke=16, tiny=800), "train", run.seed)
+        return Task("counting", drawn_shapes, THINK_ANSWER, REWARD)
+    n, view = run.scale(one_gpu=1_600, full=10_000), MediaView(max_image_px=12_845_056)
+    return Task("counting", published.load("clevr_counting", n=n, view=view), THINK_ANSWER, REWARD)
 
 
 def _exams(run: Run) -> list[Task]:
