@@ -101,7 +101,7 @@ def _grpo(run: Run) -> GRPOConfig:
     tiny = GRPOConfig.of(learning_rate=2e-5, max_steps=40, max_completion_length=352, seed=run.seed)
     tiny = tiny.replace(max_tokens_per_batch=4_000, eval_steps=20)
     full = GRPOConfig.of(learning_rate=1e-6, beta=0.04, max_steps=1_000, seed=run.seed)
-    full = full.replace(max_completion_length=2_048, save_steps=100)
+    full = full.replace(max_completion_length=2_048, save_steps=100, lr_scheduler_type="linear")
     few = {"prompts_per_step": 4, "num_generations": 4, "max_steps": 2, "eval_steps": 2}
     smoke = tiny.replace(**few, max_completion_length=24)
     return run.scale(smoke=smoke, tiny=tiny, one_gpu=full.replace(max_steps=100), full=full)

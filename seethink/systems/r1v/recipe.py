@@ -73,6 +73,7 @@ def _grpo(run: Run, **changes: Any) -> GRPOConfig:
     few = {"learning_rate": 5e-5, "prompts_per_step": 4, "num_generations": 4, "max_steps": 3}
     tiny = {"learning_rate": 2e-5, "max_completion_length": 112, "max_tokens_per_batch": 4_000}
     full = {"learning_rate": 1e-6, "max_completion_length": 512, "beta": 0.04, "gradient_checkpointing": True}
+    full["lr_scheduler_type"] = "linear"  # transformers' default, which the script keeps
     sizes = run.scale(
         smoke=few | {"max_completion_length": 48},
         tiny=tiny | {"max_steps": 50, "save_steps": 10},

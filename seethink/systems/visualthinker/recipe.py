@@ -95,6 +95,7 @@ def _grpo(run: Run, **rates: float) -> GRPOConfig:
     tiny = {"learning_rate": 2e-5, "max_steps": 50, "max_completion_length": 192}
     full = {"prompts_per_step": 8, "max_steps": 3_750, "max_completion_length": 700, "beta": 0.04}
     full |= {"max_prompt_length": 1_024, "gradient_checkpointing": True}
+    full["lr_scheduler_type"] = "linear"  # transformers' default, which the script keeps
     sizes = run.scale(smoke=smoke, tiny=tiny, one_gpu=full | {"max_steps": 100}, full=full)
     steps, tokens = run.scale(smoke=(2, None), tiny=(10, 4_000), full=(100, None))
     sizes |= {"eval_steps": steps, "save_steps": steps, "max_tokens_per_batch": tokens, "seed": run.seed}

@@ -97,6 +97,7 @@ def _sft(run: Run) -> SFTConfig:
 
 def _grpo(run: Run, **changes: Any) -> GRPOConfig:
     full = {"max_steps": 600, "max_completion_length": 2_048, "beta": 0.04, "gradient_checkpointing": True}
+    full["lr_scheduler_type"] = "linear"  # transformers' default, which the scripts keep
     tiny = {"learning_rate": 2e-5, "max_steps": 50, "max_completion_length": 288}
     smoke = {"prompts_per_step": 2, "num_generations": 2, "max_steps": 2, "max_completion_length": 16}
     sizes = run.scale(smoke=smoke, tiny=tiny, one_gpu=full | {"max_steps": 100}, full=full)
