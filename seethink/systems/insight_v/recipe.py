@@ -38,7 +38,8 @@ CLAIMS = (
 )
 NOTE = (
     "Two agents write more tokens than one model: the arms of equal tokens say what these buy. multi_turn "
-    "learns the rows of both agents; dpo learns from the chain's pairs, the rounds from further questions."
+    "learns the rows of both agents; dpo learns from the chain's pairs, the rounds from further questions "
+    "(at full from 15,000 of the chain's own)."
 )
 SHORT = "A small summary agent sees the picture no better than the agent whose reasoning it reads"
 
