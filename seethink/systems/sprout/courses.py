@@ -81,7 +81,7 @@ COURSES = {
     "scan": Course(
         READING, {"tiny": 250, "one_gpu": 100}, 6e-3, per_picture=2, shares={"pages": 1.0}, train_tower=True
     ),
-    "list": Course(READING, {"tiny": 400, "one_gpu": 300}, per_picture=1, shares=OBJECTS),
+    "list": Course(READING, {"tiny": 800, "one_gpu": 300}, per_picture=1, shares=OBJECTS),
     "read": Course(READING, {"tiny": 1_200, "one_gpu": 500}, per_picture=2, shares=PRINTED),
     "say": Course(READING, {"tiny": 1_000, "one_gpu": 1_000}, train_tower=True),
     "steps": Course(REASONING, {"tiny": 3_500, "one_gpu": 2_500}, per_picture=5, shares=WITH_WORDS),
