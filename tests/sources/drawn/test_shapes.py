@@ -147,3 +147,31 @@ def test_depth_order_is_visible_in_the_pixels(shifted):
             (other,) = shapes.draw({**scene, "things": swapped})
             changed = ImageChops.difference(whole, other).convert("L").point(lambda v: 255 if v else 0)
             assert changed.histogram()[255] >= 60, example.question
+
+
+@pytest.mark.parametrize("world", ["counting", "grounding", "detection", "spatial"])
+def test_at_level_1_every_object_is_alone_in_its_ninth(world):
+    for example in by_name(world, 60, "test", level=1):
+        scene = example.meta["formal"]
+        assert scene["size"] == [168, 168], "a ninth is 2 x 2 squares of the tiny model"
+        if "piled" not in scene:
+            places = [shapes.place(thing, scene) for thing in scene["things"]]
+            assert len({*places}) == len(places) > 1
+
+
+@pytest.mark.parametrize("level", [1, 4])
+def test_a_look_around_names_every_ninth_and_every_object_once(level):
+    for example in by_name("counting", 40, "test", level=level):
+        scene = example.meta["formal"]
+        said = " ".join(shapes.look_around(scene))
+        for place in (place for row in shapes.PLACES for place in row):
+            (held,) = re.findall(rf"(?<![a-z] ){place}: ([^.]+)\.", said)
+            here = [shapes.full_name(t) for t in scene["things"] if shapes.place(t, scene) == place]
+            assert held.split("; ") == (here or ["none"])
+
+
+def test_the_count_of_a_look_around_is_the_answer():
+    for example in items("counting", False, 60):
+        *rows, last = example.steps
+        counts = [int(n) for n in re.findall(r"(?:yes|no) (\d+)", " ".join(rows))]
+        assert counts == sorted(counts) and str(counts[-1]) == example.answer and example.answer in last
