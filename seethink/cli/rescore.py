@@ -16,6 +16,7 @@ from seethink import formats, systems, verify
 from seethink.cli.judge import JudgeOptions
 from seethink.cli.options import FORMATS, OWN, MediaGroup, refuse_given, takes
 from seethink.cli.tables import say, show_results
+from seethink.evaluate.asked_options import has_letter_alone
 from seethink.evaluate.attempts import AttemptRow
 from seethink.evaluate.importers import ImportedFile, NamedColumns, read_answers
 from seethink.evaluate.matching import Joined, join
@@ -192,6 +193,8 @@ def _prepared(job: RescoreOptions, data: Task | None, file: ImportedFile, consol
                 f"  {shared:,} questions have the words of another, and no picture in the file tells them "
                 "apart: their ids end in the tool's own number; do not compare them with another tool's",
             )
+        for line in _letter_lines(joined):
+            say(console, f"  {line}")
         examples = {example.id: example for _, example in joined.pairs}
         reward = weighted_reward(systems.verifier(job.verifier))
         task = Task(file.task, tuple(examples.values()), form, reward)
@@ -222,10 +225,16 @@ def _join_lines(job: RescoreOptions, file: ImportedFile, joined: Joined) -> Iter
     yield f"{len(joined.pairs):,} joined by {by}"
     if joined.blind:
         yield f"{joined.blind:,} of them by the question alone: the file does not hold their pictures"
+    if joined.reordered:
+        yield (
+            f"{_rows(len(joined.reordered))} with the options in another order than in the data "
+            f"({'; '.join(joined.reordered[:3])}): a letter means the row's own option"
+        )
     for before, after in joined.around:
         yield f"words around the question: {_short(before)!r} before, {_short(after)!r} after"
     for line in counted(joined.refused):
         yield f"not joined, {line}"
+    yield from _letter_lines(joined)
     if joined.other_gold:
         first = "; ".join(joined.other_gold[:3])
         yield f"{_rows(len(joined.other_gold))} with another gold in the file than in the data ({first})"
@@ -233,6 +242,15 @@ def _join_lines(job: RescoreOptions, file: ImportedFile, joined: Joined) -> Iter
         yield (
             f"{len(joined.unanswered):,} questions of the data have no answer in the file and count as "
             "wrong; --answered-only leaves them out"
+        )
+
+
+def _letter_lines(joined: Joined) -> Iterator[str]:
+    alone = [answer.where for answer, example in joined.pairs if has_letter_alone(example)]
+    if alone:
+        yield (
+            f"{_rows(len(alone))} with a letter as the gold and no options, neither in columns nor in the "
+            f"question ({'; '.join(alone[:3])}): only the letter itself counts as right"
         )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seethink.attempt import judge_all
+from seethink.evaluate.asked_options import with_listed_options
 from seethink.evaluate.attempts import RIGHT_FROM, AttemptRow, append_rows, attempt_row
 from seethink.evaluate.importers import ImportedAnswer, ImportedFile
 from seethink.evaluate.matching import TOO_LONG, Joined, question_id, unusable
@@ -88,7 +89,7 @@ def _id(answer: ImportedAnswer, key: str, own: bool) -> str:
 
 
 def _example(answer: ImportedAnswer, name: str) -> Example:
-    return Example(
+    example = Example(
         name,
         _unmarked(answer.question or answer.prompt) or "?",
         answer.pictures or (),
@@ -97,6 +98,7 @@ def _example(answer: ImportedAnswer, name: str) -> Example:
         meta=letter_gold(answer.choices) if answer.choices else {},
         where=answer.where,
     )
+    return with_listed_options(example, answer.prompt)
 
 
 def _unmarked(text: str) -> str:

@@ -148,6 +148,16 @@ def test_words_around_the_questions_are_those_that_the_rows_share(capsys):
     assert about["files"][0]["not_joined"] == {"its question is not in the data": ["1.jsonl, row 4"]}
 
 
+@pytest.mark.parametrize(
+    "listed", ["A. red\nB. blue", "(A) red\n(B) blue", "A: red\nB: blue", "Options: A: red, B: blue"]
+)
+def test_a_prompt_may_list_the_options_in_any_of_the_layouts(listed, capsys):
+    data = lines(Path("data.jsonl"), {"question": "Sky?", "choices": ["red", "blue"], "answer": "B"})
+    row = {"doc_id": 0, "input": f"Sky?\n{listed}\nBe brief.", "target": "B", "filtered_resps": "(B) blue"}
+    rows, _, _ = rescored(capsys, lines(Path("x_samples_t.jsonl"), row), "--data", data)
+    assert [row["correct"] for row in rows] == [1.0]
+
+
 def test_another_gold_in_the_file_is_told(capsys):
     data = lines(Path("data.jsonl"), {"question": SUM, "answer": "4"})
     row = {"index": 0, "question": SUM, "answer": "5", "prediction": "4", "hit": 0}
