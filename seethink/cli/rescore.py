@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -183,6 +183,8 @@ def _prepared(job: RescoreOptions, data: Task | None, file: ImportedFile, consol
     say(console, f"{file.tool}, {file.task}: {_rows(len(file.answers))}")
     for note in file.notes:
         say(console, f"  {note}")
+    for line in counted(_by_reason((answer.unread, answer.where) for answer in file.answers)):
+        say(console, f"  {line}")
     if data is None:
         joined, shared = own_questions(file, job.key)
         for line in counted(joined.refused):
@@ -243,6 +245,15 @@ def _join_lines(job: RescoreOptions, file: ImportedFile, joined: Joined) -> Iter
             f"{len(joined.unanswered):,} questions of the data have no answer in the file and count as "
             "wrong; --answered-only leaves them out"
         )
+
+
+def _by_reason(found: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """{reason: its rows} of (reason, row), without those that have none."""
+    rows: dict[str, list[str]] = {}
+    for reason, row in found:
+        if reason:
+            rows.setdefault(reason, []).append(row)
+    return rows
 
 
 def _letter_lines(joined: Joined) -> Iterator[str]:

@@ -22,6 +22,7 @@ from seethink.evaluate.attempts import transcript
 from seethink.evaluate.importers.answers import MAX_ANSWER_CHARACTERS, ImportedAnswer
 from seethink.evaluate.joining import question_text
 from seethink.types import Example, InputError
+from seethink.verify.text import alternatives
 
 LAYOUTS = ("{}. {}", "({}) {}", "{}: {}", "{}) {}")
 """How a line of an option is written."""
@@ -98,7 +99,7 @@ def join(answers: Sequence[ImportedAnswer], examples: Sequence[Example], key: st
 
 def unusable(answer: ImportedAnswer) -> str:
     """Why an answer cannot be scored whatever its question is; empty if it can."""
-    return TOO_LONG if len(answer.text) > MAX_ANSWER_CHARACTERS else ""
+    return answer.refused or (TOO_LONG if len(answer.text) > MAX_ANSWER_CHARACTERS else "")
 
 
 def words(text: str) -> str:
@@ -223,14 +224,14 @@ def _value(answer: ImportedAnswer, key: str) -> str | None:
 
 def _golds_differ(answer: ImportedAnswer, example: Example) -> bool:
     """Whether both have a gold and they are other texts, but for case and space; an option's letter is its
-    text."""
+    text, and a list of texts is any of them."""
     if answer.gold is None or example.answer is None:
         return False
     return not _names(answer.gold, example) & _names(example.answer, example)
 
 
 def _names(gold: str, example: Example) -> set[str]:
-    texts = {words(gold).casefold()}
+    texts = {words(text).casefold() for text in (gold, *alternatives(gold))}
     lettered = dict(zip(ascii_uppercase, example.choices, strict=False))
     letter = gold.strip().strip("().:").upper()
     if letter in lettered:

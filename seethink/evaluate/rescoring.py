@@ -14,7 +14,7 @@ from seethink.attempt import judge_all
 from seethink.evaluate.asked_options import with_listed_options
 from seethink.evaluate.attempts import RIGHT_FROM, AttemptRow, append_rows, attempt_row
 from seethink.evaluate.importers import ImportedAnswer, ImportedFile
-from seethink.evaluate.matching import TOO_LONG, Joined, question_id, unusable
+from seethink.evaluate.matching import Joined, question_id, unusable
 from seethink.media import Image
 from seethink.sources.published.columns import letter_gold
 from seethink.types import (
@@ -57,8 +57,13 @@ def own_questions(file: ImportedFile, key: str = "") -> tuple[Joined, int]:
     any gold.
     """
     where = file.answers[0].where
-    long = {TOO_LONG: [answer.where for answer in file.answers if unusable(answer)]}
+    refused: dict[str, list[str]] = {}
+    for answer in file.answers:
+        if why := unusable(answer):
+            refused.setdefault(why, []).append(answer.where)
     file = replace(file, answers=tuple(answer for answer in file.answers if not unusable(answer)))
+    if not file.answers:
+        raise InputError(f"no row can be scored: {'; '.join(counted(refused))}; give answers as texts")
     if all(answer.gold is None for answer in file.answers):
         raise InputError(
             f"{where} and all others have no gold answer, so nothing can be scored; give the "
@@ -74,7 +79,6 @@ def own_questions(file: ImportedFile, key: str = "") -> tuple[Joined, int]:
         (answer, _example(answer, f"{name}-{answer.number}" if name in shared else name))
         for name, answer in zip(ids, file.answers, strict=True)
     )
-    refused = {why: rows for why, rows in long.items() if rows}
     return Joined(pairs, refused), sum(len(numbers[name]) for name in shared)
 
 

@@ -16,15 +16,14 @@ from seethink.evaluate.importers.answers import (
     ImportedAnswer,
     ImportedFile,
     NamedColumns,
+    choices_in,
     flat,
-    lettered_choices,
+    gold_in,
     number_in,
     numbers_of,
     rows_read,
-    text_in,
 )
 from seethink.evaluate.importers.files import OpenedFile
-from seethink.sources.cells import listed
 from seethink.types import InputError
 
 _OWN = (
@@ -64,7 +63,7 @@ def _of_row(row: Mapping[str, Any], where: str) -> Iterator[ImportedAnswer]:
     held = row.get("doc")
     doc: Mapping[str, Any] = held if isinstance(held, Mapping) else {}
     texts = list(_texts(row.get("resps") or row.get("filtered_resps")))
-    options = listed(doc.get("choices") or doc.get("options")) or []
+    options, unread = choices_in(doc)
     question = next((str(doc[name]) for name in _QUESTION if isinstance(doc.get(name), str)), "")
     counts = row.get("token_counts") or [None]
     for i, text in enumerate(texts or [None]):
@@ -74,8 +73,9 @@ def _of_row(row: Mapping[str, Any], where: str) -> Iterator[ImportedAnswer]:
             text=text or "",
             question=question,
             prompt=next(_texts(row.get("input") or row.get("arguments")), ""),
-            gold=_gold(row.get("target")),
-            choices=tuple(map(str, options)) if isinstance(options, list) else lettered_choices(doc),
+            gold=gold_in(row.get("target")),
+            choices=options,
+            unread=unread,
             number=str(row["doc_id"]),
             reported=numbers_of(row, _OWN),
             n_tokens=int(count.get("output_tokens") or 0) if isinstance(count, Mapping) else 0,
@@ -97,14 +97,6 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for one in value:
             yield from _texts(one)
-
-
-def _gold(target: Any) -> str | None:
-    """The target; of a list with one text, that text."""
-    target = listed(target)
-    if isinstance(target, list):
-        return text_in(target[0]) if len(target) == 1 else json.dumps(target, ensure_ascii=False)
-    return text_in(target)
 
 
 def _totals(path: Path, task: str) -> dict[str, float]:
