@@ -81,6 +81,9 @@ class RescoreOptions:
     score_column: Annotated[
         str, typer.Option(help="The reported score, where there are several.", rich_help_panel=PANEL)
     ] = ""
+    filter: Annotated[
+        str, typer.Option(help="lmms-eval's filter, where there are several.", rich_help_panel=PANEL)
+    ] = ""
     out: Annotated[Path | None, typer.Option(help="Folder of the results; runs/rescore/... by default.")] = (
         None
     )
@@ -119,7 +122,9 @@ def rescore(job: RescoreOptions) -> None:
     """
     if not job.prediction_column:
         refuse_given(job, "the layout of a known tool has its columns", "question_column", "answer_column")
-    columns = NamedColumns(job.prediction_column, job.question_column, job.answer_column, job.score_column)
+    columns = NamedColumns(
+        job.prediction_column, job.question_column, job.answer_column, job.score_column, job.filter
+    )
     console, results, data = Console(), {}, job.task()
     names, key = _names(job.files), _key(job)
     out = job.out or RESULTS / f"{'-'.join(names)[:80]}-{key[:8]}"

@@ -223,3 +223,37 @@ def test_a_prediction_that_is_not_one_text_is_named_and_not_scored(prediction, c
     alone = lines(Path("alone.jsonl"), rows[1])
     Path("out").rename("first")
     assert "no row can be scored: 1 row: its prediction is not one text" in refused(capsys, alone, *COLUMNS)
+
+
+# Filters of lmms-eval --------------------------------------------------------------------------------------
+
+
+def _filtered() -> Path:
+    """Two documents, each in a row for each of two filters; the totals beside them."""
+    rows = [
+        {"doc_id": i, "input": f"{i}?", "target": "7", "resps": ["So #### 7"], "filtered_resps": "7",
+         "filter": name, "exact_match": score}
+        for name, score in (("strict-match", 1.0), ("flexible-extract", 0.0))
+        for i in range(2)
+    ]  # fmt: skip
+    totals = {"exact_match,strict-match": 1.0, "exact_match,flexible-extract": 0.0, "f1_stderr,none": 0.1}
+    Path("x_results.json").write_text(json.dumps({"results": {"t": totals}}), encoding="utf-8")
+    return lines(Path("x_samples_t.jsonl"), *rows)
+
+
+@pytest.mark.parametrize(
+    ("words", "kept", "score"),
+    [((), "strict-match", 1.0), (("--filter", "flexible-extract"), "flexible-extract", 0.0)],
+)
+def test_of_several_filters_one_is_kept_and_named(words, kept, score, capsys):
+    rows, _, out = rescored(capsys, _filtered(), *words)
+    assert [row["parts"]["reported"]["value"] for row in rows] == [score, score]
+    assert len({row["id"] for row in rows}) == len(rows) == 2
+    assert "each document is in the file once for each of the filters strict-match, flexible-extract" in out
+    assert f"the rows of {kept} are kept" in out and f"lmms-eval reports exact_match {score:g}" in out
+
+
+def test_a_filter_that_is_not_there_and_one_of_another_tool_are_refused(capsys):
+    said = refused(capsys, _filtered(), "--filter", "loose")
+    assert "has no filter 'loose'; it has strict-match, flexible-extract" in said
+    assert "has no filters" in refused(capsys, layouts.verl(Path("a")), "--filter", "loose")

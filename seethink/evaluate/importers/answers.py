@@ -24,12 +24,13 @@ MAX_ANSWER_CHARACTERS = 1_000_000
 
 @dataclass(frozen=True)
 class NamedColumns:
-    """NamedColumns that the user names; empty where the tool's own hold."""
+    """Columns that the user names, and the filter of lmms-eval; empty where the tool's own hold."""
 
     prediction: str = ""
     question: str = ""
     answer: str = ""
     score: str = ""
+    filter: str = ""
 
 
 @dataclass(frozen=True)

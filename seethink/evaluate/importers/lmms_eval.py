@@ -27,7 +27,7 @@ from seethink.evaluate.importers.files import OpenedFile
 from seethink.types import InputError
 
 _OWN = (
-    *("doc_id", "doc", "target", "arguments", "input", "resps", "filtered_resps", "token_counts"),
+    *("doc_id", "doc", "target", "arguments", "input", "resps", "filtered_resps", "token_counts", "filter"),
     *("doc_hash", "prompt_hash", "target_hash", "input_media", "per_sample_scores"),
 )
 _SAMPLES = re.compile(r"(?P<run>.+)_samples_(?P<task>.+)")
@@ -47,15 +47,27 @@ def fits(file: OpenedFile) -> bool:
 
 
 def answers(file: OpenedFile, columns: NamedColumns) -> ImportedFile:
-    """An answer for each response; a document that was asked several times has several."""
+    """An answer for each response; a document that was asked several times has several. Of rows that differ
+    in their filter alone, those of one."""
     rows = file.rows or list(enumerate(file.document.get("logs", ()), 1))
+    filters = list(dict.fromkeys(str(row["filter"]) for _, row in rows if "filter" in row))
+    kept = columns.filter or next(iter(filters), "none")
+    if columns.filter and kept not in filters:
+        raise InputError(f"{file.path} has no filter {kept!r}; it has {', '.join(filters)}")
+    note = (
+        f"each document is in the file once for each of the filters {', '.join(filters)}: the rows of {kept} "
+        "are kept; --filter chooses another"
+    )
+    if filters:
+        rows = [(number, row) for number, row in rows if str(row.get("filter")) == kept]
     named = _SAMPLES.fullmatch(file.path.name.removesuffix(".jsonl"))
     task = named["task"] if named else file.path.stem
     return ImportedFile(
         "lmms-eval",
         task,
         rows_read(((file.where(number), row) for number, row in rows), _of_row),
-        totals=_totals(file.path.with_name(f"{named['run']}_results.json"), task) if named else {},
+        totals=_totals(file.path.with_name(f"{named['run']}_results.json"), task, kept) if named else {},
+        notes=(note,) if len(filters) > 1 else (),
     )
 
 
@@ -99,14 +111,14 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(one)
 
 
-def _totals(path: Path, task: str) -> dict[str, float]:
-    """{metric: value} of the results beside the samples; empty where there are none."""
+def _totals(path: Path, task: str, kept: str) -> dict[str, float]:
+    """{metric: value} of the results beside the samples, of the kept filter; empty if there are none."""
     if not path.is_file():
         return {}
     try:
         found = json.loads(path.read_text(encoding="utf-8"))["results"].get(task, {})
     except (ValueError, KeyError, AttributeError) as error:
         raise InputError(f"{path} is no results file of lmms-eval ({error!r}); move it away") from error
-    names = [name for name in found if "stderr" not in name and name.endswith(",none")]
-    values = {name.removesuffix(",none"): number_in(found[name]) for name in names}
+    names = [name for name in found if "stderr" not in name and name.endswith(f",{kept}")]
+    values = {name.removesuffix(f",{kept}"): number_in(found[name]) for name in names}
     return {name: value for name, value in values.items() if value is not None}

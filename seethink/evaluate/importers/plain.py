@@ -33,7 +33,7 @@ def answers(file: OpenedFile, columns: NamedColumns) -> ImportedFile:
     """An answer for each row, from the column that `--prediction-column` names. Raises InputError for a named
     column that is not there."""
     for option, name in vars(columns).items():
-        if name and name not in file.columns:
+        if option != "filter" and name and name not in file.columns:
             raise InputError(
                 f"{file.path} has no column {name!r} for --{option}-column; it has "
                 f"{', '.join(sorted(file.columns))}"
