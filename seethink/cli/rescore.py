@@ -35,7 +35,7 @@ from seethink.evaluate.statistics import summarise
 from seethink.formats.any_form import ANY_FORM
 from seethink.identity import digest, of_verifier
 from seethink.tasks import load_task, weighted_reward
-from seethink.types import Format, InputError, Task
+from seethink.types import Format, InputError, Task, Verifier
 
 app = typer.Typer()
 SHOWN = 5
@@ -203,8 +203,7 @@ def _prepared(job: RescoreOptions, data: Task | None, file: ImportedFile, consol
         for line in _letter_lines(joined):
             say(console, f"  {line}")
         examples = {example.id: example for _, example in joined.pairs}
-        reward = weighted_reward(systems.verifier(job.verifier))
-        task = Task(file.task, tuple(examples.values()), form, reward)
+        task = Task(file.task, tuple(examples.values()), form, _reward(job, form))
         return _Part(file, task, joined)
     joined = join(file.answers, data.examples, job.key)
     for line in _join_lines(job, file, joined):
@@ -215,7 +214,13 @@ def _prepared(job: RescoreOptions, data: Task | None, file: ImportedFile, consol
             f"{'; '.join(counted(joined.refused))}; give the file's own questions, or name a column of ids "
             "with --key"
         )
-    return _Part(file, replace(data, format=form), joined)
+    return _Part(file, replace(data, format=form, verifier=_reward(job, form)), joined)
+
+
+def _reward(job: RescoreOptions, form: Format) -> Verifier:
+    """Correctness, and obeying the format where one was asked for."""
+    correct = systems.verifier(job.verifier)
+    return verify.weighted(correct=(correct, 1.0)) if form is ANY_FORM else weighted_reward(correct)
 
 
 def _format(job: RescoreOptions, file: ImportedFile) -> Format:

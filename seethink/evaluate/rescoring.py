@@ -15,6 +15,7 @@ from seethink.evaluate.asked_options import with_listed_options
 from seethink.evaluate.attempts import RIGHT_FROM, AttemptRow, append_rows, attempt_row
 from seethink.evaluate.importers import ImportedAnswer, ImportedFile
 from seethink.evaluate.matching import Joined, question_id, unusable
+from seethink.formats.any_form import ANY_FORM
 from seethink.media import Image
 from seethink.sources.published.columns import letter_gold
 from seethink.types import (
@@ -133,7 +134,8 @@ def _row(task: Task, answer: ImportedAnswer, rollout: Rollout, media: Path) -> A
         score = replace(score, parts={**score.parts, REPORTED: _reported(answer)})
     row = attempt_row(task, replace(rollout, score=score), media, answer.step)
     scores = {f"{REPORTED}/{name}": value for name, value in answer.reported.items()}
-    return row | {"meta": row["meta"] | scores, "from": answer.where}
+    asked_nothing = {"mode": "", "fault": None} if task.format is ANY_FORM else {}
+    return row | {"meta": row["meta"] | scores, "from": answer.where} | asked_nothing
 
 
 def _reported(answer: ImportedAnswer) -> Score:

@@ -265,6 +265,23 @@ def test_after_a_kill_the_same_command_goes_on(capsys, monkeypatch):
     assert [row["correct"] for row in rows] == [*HERE]
 
 
+def test_a_score_is_that_of_correctness_alone_where_no_format_was_asked(capsys):
+    golds = {"4": 1.0, "5": 0.0, "it could be many things, who knows": 0.0}
+    rows = [
+        {"index": i, "question": f"{i}?", "answer": "4", "prediction": text} for i, text in enumerate(golds)
+    ]
+    file = lines(Path("M.jsonl"), *rows)
+    found, _, _ = rescored(capsys, file)
+    assert [(row["value"], row["correct"]) for row in found] == [(value, value) for value in golds.values()]
+    assert {(row["format"], row["mode"], row["fault"], *row["parts"]) for row in found} == {
+        ("any", "", None, "correct")
+    }
+    Path("out").rename("first")
+    found, _, _ = rescored(capsys, file, "--format", "answer_only")
+    assert [set(row["parts"]) for row in found] == [{"correct", "format"}] * 3 and found[0]["fault"]
+    assert {row["mode"] for row in found} == {"suffix"}
+
+
 def test_our_own_attempts_rescored_are_the_same(capsys):
     data = questions(Path("data"))
     rows, _, _ = rescored(
