@@ -12,7 +12,7 @@ from seethink.types import Completion, Example, Format, InputError, Response, Ta
 from seethink.verify.auto import unknown_method, verifier_name
 from seethink.verify.combine import members, uses_judge
 
-LETTER_BY_LETTER = (verify.same_text, verify.any_of_texts, verify.text_ratio)
+LETTER_BY_LETTER = (verify.same_text, verify.text_ratio)
 """Verifiers that compare texts, whatever they mean."""
 OTHER_ANSWER = Response("?", answer="?")
 """An answer that no gold is."""

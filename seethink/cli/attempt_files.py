@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from seethink.evaluate.joining import PREVIEW
 from seethink.types import InputError
 
 _ATTEMPTS, _METRICS, _STAGE = "attempts.jsonl", "metrics.jsonl", "stage.json"
@@ -124,6 +125,23 @@ def _started(file: Path) -> tuple[str, str]:
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{record} is no record of a stage ({error}); move it away") from error
     return str(started), str(file)
+
+
+def with_found_pictures(rows: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
+    """(the rows, in which a picture that is not on disk is the one of the same name of another row, how many
+    pictures no row has). A row that lacks some has none, and names all of its own in `lost`.
+
+    Only for names of previews, which are hashes of what they show.
+    """
+    files = {file for row in rows for file in row.get("media") or ()}
+    there = {file: file for file in sorted(files) if Path(file).is_file()}
+    by_name = {Path(file).name: file for file in there if PREVIEW.fullmatch(Path(file).name)}
+    found = {file: there.get(file) or by_name.get(Path(file).name) for file in files}
+    kept = []
+    for row in rows:
+        own = [found[file] for file in row.get("media") or ()]
+        kept.append(row | ({"media": [], "lost": row["media"]} if None in own else {"media": own}))
+    return kept, len({Path(file).name for file, one in found.items() if one is None})
 
 
 def placed(row: dict[str, Any], file: Path) -> dict[str, Any]:

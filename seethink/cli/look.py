@@ -149,7 +149,7 @@ def look(
     Evaluations and training steps that asked the same question are shown beside each other; the first
     evaluation is what the others are compared with.
     """
-    from seethink.cli.attempt_files import attempts_of, questions_of, trainings_of
+    from seethink.cli.attempt_files import attempts_of, questions_of, trainings_of, with_found_pictures
     from seethink.report import write_gallery_page, write_traces
     from seethink.synth.status import LEDGER_FILE
 
@@ -166,11 +166,14 @@ def look(
         return say(Console(), f"{shown:,} of {finished:,} examples: {out}")
     with TemporaryDirectory() as temporary:
         rows = attempts_of(paths) or questions_of(paths[0], Path(temporary))
+        rows, n_lost = with_found_pictures(rows)
         selected, n_questions = _evenly(rows, limit or ANSWERS)
         count = f"{len(selected):,} of {n_questions:,} questions"
         title = f"{', '.join(map(str, paths))}: {count}"
         shown_rows = [row for attempts in selected for row in attempts]
         write_gallery_page(shown_rows, Path(), out, title, trainings_of(paths))
+    if n_lost:
+        say(Console(), f"{n_lost:,} picture{'s' * (n_lost > 1)} not on disk: the page shows a space instead")
     say(Console(), f"{count}: {out}")
 
 

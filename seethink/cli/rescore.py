@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +16,7 @@ from seethink import formats, systems, verify
 from seethink.cli.judge import JudgeOptions
 from seethink.cli.options import FORMATS, OWN, MediaGroup, refuse_given, takes
 from seethink.cli.tables import say, show_results
+from seethink.evaluate.asked_options import has_letter_alone
 from seethink.evaluate.attempts import AttemptRow
 from seethink.evaluate.importers import ImportedFile, NamedColumns, read_answers
 from seethink.evaluate.matching import Joined, join
@@ -34,7 +35,7 @@ from seethink.evaluate.statistics import summarise
 from seethink.formats.any_form import ANY_FORM
 from seethink.identity import digest, of_verifier
 from seethink.tasks import load_task, weighted_reward
-from seethink.types import Format, InputError, Task
+from seethink.types import Format, InputError, Task, Verifier
 
 app = typer.Typer()
 SHOWN = 5
@@ -80,6 +81,9 @@ class RescoreOptions:
     score_column: Annotated[
         str, typer.Option(help="The reported score, where there are several.", rich_help_panel=PANEL)
     ] = ""
+    filter: Annotated[
+        str, typer.Option(help="lmms-eval's filter, where there are several.", rich_help_panel=PANEL)
+    ] = ""
     out: Annotated[Path | None, typer.Option(help="Folder of the results; runs/rescore/... by default.")] = (
         None
     )
@@ -118,7 +122,9 @@ def rescore(job: RescoreOptions) -> None:
     """
     if not job.prediction_column:
         refuse_given(job, "the layout of a known tool has its columns", "question_column", "answer_column")
-    columns = NamedColumns(job.prediction_column, job.question_column, job.answer_column, job.score_column)
+    columns = NamedColumns(
+        job.prediction_column, job.question_column, job.answer_column, job.score_column, job.filter
+    )
     console, results, data = Console(), {}, job.task()
     names, key = _names(job.files), _key(job)
     out = job.out or RESULTS / f"{'-'.join(names)[:80]}-{key[:8]}"
@@ -182,6 +188,8 @@ def _prepared(job: RescoreOptions, data: Task | None, file: ImportedFile, consol
     say(console, f"{file.tool}, {file.task}: {_rows(len(file.answers))}")
     for note in file.notes:
         say(console, f"  {note}")
+    for line in counted(_by_reason((answer.unread, answer.where) for answer in file.answers)):
+        say(console, f"  {line}")
     if data is None:
         joined, shared = own_questions(file, job.key)
         for line in counted(joined.refused):
@@ -192,9 +200,10 @@ def _prepared(job: RescoreOptions, data: Task | None, file: ImportedFile, consol
                 f"  {shared:,} questions have the words of another, and no picture in the file tells them "
                 "apart: their ids end in the tool's own number; do not compare them with another tool's",
             )
+        for line in _letter_lines(joined):
+            say(console, f"  {line}")
         examples = {example.id: example for _, example in joined.pairs}
-        reward = weighted_reward(systems.verifier(job.verifier))
-        task = Task(file.task, tuple(examples.values()), form, reward)
+        task = Task(file.task, tuple(examples.values()), form, _reward(job, form))
         return _Part(file, task, joined)
     joined = join(file.answers, data.examples, job.key)
     for line in _join_lines(job, file, joined):
@@ -205,7 +214,13 @@ def _prepared(job: RescoreOptions, data: Task | None, file: ImportedFile, consol
             f"{'; '.join(counted(joined.refused))}; give the file's own questions, or name a column of ids "
             "with --key"
         )
-    return _Part(file, replace(data, format=form), joined)
+    return _Part(file, replace(data, format=form, verifier=_reward(job, form)), joined)
+
+
+def _reward(job: RescoreOptions, form: Format) -> Verifier:
+    """Correctness, and obeying the format where one was asked for."""
+    correct = systems.verifier(job.verifier)
+    return verify.weighted(correct=(correct, 1.0)) if form is ANY_FORM else weighted_reward(correct)
 
 
 def _format(job: RescoreOptions, file: ImportedFile) -> Format:
@@ -222,10 +237,16 @@ def _join_lines(job: RescoreOptions, file: ImportedFile, joined: Joined) -> Iter
     yield f"{len(joined.pairs):,} joined by {by}"
     if joined.blind:
         yield f"{joined.blind:,} of them by the question alone: the file does not hold their pictures"
+    if joined.reordered:
+        yield (
+            f"{_rows(len(joined.reordered))} with the options in another order than in the data "
+            f"({'; '.join(joined.reordered[:3])}): a letter means the row's own option"
+        )
     for before, after in joined.around:
         yield f"words around the question: {_short(before)!r} before, {_short(after)!r} after"
     for line in counted(joined.refused):
         yield f"not joined, {line}"
+    yield from _letter_lines(joined)
     if joined.other_gold:
         first = "; ".join(joined.other_gold[:3])
         yield f"{_rows(len(joined.other_gold))} with another gold in the file than in the data ({first})"
@@ -233,6 +254,24 @@ def _join_lines(job: RescoreOptions, file: ImportedFile, joined: Joined) -> Iter
         yield (
             f"{len(joined.unanswered):,} questions of the data have no answer in the file and count as "
             "wrong; --answered-only leaves them out"
+        )
+
+
+def _by_reason(found: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """{reason: its rows} of (reason, row), without those that have none."""
+    rows: dict[str, list[str]] = {}
+    for reason, row in found:
+        if reason:
+            rows.setdefault(reason, []).append(row)
+    return rows
+
+
+def _letter_lines(joined: Joined) -> Iterator[str]:
+    alone = [answer.where for answer, example in joined.pairs if has_letter_alone(example)]
+    if alone:
+        yield (
+            f"{_rows(len(alone))} with a letter as the gold and no options, neither in columns nor in the "
+            f"question ({'; '.join(alone[:3])}): only the letter itself counts as right"
         )
 
 

@@ -17,7 +17,7 @@ from seethink import media
 from seethink.evaluate.attempts import AttemptRow, read_attempts
 from seethink.types import MEDIA_MARK, InputError
 
-_PREVIEW = re.compile(r"[0-9a-f]{16}\.png")
+PREVIEW = re.compile(r"[0-9a-f]{16}\.png")
 """A name that `media.save_preview` gives: the hash of what determines the picture."""
 
 ByArm = dict[str, list[AttemptRow]]
@@ -38,19 +38,23 @@ class JoinedQuestions:
     by_name: int = 0
 
     def by_task(self, *arms: str) -> dict[str, list[ByArm]]:
-        """{task: the questions that all of `arms` were asked}, under the name that the first arm gives the
-        task."""
+        """{task: the questions that all of `arms` were asked}, under `task_of` each."""
         found: dict[str, list[ByArm]] = {}
         for question in self.questions:
             if all(arm in question for arm in arms):
-                found.setdefault(question[arms[0]][0]["task"], []).append(question)
+                found.setdefault(self.task_of(question), []).append(question)
         return found
+
+    def task_of(self, question: ByArm) -> str:
+        """The name that the first of all arms that was asked a question gives its task, so that it has one
+        name whichever arms are compared."""
+        return next(question[arm][0]["task"] for arm in self.arms if arm in question)
 
     def n_left_out(self, arm: str, task: str, others: Sequence[str] = ()) -> int:
         """Questions of a task that `arm` was asked and one of `others`, or of all arms, was not."""
         wanted = others or self.arms
         return sum(
-            arm in own and own[arm][0]["task"] == task and not all(one in own for one in wanted)
+            arm in own and self.task_of(own) == task and not all(one in own for one in wanted)
             for own in self.questions
         )
 
@@ -129,7 +133,7 @@ class _Pictures:
             {Path(file).name for row in of_arm for file in row.get("media") or ()} for of_arm in rows.values()
         ]
         common = set.intersection(*names) if names else set()
-        return cls(frozenset(name for name in common if _PREVIEW.fullmatch(name)))
+        return cls(frozenset(name for name in common if PREVIEW.fullmatch(name)))
 
     def of_row(self, row: AttemptRow) -> list[str]:
         """The identities of a row's pictures, in order."""

@@ -17,13 +17,17 @@ from dataclasses import dataclass, field
 from string import ascii_uppercase
 
 from seethink import media
+from seethink.evaluate.asked_options import OTHER_OPTIONS, in_own_order
 from seethink.evaluate.attempts import transcript
 from seethink.evaluate.importers.answers import MAX_ANSWER_CHARACTERS, ImportedAnswer
 from seethink.evaluate.joining import question_text
 from seethink.types import Example, InputError
+from seethink.verify.text import alternatives
 
 LAYOUTS = ("{}. {}", "({}) {}", "{}: {}", "{}) {}")
 """How a line of an option is written."""
+INLINE = "{}: {}"
+"""How an option is written behind "Options:", with commas between them, as in MMStar."""
 TRIED_PROMPTS = 20
 """Prompts in which the words around the question are looked for."""
 
@@ -36,7 +40,9 @@ class Joined:
     """pairs: each answer with its question. refused: {reason: [file and row]} of the other answers.
     unanswered: questions without an answer, but for those that an ambiguous answer may be about. other_gold:
     file and row of answers whose file has another gold. blind: how many pairs rest on the words alone, since
-    the file has no pictures. around: the words that were found around the questions.
+    the file has no pictures. around: the words that were found around the questions. reordered: file and row
+    of answers to a question whose options the file has in another order than the data; the pair's question
+    has them as the file does.
     """
 
     pairs: tuple[tuple[ImportedAnswer, Example], ...]
@@ -45,6 +51,7 @@ class Joined:
     other_gold: tuple[str, ...] = ()
     blind: int = 0
     around: tuple[tuple[str, str], ...] = ()
+    reordered: tuple[str, ...] = ()
 
 
 NOT_THERE = "its question is not in the data"
@@ -58,18 +65,26 @@ def join(answers: Sequence[ImportedAnswer], examples: Sequence[Example], key: st
     """Join by `words` and pictures; with `key`, by the value of that column, which is an id of the data or
     stands in the column of this name of their meta.
 
-    What fits no question or several is refused, with the reason. Raises InputError for a key that several
-    questions of the data share.
+    A letter means the option of the answer's own row, if that holds options. What fits no question or several
+    is refused, with the reason, and so is a row with other options than its question. Raises InputError for a
+    key that several questions of the data share.
     """
     index = _Index(examples)
     found = index.by_key(answers, key) if key else index.by_words(answers)
     pairs: list[tuple[ImportedAnswer, Example]] = []
     refused: dict[str, list[str]] = defaultdict(list)
+    reordered: list[str] = []
     for answer, one in zip(answers, found.places, strict=True):
         if why := one if isinstance(one, str) else unusable(answer):
             refused[why].append(answer.where)
-        else:
-            pairs.append((answer, examples[int(one)]))
+            continue
+        example = examples[int(one)]
+        if (asked := in_own_order(example, answer.choices, answer.prompt)) is None:
+            refused[OTHER_OPTIONS].append(answer.where)
+            continue
+        pairs.append((answer, asked))
+        if example.choices and asked.choices != example.choices:
+            reordered.append(answer.where)
     answered = {example.id for _, example in pairs}
     return Joined(
         tuple(pairs),
@@ -78,12 +93,13 @@ def join(answers: Sequence[ImportedAnswer], examples: Sequence[Example], key: st
         tuple(answer.where for answer, example in pairs if _golds_differ(answer, example)),
         0 if key else sum(answer.pictures is None and bool(example.media) for answer, example in pairs),
         found.around,
+        tuple(reordered),
     )
 
 
 def unusable(answer: ImportedAnswer) -> str:
     """Why an answer cannot be scored whatever its question is; empty if it can."""
-    return TOO_LONG if len(answer.text) > MAX_ANSWER_CHARACTERS else ""
+    return answer.refused or (TOO_LONG if len(answer.text) > MAX_ANSWER_CHARACTERS else "")
 
 
 def words(text: str) -> str:
@@ -188,6 +204,9 @@ def _asked(example: Example) -> Iterator[str]:
         for layout in LAYOUTS if example.choices else ():
             lettered = zip(ascii_uppercase, example.choices, strict=False)
             yield "\n".join([text, *(layout.format(letter, choice) for letter, choice in lettered)])
+        if example.choices:
+            lettered = zip(ascii_uppercase, example.choices, strict=False)
+            yield f"{text}\nOptions: {', '.join(map(INLINE.format, *zip(*lettered, strict=True)))}"
 
 
 def _inside(text: str, before: str, after: str) -> str:
@@ -205,14 +224,14 @@ def _value(answer: ImportedAnswer, key: str) -> str | None:
 
 def _golds_differ(answer: ImportedAnswer, example: Example) -> bool:
     """Whether both have a gold and they are other texts, but for case and space; an option's letter is its
-    text."""
+    text, and a list of texts is any of them."""
     if answer.gold is None or example.answer is None:
         return False
     return not _names(answer.gold, example) & _names(example.answer, example)
 
 
 def _names(gold: str, example: Example) -> set[str]:
-    texts = {words(gold).casefold()}
+    texts = {words(text).casefold() for text in (gold, *alternatives(gold))}
     lettered = dict(zip(ascii_uppercase, example.choices, strict=False))
     letter = gold.strip().strip("().:").upper()
     if letter in lettered:

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from seethink.attempt import judge_all
+from seethink.evaluate.asked_options import with_listed_options
 from seethink.evaluate.attempts import RIGHT_FROM, AttemptRow, append_rows, attempt_row
 from seethink.evaluate.importers import ImportedAnswer, ImportedFile
-from seethink.evaluate.matching import TOO_LONG, Joined, question_id, unusable
+from seethink.evaluate.matching import Joined, question_id, unusable
+from seethink.formats.any_form import ANY_FORM
 from seethink.media import Image
 from seethink.sources.published.columns import letter_gold
 from seethink.types import (
@@ -56,8 +58,13 @@ def own_questions(file: ImportedFile, key: str = "") -> tuple[Joined, int]:
     any gold.
     """
     where = file.answers[0].where
-    long = {TOO_LONG: [answer.where for answer in file.answers if unusable(answer)]}
+    refused: dict[str, list[str]] = {}
+    for answer in file.answers:
+        if why := unusable(answer):
+            refused.setdefault(why, []).append(answer.where)
     file = replace(file, answers=tuple(answer for answer in file.answers if not unusable(answer)))
+    if not file.answers:
+        raise InputError(f"no row can be scored: {'; '.join(counted(refused))}; give answers as texts")
     if all(answer.gold is None for answer in file.answers):
         raise InputError(
             f"{where} and all others have no gold answer, so nothing can be scored; give the "
@@ -73,7 +80,6 @@ def own_questions(file: ImportedFile, key: str = "") -> tuple[Joined, int]:
         (answer, _example(answer, f"{name}-{answer.number}" if name in shared else name))
         for name, answer in zip(ids, file.answers, strict=True)
     )
-    refused = {why: rows for why, rows in long.items() if rows}
     return Joined(pairs, refused), sum(len(numbers[name]) for name in shared)
 
 
@@ -88,7 +94,7 @@ def _id(answer: ImportedAnswer, key: str, own: bool) -> str:
 
 
 def _example(answer: ImportedAnswer, name: str) -> Example:
-    return Example(
+    example = Example(
         name,
         _unmarked(answer.question or answer.prompt) or "?",
         answer.pictures or (),
@@ -97,6 +103,7 @@ def _example(answer: ImportedAnswer, name: str) -> Example:
         meta=letter_gold(answer.choices) if answer.choices else {},
         where=answer.where,
     )
+    return with_listed_options(example, answer.prompt)
 
 
 def _unmarked(text: str) -> str:
@@ -127,7 +134,8 @@ def _row(task: Task, answer: ImportedAnswer, rollout: Rollout, media: Path) -> A
         score = replace(score, parts={**score.parts, REPORTED: _reported(answer)})
     row = attempt_row(task, replace(rollout, score=score), media, answer.step)
     scores = {f"{REPORTED}/{name}": value for name, value in answer.reported.items()}
-    return row | {"meta": row["meta"] | scores, "from": answer.where}
+    asked_nothing = {"mode": "", "fault": None} if task.format is ANY_FORM else {}
+    return row | {"meta": row["meta"] | scores, "from": answer.where} | asked_nothing
 
 
 def _reported(answer: ImportedAnswer) -> Score:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from string import ascii_uppercase
 from typing import Any
 
 from seethink.evaluate.arms import ComparedArm
@@ -236,4 +237,8 @@ def _unfinished(arm: ComparedArm) -> list[str]:
 
 
 def _gold(row: Mapping[str, Any]) -> str:
-    return " ".join(str(row.get("gold")).split()).casefold()
+    """The reference answer as it is compared; an option's letter is its text, since arms may have the options
+    in another order."""
+    gold, options = str(row.get("gold")), row.get("choices") or ()
+    lettered = dict(zip(ascii_uppercase, options, strict=False))
+    return " ".join(str(lettered.get(gold.strip("(). "), gold)).split()).casefold()

@@ -186,7 +186,8 @@ def tokens_sampled(path: Path) -> dict[tuple[str, str], int]:
 
 def formats_and_modes(rows: Iterable[AttemptRow]) -> str:
     """The format and prompt mode of the attempts, "think_answer, suffix"; several are joined by commas."""
-    return ", ".join(dict.fromkeys(f"{row['format']}, {row['mode']}" for row in rows if "mode" in row))
+    asked = (filter(None, (row["format"], row["mode"])) for row in rows if "mode" in row)
+    return ", ".join(dict.fromkeys(map(", ".join, asked)))
 
 
 def compare(a: Path, b: Path) -> list[dict[str, Any]]:

@@ -32,8 +32,8 @@ def one_sentence(report: Mapping[str, Any]) -> str:
 def _of_two(test: PairedTest) -> str:
     a, b = test["a"], test["b"]
     if test["p_holm"] is None:
-        return f"{b} and {a} could not be compared: {test['n']:,} questions have a score of both"
-    asked = f"On {test['n']:,} questions"
+        return f"{b} and {a} could not be compared: {questions(test['n'])} with a score of both"
+    asked = f"On {questions(test['n'])}"
     reach = (
         f"{points(test['difference'])} points, 95 % interval {points(test['low'])} to {points(test['high'])}"
     )
@@ -41,6 +41,11 @@ def _of_two(test: PairedTest) -> str:
     if clear(test):
         return f"{asked}, {b} is {_side(test)} {a} ({reach}, {odds})"
     return f"{asked}, {b} and {a} cannot be told apart ({reach}, {odds}){_needed(test)}"
+
+
+def questions(n: int) -> str:
+    """A number of questions in words: "1 question"."""
+    return f"{n:,} question{'s' * (n != 1)}"
 
 
 def _needed(test: PairedTest) -> str:

@@ -39,6 +39,11 @@ def points(difference: float | None) -> str:
     return f"{rounded:+.1f}".replace("-", MINUS) if rounded else "0.0"
 
 
+def number_of_questions(n: int) -> str:
+    """1 -> "1 question"; 1250 -> "1,250 questions"."""
+    return f"{n:,} question{'s' * (n != 1)}"
+
+
 def p_value(p: float | None) -> str:
     """0.0004 -> "p < 0.001"; 0.0131 -> "p = 0.013"; None -> a dash."""
     if p is None:

@@ -18,8 +18,9 @@ from seethink.report.places import Place, places_of
 
 def question_key(row: AttemptRow) -> tuple[object, ...]:
     """What pairs the attempts of different arms and steps: task, example id and the names of the pictures'
-    files, which are hashes of their content."""
-    return row.get("task"), row["id"], *(Path(name).name for name in row.get("media") or ())
+    files, which are hashes of their content; of those too that are lost."""
+    files = (*(row.get("media") or ()), *(row.get("lost") or ()))
+    return row.get("task"), row["id"], *(Path(name).name for name in files)
 
 
 @dataclass
@@ -58,7 +59,8 @@ class RolloutTable:
         """The part of the page's data that `rows` make: {"arms": all names, "questions": the new ones,
         "answers": of these rows, "outcomes": (place of a question, outcomes of each arm and of all together)
         of the questions whose outcomes may have changed}. A row without `text` is a question without an
-        answer. Raises InputError for a missing or broken picture."""
+        answer; `lost` names pictures that it is shown without. Raises InputError for a missing or broken
+        picture."""
         n_arms, new, answers, touched = len(self.arms), [], [], {}
         for row in rows:
             arm = self.arms.setdefault(row.get("arm", ""), len(self.arms))
@@ -91,6 +93,7 @@ class RolloutTable:
             "gold": row.get("gold"),
             "caption": str((row.get("meta") or {}).get("caption") or ""),
             "pictures": [[self._picture(path), *size] for path, size in zip(paths, asked.sizes, strict=True)],
+            "lost": len(row.get("lost") or ()),
             "places": [_place(place) for place in places],
             "placed_on": placed_on,
             "remark": remark,

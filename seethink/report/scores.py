@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seethink.report.page import p_value, percent, points
+from seethink.report.page import number_of_questions, p_value, percent, points
 
 Result = Mapping[str, Any]
 Report = Mapping[str, Any]
@@ -68,7 +68,7 @@ def describe_test(test: Mapping[str, Any]) -> str:
     if not n:
         return "No question could be judged for both."
     text = (
-        f"Of {n:,} questions judged for both, {b} did better on {only_b:,} and {a} on {only_a:,}; "
+        f"Of {number_of_questions(n)} judged for both, {b} did better on {only_b:,} and {a} on {only_a:,}; "
         f"on the other {n - only_a - only_b:,} they scored the same."
     )
     if prompts := test.get("asked"):

@@ -21,11 +21,12 @@ from seethink.verify.shape import (
     well_formed,
 )
 from seethink.verify.symbolic import same_math
-from seethink.verify.text import any_of_texts, same_number, same_text, text_ratio
+from seethink.verify.text import AnyOf, same_number, same_text, text_ratio
 from seethink.verify.times import same_time
 from seethink.verify.yes_or_no import yes_no
 
 same_answer = first_of(same_number, same_date, same_time, same_math, same_text)
+any_of_texts = AnyOf(same_answer)
 
 VERIFIERS: dict[str, Verifier] = {
     "same_number": same_number,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from seethink.boxes import read_boxes
 from seethink.types import Example, InputError, Response, Score, Verifier
+from seethink.verify.text import AnyOf, alternatives
 from seethink.verify.yes_or_no import is_yes_or_no
 
 ACCU_REWARD_METHODS = {
@@ -37,6 +38,8 @@ def verifier_name(example: Example) -> str | None:
         return ACCU_REWARD_METHODS[method]
     if example.choices:
         return "same_choice"
+    if alternatives(example.answer):
+        return "any_of_texts"
     asks = "bbox" in str(example.answer) or _ASKS_FOR_A_BOX.search(example.question)
     if asks and read_boxes(str(example.answer)):
         return "boxes"
@@ -60,7 +63,8 @@ def refuse_unknown(examples: Iterable[Example]) -> None:
 @dataclass(frozen=True)
 class Auto:
     """The score of the row's own verifier: that of its `accu_reward_method`, else same_choice for a row with
-    choices, boxes for boxes (named, or asked for), yes_no for yes or no, and same_answer otherwise.
+    choices, boxes for boxes (named, or asked for), yes_no for yes or no, and same_answer otherwise; for a
+    gold that is a list of texts the best of them, each by its own verifier.
 
     Range: that of the verifier; None if the method requires a model. Source: VLM-R1's rows, each of which may
     name its reward.
@@ -72,4 +76,6 @@ class Auto:
         name = verifier_name(example)
         if name is None:
             return Score(None, "the row's method requires a model that judges; give --judge-base-url URL")
+        if name == "any_of_texts":
+            return AnyOf(self)(example, response)
         return self.verifiers[name](example, response)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TypeVar
 
 from rapidfuzz.distance import Levenshtein
 
-from seethink.types import Example, Response, Score
+from seethink.types import Example, Response, Score, Verifier
 from seethink.verify import units
 from seethink.verify.number_words import in_digits
 from seethink.verify.numerals import in_plain_digits, is_ambiguous
@@ -207,25 +208,46 @@ def text_ratio(example: Example, response: Response) -> Score:
     return Score(ratio, f"read {shown(response.answer)}, {ratio:.0%} of {shown(example.answer)}")
 
 
-def any_of_texts(example: Example, response: Response) -> Score:
-    """1 if the answer is one of the gold's texts, else 0.
+@dataclass(frozen=True)
+class AnyOf:
+    """The best score by one of the gold's texts, each as if it were the gold.
 
-    Formula: `same_text` with each item of a gold that is a JSON list of texts (`["sofa", "couch"]`); any
-    other gold is one text. Range: {0, 1}; None if no item holds text. Source: TextVQA and OK-VQA, whose
+    Formula: the maximum of `rule` over the items of a gold that is a list of texts, as JSON or as Python
+    source (`["sofa", "couch"]`, `['24/7', '3.429']`); any other gold is one text. The list as it stands is
+    right too. Range: that of `rule`; None if it can judge no item. Source: TextVQA and OK-VQA, whose
     questions have several right answers (there an answer's share of ten annotators counts).
     """
-    texts = {bare(text) for text in _texts(str(example.answer))} - {""}
-    if missing := unjudged(example, response, None if texts else "holds no text"):
-        return missing
-    return verdict(bare(str(response.answer)) in texts, example, response)
+
+    rule: Verifier
+
+    def __call__(self, example: Example, response: Response) -> Score:
+        texts = alternatives(example.answer) or (example.answer,)
+        scores = [self.rule(replace(example, answer=text), response) for text in texts]
+        judged = [score for score in scores if score.value is not None]
+        if not judged:
+            return scores[0]
+        if (clear := clear_verdict(example, response)) and clear.value == 1.0:
+            return clear
+        best = max(judged, key=lambda score: score.value or 0.0)
+        if best.value or len(texts) == 1 or response.answer is None:
+            return best
+        why = f"read {shown(response.answer)}, which is none of {len(texts)} texts: {shown(example.answer)}"
+        return Score(0.0, why, unread=all(score.unread for score in judged))
 
 
-def _texts(gold: str) -> list[str]:
-    try:
-        found = json.loads(gold)
-    except (ValueError, RecursionError):
-        return [gold]
-    return found if isinstance(found, list) and all(isinstance(text, str) for text in found) else [gold]
+def alternatives(gold: str | None) -> tuple[str, ...]:
+    """The texts of a gold that is a list of nothing else, as JSON or as Python source, each once; empty for
+    any other gold, as for a list of numbers."""
+    if gold is None or not gold.strip().startswith("["):
+        return ()
+    for read in (json.loads, ast.literal_eval):
+        try:
+            found = read(gold.strip())
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            found = None
+        if isinstance(found, list) and found and all(isinstance(text, str) for text in found):
+            return tuple(dict.fromkeys(found))
+    return ()
 
 
 _QUOTES = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")

@@ -148,6 +148,16 @@ def test_words_around_the_questions_are_those_that_the_rows_share(capsys):
     assert about["files"][0]["not_joined"] == {"its question is not in the data": ["1.jsonl, row 4"]}
 
 
+@pytest.mark.parametrize(
+    "listed", ["A. red\nB. blue", "(A) red\n(B) blue", "A: red\nB: blue", "Options: A: red, B: blue"]
+)
+def test_a_prompt_may_list_the_options_in_any_of_the_layouts(listed, capsys):
+    data = lines(Path("data.jsonl"), {"question": "Sky?", "choices": ["red", "blue"], "answer": "B"})
+    row = {"doc_id": 0, "input": f"Sky?\n{listed}\nBe brief.", "target": "B", "filtered_resps": "(B) blue"}
+    rows, _, _ = rescored(capsys, lines(Path("x_samples_t.jsonl"), row), "--data", data)
+    assert [row["correct"] for row in rows] == [1.0]
+
+
 def test_another_gold_in_the_file_is_told(capsys):
     data = lines(Path("data.jsonl"), {"question": SUM, "answer": "4"})
     row = {"index": 0, "question": SUM, "answer": "5", "prediction": "4", "hit": 0}
@@ -253,6 +263,23 @@ def test_after_a_kill_the_same_command_goes_on(capsys, monkeypatch):
     assert not Path("out/attempts.jsonl").exists() and any(Path("out/media").iterdir())
     rows, _, _ = rescored(capsys, file)
     assert [row["correct"] for row in rows] == [*HERE]
+
+
+def test_a_score_is_that_of_correctness_alone_where_no_format_was_asked(capsys):
+    golds = {"4": 1.0, "5": 0.0, "it could be many things, who knows": 0.0}
+    rows = [
+        {"index": i, "question": f"{i}?", "answer": "4", "prediction": text} for i, text in enumerate(golds)
+    ]
+    file = lines(Path("M.jsonl"), *rows)
+    found, _, _ = rescored(capsys, file)
+    assert [(row["value"], row["correct"]) for row in found] == [(value, value) for value in golds.values()]
+    assert {(row["format"], row["mode"], row["fault"], *row["parts"]) for row in found} == {
+        ("any", "", None, "correct")
+    }
+    Path("out").rename("first")
+    found, _, _ = rescored(capsys, file, "--format", "answer_only")
+    assert [set(row["parts"]) for row in found] == [{"correct", "format"}] * 3 and found[0]["fault"]
+    assert {row["mode"] for row in found} == {"suffix"}
 
 
 def test_our_own_attempts_rescored_are_the_same(capsys):

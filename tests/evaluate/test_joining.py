@@ -74,6 +74,23 @@ def test_tasks_keep_questions_apart_only_where_the_arms_name_them_alike(tmp_path
     assert [len(own) for own in join({"a": a, "b": direct}).questions] == [2, 2]
 
 
+def test_a_task_has_the_first_arms_name_in_every_test(tmp_path: Path) -> None:
+    """Three files of other names, and a question that the first was not asked."""
+    named = {name: rows([1, 0], task="seen") for name in "abc"}
+    for name, own in named.items():
+        for row in own:
+            row["task"] = f"task of {name}"
+        write_evaluation(tmp_path / name, own)
+    report = side_by_side(read_arms([str(tmp_path / name) for name in "abc"])).report
+    assert {test["task"] for test in report["tests"]} == {"task of a"} and len(report["tests"]) == 3
+    joined = join({"a": named["a"][:1], "b": named["b"], "c": named["c"]})
+    assert {task: len(own) for task, own in joined.by_task("b", "c").items()} == {
+        "task of a": 1,
+        "task of b": 1,
+    }
+    assert [joined.n_left_out("b", task) for task in ("task of a", "task of b")] == [0, 1]
+
+
 def test_pictures_that_are_not_on_disk_are_told_apart_by_their_names_and_counted() -> None:
     a = [row | {"media": [f"/nowhere/{i}.png"]} for i, row in enumerate(rows([1, 0]))]
     joined = join({"a": a, "b": a})

@@ -166,11 +166,29 @@ def test_a_share_of_text_is_none_or_zero_or_at_least_a_half(gold, answer):
     assert (judged(same_text, gold, answer).value == 1.0) <= (value == 1.0)
 
 
-def test_any_text_of_a_list_is_right():
-    gold = '["sofa", "couch"]'
-    assert judged(any_of_texts, gold, "Couch.").value == judged(any_of_texts, "couch", "couch").value == 1.0
-    assert judged(any_of_texts, gold, "sofa couch").value == judged(any_of_texts, gold, gold).value == 0.0
-    assert judged(any_of_texts, '["", "?"]', "sofa").value is None
+@pytest.mark.parametrize(
+    ("gold", "answer", "value"),
+    [
+        ('["sofa", "couch"]', "Couch.", 1.0),
+        ("couch", "couch", 1.0),
+        ('["sofa", "couch"]', "sofa couch", 0.0),
+        ('["sofa", "couch"]', "sofa or couch", 0.0),
+        ('["sofa", "couch"]', '["sofa", "couch"]', 1.0),
+        ("['24/7', '3.429']", "3.429", 1.0),
+        ("['24/7', '3.429']", r"\frac{24}{7}", 1.0),
+        ("['24/7', '3.429']", "3.4", 0.0),
+        ('["$1,234", "1234"]', "1,234", 1.0),
+        ("['1/8/93']", "1/8/93", 1.0),
+        ('["it\'s", "is"]', "is", 1.0),
+        ("['CENTRE']", "centre", 1.0),
+        ('["", "?"]', "sofa", None),
+        ('["", "sofa"]', "", 0.0),
+        ("[2, 3]", "2", 0.0),
+        ("[2, 3]", "[2, 3]", 1.0),
+    ],
+)
+def test_any_text_of_a_list_is_right(gold, answer, value):
+    assert judged(any_of_texts, gold, answer).value == value
 
 
 GOLDS = ("5", "yes", "B", "a red cube", "[10, 20, 110, 220]", "B, A, C", "None", "", "3 PM", "?!")

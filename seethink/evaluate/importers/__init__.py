@@ -73,6 +73,8 @@ def _files(path: Path) -> list[Path]:
 
 def _read(path: Path, columns: NamedColumns) -> ImportedFile:
     file = opened(path)
+    if columns.filter and "filter" not in file.columns:
+        raise InputError(f"{path} has no filters, which are lmms-eval's; leave out --filter")
     if columns.prediction:
         found = plain.answers(file, columns)
     else:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
+from seethink.evaluate.asked_options import listed_options
+from seethink.formats import BOXED, THINK_ANSWER
 from seethink.media import Image, given, is_file
+from seethink.sources.cells import as_mapping, listed
 from seethink.types import CoordinateFrame, InputError
 
 MAX_ANSWER_CHARACTERS = 1_000_000
@@ -19,12 +24,13 @@ MAX_ANSWER_CHARACTERS = 1_000_000
 
 @dataclass(frozen=True)
 class NamedColumns:
-    """NamedColumns that the user names; empty where the tool's own hold."""
+    """Columns that the user names, and the filter of lmms-eval; empty where the tool's own hold."""
 
     prediction: str = ""
     question: str = ""
     answer: str = ""
     score: str = ""
+    filter: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,8 @@ class ImportedAnswer:
     truncated: bool = False
     n_tokens: int = 0
     failed: str = ""
+    refused: str = ""
+    unread: str = ""
     frame: CoordinateFrame | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
 
@@ -118,6 +126,36 @@ def text_in(value: Any) -> str | None:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     return value if isinstance(value, str) else str(value) if isinstance(value, int | float) else None
+
+
+_GOLD_IN = ("ground_truth", "target", "answer", "text", "value")
+"""Where an object that stands for a reference answer has it."""
+
+
+def gold_in(value: Any) -> str | None:
+    """A reference answer as it was logged: of an object its text, of a list with one its item, of several
+    the list as JSON (of several texts, any is right); without the tags and the box of a training's solution.
+    """
+    if isinstance(value, Mapping):
+        return gold_in(next((value[name] for name in _GOLD_IN if name in value), None))
+    found = listed(value)
+    if not isinstance(found, list):
+        text = text_in(found)
+        return text and untagged(text)
+    if len(found) == 1:
+        return gold_in(found[0])
+    are_texts = all(isinstance(one, str) for one in found)
+    if isinstance(value, str) and not are_texts:
+        return value
+    return json.dumps([untagged(one) for one in found] if are_texts else found, ensure_ascii=False)
+
+
+def untagged(solution: str) -> str:
+    """The answer of a solution in `<answer>` tags or `\\boxed{}`; any other text as it is."""
+    for mark, form in (("<answer>", THINK_ANSWER), ("\\boxed", BOXED)):
+        if mark in solution:
+            solution = form.parse(solution).answer or solution
+    return solution
 
 
 def numbers_of(values: Mapping[str, Any], leave_out: Iterable[str]) -> dict[str, float]:
@@ -240,15 +278,41 @@ def _sequence(value: Any) -> Sequence[Any]:
 
 # Options --------------------------------------------------------------------------------------------------
 
-_OPTION = re.compile(r"[A-Z]")
+_OPTION = re.compile(r"([A-Z])|(?:choice|option)[_ ]?([A-Za-z])")
+_LISTS = ("choices", "options")
+_AS_LIST = "they are left out; write them as a JSON list of texts"
+
+
+def choices_in(values: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
+    """(the options of a row, what could not be read of them).
+
+    They are in `choices` or `options`, as a list, as an object by letter, as {"label": [...], "text": [...]},
+    as either in text, or as lines `A. four`; or in the columns A, B, ..., or choice_a, choice_b, ..., up to
+    the first that is empty.
+    """
+    given = next((values[name] for name in _LISTS if values.get(name) not in (None, "", [], {})), None)
+    given = (as_mapping(given) or listed(given)) if isinstance(given, str) else given
+    if isinstance(given, Mapping):
+        given = given.get("text") if isinstance(given.get("text"), list) else lettered_choices(given)
+    if isinstance(given, str):
+        lines = listed_options(given) or lettered_choices(values)
+        return lines, "" if lines or not given.strip() else f"its options are no list, but a text; {_AS_LIST}"
+    texts = [text_in(one.get("text") if isinstance(one, Mapping) else one) for one in given or ()]
+    if None in texts:
+        return (), f"one of its options is no text; {_AS_LIST}"
+    return tuple(text for text in texts if text is not None) or lettered_choices(values), ""
 
 
 def lettered_choices(values: Mapping[str, Any]) -> tuple[str, ...]:
-    """The options in columns A, B, C, ..., up to the first that is empty."""
+    """The options in columns A, B, C, ..., or choice_a, choice_b, ..., up to the first that is empty."""
+    by_letter: dict[str, Any] = {}
+    for name, value in values.items():
+        if match := _OPTION.fullmatch(str(name)):
+            by_letter.setdefault((match[1] or match[2]).upper(), value)
     texts: list[str] = []
-    for letter in sorted(name for name in values if _OPTION.fullmatch(name)):
-        text = text_in(values[letter])
-        if text is None or not text.strip() or letter != chr(ord("A") + len(texts)):
+    for letter in ascii_uppercase:
+        text = text_in(by_letter.get(letter))
+        if text is None or not text.strip():
             break
         texts.append(text)
     return tuple(texts)

@@ -14,9 +14,9 @@ from seethink.evaluate.importers.answers import (
     NamedColumns,
     conversation,
     flat,
+    gold_in,
     number_in,
     rows_read,
-    text_in,
 )
 from seethink.evaluate.importers.archive import Archive
 from seethink.evaluate.importers.files import OpenedFile
@@ -74,14 +74,13 @@ def _answer(sample: Mapping[str, Any], where: str, root: Path) -> ImportedAnswer
     output = sample.get("output") or {}
     choice = next(iter(output.get("choices") or []), {})
     usage, error = output.get("usage") or {}, sample.get("error") or {}
-    target = sample.get("target")
     return ImportedAnswer(
         where=where,
         text=str(output.get("completion") or ""),
         question=asked.question,
         prompt=sent.prompt or asked.prompt,
         pictures=() if isinstance(sample.get("input"), str) else asked.pictures,
-        gold=target if isinstance(target, str) else _one(target),
+        gold=target if isinstance(target := sample.get("target"), str) else gold_in(target),
         choices=tuple(map(str, sample.get("choices") or ())),
         number=str(sample.get("id")),
         reported=dict(_scores(sample.get("scores") or {})),
@@ -90,13 +89,6 @@ def _answer(sample: Mapping[str, Any], where: str, root: Path) -> ImportedAnswer
         failed=str(error.get("message") or "an error") if error else "",
         columns=flat({name: sample[name] for name in ("id", "metadata") if name in sample}),
     )
-
-
-def _one(target: Any) -> str | None:
-    """The text of a list with one; several are given as JSON."""
-    if not isinstance(target, list) or not target:
-        return None
-    return text_in(target[0]) if len(target) == 1 else json.dumps(target, ensure_ascii=False)
 
 
 def _scores(scores: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

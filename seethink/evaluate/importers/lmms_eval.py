@@ -16,19 +16,18 @@ from seethink.evaluate.importers.answers import (
     ImportedAnswer,
     ImportedFile,
     NamedColumns,
+    choices_in,
     flat,
-    lettered_choices,
+    gold_in,
     number_in,
     numbers_of,
     rows_read,
-    text_in,
 )
 from seethink.evaluate.importers.files import OpenedFile
-from seethink.sources.cells import listed
 from seethink.types import InputError
 
 _OWN = (
-    *("doc_id", "doc", "target", "arguments", "input", "resps", "filtered_resps", "token_counts"),
+    *("doc_id", "doc", "target", "arguments", "input", "resps", "filtered_resps", "token_counts", "filter"),
     *("doc_hash", "prompt_hash", "target_hash", "input_media", "per_sample_scores"),
 )
 _SAMPLES = re.compile(r"(?P<run>.+)_samples_(?P<task>.+)")
@@ -48,15 +47,27 @@ def fits(file: OpenedFile) -> bool:
 
 
 def answers(file: OpenedFile, columns: NamedColumns) -> ImportedFile:
-    """An answer for each response; a document that was asked several times has several."""
+    """An answer for each response; a document that was asked several times has several. Of rows that differ
+    in their filter alone, those of one."""
     rows = file.rows or list(enumerate(file.document.get("logs", ()), 1))
+    filters = list(dict.fromkeys(str(row["filter"]) for _, row in rows if "filter" in row))
+    kept = columns.filter or next(iter(filters), "none")
+    if columns.filter and kept not in filters:
+        raise InputError(f"{file.path} has no filter {kept!r}; it has {', '.join(filters)}")
+    note = (
+        f"each document is in the file once for each of the filters {', '.join(filters)}: the rows of {kept} "
+        "are kept; --filter chooses another"
+    )
+    if filters:
+        rows = [(number, row) for number, row in rows if str(row.get("filter")) == kept]
     named = _SAMPLES.fullmatch(file.path.name.removesuffix(".jsonl"))
     task = named["task"] if named else file.path.stem
     return ImportedFile(
         "lmms-eval",
         task,
         rows_read(((file.where(number), row) for number, row in rows), _of_row),
-        totals=_totals(file.path.with_name(f"{named['run']}_results.json"), task) if named else {},
+        totals=_totals(file.path.with_name(f"{named['run']}_results.json"), task, kept) if named else {},
+        notes=(note,) if len(filters) > 1 else (),
     )
 
 
@@ -64,7 +75,7 @@ def _of_row(row: Mapping[str, Any], where: str) -> Iterator[ImportedAnswer]:
     held = row.get("doc")
     doc: Mapping[str, Any] = held if isinstance(held, Mapping) else {}
     texts = list(_texts(row.get("resps") or row.get("filtered_resps")))
-    options = listed(doc.get("choices") or doc.get("options")) or []
+    options, unread = choices_in(doc)
     question = next((str(doc[name]) for name in _QUESTION if isinstance(doc.get(name), str)), "")
     counts = row.get("token_counts") or [None]
     for i, text in enumerate(texts or [None]):
@@ -74,8 +85,9 @@ def _of_row(row: Mapping[str, Any], where: str) -> Iterator[ImportedAnswer]:
             text=text or "",
             question=question,
             prompt=next(_texts(row.get("input") or row.get("arguments")), ""),
-            gold=_gold(row.get("target")),
-            choices=tuple(map(str, options)) if isinstance(options, list) else lettered_choices(doc),
+            gold=gold_in(row.get("target")),
+            choices=options,
+            unread=unread,
             number=str(row["doc_id"]),
             reported=numbers_of(row, _OWN),
             n_tokens=int(count.get("output_tokens") or 0) if isinstance(count, Mapping) else 0,
@@ -99,22 +111,14 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(one)
 
 
-def _gold(target: Any) -> str | None:
-    """The target; of a list with one text, that text."""
-    target = listed(target)
-    if isinstance(target, list):
-        return text_in(target[0]) if len(target) == 1 else json.dumps(target, ensure_ascii=False)
-    return text_in(target)
-
-
-def _totals(path: Path, task: str) -> dict[str, float]:
-    """{metric: value} of the results beside the samples; empty where there are none."""
+def _totals(path: Path, task: str, kept: str) -> dict[str, float]:
+    """{metric: value} of the results beside the samples, of the kept filter; empty if there are none."""
     if not path.is_file():
         return {}
     try:
         found = json.loads(path.read_text(encoding="utf-8"))["results"].get(task, {})
     except (ValueError, KeyError, AttributeError) as error:
         raise InputError(f"{path} is no results file of lmms-eval ({error!r}); move it away") from error
-    names = [name for name in found if "stderr" not in name and name.endswith(",none")]
-    values = {name.removesuffix(",none"): number_in(found[name]) for name in names}
+    names = [name for name in found if "stderr" not in name and name.endswith(f",{kept}")]
+    values = {name.removesuffix(f",{kept}"): number_in(found[name]) for name in names}
     return {name: value for name, value in values.items() if value is not None}

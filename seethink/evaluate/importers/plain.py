@@ -10,9 +10,10 @@ from seethink.evaluate.importers.answers import (
     ImportedAnswer,
     ImportedFile,
     NamedColumns,
+    choices_in,
     conversation,
     flat,
-    lettered_choices,
+    gold_in,
     number_in,
     picture_in,
     reply,
@@ -20,19 +21,19 @@ from seethink.evaluate.importers.answers import (
     text_in,
 )
 from seethink.evaluate.importers.files import OpenedFile
-from seethink.sources.cells import listed
 from seethink.types import InputError
 
 _QUESTION = ("question", "query", "problem", "prompt", "input")
 _GOLD = ("answer", "gold", "target", "ground_truth", "label", "solution")
-_CHOICES = ("choices", "options")
+_TEXTS = ("text", "content", "message", "answer", "prediction", "response", "output")
+_NOT_ONE = "its prediction is not one text"
 
 
 def answers(file: OpenedFile, columns: NamedColumns) -> ImportedFile:
     """An answer for each row, from the column that `--prediction-column` names. Raises InputError for a named
     column that is not there."""
     for option, name in vars(columns).items():
-        if name and name not in file.columns:
+        if option != "filter" and name and name not in file.columns:
             raise InputError(
                 f"{file.path} has no column {name!r} for --{option}-column; it has "
                 f"{', '.join(sorted(file.columns))}"
@@ -45,21 +46,39 @@ def _answer(row: Mapping[str, Any], where: str, root: Path, columns: NamedColumn
     question = row.get(columns.question) if columns.question else _first(row, _QUESTION)
     asked = conversation(question if isinstance(question, list) else text_in(question) or "", root, where)
     gold = row.get(columns.answer) if columns.answer else _first(row, _GOLD)
-    options = listed(_first(row, _CHOICES))
+    options, unread = choices_in(row)
+    text, refused = _prediction(row.get(columns.prediction))
     picture = picture_in(row.get("image"), root, where)
     score = number_in(row.get(columns.score)) if columns.score else None
     return ImportedAnswer(
         where=where,
-        text=text_in(row.get(columns.prediction)) or reply(row.get(columns.prediction)),
+        text=text,
         question=asked.question,
         prompt=asked.prompt,
         pictures=asked.pictures if picture is None else (picture,),
-        gold=text_in(gold),
-        choices=tuple(map(str, options)) if isinstance(options, list) else lettered_choices(row),
+        gold=gold_in(gold),
+        choices=options,
         number=text_in(row.get("id")) or "",
         reported={} if score is None else {columns.score: score},
+        refused=refused,
+        unread=unread,
         columns=flat(row),
     )
+
+
+def _prediction(value: Any) -> tuple[str, str]:
+    """(the text of a prediction, why it has none): a text or number, a list with one, the messages of a
+    completion or the parts of a message, or an object with one of these in a column that texts are in."""
+    if value is None or isinstance(value, str | int | float):
+        return text_in(value) or "", ""
+    if isinstance(value, list) and len(value) == 1:
+        return _prediction(value[0])
+    if isinstance(value, Mapping):
+        held = [value[name] for name in _TEXTS if value.get(name) not in (None, "")]
+        return _prediction(held[0]) if len(held) == 1 else ("", _NOT_ONE)
+    parts = value if isinstance(value, list) and all(isinstance(one, Mapping) for one in value) else []
+    text = reply(parts if any("role" in part for part in parts) else [{"content": parts}])
+    return text, "" if text else _NOT_ONE
 
 
 def _first(row: Mapping[str, Any], names: tuple[str, ...]) -> Any:

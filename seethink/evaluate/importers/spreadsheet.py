@@ -88,7 +88,7 @@ def _cells(row: Element, shared: list[str], archive: Archive) -> Iterator[tuple[
             yield column, value
         else:
             number = float(value)
-            yield column, (kind == "b" and number == 1) or (int(number) if number.is_integer() else number)
+            yield column, number == 1 if kind == "b" else int(number) if number.is_integer() else number
 
 
 def _column(letters: str) -> int:

@@ -13,6 +13,7 @@ from seethink.evaluate.importers.answers import (
     NamedColumns,
     conversation,
     flat,
+    gold_in,
     number_in,
     numbers_of,
     reply,
@@ -20,7 +21,6 @@ from seethink.evaluate.importers.answers import (
     text_in,
 )
 from seethink.evaluate.importers.files import OpenedFile
-from seethink.sources.cells import listed
 
 # verl -----------------------------------------------------------------------------------------------------
 
@@ -39,7 +39,7 @@ def verl(file: OpenedFile, columns: NamedColumns) -> ImportedFile:
             where=where,
             text=text_in(row.get("output")) or "",
             prompt=text_in(row.get("input")) or "",
-            gold=_gold(row.get("gts")),
+            gold=gold_in(row.get("gts")),
             reported=numbers_of({"score": row.get("score"), **row}, left),
             step=_step(row.get("step"), int(stem) if stem.isdecimal() else None),
             columns=flat(row),
@@ -55,20 +55,24 @@ def fits_trl(file: OpenedFile) -> bool:
     return {"step", "prompt", "completion"} <= file.columns
 
 
+_GOLDS = ("solution", "answer", "ground_truth")
+"""Columns of the data that a trainer logs beside its rewards."""
+
+
 def trl(file: OpenedFile, columns: NamedColumns) -> ImportedFile:
     """Rows of `log_completions`: reward functions are the numeric columns after the completion. There are no
     pictures."""
-    left = ("step", "prompt", "completion", "advantage")
+    left = ("step", "prompt", "completion", "advantage", *_GOLDS)
 
     def read(row: Mapping[str, Any], where: str) -> Iterator[ImportedAnswer]:
         asked = conversation(row["prompt"], file.path.parent, where)
-        gold = next((row[name] for name in ("solution", "answer", "ground_truth") if name in row), None)
+        gold = next((row[name] for name in _GOLDS if name in row), None)
         yield ImportedAnswer(
             where=where,
             text=reply(row["completion"]),
             question=asked.question,
             prompt=asked.prompt,
-            gold=_gold(gold),
+            gold=gold_in(gold),
             reported=numbers_of(row, left),
             step=_step(row.get("step"), None),
             columns=flat(row),
@@ -111,7 +115,7 @@ def _rollout(row: Mapping[str, Any], where: str, root: Path) -> ImportedAnswer:
         question=asked.question,
         prompt=asked.prompt,
         pictures=asked.pictures,
-        gold=_gold(row.get("answer")),
+        gold=gold_in(row.get("answer")),
         number=str(row.get("example_id", row.get("id", ""))),
         reported=numbers_of({"reward": row.get("reward"), **row}, _VERIFIERS),
         truncated=bool(row.get("is_truncated")),
@@ -137,7 +141,7 @@ def _traces(row: Mapping[str, Any], where: str, root: Path) -> Iterator[Imported
             question=asked.question,
             prompt=asked.prompt,
             pictures=asked.pictures,
-            gold=_gold(next((data[n] for n in ("answer", "target", "solution") if n in data), None)),
+            gold=gold_in(next((data[n] for n in ("answer", "target", "solution") if n in data), None)),
             number=str(data.get("id", data.get("idx", ""))),
             reported=_rewards(trace),
             truncated=any(call.get("finish_reason") == "length" for call in calls),
@@ -159,16 +163,6 @@ def _rewards(trace: Mapping[str, Any]) -> dict[str, float]:
 
 
 # Values ---------------------------------------------------------------------------------------------------
-
-
-def _gold(value: Any) -> str | None:
-    """A reference answer as it was logged: of an object its `ground_truth`, of a list with one its text."""
-    if isinstance(value, Mapping):
-        value = value.get("ground_truth")
-    value = listed(value)
-    if isinstance(value, list) and len(value) == 1:
-        (value,) = value
-    return text_in(value)
 
 
 def _step(value: Any, default: int | None) -> int | None:

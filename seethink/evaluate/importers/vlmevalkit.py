@@ -10,8 +10,9 @@ from seethink.evaluate.importers.answers import (
     ImportedAnswer,
     ImportedFile,
     NamedColumns,
+    choices_in,
     flat,
-    lettered_choices,
+    gold_in,
     number_in,
     picture_in,
     rows_read,
@@ -54,14 +55,16 @@ def _answer(row: Mapping[str, Any], where: str, root: Path) -> ImportedAnswer:
     text = text_in(row.get("prediction")) or ""
     hint = text_in(row.get("hint"))
     question = text_in(row.get("question")) or ""
+    options, unread = choices_in(row)
     return ImportedAnswer(
         where=where,
         text=text,
         question=question,
         prompt=f"{hint}\n{question}" if hint else question,
         pictures=_pictures(row, root, where),
-        gold=text_in(row.get("answer")),
-        choices=lettered_choices(row),
+        gold=gold_in(row.get("answer")),
+        choices=options,
+        unread=unread,
         number=text_in(row.get("index")) or "",
         reported={name: value for name in _SCORES if (value := number_in(row.get(name))) is not None},
         failed=text if text.startswith(_FAILED) else "",

@@ -153,13 +153,14 @@ class Browser {
       ...question.pictures.map((one, i) => picture(one, question.caption || `picture of question ${question.id}`, this.source, i === on ? places : [])),
       placeKey(places), remark ? element("p", { className: "caption" }, remark) : null,
       question.caption ? written("p", "caption", question.caption, 300) : null);
+    const lost = question.lost ? element("p", { className: "caption" }, `${question.lost} of its pictures not on disk`) : null;
     const gold = element("p", { className: "gold" });
     if (question.gold === null) gold.append("no reference answer");
     else gold.append("reference answer ", written("b", "", String(question.gold), 300));
     gold.append(" ", written("small", "id", `${question.id.startsWith(question.task) ? "" : `${question.task} `}${question.id}`, 200));
     const box = element("div", { className: "answers" });
     this.detail.replaceChildren(
-      element("div", { className: "asked-about" }, question.pictures.length ? pictures : null,
+      element("div", { className: "asked-about" }, question.pictures.length ? pictures : lost,
         element("div", { className: "question" }, written("p", "question-text", question.question), gold)), box);
     this.drawGroups(box, groups, passing);
     this.detail.scrollTop = 0;
