@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import sqrt
 from statistics import fmean
 from typing import Any, Literal
 
@@ -175,7 +176,7 @@ def _thought_disagrees(seen: History, limit: float) -> str:
     agree = seen.last("completions/thought_agrees_ratio")
     if agree is None or agree > limit:
         return ""
-    return f"{_percent(1 - agree)} of completions answer otherwise than their thought concludes"
+    return f"{_percent(1 - agree)} of those completions whose thought states an answer give another one"
 
 
 def _longer_not_better(seen: History, limit: float) -> str:
@@ -234,9 +235,9 @@ def _mismatch(seen: History, distance: float) -> str:
 
 
 def _held_out_falls(seen: History, limit: float) -> str:
-    *_, (_, before), (_, now) = [(0, 0.0), (0, 0.0), *seen.evaluated]
-    step, best = max(seen.evaluated, key=lambda one: one[1], default=(0, 0.0))
-    if max(before, now) > best - limit:
+    *_, (_, before, _), (_, now, n) = [(0, 0.0, None), (0, 0.0, None), *seen.evaluated]
+    step, best, _ = max(seen.evaluated, key=lambda one: one[1], default=(0, 0.0, None))
+    if max(before, now) > best - limit * max(1.0, sqrt(ENOUGH / n) if n else 1.0):
         return ""
     return f"held-out accuracy falls: {_percent(now)}, at step {step:,} it was {_percent(best)}"
 
@@ -258,6 +259,8 @@ BLOW_UP = 10.0
 HARDLY = 0.02
 """A share of right completions that rose by no more has hardly changed: of 640 completions, ten steps of 64,
 it is one standard error."""
+ENOUGH = 100
+"""Held-out questions for which the limit of a fall is set; of fewer it is larger, as their standard error."""
 SOLVED = 0.9
 """From this share of right completions on, a model that is sure of itself is what is wanted."""
 
@@ -321,7 +324,7 @@ ALARMS: Mapping[SignalKind, Alarm] = {
     "thought_disagrees": Alarm(
         "completions/thought_agrees_ratio",
         0.7,
-        "reading what a thought concludes errs in some completions, not in three of ten",
+        "reading what a thought states errs in some completions, not in three of ten",
         _thought_disagrees,
     ),
     "longer_not_better": Alarm(
