@@ -50,6 +50,15 @@ def measured_tasks(report: Report) -> list[str]:
     return list(dict.fromkeys(task for by_task in report["results"].values() for task in by_task))
 
 
+def graded_tasks(report: Report) -> list[str]:
+    """The tasks with a score other than 0 and 1, whose means are no shares of right answers."""
+    return [
+        task
+        for task in measured_tasks(report)
+        if any(by_task.get(task, {}).get("graded") for by_task in report["results"].values())
+    ]
+
+
 def lenient_differs(report: Report) -> bool:
     """Whether lenient accuracy is another than strict accuracy anywhere, or a test of it."""
     results = (result for by_task in report["results"].values() for result in by_task.values())

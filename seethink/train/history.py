@@ -62,7 +62,7 @@ class History:
 
     @property
     def right(self) -> float | None:
-        """The share of right completions in the last window, else the mean reward."""
+        """The mean score of completions (the part `correct`) in the last window, else the mean reward."""
         right = self.last(CORRECT)
         return self.last("reward") if right is None else right
 

@@ -83,7 +83,7 @@ def _of_rewards(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     }
     facts = [
         f"mean reward {'unknown' if reward is None else f'{reward:.2f}'}",
-        *([] if right is None else [f"{right:.0%} right"]),
+        *([] if right is None else [f"mean of correct {right:.2f}"]),
         *(f"{share:.0%} {what}" for what, name in shares.items() if (share := mean_of(rows, name))),
     ]
     yield (

@@ -69,7 +69,7 @@ PLANTED: dict[SignalKind, tuple[Row, str]] = {
     "truncated": ({"completions/clipped_ratio": 0.6}, "60 % of completions are cut off"),
     "format_only": (
         {FORMAT: fades(0.2, 0.9), CORRECT: 0.1},
-        "more of the completions keep it than at the start, while 10 % are right, 10 % at the start",
+        "the completions keep it than at the start, while their mean score is 10 %, 10 % at the start",
     ),
     "thought_vanishes": (
         {"completions/by_steps_ratio": fades(0.8, 0.0)},
@@ -249,7 +249,7 @@ def test_the_page_lists_every_alarm_with_its_limit_and_its_reason() -> None:
     assert [(name.strip("`"), limit, why) for name, _, limit, why in listed] == [
         (kind, f"{alarm.limit:g}", alarm.why) for kind, alarm in ALARMS.items()
     ]
-    assert f"with under {100 * SOLVED:.0f} % right" in section and BLOW_UP == WINDOW == 10
+    assert f"with a mean score under {100 * SOLVED:.0f} %" in section and BLOW_UP == WINDOW == 10
     assert {
         alarm.after for kind, alarm in ALARMS.items() if kind not in ("learning_rate", "format_only")
     } == {*(WINDOW, 2 * WINDOW)}

@@ -41,7 +41,7 @@ def _notes(folder: Path, *rows: dict) -> list[str]:
     ("facts", "why", "fact"),
     [
         ({"reward": 1.0}, "too easy", "mean reward 1.00"),
-        ({"reward": 0.5, "rewards/correct/mean": 1.0}, "too easy", "100% right"),
+        ({"reward": 0.5, "rewards/correct/mean": 1.0}, "too easy", "mean of correct 1.00"),
         ({}, "too hard", "mean reward 0.00"),
         (
             {"completions/malformed_ratio": 0.9},
@@ -88,8 +88,11 @@ def only_references(example: Example, response: Response) -> Score:
 @pytest.mark.parametrize(
     ("verifier", "words"),
     [
-        (level, "too easy for this model (mean reward 1.00, 100% right, "),
-        (verify.same_number, "(mean reward 0.00, 0% right, 100% of the completions break the format"),
+        (level, "too easy for this model (mean reward 1.00, mean of correct 1.00, "),
+        (
+            verify.same_number,
+            "mean of correct 0.00, 100% of the completions break the format",
+        ),
         (only_references, "100% of the groups could not be judged"),
     ],
 )
