@@ -70,7 +70,7 @@ def test_a_partly_right_answer_is_neither_right_nor_wrong() -> None:
         write_evaluation(Path("runs") / name, own, stage(30))
     page = compared("runs/a", "runs/b")
     assert "b is above a (mean score +25.0 points" in page.text
-    assert "different verdicts (right, partly right, wrong): 15 of 30" in page.text
+    assert "verdicts on the arms differ (right, partly right, wrong): 15 of 30" in page.text
     assert page.text.count("✓ right") == 10 and page.text.count("◐ partly right") == 10 + 5
     counts = json.loads(next(script for script in page.scripts if script.startswith('{"seen"')))["seen"]
     assert [(one["right"], one["partly"], one["wrong"], one["mended"]) for one in counts[:2]] == [
