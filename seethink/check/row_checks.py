@@ -82,6 +82,7 @@ class RowChecker:
         except RowError as error:
             return self._unreadable(row, error)
         media = self._inspected(example.media)
+        in_media = [fault for one in media for fault in one.faults]
         faults = [
             *_faults(example, media, self.settings),
             *_pair_faults(row, self.settings),
