@@ -43,7 +43,7 @@ class CheckedRow:
     digest: of question and media; empty if the row could not be read. answer: normalised. media: keys.
     missing: paths of media that are not there. farthest: (largest coordinate of its boxes, longest side of
     their picture), if it has boxes. gold: the verifier that pays for the answer in other spellings ("" for
-    none); None without an answer.
+    none); None without an answer that the verifier judges.
     """
 
     row: int
@@ -82,21 +82,26 @@ class RowChecker:
         except RowError as error:
             return self._unreadable(row, error)
         media = self._inspected(example.media)
-        in_media = [fault for one in media for fault in one.faults]
-        faults = [
-            *_faults(example, media, self.settings),
-            *_pair_faults(row, self.settings),
-            *_empty_media(row),
-        ]
+        in_media = dict.fromkeys(fault for one in media for fault in one.faults)
+        in_text = dict.fromkeys(
+            [
+                *_faults(example, media, self.settings),
+                *_pair_faults(row, self.settings),
+                *_empty_media(row),
+            ]
+        )
+        faults = [Fault.of_error(kind, row.number, example.id, message) for kind, message in in_media]
+        faults += [Fault(kind, row.number, example.id, message) for kind, message in in_text]
+        judged = example.answer is not None and all(fault.kind != "gold not judged" for fault in faults)
         return CheckedRow(
             row.number,
             example.id,
-            tuple(Fault(kind, row.number, example.id, message) for kind, message in dict.fromkeys(faults)),
+            tuple(faults),
             self._digest(row, example),
             " ".join(str(example.answer).casefold().split()),
             tuple(one.key for one in media),
             farthest=_farthest(example, media),
-            gold=None if example.answer is None else gold_reader(example, self.settings.verifier),
+            gold=gold_reader(example, self.settings.verifier) if judged else None,
         )
 
     def _unreadable(self, row: Row, error: RowError) -> CheckedRow:
@@ -106,7 +111,9 @@ class RowChecker:
         errors = {(one.kind, one.file): one for one in (error, *missing)}.values()
         faults = [Fault.of_error(one.kind, row.number, name, _bare(row, one), one.file) for one in errors]
         media = self._inspected(found)
-        faults += [Fault(kind, row.number, name, message) for one in media for kind, message in one.faults]
+        faults += [
+            Fault.of_error(kind, row.number, name, words) for one in media for kind, words in one.faults
+        ]
         paths = tuple(one.file or str(one) for one in missing)
         return CheckedRow(
             row.number, name, tuple(faults), media=tuple(one.key for one in media), missing=paths
@@ -162,8 +169,6 @@ def learned_texts(row: Row, example: Example, settings: CheckSettings) -> tuple[
 def _faults(
     example: Example, media: Sequence[MediaInfo], settings: CheckSettings
 ) -> Iterator[tuple[str, str]]:
-    for one in media:
-        yield from one.faults
     kinds = TEXT_CHECKS if example.answer is not None else QUESTION_CHECKS
     text_faults = [(kind, message) for kind in kinds for message in TEXT_CHECKS[kind](example)]
     yield from text_faults
