@@ -7,11 +7,13 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from seethink.check.faults import BOX_CHECKS, QUESTION_CHECKS, TEXT_CHECKS, Fault, boxes_of
 from seethink.check.gold import gold_faults, gold_reader
 from seethink.check.media_info import MediaInfo, inspect_medium
+from seethink.media.image import scales_named
 from seethink.sources import preferences
 from seethink.sources.dialects import MEDIA, PREFERENCES, Dialect
 from seethink.sources.parsed_row import empty_media
@@ -57,6 +59,10 @@ class CheckedRow:
     gold: str | None = None
 
 
+CheckedChunk = tuple[list[CheckedRow], dict[str, MediaInfo]]
+"""The results of rows, and the media that were new in them, by key."""
+
+
 @dataclass
 class RowChecker:
     """Checks rows one after the other; each medium is inspected once. media: those inspected so far, by
@@ -66,7 +72,7 @@ class RowChecker:
     rows: Sequence[Row]
     media: dict[str, MediaInfo] = field(default_factory=dict)
 
-    def chunk(self, begin: int) -> tuple[list[CheckedRow], dict[str, MediaInfo]]:
+    def chunk(self, begin: int) -> CheckedChunk:
         """The results of one chunk of rows, and the media that were new in it."""
         known = {*self.media}
         checked = [self.row(row) for row in self.rows[begin : begin + ROWS_PER_CHUNK]]
@@ -216,19 +222,24 @@ _CHECKER: RowChecker | None = None
 
 def check_rows(rows: Sequence[Row], settings: CheckSettings) -> tuple[list[CheckedRow], dict[str, MediaInfo]]:
     """The results of all rows, in order, and their media by key."""
-    cores = os.cpu_count() or 1
-    begins = range(0, len(rows), ROWS_PER_CHUNK)
-    can_fork = "fork" in multiprocessing.get_all_start_methods()
-    if len(rows) < MIN_ROWS_FOR_PROCESSES or cores == 1 or not can_fork:
-        chunks = [*map(RowChecker(settings, rows).chunk, begins)]
-    else:
-        fork = multiprocessing.get_context("fork")
-        with ProcessPoolExecutor(cores, fork, _start_worker, (rows, settings)) as pool:
-            chunks = [*pool.map(_check_chunk, begins)]
+    with scales_named() if settings.decode else nullcontext():
+        chunks = _checked(rows, settings)
     media: dict[str, MediaInfo] = {}
     for _, new in chunks:
         media.update(new)
     return [row for checked, _ in chunks for row in checked], media
+
+
+def _checked(rows: Sequence[Row], settings: CheckSettings) -> list[CheckedChunk]:
+    """The results of each chunk, by all cores where there are enough rows."""
+    cores = os.cpu_count() or 1
+    begins = range(0, len(rows), ROWS_PER_CHUNK)
+    can_fork = "fork" in multiprocessing.get_all_start_methods()
+    if len(rows) < MIN_ROWS_FOR_PROCESSES or cores == 1 or not can_fork:
+        return [*map(RowChecker(settings, rows).chunk, begins)]
+    fork = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(cores, fork, _start_worker, (rows, settings)) as pool:
+        return [*pool.map(_check_chunk, begins)]
 
 
 def _start_worker(rows: Sequence[Row], settings: CheckSettings) -> None:
@@ -236,6 +247,6 @@ def _start_worker(rows: Sequence[Row], settings: CheckSettings) -> None:
     _CHECKER = RowChecker(settings, rows)
 
 
-def _check_chunk(begin: int) -> tuple[list[CheckedRow], dict[str, MediaInfo]]:
+def _check_chunk(begin: int) -> CheckedChunk:
     assert _CHECKER is not None
     return _CHECKER.chunk(begin)
