@@ -105,8 +105,8 @@ def _of_length(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         return
     first, last = windows[least][0]["step"], windows[least][-1]["step"]
     yield (
-        f"completions are shortest in steps {first:,} to {last:,}, {lengths[least]:,.0f} tokens, and grow "
-        f"from there to {lengths[-1]:,.0f}"
+        f"no fault by itself: completions are shortest in steps {first:,} to {last:,}, {lengths[least]:,.0f} "
+        f"tokens, and grow from there to {lengths[-1]:,.0f}"
     )
 
 
