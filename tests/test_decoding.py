@@ -10,6 +10,7 @@ import pytest
 
 from seethink.media import Image
 from seethink.media.decoding import FORMATS
+from seethink.media.image import scales_named
 from seethink.types import InputError
 from tests import picture_files as files
 
@@ -304,6 +305,13 @@ def test_the_scale_is_logged_once(caplog, monkeypatch):
         "a.png has 16 bits a sample: 0 is shown black, 4,095 white; `seethink check --decode` names every "
         "such picture"
     ]
+
+
+def test_the_scale_is_not_logged_where_every_picture_is_named(caplog, monkeypatch):
+    monkeypatch.setattr("seethink.media.image._SAID", set())
+    with scales_named():
+        Image.data(grey_png(np.arange(4096).reshape(64, 64)), "a.png").load()
+    assert not caplog.records
 
 
 # Other modes ----------------------------------------------------------------------------------------------

@@ -12,6 +12,17 @@ from seethink.types import InputError
 from tests import picture_files as files
 
 
+@pytest.mark.parametrize(("side", "size"), [(13_000, "13000 x 13000"), (20_000, "400,000,000")])
+def test_a_huge_picture_is_refused_by_one_limit(side, size):
+    """Pillow's own limit lies between the two."""
+    data = files.png(np.zeros((1, 1, 1)), 8, 0).replace(
+        files.chunk(b"IHDR", (1).to_bytes(4) * 2 + b"\x08\0\0\0\0"),
+        files.chunk(b"IHDR", side.to_bytes(4) * 2 + b"\x08\0\0\0\0"),
+    )
+    with pytest.raises(InputError, match=rf"^it has {size} pixels, more than 150,000,000$"):
+        Image.data(data, "it").size()
+
+
 @pytest.mark.parametrize(
     ("data", "match"),
     [

@@ -34,6 +34,11 @@ class Fault:
         return cls(kind, row, id, message, file, mended="; " in message)
 
     @property
+    def mend(self) -> str:
+        """What to do about it: as its message says, else the fix of its kind."""
+        return self.message.partition("; ")[2] if self.mended else {**FAULTS, **SUSPICIONS}[self.kind]
+
+    @property
     def suspected(self) -> bool:
         """Whether it may be intended; then it does not make its row faulty."""
         return self.kind in SUSPICIONS

@@ -7,11 +7,13 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from seethink.check.faults import BOX_CHECKS, QUESTION_CHECKS, TEXT_CHECKS, Fault, boxes_of
 from seethink.check.gold import gold_faults, gold_reader
 from seethink.check.media_info import MediaInfo, inspect_medium
+from seethink.media.image import scales_named
 from seethink.sources import preferences
 from seethink.sources.dialects import MEDIA, PREFERENCES, Dialect
 from seethink.sources.parsed_row import empty_media
@@ -43,7 +45,7 @@ class CheckedRow:
     digest: of question and media; empty if the row could not be read. answer: normalised. media: keys.
     missing: paths of media that are not there. farthest: (largest coordinate of its boxes, longest side of
     their picture), if it has boxes. gold: the verifier that pays for the answer in other spellings ("" for
-    none); None without an answer.
+    none); None without an answer that the verifier judges.
     """
 
     row: int
@@ -57,6 +59,10 @@ class CheckedRow:
     gold: str | None = None
 
 
+CheckedChunk = tuple[list[CheckedRow], dict[str, MediaInfo]]
+"""The results of rows, and the media that were new in them, by key."""
+
+
 @dataclass
 class RowChecker:
     """Checks rows one after the other; each medium is inspected once. media: those inspected so far, by
@@ -66,7 +72,7 @@ class RowChecker:
     rows: Sequence[Row]
     media: dict[str, MediaInfo] = field(default_factory=dict)
 
-    def chunk(self, begin: int) -> tuple[list[CheckedRow], dict[str, MediaInfo]]:
+    def chunk(self, begin: int) -> CheckedChunk:
         """The results of one chunk of rows, and the media that were new in it."""
         known = {*self.media}
         checked = [self.row(row) for row in self.rows[begin : begin + ROWS_PER_CHUNK]]
@@ -82,20 +88,26 @@ class RowChecker:
         except RowError as error:
             return self._unreadable(row, error)
         media = self._inspected(example.media)
-        faults = [
-            *_faults(example, media, self.settings),
-            *_pair_faults(row, self.settings),
-            *_empty_media(row),
-        ]
+        in_media = dict.fromkeys(fault for one in media for fault in one.faults)
+        in_text = dict.fromkeys(
+            [
+                *_faults(example, media, self.settings),
+                *_pair_faults(row, self.settings),
+                *_empty_media(row),
+            ]
+        )
+        faults = [Fault.of_error(kind, row.number, example.id, message) for kind, message in in_media]
+        faults += [Fault(kind, row.number, example.id, message) for kind, message in in_text]
+        judged = example.answer is not None and all(fault.kind != "gold not judged" for fault in faults)
         return CheckedRow(
             row.number,
             example.id,
-            tuple(Fault(kind, row.number, example.id, message) for kind, message in dict.fromkeys(faults)),
+            tuple(faults),
             self._digest(row, example),
             " ".join(str(example.answer).casefold().split()),
             tuple(one.key for one in media),
             farthest=_farthest(example, media),
-            gold=None if example.answer is None else gold_reader(example, self.settings.verifier),
+            gold=gold_reader(example, self.settings.verifier) if judged else None,
         )
 
     def _unreadable(self, row: Row, error: RowError) -> CheckedRow:
@@ -105,7 +117,9 @@ class RowChecker:
         errors = {(one.kind, one.file): one for one in (error, *missing)}.values()
         faults = [Fault.of_error(one.kind, row.number, name, _bare(row, one), one.file) for one in errors]
         media = self._inspected(found)
-        faults += [Fault(kind, row.number, name, message) for one in media for kind, message in one.faults]
+        faults += [
+            Fault.of_error(kind, row.number, name, words) for one in media for kind, words in one.faults
+        ]
         paths = tuple(one.file or str(one) for one in missing)
         return CheckedRow(
             row.number, name, tuple(faults), media=tuple(one.key for one in media), missing=paths
@@ -161,8 +175,6 @@ def learned_texts(row: Row, example: Example, settings: CheckSettings) -> tuple[
 def _faults(
     example: Example, media: Sequence[MediaInfo], settings: CheckSettings
 ) -> Iterator[tuple[str, str]]:
-    for one in media:
-        yield from one.faults
     kinds = TEXT_CHECKS if example.answer is not None else QUESTION_CHECKS
     text_faults = [(kind, message) for kind in kinds for message in TEXT_CHECKS[kind](example)]
     yield from text_faults
@@ -210,19 +222,24 @@ _CHECKER: RowChecker | None = None
 
 def check_rows(rows: Sequence[Row], settings: CheckSettings) -> tuple[list[CheckedRow], dict[str, MediaInfo]]:
     """The results of all rows, in order, and their media by key."""
-    cores = os.cpu_count() or 1
-    begins = range(0, len(rows), ROWS_PER_CHUNK)
-    can_fork = "fork" in multiprocessing.get_all_start_methods()
-    if len(rows) < MIN_ROWS_FOR_PROCESSES or cores == 1 or not can_fork:
-        chunks = [*map(RowChecker(settings, rows).chunk, begins)]
-    else:
-        fork = multiprocessing.get_context("fork")
-        with ProcessPoolExecutor(cores, fork, _start_worker, (rows, settings)) as pool:
-            chunks = [*pool.map(_check_chunk, begins)]
+    with scales_named() if settings.decode else nullcontext():
+        chunks = _checked(rows, settings)
     media: dict[str, MediaInfo] = {}
     for _, new in chunks:
         media.update(new)
     return [row for checked, _ in chunks for row in checked], media
+
+
+def _checked(rows: Sequence[Row], settings: CheckSettings) -> list[CheckedChunk]:
+    """The results of each chunk, by all cores where there are enough rows."""
+    cores = os.cpu_count() or 1
+    begins = range(0, len(rows), ROWS_PER_CHUNK)
+    can_fork = "fork" in multiprocessing.get_all_start_methods()
+    if len(rows) < MIN_ROWS_FOR_PROCESSES or cores == 1 or not can_fork:
+        return [*map(RowChecker(settings, rows).chunk, begins)]
+    fork = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(cores, fork, _start_worker, (rows, settings)) as pool:
+        return [*pool.map(_check_chunk, begins)]
 
 
 def _start_worker(rows: Sequence[Row], settings: CheckSettings) -> None:
@@ -230,6 +247,6 @@ def _start_worker(rows: Sequence[Row], settings: CheckSettings) -> None:
     _CHECKER = RowChecker(settings, rows)
 
 
-def _check_chunk(begin: int) -> tuple[list[CheckedRow], dict[str, MediaInfo]]:
+def _check_chunk(begin: int) -> CheckedChunk:
     assert _CHECKER is not None
     return _CHECKER.chunk(begin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +26,9 @@ DIALECTS = (
 )
 ROWS_PER_FAULT = 5
 """Rows of each kind of fault that are listed at the terminal; --json lists all."""
+MENDS_PER_FAULT = 10
+"""Ways to mend one kind of fault that have a line of their own."""
+_OF_ROW = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
 FILES_PER_FAULT = 10
 """Missing files that are listed at the terminal; --json lists all."""
 
@@ -127,20 +131,28 @@ def _show(console: Console, report: CheckReport, decoded: bool) -> None:
 
 
 def _table(title: str, found: dict[str, list[Any]]) -> Table:
-    """A line for each kind of fault: how many rows, the first row numbers, the first message."""
-    from seethink.check import FAULTS, SUSPICIONS
-
+    """A line for each kind of fault and way to mend it: how many rows, the first row numbers, the first
+    message."""
     message_column = Column("first message, and how to mend it", overflow="fold")  # paths stay whole
     table = Table(title, "rows", "which", message_column, show_lines=True)
-    for kind, faults in found.items():
+    for kind, faults in ((kind, alike) for kind, of_kind in found.items() for alike in _alike(of_kind)):
         rows = list(dict.fromkeys(fault.row for fault in faults))
         numbers = ", ".join(map(str, rows[:ROWS_PER_FAULT])) + (", ..." if len(rows) > ROWS_PER_FAULT else "")
-        mend = FAULTS[kind] if kind in FAULTS else SUSPICIONS[kind]
-        said = faults[0].mended or mend in faults[0].message
-        message = escape(visible(faults[0].message))
-        lines = [message, *_files(faults), *([] if said else [f"[italic]{mend}[/italic]"])]
+        first = faults[0]
+        said = [] if first.mend in first.message else [f"[italic]{first.mend}[/italic]"]
+        lines = [escape(visible(first.message)), *_files(faults), *said]
         table.add_row(kind, f"{len(rows):,}", numbers, "\n".join(lines))
     return table
+
+
+def _alike(faults: list[Any]) -> list[list[Any]]:
+    """Faults of one kind by what is to be done, texts in quotes and numbers apart; after
+    `MENDS_PER_FAULT` lines the rest stand together."""
+    found: dict[str, list[Any]] = {}
+    for fault in faults:
+        mend = _OF_ROW.sub("", fault.mend)
+        found.setdefault(mend if mend in found or len(found) < MENDS_PER_FAULT else "", []).append(fault)
+    return list(found.values())
 
 
 def _files(faults: list[Any]) -> list[str]:

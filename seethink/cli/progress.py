@@ -42,9 +42,10 @@ class TerminalListener:
                 begun = "resumed" if resumed else "started"
                 self._say(f"{stage}: {', '.join(filter(None, (begun, continues)))}")
                 self._bar(stage)
-            case StageFinished(stage, seconds, notes):
+            case StageFinished(stage, seconds, notes, earlier):
                 self._stop()
-                self._say_done(f"{stage}: finished, {seconds:.0f} s", notes)
+                before = f", {earlier:.0f} s of them in earlier calls" if earlier else ""
+                self._say_done(f"{stage}: finished, {seconds:.0f} s{before}", notes)
             case StageFailed():
                 self._stop()
             case StageSkipped(stage, seconds, notes):

@@ -6,20 +6,27 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from seethink import media
 from seethink.attempt import headline, lenient
+from seethink.boxes import read_boxes
 from seethink.formats import by_steps
 from seethink.types import Example, InputError, Rollout, Task
 
 AttemptRow = dict[str, Any]
 """A line of attempts.jsonl."""
-AttemptVerdict = bool | None
-"""Right, wrong, or None: could not be judged."""
+Verdict = Literal["wrong", "partly", "right"]
+VERDICTS: tuple[Verdict, ...] = ("wrong", "partly", "right")
+"""From the worst to the best. A score has full credit, none, or a part of it."""
+AttemptVerdict = Verdict | None
+"""None: could not be judged."""
 
 RIGHT_FROM = 0.5
-"""A graded score counts as right from this value on, as is common for the overlap of boxes."""
+"""An overlap of boxes counts as right from this value on, and else as wrong, as is common; so does what must
+be one or the other, as when two verifiers are compared."""
+FULL = 1 - 1e-9
+"""Full credit, rounding errors apart."""
 
 _FIELDS = ("task", "id", "question", "media", "gold", "text", "value", "why", "parts")
 
@@ -140,6 +147,26 @@ def parsed_attempt(line: str | bytes, path: Path, number: int) -> AttemptRow:
 
 
 def verdict(row: Mapping[str, Any], headline: str) -> AttemptVerdict:
-    """Whether an attempt is right by its `headline` part, or by the whole score without that part."""
-    value = row["parts"].get(headline, row)["value"]
-    return None if value is None else value >= RIGHT_FROM
+    """The verdict on an attempt by its `headline` part, or by the whole score without that part."""
+    return verdict_of(row, row["parts"].get(headline, row)["value"])
+
+
+def verdict_of(row: Mapping[str, Any], value: float | None) -> AttemptVerdict:
+    """The verdict on a score: right for full credit, wrong for none, partly right in between. Where the
+    reference is boxes, right from `RIGHT_FROM` on, else wrong."""
+    if value is None:
+        return None
+    if read_boxes(str(row.get("gold") or "")) is not None:
+        return "right" if value >= RIGHT_FROM else "wrong"
+    return "right" if value >= FULL else "partly" if value > 0 else "wrong"
+
+
+def overall(verdicts: Iterable[AttemptVerdict]) -> AttemptVerdict:
+    """The verdict on several attempts at a question: right if at least half of those judged are, wrong if
+    more than half are, else partly right."""
+    judged = [verdict for verdict in verdicts if verdict is not None]
+    if not judged:
+        return None
+    if 2 * judged.count("right") >= len(judged):
+        return "right"
+    return "wrong" if 2 * judged.count("wrong") > len(judged) else "partly"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from seethink.evaluate.attempts import RIGHT_FROM, AttemptRow
+from seethink.evaluate.attempts import AttemptRow, verdict_of
 from seethink.evaluate.voting import ballot
 from seethink.formats import read_any
 
@@ -29,10 +29,10 @@ def followed(rows: Sequence[AttemptRow]) -> dict[str, Any]:
         if chain["value"] is None or row["correct"] is None:
             unjudged += 1
             continue
-        counts = found["sound" if chain["value"] >= RIGHT_FROM else "flawed"]
+        counts = found["sound" if verdict_of(row, chain["value"]) == "right" else "flawed"]
         counts["n"] += 1
         counts["followed" if _agree(read_any(chain["text"]).answer, row["said"]) else "overruled"] += 1
-        counts["right"] += row["correct"] >= RIGHT_FROM
+        counts["right"] += verdict_of(row, row["correct"]) == "right"
     return {**found, "unjudged": unjudged} if n_chains else {}
 
 

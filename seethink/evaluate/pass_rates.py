@@ -19,7 +19,7 @@ def pass_rates(attempts: Path, task: str, headline: str = "correct") -> dict[str
     for row in read_attempts(attempts):
         if row["task"] == task:
             found = verdict(row, headline)
-            verdicts[row["id"]] += [] if found is None else [found]
+            verdicts[row["id"]] += [] if found is None else [found == "right"]
     return {name: sum(own) / len(own) if own else None for name, own in verdicts.items()}
 
 

@@ -10,10 +10,10 @@ from string import ascii_uppercase
 from typing import Any
 
 from seethink.evaluate.arms import ComparedArm
-from seethink.evaluate.attempts import RIGHT_FROM
+from seethink.evaluate.attempts import overall, verdict_of
 from seethink.evaluate.joining import ByArm, JoinedQuestions, join, refuse_strangers
 from seethink.evaluate.paired import holm, paired
-from seethink.evaluate.questions import by_question, clusters_of, mean, question_score
+from seethink.evaluate.questions import by_question, clusters_of, mean, outcome, question_score
 from seethink.evaluate.slices import groups_of, seen_gaps
 from seethink.evaluate.statistics import compared, summarise
 from seethink.types import InputError
@@ -145,13 +145,12 @@ def _gaps(results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def flipped(questions: Sequence[ByArm], arms: Sequence[str]) -> list[ByArm]:
-    """The questions that one arm answers right and another wrong; the mean of several attempts counts."""
-    found = []
-    for own in questions:
-        verdicts = {score >= RIGHT_FROM for arm in arms if (score := question_score(own[arm])) is not None}
-        if len(verdicts) > 1:
-            found.append(own)
-    return found
+    """The questions on which the verdicts on two arms differ, `overall` of several attempts."""
+    return [
+        own
+        for own in questions
+        if len({overall(verdict_of(row, outcome(row)) for row in own[arm]) for arm in arms} - {None}) > 1
+    ]
 
 
 # Why a difference may be none of the models ----------------------------------------------------------------

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import pstdev
 from typing import Any
 
-from seethink.evaluate.attempts import RIGHT_FROM, AttemptRow, read_attempts
+from seethink.evaluate.attempts import AttemptRow, read_attempts, verdict_of
 from seethink.evaluate.chains import followed
 from seethink.evaluate.intervals import Interval, interval
 from seethink.evaluate.joining import JoinedQuestions, join, placed_attempts, refuse_strangers
@@ -42,7 +42,7 @@ def summarise(rows: Sequence[AttemptRow], asked: Sequence[str] = ()) -> dict[str
     0. Keys ending in `by_steps` and `at_once` split the answers by whether they reason first; `lenient`
     scores each answer in whatever form it was given. Intervals take questions about one picture for one
     cluster; `clusters` is their number. `by_meta` has results by level, category and part (`slices.py`).
-    The keys are those of report.json.
+    The keys are those of report.json. `graded`: whether any score is other than 0 and 1.
 
     A question with several attempts counts once, with their mean; then `majority` and `pass_at`
     (`voting.py`) are there too; `chains` (`chains.py`) where an agent read another's. `usage`: the mean of
@@ -64,6 +64,7 @@ def summarise(rows: Sequence[AttemptRow], asked: Sequence[str] = ()) -> dict[str
     return {
         **strict,
         "asked": formats_and_modes(rows),
+        "graded": any(outcome(row) not in (None, 0.0, 1.0) for row in rows),
         "n": sum(question_score(own) is not None for own in questions) + len(missing),
         "unjudged": sum(outcome(row) is None for row in rows),
         "unanswered": len(rows) - len(answered),
@@ -123,8 +124,8 @@ def _several(scored: Scored) -> dict[str, Any]:
 
     def passed(k: int) -> Interval:
         def score(own: Attempts) -> float | None:
-            known = [value for row in own if (value := outcome(row)) is not None]
-            return pass_at(k, len(known), sum(v >= RIGHT_FROM for v in known)) if len(known) >= k else None
+            known = [found for row in own if (found := verdict_of(row, outcome(row)))]
+            return pass_at(k, len(known), known.count("right")) if len(known) >= k else None
 
         return scored.interval(score)
 

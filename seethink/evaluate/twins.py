@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from seethink.evaluate.attempts import RIGHT_FROM
+from seethink.evaluate.attempts import verdict_of
 from seethink.evaluate.intervals import interval
 from seethink.evaluate.questions import TWIN_OF, Attempts, mean, outcome
 from seethink.evaluate.voting import ballot
@@ -43,6 +43,6 @@ def _same(original: Attempts, twin: Attempts) -> float:
 def _judged(original: Attempts, twin: Attempts) -> Iterator[tuple[bool, bool]]:
     """(original right, twin right) of the attempts that were both judged."""
     for x, y in zip(original, twin, strict=False):
-        values = outcome(x), outcome(y)
-        if values[0] is not None and values[1] is not None:
-            yield values[0] >= RIGHT_FROM, values[1] >= RIGHT_FROM
+        verdicts = [verdict_of(row, outcome(row)) for row in (x, y)]
+        if None not in verdicts:
+            yield verdicts[0] == "right", verdicts[1] == "right"

@@ -79,7 +79,9 @@ def opened(source: Path | bytes, where: str, animated: bool = False) -> PIL.Imag
         kind = "broken picture" if why == signatures.UNKNOWN else "unreadable picture"
         raise PictureError(f"{where} cannot be read as a picture: {why}", kind) from error
     except PIL.Image.DecompressionBombError as error:
-        raise PictureError(f"{where} has more than {MAX_PIXELS:,} pixels: {error}", "huge picture") from error
+        number = re.search(r"\d+", str(error))  # Pillow, whose limit is above ours, names the product alone
+        size = f"{int(number[0]):,} pixels, more" if number else "more pixels"
+        raise PictureError(f"{where} has {size} than {MAX_PIXELS:,}", "huge picture") from error
     except Exception as error:  # Pillow's decoders raise errors of many kinds at broken files
         there = isinstance(source, bytes) or source.is_file()
         why = whole.cut_short(source) if there else None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -150,11 +152,22 @@ class Image:
 
 
 _SAID: set[int] = set()
+_named = ContextVar("_named", default=False)
+
+
+@contextmanager
+def scales_named() -> Iterator[None]:
+    """Inside, the scale of 16-bit pictures is not logged: the caller names every one."""
+    token = _named.set(True)
+    try:
+        yield
+    finally:
+        _named.reset(token)
 
 
 def _say_scale(white: int, where: str) -> None:
     """Log each scale once in a process, at its first picture."""
-    if white not in _SAID:
+    if white not in _SAID and not _named.get():
         _SAID.add(white)
         _LOG.warning(
             "%s has 16 bits a sample: 0 is shown black, %s white; `seethink check --decode` names every such "

@@ -12,8 +12,9 @@ class MissingMedium(InputError):
     """There is no file at the path of a picture or clip, of kind `word`."""
 
     def __init__(self, word: str, path: Path) -> None:
-        self.path = shown(path)
-        super().__init__(f"there is no {word} at {self.path}")
+        self.path, self.is_folder = shown(path), is_folder(path)
+        where = f"{self.path}, which is a folder" if self.is_folder else self.path
+        super().__init__(f"there is no {word} at {where}")
 
 
 SHOWN_CHARACTERS = 300
@@ -41,6 +42,14 @@ def without_place(key: str) -> str:
     """The key of a medium without folder and time of its file, so that a copy has the same; other keys, such
     as those of drawn media, are left as they are."""
     return _PLACE.sub(r"\1", key, count=1)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder; False also for what cannot be a path."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def is_file(path: str | Path) -> bool:

@@ -13,6 +13,7 @@ _LFS = "it is a Git LFS pointer; run `git lfs pull` beside it"
 _WEB_PAGE = "it is a web page, such as of an error; download the file itself"
 _ZEROS = "its first bytes are all zero, as an unfinished download leaves them; download it again"
 _VIDEO = "it is a video; give it as a clip"
+_MEDIUM = "it is a picture or a clip; give the file of the rows that name it"
 
 _KINDS: tuple[tuple[str, str], ...] = (
     (r"\Z", _EMPTY),
@@ -81,8 +82,11 @@ def why_no_clip(path: Path) -> str | None:
 
 def why_no_rows(path: Path) -> str | None:
     """The same for a file of data; None for one that may have rows."""
-    why = why_not(_head(path))
-    return why if why in (_EMPTY, _LFS, _WEB_PAGE, _ZEROS) else None
+    head = _head(path)
+    why = why_not(head)
+    if why in (_EMPTY, _LFS, _WEB_PAGE, _ZEROS):
+        return why
+    return _MEDIUM if b"\0" in head and (is_picture(head) or why == _VIDEO) else None
 
 
 def _head(path: Path) -> bytes:

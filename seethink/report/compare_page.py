@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seethink.evaluate.attempts import RIGHT_FROM, AttemptRow, AttemptVerdict
+from seethink.evaluate.attempts import AttemptRow, AttemptVerdict, verdict_of
 from seethink.evaluate.joining import ByArm
 from seethink.evaluate.questions import outcome
 from seethink.evaluate.side_by_side import SideBySide, flipped
@@ -19,6 +19,7 @@ from seethink.report.gallery import (
     Gallery,
     GalleryAnswer,
     GalleryCard,
+    VerdictsByTime,
     gallery_card,
     outcome_counts,
     outcomes,
@@ -87,6 +88,7 @@ def _page(found: SideBySide, limit: int) -> str:
         ],
         groups=groups,
         conditions=list(dict.fromkeys(name for one in report["conditions"].values() for name in one)),
+        graded=scores.graded_tasks(report),
         n_questions=len(found.questions),
         n_flipped=len(changed),
         gallery=Gallery(tuple(arms), cards, counts),
@@ -94,7 +96,7 @@ def _page(found: SideBySide, limit: int) -> str:
 
 
 def _outcomes(own: ByArm, arms: Sequence[str]) -> list[tuple[str, ...]]:
-    verdicts = [[[_verdict(row) for row in own[arm]]] for arm in arms]
+    verdicts: list[VerdictsByTime] = [[[_verdict(row) for row in own[arm]]] for arm in arms]
     return outcomes(verdicts, [any(row["fault"] for row in own[arm]) for arm in arms])
 
 
@@ -106,8 +108,7 @@ def _card(own: ByArm, arms: Sequence[str], found: Sequence[tuple[str, ...]]) -> 
 
 def _verdict(row: AttemptRow) -> AttemptVerdict:
     """An answer that the engine did not give is wrong here, as in the scores."""
-    score = outcome(row)
-    return None if score is None else score >= RIGHT_FROM
+    return verdict_of(row, outcome(row))
 
 
 def _with_pictures(own: ByArm, arms: Sequence[str]) -> AttemptRow:

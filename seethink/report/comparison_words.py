@@ -34,9 +34,9 @@ def _of_two(test: PairedTest) -> str:
     if test["p_holm"] is None:
         return f"{b} and {a} could not be compared: {questions(test['n'])} with a score of both"
     asked = f"On {questions(test['n'])}"
-    reach = (
-        f"{points(test['difference'])} points, 95 % interval {points(test['low'])} to {points(test['high'])}"
-    )
+    scored = "mean score " if test["graded"] else ""
+    interval = f"95 % interval {points(test['low'])} to {points(test['high'])}"
+    reach = f"{scored}{points(test['difference'])} points, {interval}"
     odds = p_value(test["p_holm"])
     if clear(test):
         return f"{asked}, {b} is {_side(test)} {a} ({reach}, {odds})"

@@ -23,8 +23,8 @@ SHARE, NUMBER, LOSS = "share", "number", "loss"
 HELD_OUT = "eval_correct"
 
 METRICS = {
-    HELD_OUT: ("Held-out accuracy", SHARE, "share of held-out questions answered right, greedily"),
-    f"{HELD_OUT}/*": ("Held-out accuracy: {}", SHARE, "share of them answered right, greedily"),
+    HELD_OUT: ("Held-out accuracy", SHARE, "mean score of held-out questions, answered greedily"),
+    f"{HELD_OUT}/*": ("Held-out accuracy: {}", SHARE, "mean score of them, answered greedily"),
     "reward": ("Reward", SHARE, "mean over the sampled completions"),
     "rewards/*/mean": ("Reward: {}", SHARE, "one part of the reward, mean"),
     "completions/mean_length": ("Completion length", NUMBER, "mean, in tokens"),

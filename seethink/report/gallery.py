@@ -9,13 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import pstdev
 
-from seethink.evaluate.attempts import RIGHT_FROM, AttemptRow, AttemptVerdict, read_attempts, verdict
+from seethink.evaluate.attempts import (
+    VERDICTS,
+    AttemptRow,
+    AttemptVerdict,
+    overall,
+    read_attempts,
+    verdict,
+)
 from seethink.report.pictures import EmbeddedImage, embed_image
 from seethink.report.places import Place, places_of
 from seethink.types import MEDIA_MARK
 
 OUTCOMES = {
     "right": "right",
+    "partly": "partly right",
     "wrong": "wrong",
     "mixed": "right and wrong",
     "unjudged": "not judged",
@@ -25,7 +33,7 @@ OUTCOMES = {
     "broken": "broken",
     "faulty": "breaks its format",
 }
-"""Outcomes of a question. It has exactly one of the first five, and any of the others."""
+"""Outcomes of a question. It has exactly one of the first six, and any of the others."""
 PER_OUTCOME = 24
 """Most cards picked for one task, arm and combination of outcomes."""
 MAX_CARDS, MAX_ANSWERS = 240, 1500
@@ -151,19 +159,23 @@ class Gallery:
 def outcomes(arms: Sequence[VerdictsByTime], faulty: Sequence[bool]) -> list[tuple[str, ...]]:
     """Outcomes of one question in each of `arms`, and last in all of them together.
 
-    An arm is right or wrong where all its judged answers are, else "mixed". It is mended or broken where it
-    differs from what it is compared with: a training from its first step on this question, any other arm from
-    the first of `arms`. Of several answers at one time the mean counts. faulty: whether an answer of the arm
-    breaks its format.
+    An arm is right or wrong where all its judged answers are, "mixed" where some are right and some wrong,
+    else partly right. It is mended or broken where its verdict is better or worse than what it is compared
+    with: a training than at its first step on this question, any other arm than the first of `arms`. Of
+    several answers at one time `overall` counts. faulty: whether an answer of the arm breaks its format.
     """
-    times = [[_majority(verdicts) for verdicts in asked] for asked in arms]
+    times = [[overall(verdicts) for verdicts in asked] for asked in arms]
     differs = len({verdict for verdicts in times for verdict in verdicts} - {None}) > 1
     found = []
     for asked, verdicts, breaks in zip(arms, times, faulty, strict=True):
         compared = verdicts if len(verdicts) > 1 else times[0]
         pair = (compared[0], verdicts[-1]) if compared and verdicts else (None, None)
-        changed = None not in pair and pair[0] != pair[1]
-        marks = {"differs": differs, "mended": changed and pair[1], "broken": changed and pair[0]}
+        ranks = [VERDICTS.index(verdict) for verdict in pair if verdict is not None]
+        marks = {
+            "differs": differs,
+            "mended": len(ranks) > 1 and ranks[0] < ranks[1],
+            "broken": len(ranks) > 1 and ranks[0] > ranks[1],
+        }
         names = (name for name, holds in (marks | {"faulty": breaks}).items() if holds)
         found.append((_overall(asked), *names) if asked else ())
     present = {name for names in found for name in names[1:]}
@@ -173,15 +185,10 @@ def outcomes(arms: Sequence[VerdictsByTime], faulty: Sequence[bool]) -> list[tup
 
 
 def _overall(asked: VerdictsByTime) -> str:
-    judged = {verdict for verdicts in asked for verdict in verdicts} - {None}
-    return (
-        "unjudged" if not judged else "mixed" if len(judged) > 1 else "right" if True in judged else "wrong"
-    )
-
-
-def _majority(verdicts: Sequence[AttemptVerdict]) -> AttemptVerdict:
-    judged = [verdict for verdict in verdicts if verdict is not None]
-    return sum(judged) / len(judged) >= RIGHT_FROM if judged else None
+    judged = {verdict for verdicts in asked for verdict in verdicts if verdict is not None}
+    if {"right", "wrong"} <= judged:
+        return "mixed"
+    return "unjudged" if not judged else "partly" if len(judged) > 1 else judged.pop()
 
 
 def gallery_card(

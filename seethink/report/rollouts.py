@@ -107,15 +107,15 @@ class RolloutTable:
         return self._names[path]
 
     def _answer(self, row: AttemptRow, asked: _QuestionState) -> dict[str, Any]:
-        arm, right = row.get("arm", ""), verdict(row, self.headline)
-        asked.verdicts[arm][row.get("step") or 0].append(right)
+        arm, found = row.get("arm", ""), verdict(row, self.headline)
+        asked.verdicts[arm][row.get("step") or 0].append(found)
         if row.get("fault"):
             asked.faulty.add(arm)
         places, _, remark = places_of(row, [(arm, row)], asked.sizes)
         lenient = row.get("lenient")
         return {
             "step": row.get("step"),
-            "verdict": right,
+            "verdict": found,
             "value": row["value"],
             "why": row["why"],
             "parts": [[name, part["value"], part["why"]] for name, part in row["parts"].items()],

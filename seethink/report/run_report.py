@@ -48,6 +48,7 @@ def write_report(
         remarks=[*([SMOKE] if report["scale"] == "smoke" else []), *(texts[1:] if has_title else texts)],
         conclusion=scores.conclusion(report),
         lenient_differs=scores.lenient_differs(report),
+        graded=scores.graded_tasks(report),
         table=scores.score_table(report),
         breakdowns=[*breakdowns(report["results"], headline)],
         tests=[(test, scores.describe_test(test)) for test in report["tests"]],

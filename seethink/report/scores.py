@@ -50,6 +50,15 @@ def measured_tasks(report: Report) -> list[str]:
     return list(dict.fromkeys(task for by_task in report["results"].values() for task in by_task))
 
 
+def graded_tasks(report: Report) -> list[str]:
+    """The tasks with a score other than 0 and 1, whose means are no shares of right answers."""
+    return [
+        task
+        for task in measured_tasks(report)
+        if any(by_task.get(task, {}).get("graded") for by_task in report["results"].values())
+    ]
+
+
 def lenient_differs(report: Report) -> bool:
     """Whether lenient accuracy is another than strict accuracy anywhere, or a test of it."""
     results = (result for by_task in report["results"].values() for result in by_task.values())
@@ -126,14 +135,21 @@ def _rows(n: int) -> str:
 
 
 def training_ends(report: Report) -> list[str]:
-    """A sentence for each training, without a full stop: its reward, else its loss, at start and end."""
+    """A sentence for each training, without a full stop: its reward, else its loss, at start and end, with
+    what the parts of a reward were."""
     trainings: Mapping[str, Mapping[str, Any]] = report.get("trainings", {})  # older reports have none
     return [
         f"{name}{f' of {stage}' if len(trainings) > 1 else ''}: {facts[name][0]:.3f} at start, "
-        f"{facts[name][1]:.3f} at end"
+        f"{facts[name][1]:.3f} at end{_parts(facts)}"
         for stage, facts in trainings.items()
         for name in [name for name in ("reward", "loss") if name in facts][:1]
     ]
+
+
+def _parts(facts: Mapping[str, Any]) -> str:
+    parts: Mapping[str, Sequence[float]] = facts.get("parts", {})  # older reports have none
+    said = ", ".join(f"{name} {first:.3f} to {last:.3f}" for name, (first, last) in parts.items())
+    return f" ({said})" if said else ""
 
 
 def conclusion(report: Report) -> list[str]:

@@ -3,6 +3,7 @@ report."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -15,6 +16,9 @@ from seethink.run.stage import Evaluation, Stage
 from seethink.settings import leaves
 from seethink.train.methods import METHODS
 from seethink.train.notes import metrics_rows, start_and_end
+
+_PART = re.compile("rewards/(.+)/mean")
+"""Column of metrics.jsonl with the mean of a part of the reward."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +73,17 @@ def headline_of(results: Mapping[str, Evaluation], trainings: Iterable[Stage]) -
 
 def training_facts(stage: Stage) -> dict[str, Any]:
     """A training in report.json. settings: {name: [value, default]}. reward, loss: [at start, at end], where
-    it has them."""
+    it has them. parts: the same of the parts of the reward."""
     values, usual = leaves(stage.config), leaves(METHODS[stage.kind].config())
     ends = {name: start_and_end(stage.folder, name) for name in ("reward", "loss")}
+    columns = dict.fromkeys(column for row in metrics_rows(stage.folder) for column in row)
+    found = filter(None, map(_PART.fullmatch, columns))
+    parts = {part[1]: start_and_end(stage.folder, part[0]) for part in found}
     return {
         "method": stage.kind,
         "settings": {name: identity.plain([value, usual.get(name)]) for name, value in values.items()},
         **{name: list(both) for name, both in ends.items() if both},
+        "parts": {name: list(both) for name, both in parts.items() if both},
     }
 
 

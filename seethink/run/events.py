@@ -36,10 +36,11 @@ class StageProgress(StageEvent):
 @dataclass(frozen=True)
 class StageFinished(StageEvent):
     """seconds: of all processes that worked on the stage, interrupted ones included. notes: what a training
-    has to say at its end, such as rows that were left out."""
+    has to say at its end, such as rows that were left out. earlier: seconds of those before this one."""
 
     seconds: float
     notes: Sequence[str] = ()
+    earlier: float = 0.0
 
 
 @dataclass(frozen=True)

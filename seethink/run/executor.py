@@ -55,11 +55,11 @@ class StageExecutor:
             self.emit(StageSetAside(stage.name, stage.set_aside(), changes))
         self.emit(StageStarted(stage.name, status == "begun", stage.continues()))
         try:
-            state = self._work(stage, work)
+            earlier, state = self._work(stage, work)
         except BaseException as error:
             self.emit(StageFailed(stage.name, error))
             raise
-        self.emit(StageFinished(stage.name, state["seconds"], stage.notes()))
+        self.emit(StageFinished(stage.name, state["seconds"], stage.notes(), earlier))
         return state["result"]
 
     def _assist(self, stage: Stage, work: StageWork) -> Any:
@@ -77,9 +77,9 @@ class StageExecutor:
             time.sleep(_POLL_EVERY_S)
         return stage.state()["result"]
 
-    def _work(self, stage: Stage, work: StageWork) -> dict[str, Any]:
-        """Do the work and return the final state. The seconds of all processes that worked on it add up, a
-        killed one's too."""
+    def _work(self, stage: Stage, work: StageWork) -> tuple[float, dict[str, Any]]:
+        """Do the work; returns the seconds that earlier processes worked on it, and the final state. The
+        seconds of all processes add up, a killed one's too."""
         state = stage.begin()
         before, start, written = state["seconds"], time.monotonic(), time.monotonic()
 
@@ -95,4 +95,4 @@ class StageExecutor:
         seconds = round(before + time.monotonic() - start, 1)
         state |= {"status": "done", "seconds": seconds, "result": result}
         stage.write(state)
-        return state
+        return before, state

@@ -347,7 +347,8 @@ def _refused(row: Row, word: str, value: Any) -> Iterator[None]:
     try:
         yield
     except MissingMedium as error:
-        message = f"{error}; correct the path, or set --media-root"
+        mend = "name a file in it" if error.is_folder else "correct the path, or set --media-root"
+        message = f"{error}; {mend}"
         row.refuse(message, error, f"missing {word}", error.path)
     except (InputError, OSError) as error:
         frames = isinstance(error, InputError) and not isinstance(error, PictureError)

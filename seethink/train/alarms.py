@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import sqrt
 from statistics import fmean
 from typing import Any, Literal
 
@@ -157,7 +158,7 @@ def _format_only(seen: History, limit: float) -> str:
         return ""
     return (
         f"only the format is learned: {_percent(formed)} more of the completions keep it than at the start, "
-        f"while {_percent(seen.last(CORRECT))} are right, {_percent(seen.first(CORRECT))} at the start"
+        f"while {_scored(seen)}"
     )
 
 
@@ -175,7 +176,7 @@ def _thought_disagrees(seen: History, limit: float) -> str:
     agree = seen.last("completions/thought_agrees_ratio")
     if agree is None or agree > limit:
         return ""
-    return f"{_percent(1 - agree)} of completions answer otherwise than their thought concludes"
+    return f"{_percent(1 - agree)} of those completions whose thought states an answer give another one"
 
 
 def _longer_not_better(seen: History, limit: float) -> str:
@@ -185,7 +186,7 @@ def _longer_not_better(seen: History, limit: float) -> str:
         return ""
     return (
         f"completions grow and get no better: {last:.0f} tokens, {first:.0f} at the start, while "
-        f"{_percent(seen.last(CORRECT))} are right, {_percent(seen.first(CORRECT))} at the start"
+        f"{_scored(seen)}"
     )
 
 
@@ -207,8 +208,8 @@ def _entropy_collapses(seen: History, limit: float) -> str:
     if not first or last is None or right is None or last > limit * first or right >= SOLVED:
         return ""
     return (
-        f"the entropy collapses: {last:.2g} nats per token, {first:.2g} at the start, with {_percent(right)} "
-        "right: the model has stopped trying other answers"
+        f"the entropy collapses: {last:.2g} nats per token, {first:.2g} at the start, with a mean score of "
+        f"{_percent(right)}: the model has stopped trying other answers"
     )
 
 
@@ -234,11 +235,16 @@ def _mismatch(seen: History, distance: float) -> str:
 
 
 def _held_out_falls(seen: History, limit: float) -> str:
-    *_, (_, before), (_, now) = [(0, 0.0), (0, 0.0), *seen.evaluated]
-    step, best = max(seen.evaluated, key=lambda one: one[1], default=(0, 0.0))
-    if max(before, now) > best - limit:
+    *_, (_, before, _), (_, now, n) = [(0, 0.0, None), (0, 0.0, None), *seen.evaluated]
+    step, best, _ = max(seen.evaluated, key=lambda one: one[1], default=(0, 0.0, None))
+    if max(before, now) > best - limit * max(1.0, sqrt(ENOUGH / n) if n else 1.0):
         return ""
     return f"held-out accuracy falls: {_percent(now)}, at step {step:,} it was {_percent(best)}"
+
+
+def _scored(seen: History) -> str:
+    first, last = _percent(seen.first(CORRECT)), _percent(seen.last(CORRECT))
+    return f"their mean score is {last}, {first} at the start"
 
 
 def _percent(share: float | None) -> str:
@@ -256,10 +262,12 @@ def _method_of(row: Mapping[str, Any]) -> str:
 BLOW_UP = 10.0
 """Times its size at the start, from which on the loss of a policy gradient diverges."""
 HARDLY = 0.02
-"""A share of right completions that rose by no more has hardly changed: of 640 completions, ten steps of 64,
+"""A mean score of completions that rose by no more has hardly changed: of 640 completions, ten steps of 64,
 it is one standard error."""
+ENOUGH = 100
+"""Held-out questions for which the limit of a fall is set; of fewer it is larger, as their standard error."""
 SOLVED = 0.9
-"""From this share of right completions on, a model that is sure of itself is what is wanted."""
+"""From this mean score of completions on, a model that is sure of itself is what is wanted."""
 
 ALARMS: Mapping[SignalKind, Alarm] = {
     "learning_rate": Alarm(
@@ -321,7 +329,7 @@ ALARMS: Mapping[SignalKind, Alarm] = {
     "thought_disagrees": Alarm(
         "completions/thought_agrees_ratio",
         0.7,
-        "reading what a thought concludes errs in some completions, not in three of ten",
+        "reading what a thought states errs in some completions, not in three of ten",
         _thought_disagrees,
     ),
     "longer_not_better": Alarm(

@@ -18,7 +18,7 @@ from seethink.types import Task
 
 CARD_COLUMNS = {
     "reward": "reward",
-    "rewards/correct/mean": "share of right completions",
+    "rewards/correct/mean": "mean score of completions (the part correct)",
     "completions/mean_length": "tokens of a completion",
     "rewards/accuracies": "share of pairs in the right order",
     "loss": "loss",

@@ -15,6 +15,7 @@ from seethink.models.host_inputs import places
 from seethink.models.packing import Branch
 from seethink.train import ranks
 from seethink.train.diagnosis import MEASURES, measured
+from seethink.train.history import COUNTS
 from seethink.train.importance import importance_ratios
 from seethink.train.objectives import kl_divergence
 from seethink.types import Rollout, Task
@@ -80,7 +81,9 @@ def step_metrics(statistics: RolloutStatistics, update: UpdateStatistics) -> dic
         "reward_std": stdev(rewards) if len(rewards) > 1 else None,
         **{f"rewards/{name}/mean": _mean(values) for name, values in parts.items()},
         "frac_reward_zero_std": ranks.all_sum(statistics.zero_std_groups) / max(1, groups),
+        "judged": len(judged),
         **{name: _mean([fact[name] for fact in every]) for name in MEASURES},
+        **{COUNTS[name]: _number([fact[name] for fact in every]) for name in MEASURES if name in COUNTS},
         "frac_completions_identical": _share_of_groups(statistics, _identical, groups),
         "num_tokens": sum(fact["completions/mean_length"] for fact in every),
         "unjudged": ranks.all_sum(statistics.unjudged),
@@ -119,6 +122,10 @@ def _identical(group: Sequence[Rollout]) -> bool:
 def _unjudged(group: Sequence[Rollout]) -> bool:
     """Whether no completion of a group could be judged."""
     return all(rollout.score.value is None for rollout in group)
+
+
+def _number(values: Sequence[float | None]) -> int:
+    return sum(value is not None for value in values)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -59,6 +59,7 @@ class HeldOut:
         every = ranks.all_gather(found)
         return {
             "eval_correct": mean([facts["correct"] for facts in every]),
+            "eval_judged": sum(facts["correct"] is not None for facts in every),
             "eval_unjudged": sum(facts["correct"] is None for facts in every),
             "eval_mean_length": mean([facts["length"] for facts in every]),
             "eval_clipped_ratio": mean([facts["clipped"] for facts in every]),

@@ -83,7 +83,7 @@ def _of_rewards(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     }
     facts = [
         f"mean reward {'unknown' if reward is None else f'{reward:.2f}'}",
-        *([] if right is None else [f"{right:.0%} right"]),
+        *([] if right is None else [f"mean of correct {right:.2f}"]),
         *(f"{share:.0%} {what}" for what, name in shares.items() if (share := mean_of(rows, name))),
     ]
     yield (
@@ -105,8 +105,8 @@ def _of_length(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         return
     first, last = windows[least][0]["step"], windows[least][-1]["step"]
     yield (
-        f"completions are shortest in steps {first:,} to {last:,}, {lengths[least]:,.0f} tokens, and grow "
-        f"from there to {lengths[-1]:,.0f}"
+        f"no fault by itself: completions are shortest in steps {first:,} to {last:,}, {lengths[least]:,.0f} "
+        f"tokens, and grow from there to {lengths[-1]:,.0f}"
     )
 
 

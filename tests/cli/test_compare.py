@@ -63,6 +63,22 @@ def test_the_page_has_conclusion_scores_tests_groups_and_the_flipped_questions(c
     assert {file.name for file in Path("compare").iterdir()} == set(FILES)
 
 
+def test_a_partly_right_answer_is_neither_right_nor_wrong() -> None:
+    """Half credit, as a verifier of one's own gives: b mends 15 questions, 10 of them from half credit."""
+    for name, values in {"a": [0.5] * 20 + [0.0] * 10, "b": [1.0] * 10 + [0.5] * 15 + [0.0] * 5}.items():
+        own = [row | {"value": row["correct"], "parts": {}} for row in rows(values)]
+        write_evaluation(Path("runs") / name, own, stage(30))
+    page = compared("runs/a", "runs/b")
+    assert "b is above a (mean score +25.0 points" in page.text
+    assert "verdicts on the arms differ (right, partly right, wrong): 15 of 30" in page.text
+    assert page.text.count("✓ right") == 10 and page.text.count("◐ partly right") == 10 + 5
+    counts = json.loads(next(script for script in page.scripts if script.startswith('{"seen"')))["seen"]
+    assert [(one["right"], one["partly"], one["wrong"], one["mended"]) for one in counts[:2]] == [
+        (0, 10, 5, 0),
+        (10, 5, 0, 15),
+    ]
+
+
 def test_the_numbers_are_in_json_csv_markdown_and_latex() -> None:
     compared(*two_arms())
     report = json.loads(Path("compare/compare.json").read_text(encoding="utf-8"))

@@ -82,6 +82,38 @@ def test_paths_of_missing_files_are_whole_in_a_narrow_terminal(folder, capsys, m
     assert all(str(folder / name) in shown for name in names)
 
 
+def test_each_way_to_mend_a_fault_has_its_line(folder, capsys):
+    """Unlike files are of one kind, but an empty one is not converted, nor a URL's path corrected."""
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "pointer.png").write_text("version https://git-lfs.github.com/spec/v1", encoding="utf-8")
+    for name in ("a.png", "b.png"):
+        (folder / name).write_text("<!doctype html>", encoding="utf-8")
+    (folder / "shots").mkdir()
+    media = ["empty.png", "a.png", "b.png", "pointer.png", "https://x.org/a.png", "shots", "gone.png"]
+    rows = [{"question": f"What is {i}?", "answer": str(i), "image": name} for i, name in enumerate(media)]
+    _, out = checked(lines(folder / "my.jsonl", *rows), capsys)
+    table = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if "│" in line]
+    said = [(kind, which, message.split(": ")[-1]) for kind, _, which, message in table if kind]
+    mended = ("download or copy it again", "download the file itself", "run `git lfs pull` beside it")
+    assert [(kind, which) for kind, which, _ in said] == [
+        ("unreadable picture", "1"),
+        ("unreadable picture", "2, 3"),
+        ("unreadable picture", "4"),
+        ("missing picture", "5"),
+        ("missing picture", "6"),
+        ("missing picture", "7"),
+    ]
+    assert all(words in message for words, (_, _, message) in zip(mended, said[:3], strict=True))
+    assert "shots, which is a folder; name a file in it" in out and "is a URL; download it" in out
+    assert "convert it as its message says" not in out
+
+
+def test_a_reference_that_the_verifier_cannot_judge_is_compared_by_nothing(folder, capsys):
+    rows = [{"question": "How many?", "answer": "3"}, {"question": "What?", "answer": "a lot"}]
+    _, out = checked(lines(folder / "my.jsonl", *rows), capsys, "--verifier", "same_number")
+    assert "answers are compared by same_number 1\n" in out and "letters alone" not in out
+
+
 def test_a_conversation_is_checked_with_its_turns_and_its_pictures(folder, capsys):
     turns = [{"role": "user", "content": "<image>Who\ufffd?"}, {"role": "assistant", "content": "A dog."}]
     last = [{"role": "user", "content": "And here?<image>"}, {"role": "assistant", "content": "a cat"}]

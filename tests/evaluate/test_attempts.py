@@ -6,6 +6,7 @@ from seethink.evaluate.attempts import (
     append_rows,
     attempt_row,
     drop_cut_line,
+    overall,
     read_attempts,
     read_rows,
     verdict,
@@ -57,10 +58,44 @@ def test_a_missing_file_is_named(tmp_path):
         list(read_attempts(tmp_path / "attempts.jsonl"))
 
 
-@pytest.mark.parametrize(("value", "expected"), [(0.5, True), (0.49, False), (None, None)])
-def test_the_headline_part_decides_the_verdict(value, expected):
-    assert verdict({"value": 0.0, "parts": {"correct": {"value": value}}}, "correct") is expected
-    assert verdict({"value": value, "parts": {}}, "correct") is expected
+@pytest.mark.parametrize(
+    ("gold", "value", "expected"),
+    [
+        ("7", 1.0, "right"),
+        ("7", 0.1 + 0.2 + 0.7, "right"),
+        ("7", 0.99, "partly"),
+        ("7", 0.5, "partly"),
+        ("7", 0.01, "partly"),
+        ("7", 0.0, "wrong"),
+        ("7", None, None),
+        ("[0, 0, 9, 9]", 0.5, "right"),
+        ("[0, 0, 9, 9]", 0.49, "wrong"),
+        ('[{"bbox_2d": [0, 0, 9, 9]}]', 0.7, "right"),
+        ("[[0, 0, 9, 9]]", None, None),
+        (None, 0.5, "partly"),
+    ],
+)
+def test_the_headline_part_decides_the_verdict(gold, value, expected):
+    row = {"gold": gold, "value": 0.0, "parts": {"correct": {"value": value}}}
+    assert verdict(row, "correct") == expected
+    assert verdict({"gold": gold, "value": value, "parts": {}}, "correct") == expected
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        (["right", "wrong"], "right"),
+        (["right", "wrong", "wrong"], "wrong"),
+        (["partly", "wrong"], "partly"),
+        (["partly", "wrong", "wrong"], "wrong"),
+        (["partly", "right", "wrong", None], "partly"),
+        (["right", None], "right"),
+        ([None], None),
+        ([], None),
+    ],
+)
+def test_the_verdict_on_several_attempts_is_that_of_half_of_them(verdicts, expected):
+    assert overall(verdicts) == expected
 
 
 def test_an_unjudged_rollout_has_no_value(tmp_path):

@@ -219,6 +219,23 @@ def test_the_questions_needed_and_the_least_difference_are_where_the_power_is_re
     assert least is not None and 0.045 <= least <= 0.052
 
 
+@pytest.mark.parametrize("n", [20, 50, 100, 200, 500, 1_000, 5_000, 20_000, 100_000])
+@pytest.mark.parametrize("sd", [0.05, 0.1, 0.2, 0.3, 0.41, 0.6])
+def test_the_least_difference_of_graded_scores_is_that_of_the_normal_formula(n: int, sd: float) -> None:
+    """(1.96 + 0.842) sd / sqrt(n), and for small n a little more."""
+    usual = 2.8016 * sd / np.sqrt(n)
+    least = PairedDesign(sd=sd).least_difference(n)
+    assert least is not None and usual <= least <= usual * (1 + 1.5 / n) + 0.001
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 30, 200, 5_000])
+def test_the_power_of_a_larger_difference_is_no_less(n: int) -> None:
+    powers = [PairedDesign(sd=0.2).power(n, step / 100) for step in range(101)]
+    assert powers == sorted(powers)
+    assert powers[0] == pytest.approx(0.05, abs=0.001)
+    assert powers[-1] > (0.97 if n > 2 else 0.2)
+
+
 def test_without_a_difference_no_number_of_questions_is_enough() -> None:
     assert PairedDesign(0.2).questions_needed(0.0) is None
     assert PairedDesign(0.2).least_difference(3) is None

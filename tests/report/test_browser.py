@@ -191,6 +191,24 @@ def test_a_figure_is_saved_as_svg_with_its_axis_and_no_style(tab: Tab, tmp_path:
         assert name == "reward.svg"
 
 
+@pytest.mark.parametrize("width", [400, 1280])
+def test_the_link_of_a_curve_is_beside_what_is_said_about_it(tab: Tab, tmp_path: Path, width: int) -> None:
+    write_arms(tmp_path, {})
+    rows = [{"step": step, "frac_reward_zero_std": 1.0} for step in range(1, 12)]
+    rows[9]["alarms"] = {"no_signal": "no group had two different rewards in 10 steps, and so on and on"}
+    metrics = write_rows(tmp_path / "m.jsonl", rows)
+    page = write_gallery_page([attempt("q0")], tmp_path, tmp_path / "look.html", "A run", {"grpo": metrics})
+    tab.look_like(width, 900)
+    tab.open(page.as_uri(), READY)
+    tab.value("document.querySelector('.curves').open = true")
+    sides = (
+        "(({ top, bottom }) => [top, bottom])(document.querySelector('.panel %s').getBoundingClientRect())"
+    )
+    link, text = (tab.value(sides % place) for place in (".download", "p.alarm"))
+    assert link[1] - link[0] < 30, "one line"
+    assert link[1] <= text[0]
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_texts_do_nothing(tab: Tab, tmp_path: Path, name: str) -> None:
     text = HOSTILE[name]

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seethink.evaluate.attempts import VERDICTS
 from seethink.report.gallery import (
     MAX_CARDS,
     PER_OUTCOME,
@@ -17,12 +18,16 @@ from tests.report.sample_run import attempt, write_arms, write_run
 @pytest.mark.parametrize(
     ("before", "now", "expected"),
     [
-        (False, True, ("right", "differs", "mended")),
-        (True, False, ("wrong", "differs", "broken")),
-        (True, True, ("right",)),
-        (False, False, ("wrong",)),
-        (None, True, ("right",)),
-        (True, None, ("unjudged",)),
+        ("wrong", "right", ("right", "differs", "mended")),
+        ("right", "wrong", ("wrong", "differs", "broken")),
+        ("right", "right", ("right",)),
+        ("wrong", "wrong", ("wrong",)),
+        ("wrong", "partly", ("partly", "differs", "mended")),
+        ("partly", "right", ("right", "differs", "mended")),
+        ("right", "partly", ("partly", "differs", "broken")),
+        ("partly", "partly", ("partly",)),
+        (None, "right", ("right",)),
+        ("right", None, ("unjudged",)),
     ],
 )
 def test_an_outcome_compares_an_arm_with_the_first(before, now, expected):
@@ -30,15 +35,15 @@ def test_an_outcome_compares_an_arm_with_the_first(before, now, expected):
 
 
 def test_an_arm_without_an_attempt_has_no_outcome():
-    assert outcomes([[[True]], []], [False, False])[1] == ()
+    assert outcomes([[["right"]], []], [False, False])[1] == ()
 
 
 def test_the_first_arm_is_neither_mended_nor_broken():
-    assert outcomes([[[True]], [[False]]], [False, False])[0] == ("right", "differs")
+    assert outcomes([[["right"]], [["wrong"]]], [False, False])[0] == ("right", "differs")
 
 
 def test_all_arms_together_have_one_outcome_and_every_mark_of_an_arm():
-    found = outcomes([[[True]], [[False]], [[None]]], [False, False, True])
+    found = outcomes([[["right"]], [["wrong"]], [[None]]], [False, False, True])
     assert found[-1] == ("mixed", "differs", "broken", "faulty")
     assert outcomes([[], []], [False, False]) == [(), (), ()]
 
@@ -46,11 +51,13 @@ def test_all_arms_together_have_one_outcome_and_every_mark_of_an_arm():
 @pytest.mark.parametrize(
     ("first", "last", "expected"),
     [
-        ([False, False], [True, True], ("mixed", "differs", "mended")),
-        ([True, True, False], [False, False, True], ("mixed", "differs", "broken")),
-        ([True, False], [True, True], ("mixed",)),  # half of them right counts as right
-        ([True, True], [True, True], ("right",)),
-        ([None, None], [True, False], ("mixed",)),
+        (["wrong", "wrong"], ["right", "right"], ("mixed", "differs", "mended")),
+        (["right", "right", "wrong"], ["wrong", "wrong", "right"], ("mixed", "differs", "broken")),
+        (["right", "wrong"], ["right", "right"], ("mixed",)),  # half of them right counts as right
+        (["right", "right"], ["right", "right"], ("right",)),
+        ([None, None], ["right", "wrong"], ("mixed",)),
+        (["partly", "wrong"], ["right", "partly"], ("mixed", "differs", "mended")),
+        (["wrong", "wrong"], ["partly", "wrong"], ("partly", "differs", "mended")),
     ],
 )
 def test_a_training_is_compared_with_its_own_first_step(first, last, expected):
@@ -58,18 +65,22 @@ def test_a_training_is_compared_with_its_own_first_step(first, last, expected):
 
 
 def test_a_training_is_not_compared_with_the_evaluation_before_it():
-    assert outcomes([[[True]], [[False], [True]]], [False, False])[1] == ("mixed", "differs", "mended")
-    assert outcomes([[[True]], [[False]]], [False, False])[1] == ("wrong", "differs", "broken")
+    assert outcomes([[["right"]], [["wrong"], ["right"]]], [False, False])[1] == (
+        "mixed",
+        "differs",
+        "mended",
+    )
+    assert outcomes([[["right"]], [["wrong"]]], [False, False])[1] == ("wrong", "differs", "broken")
 
 
 verdicts = st.lists(
-    st.lists(st.lists(st.sampled_from([True, False, None]), min_size=1), max_size=3), min_size=1
+    st.lists(st.lists(st.sampled_from([*VERDICTS, None]), min_size=1), max_size=3), min_size=1
 )
 
 
 @given(verdicts)
 def test_every_question_has_exactly_one_of_the_exclusive_outcomes(arms):
-    exclusive = {"right", "wrong", "mixed", "unjudged"}
+    exclusive = {"right", "partly", "wrong", "mixed", "unjudged"}
     found = outcomes(arms, [False] * len(arms))
     for asked, names in zip([*arms, [v for arm in arms for v in arm]], found, strict=True):
         assert len(exclusive & set(names)) == bool(asked)
@@ -78,10 +89,10 @@ def test_every_question_has_exactly_one_of_the_exclusive_outcomes(arms):
     assert all(count["all"] == sum(count[name] for name in exclusive) for count in counts)
 
 
-@pytest.mark.parametrize("verdict", [True, False, None])
-def test_an_answer_that_breaks_its_format_is_listed_as_such_too(verdict, tmp_path):
+@pytest.mark.parametrize(("right", "verdict"), [(True, "right"), (False, "wrong"), (None, None)])
+def test_an_answer_that_breaks_its_format_is_listed_as_such_too(right, verdict, tmp_path):
     assert outcomes([[[verdict]]], [True])[0][-1] == "faulty"
-    rows = [attempt("q0", verdict, fault="no answer"), attempt("q1", verdict)]
+    rows = [attempt("q0", right, fault="no answer"), attempt("q1", right)]
     shown = build_gallery(write_arms(tmp_path, {"base": rows}), tmp_path, "correct")
     assert ["faulty" in card.outcomes[0] for card in shown.cards] == [True, False]
     assert shown.counts["seen"][0]["faulty"] == 1
@@ -101,6 +112,7 @@ def test_cards_pair_the_arms_by_question(tmp_path):
     assert shown.counts["seen"][2] == {
         "all": 4,
         "right": 2,
+        "partly": 0,
         "wrong": 2,
         "mixed": 0,
         "unjudged": 0,
@@ -115,7 +127,7 @@ def test_cards_pair_the_arms_by_question(tmp_path):
 def test_the_headline_part_decides_and_not_the_whole_score(tmp_path):
     row = attempt("q0", right=True, value=0.2)
     shown = build_gallery(write_arms(tmp_path, {"base": [row]}), tmp_path, "correct")
-    assert shown.cards[0].answers[0].verdict is True
+    assert shown.cards[0].answers[0].verdict == "right"
 
 
 def test_a_score_without_the_headline_part_is_taken_as_a_whole(tmp_path):
@@ -127,7 +139,7 @@ def test_a_score_without_the_headline_part_is_taken_as_a_whole(tmp_path):
 def test_of_several_attempts_at_a_question_the_first_counts(tmp_path):
     rows = [attempt("q0", right=False), attempt("q0", right=True)]
     shown = build_gallery(write_arms(tmp_path, {"base": rows}), tmp_path, "correct")
-    assert [answer.verdict for answer in shown.cards[0].answers] == [False]
+    assert [answer.verdict for answer in shown.cards[0].answers] == ["wrong"]
     assert shown.counts["seen"][0]["all"] == 1
 
 

@@ -31,7 +31,7 @@ def test_attempts_are_held_with_picture_verdict_and_reason(tmp_path):
     assert "A <title>" in page.text
     data = held(page)
     assert outcomes(data) == [[["right"]] * 2, [["wrong"]] * 2, [["unjudged"]] * 2]
-    assert [answer["verdict"] for answer in data["answers"]] == [True, False, None]
+    assert [answer["verdict"] for answer in data["answers"]] == ["right", "wrong", None]
     assert data["answers"][1]["parts"][0] == ["correct", 0.0, "read 5, expected 7"]
     (pictures,) = (json.loads(script) for script in page.scripts if "UklGR" in script[:60])
     assert len(pictures) == 1  # the three questions show the same one

@@ -229,6 +229,9 @@ def test_a_report_of_before_and_after_concludes_with_it_then_with_the_training()
         "Held out: 10 % before, 60 % after; 20 rows mended, 0 broken, p < 0.0001.",
         "Reward: 0.100 at start, 0.750 at end.",
     ]
+    training["grpo"]["parts"] = {"correct": [0.05, 0.7], "format": [0.2, 0.9]}
+    (ends,) = conclusion(report(results={}, tests=[], trainings=training))
+    assert ends == "Reward: 0.100 at start, 0.750 at end (correct 0.050 to 0.700, format 0.200 to 0.900)."
     assert conclusion(report(results={}, tests=[], trainings={"sft": {"loss": [2.0, 0.5]}})) == [
         "Loss: 2.000 at start, 0.500 at end."
     ]

@@ -300,6 +300,10 @@ def test_files_that_hold_something_else_are_refused(folder):
     assert refused(path) == "my.json, row 1: the row must be an object of named columns, not 3"
     path.write_bytes(b'[{"question": "\xff"}]')
     assert refused(path) == "my.json is not UTF-8 text (byte 15); save it as UTF-8"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+    assert refused(path) == (
+        "my.json has no rows: it is a picture or a clip; give the file of the rows that name it"
+    )
     (folder / "my.xlsx").write_text("a,b", encoding="utf-8")
     assert refused(folder / "my.xlsx").startswith(
         "my.xlsx has no known suffix; give a file of .jsonl, .json, .parquet, .tsv, .csv"

@@ -13,7 +13,7 @@ from seethink.sources.handwritten import Pages
 from seethink.train.alarms import ALARMS, BLOW_UP, PUBLISHED_FOR, SOLVED, SignalKind
 from seethink.train.configs import GRPOConfig, TrainingConfig
 from seethink.train.grpo import grpo
-from seethink.train.history import CORRECT, FORMAT, WINDOW
+from seethink.train.history import CORRECT, COUNTS, FEWEST, FORMAT, WINDOW
 from seethink.train.notes import training_notes
 from seethink.train.signals import Signals
 from seethink.types import Example, Response, Score, Task
@@ -69,7 +69,7 @@ PLANTED: dict[SignalKind, tuple[Row, str]] = {
     "truncated": ({"completions/clipped_ratio": 0.6}, "60 % of completions are cut off"),
     "format_only": (
         {FORMAT: fades(0.2, 0.9), CORRECT: 0.1},
-        "more of the completions keep it than at the start, while 10 % are right, 10 % at the start",
+        "the completions keep it than at the start, while their mean score is 10 %, 10 % at the start",
     ),
     "thought_vanishes": (
         {"completions/by_steps_ratio": fades(0.8, 0.0)},
@@ -77,7 +77,7 @@ PLANTED: dict[SignalKind, tuple[Row, str]] = {
     ),
     "thought_disagrees": (
         {"completions/thought_agrees_ratio": 0.6},
-        "40 % of completions answer otherwise than their thought concludes",
+        "40 % of those completions whose thought states an answer give another one",
     ),
     "longer_not_better": (
         {"completions/mean_length": fades(50, 400), CORRECT: 0.3, FORMAT: 0.9},
@@ -179,6 +179,35 @@ def test_one_bad_evaluation_is_no_fall() -> None:
     assert said(rows) == []
 
 
+@pytest.mark.parametrize("kind", ["thought_disagrees", "many_boxes"])
+@pytest.mark.parametrize(("each", "speaks"), [(0, False), (2, False), (3, True)])
+def test_what_few_completions_show_is_no_alarm(kind: SignalKind, each: int, speaks: bool) -> None:
+    counts = dict.fromkeys(COUNTS.values(), each)
+    rows = [row | counts for row in planted(kind)]
+    assert [found for _, found, _ in said(rows)] == [kind] * speaks
+    assert not speaks or WINDOW * each >= FEWEST > WINDOW * 2
+
+
+def test_steps_are_weighed_by_the_completions_they_are_of() -> None:
+    """One thought that disagrees, at one step, among hundreds that agree at another."""
+    agree, count = "completions/thought_agrees_ratio", COUNTS["completions/thought_agrees_ratio"]
+    own = {1: (0.0, 1), 2: (1.0, 300)}
+    measured = {step: own.get(step, (None, 0)) for step in range(1, WINDOW + 1)}
+    rows = [healthy(step) | {agree: share, count: n} for step, (share, n) in measured.items()]
+    assert said(rows) == []
+    assert [kind for _, kind, _ in said([row | {count: 40} for row in rows])] == ["thought_disagrees"]
+
+
+@pytest.mark.parametrize(("judged", "speaks"), [(100, True), (400, True), (10, False)])
+def test_a_fall_on_few_held_out_questions_must_be_larger(judged: int, speaks: bool) -> None:
+    rows = [row | {"eval_judged": judged} for row in planted("held_out_falls")]
+    assert [kind for _, kind, _ in said(rows)] == ["held_out_falls"] * speaks
+    fallen = [row | {"eval_correct": row["eval_correct"] and row["eval_correct"] / 4} for row in rows]
+    best = {"eval_correct": 0.9}
+    rows = [row | best if row["step"] == 20 else row for row in fallen]
+    assert [kind for _, kind, _ in said(rows)] == ["held_out_falls"]
+
+
 # In a training ------------------------------------------------------------------------------------------
 
 
@@ -220,7 +249,7 @@ def test_the_page_lists_every_alarm_with_its_limit_and_its_reason() -> None:
     assert [(name.strip("`"), limit, why) for name, _, limit, why in listed] == [
         (kind, f"{alarm.limit:g}", alarm.why) for kind, alarm in ALARMS.items()
     ]
-    assert f"with under {100 * SOLVED:.0f} % right" in section and BLOW_UP == WINDOW == 10
+    assert f"with a mean score under {100 * SOLVED:.0f} %" in section and BLOW_UP == WINDOW == 10
     assert {
         alarm.after for kind, alarm in ALARMS.items() if kind not in ("learning_rate", "format_only")
     } == {*(WINDOW, 2 * WINDOW)}

@@ -67,6 +67,7 @@ def test_the_curve_is_that_of_the_checkpoints_survives_a_kill_and_changes_nothin
     answers = [one for (one,) in attempt(engine, HELD_OUT.task, PAGES[4:], SHORT)]
     assert found[5] == {
         "eval_correct": pytest.approx(sum(one.score.value or 0.0 for one in answers) / 5),
+        "eval_judged": 5,
         "eval_unjudged": 0,
         "eval_mean_length": sum(one.response.n_tokens for one in answers) / 5,
         "eval_clipped_ratio": sum(one.response.stop == "length" for one in answers) / 5,
@@ -90,7 +91,7 @@ def test_further_tasks_have_columns_and_curves_of_their_own(tmp_path) -> None:
     sft(base, LESSONS, config, tmp_path / "shifted", held_out=HeldOut(shifted, SHORT))
     both, alone = (_evaluated(tmp_path / name)[5] for name in ("both", "shifted"))
     names = [name for name in both if "/" not in name]
-    assert [*both] == [*names, *(f"{name}/shifted" for name in names)] and len(names) == 4
+    assert [*both] == [*names, *(f"{name}/shifted" for name in names)] and len(names) == 5
     assert {name: both[f"{name}/shifted"] for name in names} == alone
     with pytest.raises(ValueError, match=r"\['shifted', 'shifted'\] must differ"):
         HeldOut(HELD_OUT.task, others=(shifted, shifted))

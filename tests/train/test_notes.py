@@ -41,7 +41,7 @@ def _notes(folder: Path, *rows: dict) -> list[str]:
     ("facts", "why", "fact"),
     [
         ({"reward": 1.0}, "too easy", "mean reward 1.00"),
-        ({"reward": 0.5, "rewards/correct/mean": 1.0}, "too easy", "100% right"),
+        ({"reward": 0.5, "rewards/correct/mean": 1.0}, "too easy", "mean of correct 1.00"),
         ({}, "too hard", "mean reward 0.00"),
         (
             {"completions/malformed_ratio": 0.9},
@@ -88,8 +88,11 @@ def only_references(example: Example, response: Response) -> Score:
 @pytest.mark.parametrize(
     ("verifier", "words"),
     [
-        (level, "too easy for this model (mean reward 1.00, 100% right, "),
-        (verify.same_number, "(mean reward 0.00, 0% right, 100% of the completions break the format"),
+        (level, "too easy for this model (mean reward 1.00, mean of correct 1.00, "),
+        (
+            verify.same_number,
+            "mean of correct 0.00, 100% of the completions break the format",
+        ),
         (only_references, "100% of the groups could not be judged"),
     ],
 )
@@ -154,7 +157,9 @@ def _lengths(*lengths: float) -> list[dict]:
 def test_the_moment_when_completions_begin_to_grow_is_said(tmp_path) -> None:
     falling, rising = range(100, 60, -2), range(60, 100, 2)
     (note,) = _notes(tmp_path, *_lengths(*falling, *rising))
-    assert note == "completions are shortest in steps 16 to 25, 65 tokens, and grow from there to 89"
+    assert note == (
+        "no fault by itself: completions are shortest in steps 16 to 25, 65 tokens, and grow from there to 89"
+    )
 
 
 @pytest.mark.parametrize("lengths", [[50.0] * 40, [*range(100, 60, -1)], [60, 64] * 20, [10, 90], []])

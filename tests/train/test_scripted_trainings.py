@@ -96,5 +96,12 @@ def test_boxes_that_grow_in_number_are_said_and_one_box_is_not() -> None:
     assert said(boxes(1), gold, verifier) <= {"little_spread", "no_signal"}
 
 
+def test_one_thought_that_states_an_answer_is_not_all_of_them() -> None:
+    def hardly(step: int, i: int) -> Completion:
+        return completion("So 2 + 3 = 6." if (step, i) == (12, 1) else "I look at it", "5" if i else "4")
+
+    assert "thought_disagrees" not in said(hardly)
+
+
 def test_answers_that_nobody_judges_are_said() -> None:
     assert "unjudged" in said(learning, gold="a dog")

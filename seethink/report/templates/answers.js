@@ -71,8 +71,8 @@ function shownNumber(value) {
   return Number(value.toPrecision(3)).toLocaleString("en", { maximumSignificantDigits: 3 });
 }
 
-const kind = (answer) => (answer.verdict === null ? "unjudged" : answer.verdict ? "right" : "wrong");
-const VERDICTS = { right: "✓ right", wrong: "✗ wrong", unjudged: "? not judged" };
+const kind = (answer) => answer.verdict ?? "unjudged";
+const VERDICTS = { right: "✓ right", partly: "◐ partly right", wrong: "✗ wrong", unjudged: "? not judged" };
 
 // The question ---------------------------------------------------------------------------------------------------
 

@@ -127,7 +127,7 @@ class Browser {
     const facts = [plain(question.id.length > 28 ? `…${question.id.slice(-24)}` : question.id, 28)];
     if (steps.length) facts.push(`step ${steps[0]}${steps.length > 1 ? ` to ${steps.at(-1)}` : ""}`);
     if (answers.length) facts.push(`score ${shownNumber(mean(scores(answers)))}`);
-    const shares = element("span", { className: "shares", "aria-hidden": "true" }, ...["right", "wrong", "unjudged"].map((name) => {
+    const shares = element("span", { className: "shares", "aria-hidden": "true" }, ...["right", "partly", "wrong", "unjudged"].map((name) => {
       const share = element("i", { className: name });
       share.style.flexGrow = answers.filter((answer) => kind(answer) === name).length;
       return share;

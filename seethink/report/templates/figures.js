@@ -147,7 +147,7 @@ function marker(node, at) {
   return made("circle", { cx, cy, r: (0.31 * em).toFixed(2), fill: style.getPropertyValue("--hue").trim() || "#777" });
 }
 
-// A link at every figure that saves it.
+// A link at every figure that saves it; below a curve it stands left of the steps.
 function offerFigures(root) {
   for (const figure of root.querySelectorAll("[data-figure]")) {
     const link = document.createElement("a");
@@ -157,7 +157,7 @@ function offerFigures(root) {
       if (link.href.startsWith("blob:")) URL.revokeObjectURL(link.href);
       link.href = URL.createObjectURL(new Blob([figureSvg(figure)], { type: "image/svg+xml" }));
     });
-    figure.append(link);
+    (figure.querySelector(":scope > .across") ?? figure).append(link);
   }
 }
 
