@@ -57,6 +57,12 @@ class RescoreOptions:
     data: Annotated[
         Path | None, typer.Option(help="The questions; not needed where the file has the gold answers.")
     ] = None
+    benchmark: Annotated[
+        str, typer.Option(help="Or those of a published benchmark, with its scoring.", show_default=False)
+    ] = ""
+    benchmark_dir: Annotated[
+        Path | None, typer.Option(help="Local copy of the benchmark's data; the hub's by default.")
+    ] = None
     key: Annotated[
         str, typer.Option(help="Join by this column of the file (as doc.id) instead of question and picture.")
     ] = ""
@@ -71,7 +77,7 @@ class RescoreOptions:
         typer.Option(help="Units of boxes and points: pixels of the picture, or shares of its sides."),
     ] = None
     answered_only: Annotated[
-        bool, typer.Option("--answered-only", help="Leave out questions of --data that have no answer.")
+        bool, typer.Option("--answered-only", help="Leave out questions that have no answer.")
     ] = False
     prediction_column: Annotated[
         str, typer.Option(help="Answers in a table of no known tool.", rich_help_panel=PANEL)
@@ -91,13 +97,23 @@ class RescoreOptions:
     judge: JudgeOptions
 
     def task(self) -> Task | None:
-        """The task of --data, without the format, which depends on the file."""
+        """The task of --data or --benchmark, without the format, which depends on the file."""
+        if self.benchmark:
+            return self._published()
+        refuse_given(self, "there is no --benchmark", "benchmark_dir")
         if self.data is None:
             refuse_given(self.media, "there is no --data", *vars(self.media))
             refuse_given(self, "there is no --data", "answered_only")
             return None
         verifier = systems.verifier(self.verifier)
         return load_task(self.data, verifier=verifier, **self.media.arguments() | {"answered": False})
+
+    def _published(self) -> Task:
+        from seethink import benchmarks
+
+        refuse_given(self, "a benchmark has its own questions and scoring", "data", "verifier")
+        refuse_given(self.media, "a benchmark has its published media", *vars(self.media))
+        return benchmarks.by_name(self.benchmark).task(self.benchmark_dir)
 
 
 RESULTS = Path("runs/rescore")

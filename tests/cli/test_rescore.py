@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from seethink.benchmarks import BENCHMARKS
 from seethink.cli.app import main
 from tests.evaluate import layouts
 from tests.evaluate.layouts import DOTS, HERE, IDS, SCORES, SUM, TEXTS, lines, questions
+from tests.sources.published.vision_layouts import truths
 
 
 @pytest.fixture(autouse=True)
@@ -240,6 +242,20 @@ def test_each_file_is_an_evaluation_of_its_own(capsys):
     assert sorted(path.parent.name for path in Path("out").rglob("attempts.jsonl")) == [
         "7", "rollouts", "tiny"
     ]  # fmt: skip
+
+
+def test_answers_to_a_published_benchmark_are_scored_as_it_is(capsys):
+    truths("superclevr_test200_counting_problems.jsonl", *[3] * 200)(Path("copy"))
+    examples = BENCHMARKS["superclevr_200"].task(Path("copy")).examples
+    lines(Path("theirs.jsonl"), *({"q": examples[i].question, "out": f"{3 + i}"} for i in range(2)))
+    words = ("theirs.jsonl", "--prediction-column", "out", "--question-column", "q", "--answered-only")
+    published = ("--benchmark", "superclevr_200", "--benchmark-dir", "copy")
+    rows, _, _ = rescored(capsys, *words, *published)
+    assert [row["correct"] for row in rows] == [1.0, 0.0]
+    assert [row["id"] for row in rows] == [examples[0].id, examples[1].id]
+    said = refused(capsys, *words, *published, "--verifier", "same_text")
+    assert "a benchmark has its own questions and scoring; leave out --verifier" in said
+    assert "there is no --benchmark" in refused(capsys, *words, "--benchmark-dir", "copy")
 
 
 def test_the_same_again_replaces_its_results_and_others_stay(capsys):
