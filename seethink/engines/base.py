@@ -41,8 +41,8 @@ class Request:
 
 
 OnFault = Callable[[str, str], None]
-"""Called after every attempt that failed, with its kind ("429", "500", "timeout", "broken body") and a
-sentence."""
+"""Called after every attempt that failed, with its kind ("429", "500", "timeout", "broken body", "no
+completion") and a sentence."""
 
 
 class RequestFailed(RuntimeError):

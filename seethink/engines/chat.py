@@ -11,7 +11,14 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from seethink.engines.base import OnFault, Request, RequestFailed
-from seethink.engines.http import HttpClient, HttpResponse, RequestPolicy, TransientError, error_message
+from seethink.engines.http import (
+    RETRIED_STATUSES,
+    HttpClient,
+    HttpResponse,
+    RequestPolicy,
+    TransientError,
+    error_message,
+)
 from seethink.engines.openai_messages import MessageEncoder
 from seethink.types import Completion, CoordinateFrame, InputError, assistant_prefill
 
@@ -217,21 +224,21 @@ def read_completion(body: bytes, prefill: str, with_thought: bool) -> Completion
     """The completion in a response. with_thought: put a thought that the server has separated back into the
     text.
 
-    Raises TransientError where the body is malformed, RequestFailed where a content filter has cut the text.
+    Raises TransientError where the body is no JSON, or holds no completion, and RequestFailed where a content
+    filter has cut the text.
     """
     try:
         content = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise TransientError("broken body", f"the response is no JSON ({error}): {body[:200]!r}") from error
+    try:
         choice, usage = content["choices"][0], content.get("usage") or {}
         message = choice["message"]
-        text = message.get("content") or message.get("refusal") or ""
+        text = _text(message.get("content")) or message.get("refusal") or ""
         thought = message.get("reasoning_content") or message.get("reasoning")
-        if not isinstance(text, str):
-            raise TypeError(f"the content is {text!r:.60}")
         frame = CoordinateFrame.of_json(choice.get("frame"))
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise TransientError(
-            "broken body", f"the response cannot be read ({error!r}): {body[:200]!r}"
-        ) from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise _no_completion(content, body) from error
     if choice.get("finish_reason") == "content_filter":
         raise RequestFailed("filtered", "the server's content filter cut the completion")
     text = text.removeprefix(prefill)  # some servers repeat it
@@ -244,3 +251,23 @@ def read_completion(body: bytes, prefill: str, with_thought: bool) -> Completion
         prompt_tokens=usage.get("prompt_tokens") or 0,
         frame=frame,
     )
+
+
+def _text(content: Any) -> str:
+    """The text of a message: a text, or the text parts of a list. Raises TypeError for anything else."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    if not isinstance(content, list):
+        raise TypeError(f"the content is {content!r:.60}")
+    return "".join(part if isinstance(part, str) else part.get("text") or "" for part in content)
+
+
+def _no_completion(content: Any, body: bytes) -> TransientError:
+    """What a response of JSON without a completion means: a fault that passes where it reports one by its
+    status, as gateways do under the status 200; else one that lasts."""
+    error = content.get("error") if isinstance(content, dict) else None
+    code = error.get("code") if isinstance(error, dict) else None
+    if isinstance(code, int) and (code in RETRIED_STATUSES or 500 <= code < 600):
+        return TransientError(str(code), error_message(body))
+    said = body[:200].decode(errors="replace")
+    return TransientError("no completion", f"the server's response holds no completion: {said}", lasting=True)

@@ -63,11 +63,21 @@ class RequestPolicy:
 
 class TransientError(Exception):
     """An attempt that failed and may succeed if repeated. kind: as in `OnFault`. retry_after_s: shortest
-    delay that the server asks for. immediate: the next attempt differs, so it need not wait."""
+    delay that the server asks for. immediate: the next attempt differs, so it need not wait. lasting: the
+    server means it, so that a second one of this kind is the last."""
 
-    def __init__(self, kind: str, message: str, retry_after_s: float = 0.0, immediate: bool = False) -> None:
+    def __init__(
+        self,
+        kind: str,
+        message: str,
+        retry_after_s: float = 0.0,
+        *,
+        immediate: bool = False,
+        lasting: bool = False,
+    ) -> None:
         super().__init__(message)
         self.kind, self.retry_after_s, self.immediate = kind, retry_after_s, immediate
+        self.lasting = lasting
 
 
 class HttpResponse(NamedTuple):
@@ -129,16 +139,18 @@ class HttpClient:
         """The result of `attempt`, repeated while it raises TransientError; each runs in a slot of the
         executor.
 
-        key: seeds the jitter of the delays. Raises RequestFailed after `max_attempts`.
+        key: seeds the jitter of the delays. Raises RequestFailed after `max_attempts`, and after the second
+        fault that is lasting.
         """
-        number = 0
+        number = lasting = 0
         while True:
             number += 1
             try:
                 return await self.executor.submit(attempt)
             except TransientError as error:
                 on_fault(error.kind, str(error))
-                if number == self.policy.max_attempts:
+                lasting += error.lasting
+                if number == self.policy.max_attempts or lasting == 2:
                     raise RequestFailed(error.kind, f"after {number} attempts: {error}") from error
                 delay_s = 0.0 if error.immediate else self.delay_s(key, number, error.retry_after_s)
             if delay_s:

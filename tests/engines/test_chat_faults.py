@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from dataclasses import replace
 from email.utils import formatdate
@@ -30,10 +31,15 @@ BROKEN = {
     "cut": HttpReply(body=completion("text"), cut=True),
     "no JSON": HttpReply(body=b"<html>busy</html>"),
     "no UTF-8": HttpReply(body=b'"\xff"'),
-    "no choices": HttpReply(body={"choices": []}),
-    "no object": HttpReply(body=[]),
-    "no message": HttpReply(body={"choices": [{}]}),
-    "content of another kind": HttpReply(body={"choices": [{"message": {"content": 3}}]}),
+}
+WITHOUT_COMPLETION = {
+    "no choices": {"choices": []},
+    "no object": [],
+    "no message": {"choices": [{}]},
+    "content of another kind": {"choices": [{"message": {"content": 3}}]},
+    "parts of another kind": {"choices": [{"message": {"content": [3]}}]},
+    "an error": {"error": {"message": "no such adapter", "code": "bad_adapter"}},
+    "an error of a status that is not repeated": {"error": {"message": "no such adapter", "code": 400}},
 }
 
 
@@ -50,6 +56,44 @@ def test_a_failed_attempt_is_reported_and_repeated(name) -> None:
         with pytest.raises(RequestFailed, match="after 3 attempts: ") as error:
             complete(server, request("?"), policy)
         assert error.value.kind == kind and server.n_requests == 3
+
+
+@pytest.mark.parametrize("name", WITHOUT_COMPLETION)
+def test_json_without_a_completion_is_repeated_once_and_quoted(name) -> None:
+    fault = HttpReply(body=WITHOUT_COMPLETION[name])
+    with ChatServer(in_order(fault, "text")) as server:
+        assert complete(server, request("?"))[0].text == "text"
+    policy = replace(QUICK, max_attempts=8)
+    with ChatServer(in_order(fault)) as server:
+        with pytest.raises(RequestFailed, match=r"after 2 attempts: .* holds no completion: ") as error:
+            complete(server, request("?"), policy)
+        assert error.value.kind == "no completion" and server.n_requests == 2
+    quoted = str(error.value).partition("completion: ")[2]
+    assert json.loads(quoted) == WITHOUT_COMPLETION[name]
+
+
+def test_an_error_that_passes_is_repeated_whatever_status_it_comes_with() -> None:
+    fault = HttpReply(body={"error": {"message": "slow down", "code": 429}})
+    with ChatServer(in_order(fault, fault, "text")) as server:
+        assert complete(server, request("?"))[1] == ["429", "429"]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ([{"type": "text", "text": "It is 3."}], "It is 3."),
+        ([{"type": "text", "text": "It is "}, {"type": "text", "text": "3."}], "It is 3."),
+        ([{"type": "output_text", "text": "3"}], "3"),
+        (["3"], "3"),
+        ([{"type": "image_url", "image_url": {"url": "x"}}, {"type": "text", "text": "3"}], "3"),
+        ([], ""),
+    ],
+)
+def test_a_reply_in_parts_is_its_text(content, text) -> None:
+    reply = completion("")
+    reply["choices"][0]["message"]["content"] = content
+    with ChatServer(in_order(HttpReply(body=reply))) as server:
+        assert complete(server, request("?"))[0].text == text
 
 
 def test_an_error_message_is_one_line() -> None:
