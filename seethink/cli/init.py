@@ -36,7 +36,7 @@ The questions ask {about}. The pictures are drawn. Put yours in their place, wit
   lines say what changed, and whether that may be chance.
 - `my_verifier.py`: what an answer is worth, `--verifier {verifier}`.
 - `my_format.py`: how an answer is asked for and read, `--format ./my_format.py:LOOK`. The commands below keep
-  a format that the bundled model `sprout` was taught; it obeys another one after a training.
+  a format whose tags the bundled model `sprout` writes: rewards cannot teach it tags that it never writes.
 
 ```bash
 {commands}
