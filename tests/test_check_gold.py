@@ -37,6 +37,12 @@ def test_every_answer_is_told_by_which_verifier_it_is_earned_in_another_spelling
     assert kinds == (warned if not reader and answer != "a cup" else [])
 
 
+@pytest.mark.parametrize("verifier", [None, "auto", "any_of_texts"])
+@pytest.mark.parametrize("answer", ['["sofa", "couch"]', "['24/7', '3.429']"])
+def test_a_list_of_which_any_text_is_right_is_earned_by_its_first(answer, verifier):
+    assert [*gold_faults(Example("1", "?", (), answer), THINK_ANSWER, verifier)] == []
+
+
 def test_answers_are_counted_by_what_compares_them(tmp_path):
     path = tmp_path / "my.jsonl"
     answers = ("3", "0.5", "2√3", "12:00 or so", "a cup")

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from seethink import verify
 from seethink.attempt import judge, sft_example
 from seethink.types import Completion, Example, Format, InputError, Response, Task, Verifier
 from seethink.verify.auto import unknown_method, verifier_name
 from seethink.verify.combine import members, uses_judge
+from seethink.verify.text import alternatives
 
 LETTER_BY_LETTER = (verify.same_text, verify.text_ratio)
 """Verifiers that compare texts, whatever they mean."""
@@ -32,7 +34,7 @@ def gold_faults(
     name = label or given
     task = Task("check", (), form, function)
     try:
-        target = sft_example(task, example)
+        target = sft_example(task, _with_one_text(example, verifier))
     except InputError as error:
         yield "not writable", str(error).removeprefix(f"{example.label} ")
         return
@@ -47,6 +49,12 @@ def gold_faults(
         yield "gold not judged", f"{name}: {other.why}"
     elif _VALUE.search(str(example.answer)) and not gold_reader(example, verifier):
         yield "one spelling", f"no verifier of {name} reads the answer {example.answer!r:.60} as a value"
+
+
+def _with_one_text(example: Example, verifier: Verifier | str | None) -> Example:
+    """The example with the first of its gold's texts where any of them is right: the list is no answer."""
+    texts = alternatives(example.answer) if verifier in ("any_of_texts", verify.any_of_texts) else ()
+    return replace(example, answer=texts[0]) if texts else example
 
 
 def gold_reader(example: Example, verifier: Verifier | str | None) -> str:

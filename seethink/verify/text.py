@@ -213,9 +213,9 @@ class AnyOf:
     """The best score by one of the gold's texts, each as if it were the gold.
 
     Formula: the maximum of `rule` over the items of a gold that is a list of texts, as JSON or as Python
-    source (`["sofa", "couch"]`, `['24/7', '3.429']`); any other gold is one text. The list as it stands is
-    right too. Range: that of `rule`; None if it can judge no item. Source: TextVQA and OK-VQA, whose
-    questions have several right answers (there an answer's share of ten annotators counts).
+    source (`["sofa", "couch"]`, `['24/7', '3.429']`); any other gold is one text. The list itself is no
+    answer. Range: that of `rule`; None if it can judge no item. Source: TextVQA and OK-VQA, whose questions
+    have several right answers (there an answer's share of ten annotators counts).
     """
 
     rule: Verifier
@@ -226,8 +226,6 @@ class AnyOf:
         judged = [score for score in scores if score.value is not None]
         if not judged:
             return scores[0]
-        if (clear := clear_verdict(example, response)) and clear.value == 1.0:
-            return clear
         best = max(judged, key=lambda score: score.value or 0.0)
         if best.value or len(texts) == 1 or response.answer is None:
             return best

@@ -173,7 +173,7 @@ def test_a_share_of_text_is_none_or_zero_or_at_least_a_half(gold, answer):
         ("couch", "couch", 1.0),
         ('["sofa", "couch"]', "sofa couch", 0.0),
         ('["sofa", "couch"]', "sofa or couch", 0.0),
-        ('["sofa", "couch"]', '["sofa", "couch"]', 1.0),
+        ('["sofa", "couch"]', '["sofa", "couch"]', 0.0),
         ("['24/7', '3.429']", "3.429", 1.0),
         ("['24/7', '3.429']", r"\frac{24}{7}", 1.0),
         ("['24/7', '3.429']", "3.4", 0.0),
