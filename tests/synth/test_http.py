@@ -19,7 +19,7 @@ from tests.servers import ChatServer, FaultRates, HttpReply
 from tests.synth.rewriting_server import files, rewrite_reply, synth, tables
 
 EXAMPLES = 200
-COMMON = ("open_r1_multimodal", "--data", f"drawn:counting:{EXAMPLES}", "--request-timeout", 1)
+COMMON = ("open_r1_multimodal", "--data", f"drawn:counting:{EXAMPLES}", "--request-timeout", 3)
 FAULTS = FaultRates(busy=0.2, broken=0.1, hang=0.05, cut=0.05, retry_after_s=0.01)
 
 
@@ -94,7 +94,7 @@ def test_every_chain_gives_the_same_rows_with_a_faulty_server(name, tmp_path):
         with ChatServer(reply, faults) as server:
 
             async def open_teachers():
-                policy = RequestPolicy(retry_delay_s=0.01, request_timeout_s=0.5, max_attempts=20)
+                policy = RequestPolicy(retry_delay_s=0.01, request_timeout_s=2.0, max_attempts=20)
                 return dict.fromkeys(
                     ("vision", "text", "judge"),
                     await ChatEngine.open(server.url, policy=policy, send_user=True),
