@@ -218,9 +218,9 @@ def test_a_clip_as_frames_and_the_responses_endpoint(served: Served) -> None:
         served, "/v1/chat/completions", {"model": "sprout", "messages": [message], "max_tokens": 5}
     )
     assert status == 200 and answer["usage"]["completion_tokens"] == 5
-    client, example = served.client(), EXAMPLES[3]
-    ((local,),) = _local([example], Sampling(temperature=0, max_tokens=200))
-    read = FORM.parse(local)
+    client, local = served.client(), _local(EXAMPLES, Sampling(temperature=0, max_tokens=200))
+    reads = [FORM.parse(text) for (text,) in local]
+    example, read = next(pair for pair in zip(EXAMPLES, reads, strict=True) if pair[1].answer)
     content = [
         {"type": "input_image", "image_url": part["image_url"]["url"]}
         if part["type"] == "image_url"
