@@ -85,11 +85,11 @@ from seethink.types import Example, Response, Score
 
 
 def near(example: Example, response: Response) -> Score:
-    """1 for the reference's number, 0.5 for one beside it, else 0."""
+    """1 for the reference's number, 0.25 for one beside it, else 0."""
     if not (response.answer or "").isdecimal():
         return Score(0.0, f"{response.answer!r} is no whole number", unread=True)
     distance = abs(int(response.answer) - int(example.answer))
-    return Score({0: 1.0, 1: 0.5}.get(distance, 0.0), f"{distance} away from {example.answer}")
+    return Score({0: 1.0, 1: 0.25}.get(distance, 0.0), f"{distance} away from {example.answer}")
 '''
 (FOLDER / "mine.py").write_text(VERIFIER, encoding="utf-8")
 near = f"{FOLDER}/mine.py:near"

@@ -63,7 +63,7 @@ def test_rows_and_held_out_rows_share_no_picture_and_every_reference_is_paid(cap
 
 
 VALUES = [
-    ("counting", "3", {"3": 1.0, "2": 0.5, "4": 0.5, "5": 0.0}, "three"),
+    ("counting", "3", {"3": 1.0, "2": 0.25, "4": 0.25, "5": 0.0}, "three"),
     ("boxes", "[0, 0, 10, 10]", {"[0, 0, 10, 10]": 1.0, "[0, 0, 10, 5]": 0.5, "[20, 20, 30, 30]": 0.0}, "up"),
     ("choices", "B", {"B": 1.0, "(b)": 1.0, "Fig": 1.0, "a": 0.0, "kiwi": 0.0}, "D"),
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from seethink.types import Example, Response, Score
 
 
 def near(example: Example, response: Response) -> Score:
-    """1 for the reference's number, 0.5 for one beside it, else 0.
+    """1 for the reference's number, 0.25 for one beside it, else 0.
 
     example.answer is the reference, response.answer what the format read from the completion.
     """
@@ -16,4 +16,4 @@ def near(example: Example, response: Response) -> Score:
     except ValueError:
         return Score(0.0, f"{response.answer!r} is no whole number", unread=True)
     distance = abs(answer - int(gold))
-    return Score({0: 1.0, 1: 0.5}.get(distance, 0.0), f"{distance} away from {gold}")
+    return Score({0: 1.0, 1: 0.25}.get(distance, 0.0), f"{distance} away from {gold}")
