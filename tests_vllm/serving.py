@@ -17,7 +17,7 @@ SERVER = [
     "-m",
     "vllm.entrypoints.openai.api_server",
 ]  # `vllm serve`, which the CPU build's script cannot start
-START_S = 250
+START_S = 600
 CPU_OPTIONS = ["--no-enable-chunked-prefill", "--max-num-batched-tokens", "16384"]  # see engines/vllm.py
 
 
