@@ -123,11 +123,11 @@ def same_number(example: Example, response: Response) -> Score:
     `1/3` are not). A percentage is a hundredth, and the same as its figure alone where the question asks for
     percent (`50%` and `50`). A unit may be missing on either side; if both have one, it must be the same
     (`m`, `meter` and `metres` are, `m` and `km` are not: `same_math` converts). A word counts as a unit as
-    `units.split` says.
-    Number words count as digits, and `1.234,5`, `1k`, `2.5M`, `1e3` as the numbers that they are; `1.234` is
-    little more than one, and `3,5` without a unit may be a list and is unread. Two numbers earn 0; what is
-    not one number is unread. Range: {0, 1}; None if the gold is not one number. Source: R1-V's counting
-    evaluation, which takes the integer between the answer tags, extended to fractions and units.
+    `units.split` says. Number words count as digits, and `1.234,5`, `1k`, `2.5M`, `1e3` as the numbers that
+    they are; `1.234` is little more than one, and `3,5` without a unit may be a list and is unread. Two
+    numbers earn 0; what is not one number is unread. Range: {0, 1}; None if the gold is not one number.
+    Source: R1-V's counting evaluation, which takes the integer between the answer tags, extended to
+    fractions and units.
     """
     gold = read_quantity(str(example.answer))
     if clear := clear_verdict(example, response, None if gold else "is not one number"):

@@ -19,7 +19,7 @@ _SPELLINGS = tuple(
         r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?(?:\s*(?:hours|hrs|uhr|h))?",
         r"(?P<hour>[0-9]{1,2})\.(?P<minute>[0-9]{2})(?=\s*[ap]\.?\s?m)",
         r"(?P<hour>[0-9]{1,2})\s?h\s?(?P<minute>[0-9]{2})",
-        r"(?P<hour>[0-9]{1,2})\s*[点时](?:\s*(?P<minute>[0-9]{1,2})\s*分|(?P<full>整)?)",
+        r"(?P<hour>[0-9]{1,2})\s*[点时](?:\s*(?P<minute>[0-9]{1,2})\s*分|整?)",
         rf"(?P<hour>{_N})\s*o'?\s?clock",
         rf"(?P<hour>{_N})(?=\s*[ap]\.?\s?m)",
         rf"(?:a\s+)?(?P<past>{_N})(?:\s+minutes?)?\s+(?:past|after)\s+(?P<hour>{_N})(?:\s+o'?\s?clock)?",
@@ -36,8 +36,8 @@ def read_time(text: str) -> int | None:
     `07:30`, `7:30:00`, `3:45 PM`, `3.45 p.m.`, `15h45`, `3点45分`, `ten past three`, `quarter to four`, `3
     o'clock`, `noon`. None for hours and minutes that no clock shows.
     """
-    plain = seen_as_ascii(unwrapped(text)).lower().replace("\u2019", "'").strip(" .")
-    plain = re.sub(r"^(?:it\s+is\s+|it's\s+|at\s+|about\s+)", "", plain)
+    plain = seen_as_ascii(unwrapped(text)).lower().strip(" .")
+    plain = re.sub(r"^(?:it\s+is\s+|it's\s+|at\s+)", "", plain)
     if len(plain) > _MOST_CHARACTERS:
         return None
     found = next((match for spelling in _SPELLINGS if (match := spelling.fullmatch(plain))), None)
@@ -51,7 +51,7 @@ def read_time(text: str) -> int | None:
     if hour is None or minute is None or before is None:
         return None
     if before:
-        hour, minute = hour - 1, 60 - before
+        hour, minute = (hour - 1 or 12), 60 - before
     half = parts.get("half")
     if not (0 <= minute < 60 and second < 60 and 0 <= hour <= (12 if half else 23)):
         return None

@@ -160,7 +160,7 @@ def draw(scene: Scene) -> list[PIL.Image.Image]:
 
 def watched(scene: Scene) -> str:
     """What is seen where, frame by frame; of equal frames the first: "1: none, 3: red star at left."""
-    hold, half = scene.get("hold", 1), side_px(scene["size"]) / 2
+    hold, half = scene["hold"], side_px(scene["size"]) / 2
     said = []
     for i in range(0, scene["frames"], hold):
         seen = [
@@ -197,7 +197,7 @@ def order(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
 def count(rng: random.Random, scene: Scene) -> DrawnQuestion:
     """How often an object flashes."""
     thing = scene["things"][0]
-    shown = thing["shown"][:: scene.get("hold", 1)]
+    shown = thing["shown"][:: scene["hold"]]
     states = " ".join("on" if on else "off" for on in shown)
     steps = (
         watched(scene),

@@ -45,9 +45,9 @@ def running_sum(numbers: Sequence[int]) -> str:
     return ", ".join(steps) + "."
 
 
-def numbered(items: Iterable[str], first: int = 1) -> str:
+def numbered(items: Iterable[str]) -> str:
     """ "1: milk 8, 2: honey 7"."""
-    return ", ".join(f"{i}: {item}" for i, item in enumerate(items, first))
+    return ", ".join(f"{i}: {item}" for i, item in enumerate(items, 1))
 
 
 Compose = Callable[[random.Random, str, int, bool], Scene]
