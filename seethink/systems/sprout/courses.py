@@ -60,7 +60,7 @@ SEEN = {
     "clips": 0.10,
 }
 """More print than elsewhere, since characters are learned last."""
-SEE = Course(READING, {"tiny": 2_500, "one_gpu": 800}, 6e-3, shares=SEEN, train_tower=True)
+SEE = Course(READING, {"tiny": 1_000, "one_gpu": 800}, 6e-3, shares=SEEN, train_tower=True)
 OBJECTS = {"pages": 0.30, "counting": 0.20, "grounding": 0.20, "detection": 0.15, "spatial": 0.15}
 """Pages, and worlds whose pictures are lists of objects."""
 PRINTED = {
@@ -79,11 +79,11 @@ COURSES = {
     # Dense readings of one kind of picture teach soon which feature comes next; mixed with all worlds, late.
     # At the rate of `scan`, the first steps of a mixture unlearn it.
     "scan": Course(
-        READING, {"tiny": 250, "one_gpu": 100}, 6e-3, per_picture=2, shares={"pages": 1.0}, train_tower=True
+        READING, {"tiny": 150, "one_gpu": 100}, 6e-3, per_picture=2, shares={"pages": 1.0}, train_tower=True
     ),
-    "list": Course(READING, {"tiny": 800, "one_gpu": 300}, per_picture=1, shares=OBJECTS),
-    "read": Course(READING, {"tiny": 1_200, "one_gpu": 500}, per_picture=2, shares=PRINTED),
-    "say": Course(READING, {"tiny": 1_000, "one_gpu": 1_000}, train_tower=True),
-    "steps": Course(REASONING, {"tiny": 3_500, "one_gpu": 2_500}, per_picture=5, shares=WITH_WORDS),
-    "answers": Course(ANSWERING, {"tiny": 500, "one_gpu": 700}, 3e-3, per_picture=6, shares=WITH_WORDS),
+    "list": Course(READING, {"tiny": 500, "one_gpu": 300}, per_picture=1, shares=OBJECTS),
+    "read": Course(READING, {"tiny": 700, "one_gpu": 500}, per_picture=2, shares=PRINTED),
+    "say": Course(READING, {"tiny": 500, "one_gpu": 1_000}, train_tower=True),
+    "steps": Course(REASONING, {"tiny": 2_000, "one_gpu": 2_500}, per_picture=5, shares=WITH_WORDS),
+    "answers": Course(ANSWERING, {"tiny": 350, "one_gpu": 700}, 3e-3, per_picture=6, shares=WITH_WORDS),
 }

@@ -35,7 +35,7 @@ from seethink.systems.sprout.updates import Updates
 from seethink.train.adapters import has_bfloat16
 from seethink.train.methods import OnStep
 from seethink.train.resumable import truncate
-from seethink.types import Example, InputError, NotFinite
+from seethink.types import Example, NotFinite
 
 _LOG = logging.getLogger(__name__)
 PICTURES_A_STEP = 1_000_000
@@ -270,9 +270,7 @@ def train(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     module.to(device).train()
     bfloat16 = has_bfloat16(device)
-    updates = Updates(module, config, with_muon=bfloat16)
-    if not bfloat16:
-        _LOG.warning("no bfloat16 here, in which Muon multiplies: AdamW alone trains, in fp32")
+    updates = Updates(module, config, torch.bfloat16 if bfloat16 else torch.float32)
     state = out.with_suffix(".state")
     done = _resume(state, module, updates)
     losses = torch.compile(module, dynamic=False) if config.compile else module
@@ -325,16 +323,10 @@ def _save(path: Path, step: int, module: nn.Module, updates: Updates) -> None:
 
 
 def _resume(path: Path, module: nn.Module, updates: Updates) -> int:
-    """Load a state that `_save` wrote, if there is one. Returns the number of steps done. Raises InputError
-    for a state of other optimizers."""
+    """Load a state that `_save` wrote, if there is one. Returns the number of steps done."""
     if not path.exists():
         return 0
     state = torch.load(path, weights_only=True)
-    if len(state["updates"]) != len(updates.state_dict()):
-        raise InputError(
-            f"{path} was written on a processor that differs in bfloat16, and so by other optimizers; "
-            "continue there, or delete it to begin the course again"
-        )
     module.load_state_dict(state["model"])
     updates.load_state_dict(state["updates"])
     return state["step"]

@@ -57,10 +57,10 @@ class ModelSize:
     """Widths and depths. The heads of the language model have 64 dimensions, those of the tower 32."""
 
     hidden_size: int = 256
-    num_hidden_layers: int = 6
+    num_hidden_layers: int = 4
     intermediate_size: int = 704
     tower_dim: int = 192
-    tower_depth: int = 6
+    tower_depth: int = 4
 
 
 def write_initial_model(out: Path, seed: int, size: ModelSize, texts: int = 16_000) -> None:

@@ -1,9 +1,9 @@
 """sprout: the tiny bundled model, trained from random weights on every drawn world and on pages of digits.
 
-source   ours; the architecture is Qwen2-VL's (arXiv 2409.12191), with about eight million parameters
+source   ours; the architecture is Qwen2-VL's (arXiv 2409.12191), with about six million parameters
 claim    none: it exists so that everything here runs at once, offline, on two CPU cores
-needs    one_gpu: a GPU and sixteen cores that draw; tiny: two cores with bfloat16 instructions, for the
-         easiest level of each world alone; one_gpu was not run
+needs    one_gpu: a GPU and sixteen cores that draw; tiny: two cores, for the easiest level of each
+         world alone; one_gpu was not run
 differs  Perception comes first: the tower names what each square of a picture holds, then the language
          model reads small pages cell by cell, says what each ninth of a picture holds, reads
          numbered lines, and pictures of every world. Then stepwise answers are learned alone. Only
@@ -51,7 +51,7 @@ def recipe(run: Run) -> None:
 
 def _readings(run: Run) -> list[Task]:
     """What each world's pictures show, read aloud: after every course, which shows what it forgot."""
-    n = run.scale(smoke=1, tiny=20, one_gpu=50)
+    n = run.scale(smoke=1, tiny=12, one_gpu=50)
     worlds = run.scale(smoke=("pages", "clips"), tiny=tuple(SHARES), one_gpu=tuple(SHARES))
     return [
         Task(world, HeldOutReadings(world, n, run.seed, _level(run)), VERBATIM, words_read)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from seethink.systems.sprout.growth_config import GrowthConfig
 
@@ -14,19 +16,75 @@ _OUTER = re.compile("embed_tokens|head")
 """In the names of embeddings and of output heads."""
 
 
-class Updates:
-    """Muon (torch.optim) for the matrices inside the network, and AdamW for embeddings, heads and vectors, as
-    its authors advise (kellerjordan.github.io/posts/muon); each with warm-up and a cosine. with_muon: False
-    for AdamW alone."""
+class Muon(torch.optim.Optimizer):
+    """Momentum whose matrices are made orthogonal (kellerjordan.github.io/posts/muon), scaled as
+    `torch.optim.Muon` does with `match_rms_adamw`, whose rates are AdamW's.
 
-    def __init__(self, module: nn.Module, config: GrowthConfig, with_muon: bool) -> None:
+    That one multiplies in bfloat16 alone, which processors without its instructions do a hundred times
+    slower than in fp32, and one matrix after another; here those of one shape are multiplied together, in
+    `dtype`.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter],
+        lr: float,
+        weight_decay: float,
+        dtype: torch.dtype,
+        momentum: float = 0.95,
+    ) -> None:
+        shapes = {shape: [*group] for shape, group in groupby(sorted(params, key=_shape), _shape)}
+        groups = [{"params": group} for group in shapes.values()]
+        super().__init__(groups, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
+        self.dtype = dtype
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:
+        """Update the weights that have gradients."""
+        for group in self.param_groups:
+            lr, momentum = group["lr"], group["momentum"]
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            if not weights:
+                continue
+            looked_ahead: list[Tensor] = []
+            for weight in weights:
+                mean = self.state[weight].setdefault("mean", torch.zeros_like(weight))
+                mean.lerp_(weight.grad, 1 - momentum)
+                looked_ahead.append(weight.grad.lerp(mean, momentum))
+            changes = orthogonalized(torch.stack(looked_ahead).to(self.dtype))
+            scale = 0.2 * max(weights[0].shape) ** 0.5
+            for weight, change in zip(weights, changes, strict=True):
+                weight.mul_(1 - lr * group["weight_decay"]).add_(change, alpha=-lr * scale)
+
+
+def _shape(weight: Tensor) -> tuple[int, ...]:
+    return tuple(weight.shape)
+
+
+def orthogonalized(matrices: Tensor) -> Tensor:
+    """(N, A, B) matrices with the same singular vectors, and singular values near 1: five steps of the
+    quintic Newton-Schulz iteration with Muon's coefficients, which leave them between 0.7 and 1.2."""
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT if tall else matrices
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    for _ in range(5):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
+    return x.mT if tall else x
+
+
+class Updates:
+    """Muon for the matrices inside the network, and AdamW for embeddings, heads and vectors, as Muon's author
+    advises; each with warm-up and a cosine. dtype: in which Muon multiplies."""
+
+    def __init__(self, module: nn.Module, config: GrowthConfig, dtype: torch.dtype) -> None:
         by_muon: list[nn.Parameter] = []
         matrices: list[nn.Parameter] = []
         vectors: list[nn.Parameter] = []
         for name, weight in module.named_parameters():
             if weight.requires_grad:
                 inner = weight.dim() == 2 and not _OUTER.search(name)
-                group = by_muon if inner and with_muon else matrices if weight.dim() > 1 else vectors
+                group = by_muon if inner else matrices if weight.dim() > 1 else vectors
                 group.append(weight)
         decay, betas = config.weight_decay, (0.9, config.adam_beta2)
         groups = [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
@@ -35,8 +93,7 @@ class Updates:
             (torch.optim.AdamW(groups, rate, betas=betas, fused=True), rate)
         ]
         if by_muon:
-            muon = torch.optim.Muon(by_muon, muon_rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
-            peaks.append((muon, muon_rate))
+            peaks.append((Muon(by_muon, muon_rate, decay, dtype), muon_rate))
         self.optimizers = [optimizer for optimizer, _ in peaks]
         self.schedules = [
             torch.optim.lr_scheduler.OneCycleLR(
