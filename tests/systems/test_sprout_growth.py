@@ -30,8 +30,9 @@ from seethink.systems.sprout.readings import MARKS
 from seethink.systems.sprout.rows import IGNORED, coarse
 from seethink.systems.sprout.square_targets import CHARACTERS, VALUES, SquareTargets, drawn
 from seethink.systems.sprout.styles import ANSWERING, READING
+from seethink.systems.sprout.updates import Muon, orthogonalized
 from seethink.train.progress_bar import ProgressBar
-from seethink.types import CoordinateFrame, Example, InputError, NotFinite
+from seethink.types import CoordinateFrame, Example, NotFinite
 
 SHAPE = RowShape(rows=2, width=1024, tower_rows=3, tower_width=1024)
 COURSE = CurriculumExamples(10**6, "test", 0, ANSWERING, shares={**SHARES, "words": 0.3})
@@ -182,6 +183,37 @@ def test_a_frozen_tower_stays_while_the_language_model_learns(
     before, after = load(folder)[0], load(tmp_path / "frozen" / "model")[0]
     for (name, a), (_, b) in zip(before.named_parameters(), after.named_parameters(), strict=True):
         assert torch.equal(a, b) == (".visual." in name), name
+
+
+# Updates ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (2, 20, 6), (2, 6, 20)])
+def test_orthogonalized_matrices_keep_their_singular_vectors(shape: tuple[int, int, int]) -> None:
+    torch.manual_seed(0)
+    matrices = torch.randn(shape)
+    left, _, right = torch.linalg.svd(matrices, full_matrices=False)
+    turned = left.mT @ orthogonalized(matrices) @ right.mT
+    values = turned.diagonal(dim1=1, dim2=2)
+    assert torch.allclose(turned, torch.diag_embed(values), atol=1e-4)
+    assert values.min() > 0.6 and values.max() < 1.3
+
+
+def test_muon_moves_weights_as_that_of_torch_does() -> None:
+    torch.manual_seed(0)
+    ours = [torch.nn.Parameter(torch.randn(shape)) for shape in ((12, 8), (8, 8), (12, 8))]
+    theirs = [torch.nn.Parameter(weight.detach().clone()) for weight in ours]
+    settings = {"lr": 0.05, "weight_decay": 0.1}
+    other = torch.optim.Muon(theirs, **settings, adjust_lr_fn="match_rms_adamw", nesterov=True)
+    muon = Muon(ours, **settings, dtype=torch.bfloat16)
+    for _ in range(3):
+        for a, b in zip(ours, theirs, strict=True):
+            a.grad = torch.randn_like(a)
+            b.grad = a.grad.clone()
+        muon.step()
+        other.step()
+    for a, b in zip(ours, theirs, strict=True):
+        assert torch.allclose(a, b, atol=0.02), (a - b).abs().max()
 
 
 def _in(folder: Path) -> Path:
