@@ -58,8 +58,10 @@ def killed(name: str, scale: str, seed: int, kills: int, moments: random.Random,
         after_s.append(moments.uniform(0.1, 0.95) * whole_s)
         _kill([*command, str(folder / "broken")], after_s[-1])
     _finish([*command, str(folder / "broken")])
-    same = outcome(folder / "whole") == outcome(folder / "broken")
-    return [name, f"{whole_s:.0f}", ", ".join(f"{s:.0f}" for s in after_s), "yes" if same else "no"]
+    unlike = differences(outcome(folder / "whole"), outcome(folder / "broken"))
+    for line in unlike:
+        print(f"{name}: {line}", flush=True)
+    return [name, f"{whole_s:.0f}", ", ".join(f"{s:.0f}" for s in after_s), "no" if unlike else "yes"]
 
 
 def _finish(command: list[str]) -> None:
@@ -84,6 +86,19 @@ def outcome(run: Path) -> dict[str, Any]:
     """What a finished run found, without `UNEQUAL`."""
     report = json.loads((run / "report.json").read_text(encoding="utf-8"))
     return {part: _without(report[part]) for part in ("results", "tests", "claims", "findings")}
+
+
+def differences(one: Any, other: Any, path: str = "") -> list[str]:
+    """A line for each place where two values of JSON differ."""
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        return [line for key in one for line in differences(one[key], other[key], f"{path}/{key}")]
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return [
+            line
+            for i, pair in enumerate(zip(one, other, strict=True))
+            for line in differences(*pair, f"{path}/{i}")
+        ]
+    return [] if one == other else [f"{path}: {one!r:.200} undisturbed, {other!r:.200} after the kill"]
 
 
 def _without(value: Any) -> Any:

@@ -1,5 +1,4 @@
-"""The options that a question was asked with: those of the answer's own row, or those that the question
-lists."""
+"""The options of an answer's own row, which may be in another order than the question's."""
 
 from __future__ import annotations
 
@@ -8,17 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from string import ascii_uppercase
 
-from seethink.sources.published.columns import letter_gold, options_in
 from seethink.types import Example
-from seethink.verify.choice import chosen
+from seethink.verify.listed_options import is_lettered, letter_gold, listed_options, with_listed_options
 from seethink.verify.options import Options
 
 OTHER_OPTIONS = "its options are not those that the data have for its question"
-
-_LINE = re.compile(r"\s*(?:\(([A-Z])\)|([A-Z])\s*[.:)．：）、])\s*(\S.*)")
-_MARKED = re.compile(r"(?:Options|Choices)\s*[:：]")
-_LETTERS = re.compile(r"\W*[A-Z](?:(?:\W|\band\b)+[A-Z])*\W*")
-"""A gold of letters alone, "B", "(B)" or "A, C"."""
 
 
 def in_own_order(example: Example, options: Sequence[str], prompt: str = "") -> Example | None:
@@ -72,43 +65,6 @@ def _translated(example: Example, letters: dict[str, str]) -> str | None:
     return ", ".join(sorted(letters[letter] for letter in re.findall("[A-Z]", gold)))
 
 
-def is_lettered(gold: str | None) -> bool:
-    """Whether a gold is a letter, or several."""
-    return gold is not None and _LETTERS.fullmatch(gold) is not None
-
-
 def has_letter_alone(example: Example) -> bool:
     """Whether the gold is a letter, and nothing tells of which option."""
     return not example.choices and is_lettered(example.answer)
-
-
-def with_listed_options(example: Example, prompt: str = "") -> Example:
-    """The question with the options that its text lists, else the prompt, if it has no others and the gold is
-    one of them or their letters."""
-    if example.choices or example.answer is None:
-        return example
-    options = listed_options(example.question) or listed_options(prompt)
-    if not options:
-        return example
-    asked = replace(example, choices=options, meta={**letter_gold(options), **example.meta})
-    letters = re.findall("[A-Z]", example.answer) if is_lettered(example.answer) else []
-    known = {*letters} <= {*ascii_uppercase[: len(options)]}
-    named = known if letters else len(chosen(example.answer, Options.of(asked))) == 1
-    return asked if named else example
-
-
-def listed_options(question: str) -> tuple[str, ...]:
-    """The options that a question lists: the last lines that begin with A, B, ... (`A. four`, `(B) five`),
-    else those within its text, behind "Options:" where it says so."""
-    found, run = list[str](), list[str]()
-    for line in question.splitlines():
-        match = _LINE.fullmatch(line)
-        letter = (match[1] or match[2]) if match else ""
-        if match and letter == ascii_uppercase[len(run) % 26]:
-            run.append(match[3].strip())
-        elif line.strip():
-            run = [match[3].strip()] if match and letter == "A" else []
-        found = [*run] if len(run) > 1 else found
-    if found:
-        return tuple(found)
-    return options_in(_MARKED.split(question)[-1]) if _MARKED.search(question) else options_in(question)

@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from seethink.attempt import judge_all
-from seethink.evaluate.asked_options import with_listed_options
 from seethink.evaluate.attempts import RIGHT_FROM, AttemptRow, append_rows, attempt_row
 from seethink.evaluate.importers import ImportedAnswer, ImportedFile
 from seethink.evaluate.matching import Joined, question_id, unusable
 from seethink.formats.any_form import ANY_FORM
 from seethink.media import Image
-from seethink.sources.published.columns import letter_gold
 from seethink.types import (
     Completion,
     CoordinateFrame,
@@ -29,6 +27,7 @@ from seethink.types import (
     Score,
     Task,
 )
+from seethink.verify.listed_options import letter_gold, with_listed_options
 
 CHUNK = 128
 REPORTED = "reported"

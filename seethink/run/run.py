@@ -48,6 +48,8 @@ from seethink.run.stage_data import identified, made_by_stages, stage_data
 from seethink.run.synthesised import SynthConfig, Synthesised, synthesis_inputs, synthesised
 from seethink.settings import override, parse, unknown
 from seethink.solve.options import SolverOptions
+from seethink.sources import drawn
+from seethink.sources.drawn.world import DrawnExamples, World
 from seethink.synth.chain import Chain
 from seethink.synth.export import ROWS
 from seethink.tasks import GoldTraces
@@ -62,6 +64,8 @@ if TYPE_CHECKING:
     from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig
 
 TINY = "The model is sprout, which ships with SeeThink: five million parameters. It is tiny, and it errs."
+LEVEL = 1
+"""Of drawn worlds: the level that sprout learned."""
 _STAGE_NAME = re.compile(r"[a-z0-9_-]+(/[a-z0-9_-]+)*")
 
 
@@ -162,6 +166,14 @@ class Run:
     def export(self, name: str, model: Model) -> Model:
         """`model` in bf16, half the size."""
         return self.make(name, write_bf16, model=model)
+
+    def drawn(self, world: str | World, n: int, split: str = "train", shifted: bool = False) -> DrawnExamples:
+        """`n` questions of a drawn world: of `LEVEL` at the scales whose model is sprout, else of all levels.
+        Raises InputError for an unknown world."""
+        level = LEVEL if self.scale in ("smoke", "tiny") else None
+        if isinstance(world, str):
+            return drawn.by_name(world, n, split, self.seed, shifted, level)
+        return DrawnExamples(world, n, split, self.seed, shifted, level=level)
 
     def traces(self, task: Task) -> GoldTraces:
         """The task's own steps and answers as supervised examples, those inside conversations included."""

@@ -19,9 +19,9 @@ from seethink.sources import marks
 from seethink.sources.cells import listed
 from seethink.sources.dialects import MEDIA, PREFERENCES, UNUSABLE, Dialect, dialect_of
 from seethink.sources.parsed_row import ParsedRow, media_in
-from seethink.sources.published.columns import letter_gold
 from seethink.sources.row_reader import Row, RowError, as_object, media_folder, read_rows, value_fault
 from seethink.types import MEDIA_MARK, Example, InputError, Media
+from seethink.verify.listed_options import letter_gold, with_listed_options
 
 DECODE_BELOW_BYTES = 2_000_000
 """Every picture's header is read; files smaller than this are decoded as well, to detect truncation early."""
@@ -108,7 +108,8 @@ def to_example(row: Row, dialect: Dialect, settings: MediaSettings) -> Example:
     """The row as an Example. Columns that the dialect keeps, and `meta`, go into the example's meta.
 
     The answer of a tagged solution is the content of `<answer>`, and its thought is a step; a missing answer
-    is None. Raises InputError.
+    is None. Options that the question alone lists are its choices, if the answer is one of them. Raises
+    InputError.
     """
     check_columns(row, dialect)
     if dialect is PREFERENCES:
@@ -131,7 +132,8 @@ def to_example(row: Row, dialect: Dialect, settings: MediaSettings) -> Example:
         )
     choices = _texts(row, "choices", get("choices") if parsed.choices is None else parsed.choices)
     meta = {**letter_gold(choices), **example.meta} if dialect.lettered and answer else example.meta
-    return replace(example, answer=answer, choices=choices, steps=steps or thought, meta=meta)
+    example = replace(example, answer=answer, choices=choices, steps=steps or thought, meta=meta)
+    return with_listed_options(example)
 
 
 def prompt_example(row: Row, parsed: ParsedRow, dialect: Dialect, settings: MediaSettings) -> Example:

@@ -18,7 +18,6 @@ from seethink.media import Image, Video
 from seethink.sources.benchmark_rows import LETTERS, options_block
 from seethink.sources.marks import CORNERS
 from seethink.sources.media_store import MediaStore
-from seethink.sources.published.columns import letter_gold
 from seethink.sources.row_parts import (
     Columns,
     all_learned,
@@ -36,6 +35,7 @@ from seethink.sources.row_parts import (
     without_history,
 )
 from seethink.types import MEDIA_MARK, Example, InputError, Media, Turn
+from seethink.verify.listed_options import letter_gold
 from seethink.verify.options import LETTER_GOLD
 
 # Ours -----------------------------------------------------------------------------------------------------

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from seethink.evaluate.asked_options import in_own_order, listed_options, with_listed_options
+from seethink.evaluate.asked_options import in_own_order
 from seethink.evaluate.importers import ImportedAnswer
 from seethink.evaluate.matching import OTHER_OPTIONS, join
 from seethink.types import Example, Response
 from seethink.verify import same_choice
+from seethink.verify.listed_options import listed_options, with_listed_options
 from tests.cli.test_rescore import rescored, wide
 from tests.evaluate.layouts import data_uri, inspect_members, lines, zstd_zip
 

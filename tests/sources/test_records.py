@@ -59,6 +59,13 @@ def test_plain_rows_are_read_with_all_that_is_known_about_them(folder):
     assert example.media == (Image.file(folder / "a.png"),)
 
 
+@pytest.mark.parametrize(("gold", "choices"), [("B", ("2", "3")), ("3", ("2", "3")), ("4", ())])
+def test_options_that_only_the_question_lists_are_choices_if_the_answer_is_one(folder, gold, choices):
+    (example,) = read(lines(folder, {**GOOD, "question": "How many?\nA. 2\nB. 3", "answer": gold}))
+    assert example.choices == choices
+    assert example.question == "How many?\nA. 2\nB. 3"
+
+
 def test_rows_keep_their_order_and_are_named_after_file_and_row(folder):
     examples = read(lines(folder, *({**GOOD, "answer": number} for number in (4, 2.5, "odd"))))
     assert [(e.id, e.answer) for e in examples] == [("my-1", "4"), ("my-2", "2.5"), ("my-3", "odd")]

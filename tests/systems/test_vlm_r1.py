@@ -105,9 +105,10 @@ def test_boxes_of_every_family_are_compared_in_original_pixels(units, written) -
     assert verify.by_name("box_iou")(example, response).value == pytest.approx(1.0)
 
 
-def test_two_pictures_stay_in_their_places_and_are_learned_from() -> None:
+def test_two_pictures_stay_in_their_places_and_are_learned_from(tmp_path) -> None:
     """The recipe's stage screens-grpo trains on such rows."""
-    task = drawn(2, 2, 2, 0)["screens"].task(verify.by_name("same_text"))
+    run = Run("vlm_r1", Scale("smoke"), tmp_path)
+    task = drawn(run, 2, 2, 2)["screens"].task(verify.by_name("same_text"))
     assert all(len(example.media) == 2 for example in task.examples)
     (turn,) = THINK_ANSWER.prompt(task.examples[0])
     assert [part["type"] for part in turn["content"]][:3] == ["image", "image", "text"]

@@ -12,11 +12,11 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
-from seethink.evaluate.asked_options import listed_options
 from seethink.formats import BOXED, THINK_ANSWER
 from seethink.media import Image, given, is_file
 from seethink.sources.cells import as_mapping, listed
 from seethink.types import CoordinateFrame, InputError
+from seethink.verify.listed_options import listed_options
 
 MAX_ANSWER_CHARACTERS = 1_000_000
 """Longer answers are not scored: no model wrote them, and patterns over them take minutes."""

@@ -17,7 +17,6 @@ from seethink.formats import ANSWER_ONLY, THINK_ANSWER
 from seethink.sources.published.dataset import MediaFiles
 from seethink.sources.row_reader import Row
 from seethink.types import MEDIA_MARK, Example
-from seethink.verify.options import LETTER_GOLD
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -76,29 +75,6 @@ def lettered(question: str, options: Sequence[str]) -> str:
         return question
     lines = [f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False)]
     return "\n".join([question, *lines])
-
-
-def options_in(question: str) -> tuple[str, ...]:
-    """The options listed in a question's text as A, B, ... in order (`A. four`, `(B) five`, `C: six, `)."""
-    starts: list[re.Match[str]] = []
-    for letter in LETTERS:
-        begins = re.compile(rf"(?:^|(?<=[\s(])){letter}[.:)]\s*", re.MULTILINE)
-        match = begins.search(question, starts[-1].end() if starts else 0)
-        if match is None:
-            break
-        starts.append(match)
-    if len(starts) < 2:
-        return ()
-    ends = [match.start() for match in starts[1:]] + [len(question)]
-    options = [question[match.end() : end] for match, end in zip(starts, ends, strict=True)]
-    options[-1] = options[-1].split("\n")[0]
-    return tuple(option.strip(" \n,;(") for option in options)
-
-
-def letter_gold(options: Sequence[str]) -> dict[str, Any]:
-    """Meta that says that the gold is the letter of an option's place, for options of which one is a letter
-    itself; empty for others."""
-    return {LETTER_GOLD: True} if any(re.fullmatch(r"\W*[A-Za-z]\W*", option) for option in options) else {}
 
 
 def bare_letter(answer: str) -> str:

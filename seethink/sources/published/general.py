@@ -9,10 +9,8 @@ from seethink.sources.published.columns import (
     columns,
     decoded,
     index,
-    letter_gold,
     lettered,
     meta,
-    options_in,
     text,
     texts,
     turns,
@@ -21,6 +19,7 @@ from seethink.sources.published.columns import (
 from seethink.sources.published.dataset import MediaFiles, PublishedDataset, TableReader
 from seethink.sources.row_reader import Row
 from seethink.types import Example
+from seethink.verify.listed_options import letter_gold, options_in
 
 CHOICE = ("same_choice",)
 CHOICE_OR_SHORT = ("same_choice", "same_number", "same_text")

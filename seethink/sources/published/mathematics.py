@@ -7,10 +7,8 @@ import re
 from seethink.sources.published.columns import (
     bare_letter,
     columns,
-    letter_gold,
     lettered,
     meta,
-    options_in,
     problem_and_solution,
     question_and_truth,
     text,
@@ -21,6 +19,7 @@ from seethink.sources.published.columns import (
 from seethink.sources.published.dataset import MediaFiles, PublishedDataset, TableReader
 from seethink.sources.row_reader import Row
 from seethink.types import Example
+from seethink.verify.listed_options import letter_gold, options_in
 
 CHOICE_OR_MATH = ("same_choice", "same_number", "same_math", "same_text")
 NUMBER_OR_MATH = ("same_number", "same_math", "same_text")

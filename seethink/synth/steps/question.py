@@ -11,12 +11,13 @@ from seethink.formats import THINK_ANSWER
 from seethink.formats.messages import chat_message
 from seethink.identity import seed_of
 from seethink.media import Image
-from seethink.sources.published.columns import bare_letter, options_in
+from seethink.sources.published.columns import bare_letter
 from seethink.synth.clip_images import clips_as_images
 from seethink.synth.draft import AskTeacher, Draft, Dropped, StepVerdict
 from seethink.synth.prompting import as_text, ask_until_valid, delimited
 from seethink.synth.replies import read_json_object
 from seethink.types import MEDIA_MARK, Example, InputError, Sampling
+from seethink.verify.listed_options import options_in
 
 MIN_SIDE_PX = 28
 """Shortest side of a usable image."""

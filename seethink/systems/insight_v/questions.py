@@ -9,7 +9,7 @@ from seethink import benchmarks
 from seethink.formats import THOUGHTS_SUMMARY
 from seethink.run.run import Run
 from seethink.sequences import Concatenated
-from seethink.sources import drawn, published
+from seethink.sources import published
 from seethink.types import Example, Task, Verifier
 
 GENERATOR = published.MediaView(max_image_px=1_003_520)
@@ -28,7 +28,7 @@ def data(run: Run, reward: Verifier) -> tuple[Sequence[Example], Task, Sequence[
         world, n = run.scale(smoke=("charts", (8, 2, 1, 1)), tiny=("exams", (400, 160, 200, 120)))
 
         def questions(split: str, n: int, shifted: bool = False) -> Sequence[Example]:
-            return drawn.by_name(world, n, split, run.seed, shifted)
+            return run.drawn(world, n, split, shifted)
 
         general = [replace(row, steps=()) for row in questions("general", n[2])]  # answered at once
         worlds = {"held out": False, "unseen: another renderer": True}

@@ -8,7 +8,7 @@ from seethink import benchmarks
 from seethink.formats import STAGED
 from seethink.run.run import Run
 from seethink.sequences import Concatenated
-from seethink.sources import drawn, published
+from seethink.sources import published
 from seethink.systems.llamav_o1.dialogues import Dialogues, Openings, StagedQuestions
 from seethink.types import Example, Task, Verifier
 
@@ -19,7 +19,7 @@ def data(run: Run, reward: Verifier) -> tuple[Sequence[Example], Dialogues, list
         world, n, held_out = run.scale(smoke=("charts", 4, 1), tiny=("exams", 600, 120))
 
         def questions(split: str, n: int, per_picture: int = 1, shifted: bool = False) -> StagedQuestions:
-            return StagedQuestions(drawn.by_name(world, n, split, run.seed, shifted), per_picture)
+            return StagedQuestions(run.drawn(world, n, split, shifted), per_picture)
 
         worlds = {"held out": False, "unseen: another renderer": True}
         tests = [

@@ -19,7 +19,7 @@ from seethink.run.comparison import Claim, Finding
 from seethink.run.run import Run
 from seethink.run.stage import Model
 from seethink.run.synthesised import SynthConfig
-from seethink.sources import drawn, published
+from seethink.sources import published
 from seethink.sources.published import MediaView
 from seethink.systems.open_r1_multimodal.chain import open_r1_multimodal
 from seethink.systems.open_r1_multimodal.tiny_aria import write_tiny_aria
@@ -76,7 +76,7 @@ def _bases(run: Run) -> dict[str, Model]:
 def _questions(run: Run) -> Sequence[Example]:
     """Those that a teacher made verifiable: here, or for the published rows."""
     if run.scale in ("smoke", "tiny"):
-        raw = drawn.by_name("exams", run.scale(smoke=10, tiny=2_400), "train", run.seed)
+        raw = run.drawn("exams", run.scale(smoke=10, tiny=2_400))
         return run.synth("verified", open_r1_multimodal(), raw, SynthConfig(TEACHER)).rows()
     view = MediaView(max_image_px=MAX_IMAGE_PX)
     return published.load("open_r1_8k", n=run.scale(one_gpu=1_600, full=8 * 960), view=view)
@@ -87,7 +87,7 @@ def _tests(run: Run, mode: str) -> list[Task]:
     form = THINK_ANSWER.with_prompt_mode(mode)
     if run.scale in ("smoke", "tiny"):
         n, worlds = run.scale(smoke=2, tiny=300), ("exams", "geometry")
-        return [Task(name, drawn.by_name(name, n, "test", run.seed), form, REWARD) for name in worlds]
+        return [Task(name, run.drawn(name, n, "test"), form, REWARD) for name in worlds]
     return [benchmarks.by_name(name).task(prompt_mode=mode) for name in ("mmmu_val", "mathvista")]
 
 

@@ -11,11 +11,13 @@ differs  One wording for training and all tests; the reward reads the answer alo
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from seethink import verify
 from seethink.formats import THINK_ANSWER
 from seethink.run.comparison import Claim, Finding
 from seethink.run.run import Run
-from seethink.sources import drawn, published
+from seethink.sources import published
 from seethink.sources.drawn.clips import DENSE_CLIPS
 from seethink.sources.drawn.world import DrawnExamples
 from seethink.sources.published import MediaView
@@ -69,7 +71,7 @@ def recipe(run: Run) -> None:
 
 def _practice(run: Run, num_frames: int) -> DrawnExamples | published.PublishedExamples:
     if run.scale in ("smoke", "tiny"):
-        return drawn.by_name("clips", run.scale(smoke=16, tiny=1_600), "train", run.seed)
+        return run.drawn("clips", run.scale(smoke=16, tiny=1_600))
     rows = run.scale(one_gpu=800, full=4 * 1_163)
     view = MediaView(num_frames=num_frames, max_frame_px=196 * 28 * 28)
     return published.load("open_r1_video_4k", source="open-r1-video-4k", n=rows, view=view)
@@ -79,7 +81,7 @@ def _test(run: Run, num_frames: int, form: Format) -> Task:
     """The same questions for every number of frames."""
     if run.scale in ("smoke", "tiny"):
         n = run.scale(smoke=4, tiny=300)
-        examples = DrawnExamples(DENSE_CLIPS, n, "test", run.seed, num_frames=num_frames)
+        examples = replace(run.drawn(DENSE_CLIPS, n, "test"), num_frames=num_frames)
     else:
         view = MediaView(num_frames=num_frames, max_frame_px=196 * 28 * 28)
         examples = published.load("longvideobench", source="LongVideoBench", view=view)

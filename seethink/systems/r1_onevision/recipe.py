@@ -62,7 +62,7 @@ def recipe(run: Run) -> None:
 def _traces(run: Run) -> Task:
     """Rows with reasoning: written by the chain, or those that its authors released."""
     if run.scale in ("smoke", "tiny"):
-        questions = drawn.by_name("exams", run.scale(smoke=12, tiny=1_600), "train", run.seed)
+        questions = run.drawn("exams", run.scale(smoke=12, tiny=1_600))
         made = run.synth("traces", systems.chain("r1_onevision"), questions, TEACHER)
         return Task("traces", made.rows(), THINK_ANSWER, REWARD)
     n = run.scale(one_gpu=1_600, full=154_500)
@@ -71,7 +71,7 @@ def _traces(run: Run) -> Task:
 
 def _counting(run: Run) -> Task:
     if run.scale in ("smoke", "tiny"):
-        drawn_shapes = drawn.by_name("counting", run.scale(smoke=16, tiny=800), "train", run.seed)
+        drawn_shapes = run.drawn("counting", run.scale(smoke=16, tiny=800))
         return Task("counting", drawn_shapes, THINK_ANSWER, REWARD)
     n, view = run.scale(one_gpu=1_600, full=10_000), MediaView(max_image_px=12_845_056)
     return Task("counting", published.load("clevr_counting", n=n, view=view), THINK_ANSWER, REWARD)
@@ -81,8 +81,10 @@ def _exams(run: Run) -> list[Task]:
     """The exams; their attempts are scored by rules, and as a metric by the published reward."""
     tasks = [benchmarks.by_name(name).task() for name in ("r1_onevision_bench", "mathvision", "mathverse")]
     if run.scale in ("smoke", "tiny"):
-        questions = drawn.by_name("exams", run.scale(smoke=8, tiny=300), "test", run.seed)
-        tasks = [Task("exam", questions, THINK_ANSWER, REWARD)]
+        n = run.scale(smoke=8, tiny=300)
+        drawn_exams = {"exam": run.drawn("exams", n, "test")}
+        drawn_exams["exam, all levels"] = drawn.by_name("exams", n, "test", run.seed)
+        tasks = [Task(name, exam, THINK_ANSWER, REWARD) for name, exam in drawn_exams.items()]
     return [with_metrics(task, published=REWARDS["same_answer"]) for task in tasks]
 
 

@@ -22,7 +22,7 @@ from seethink.sources import published
 from seethink.sources.drawn.charts import CHARTS
 from seethink.sources.drawn.geometry import GEOMETRY
 from seethink.sources.drawn.rendered_text import TEXT, WORD_PROBLEMS
-from seethink.sources.drawn.world import DrawnExamples, MixedWorld
+from seethink.sources.drawn.world import MixedWorld
 from seethink.sources.published import MediaView
 from seethink.systems.r1_onevision.recipe import UNEQUAL, sft_config
 from seethink.systems.r1_vision.chain import InBothForms, r1_vision
@@ -65,8 +65,8 @@ def recipe(run: Run) -> None:
 def _questions(run: Run) -> Concatenated[Example]:
     """Questions in words, which get twins, and questions about pictures."""
     if run.scale in ("smoke", "tiny"):
-        words = DrawnExamples(WORD_PROBLEMS, run.scale(smoke=4, tiny=400), "train", run.seed)
-        return Concatenated((words, DrawnExamples(SHEETS, run.scale(smoke=6, tiny=800), "train", run.seed)))
+        words = run.drawn(WORD_PROBLEMS, run.scale(smoke=4, tiny=400))
+        return Concatenated((words, run.drawn(SHEETS, run.scale(smoke=6, tiny=800))))
     share, view = run.scale(one_gpu=0.1, full=1.0), MediaView(max_image_px=12_845_056)
     stratos = published.load("stratos", n=int(share * 16_700))
     science = published.load("scienceqa", "train", n=int(share * 9_950), view=view)
@@ -83,8 +83,8 @@ def _tests(run: Run) -> list[Task]:
 
 
 def _drawn_tests(run: Run, n: int) -> list[Task]:
-    pictures = DrawnExamples(SHEETS, n, "test", run.seed)
-    twins = InBothForms(DrawnExamples(WORD_PROBLEMS, n // 2, "test", run.seed), "mathtext")
+    pictures = run.drawn(SHEETS, n, "test")
+    twins = InBothForms(run.drawn(WORD_PROBLEMS, n // 2, "test"), "mathtext")
     named = {"pictures": pictures, "twins": twins}
     return [Task(name, examples, THINK_ANSWER, REWARD) for name, examples in named.items()]
 

@@ -20,7 +20,6 @@ from seethink.run.comparison import Claim, Finding
 from seethink.run.run import Run
 from seethink.run.stage import Model
 from seethink.sources import published
-from seethink.sources.drawn import by_name
 from seethink.sources.published import MediaView
 from seethink.train.configs import GRPOConfig, SFTConfig
 from seethink.train.held_out import HeldOut
@@ -69,9 +68,9 @@ def _tasks(run: Run) -> tuple[Task, Task, list[Task]]:
     """The training task, what is asked on the way, and the tests, the first of which is the paper's."""
     if run.scale in ("smoke", "tiny"):
         n, few, tested = run.scale(smoke=(4, 1, 2), tiny=(800, 60, 200))
-        practised = by_name("spatial", n, "train", run.seed)
-        watched, seen = (by_name("spatial", k, "test", run.seed) for k in (few, tested))
-        tests = {"spatial": seen, "spatial, shifted": by_name("spatial", tested, "test", run.seed, True)}
+        practised = run.drawn("spatial", n)
+        watched, seen = (run.drawn("spatial", k, "test") for k in (few, tested))
+        tests = {"spatial": seen, "spatial, shifted": run.drawn("spatial", tested, "test", shifted=True)}
         correct = verify.by_name("same_text")
     else:
         practised = published.load("sat", n=15_000, view=MediaView(max_image_px=401_408))

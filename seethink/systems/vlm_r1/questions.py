@@ -8,10 +8,11 @@ from typing import Any
 
 from seethink import verify
 from seethink.formats import THINK_ANSWER, BaseFormat
+from seethink.run.run import Run
 from seethink.sequences import Concatenated
 from seethink.sources import published
 from seethink.sources.drawn import DETECTION, GROUNDING, SCREENS
-from seethink.sources.drawn.world import DrawnExamples, World
+from seethink.sources.drawn.world import World
 from seethink.systems.vlm_r1.box_rewards import not_redundant
 from seethink.train.held_out import HeldOut
 from seethink.types import Example, Sampling, Task, Verifier
@@ -58,13 +59,13 @@ def _weighted(correct: Verifier, of_format: float, **metrics: Verifier) -> Verif
     return verify.weighted(correct=(correct, 1.0), format=(verify.well_formed, of_format), **unpaid)
 
 
-def drawn(n_expressions: int, n_others: int, n_tested: int, seed: int) -> dict[str, QuestionPart]:
+def drawn(run: Run, n_expressions: int, n_others: int, n_tested: int) -> dict[str, QuestionPart]:
     """Drawn worlds, by part. Plain expressions name attributes of an object, shifted ones its relations to
     others."""
 
     def part(n: int, verifier: str, world: World, **tests: World) -> QuestionPart:
-        asked = {test: DrawnExamples(one, n_tested, "test", seed) for test, one in tests.items()}
-        return QuestionPart(DrawnExamples(world, n, "train", seed), asked, verifier)
+        asked = {test: run.drawn(one, n_tested, "test") for test, one in tests.items()}
+        return QuestionPart(run.drawn(world, n), asked, verifier)
 
     plain, reasoned = GROUNDING.only("attribute"), GROUNDING.only("relation", "nearest")
     some = DETECTION.only("shape", "colour", "both")

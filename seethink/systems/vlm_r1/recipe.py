@@ -33,7 +33,7 @@ AP, OD_LENGTH = CocoPrecision(parsed=True), CocoPrecision(parsed=True, by_length
 
 def recipe(run: Run) -> None:
     n = run.scale(smoke=(4, 4, 2), tiny=(800, 320, 200), full=())
-    parts = drawn(*n, run.seed) if n else as_published()
+    parts = drawn(run, *n) if n else as_published()
     plain, watched = parts["expressions"], run.scale(smoke=1, tiny=60, full=500)
     longest = run.scale(smoke=(16, 16), tiny=(288, 320), full=(256, 1_024))
     brief, lists = (Sampling(temperature=0.0, max_tokens=tokens) for tokens in longest)

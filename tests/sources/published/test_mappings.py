@@ -10,8 +10,9 @@ import pytest
 from seethink.boxes import Box, read_boxes
 from seethink.media import Image, Video
 from seethink.sources.published import MediaView, clevr_counting, load
-from seethink.sources.published.columns import bare_letter, letter_gold, lettered, options_in
+from seethink.sources.published.columns import bare_letter, lettered
 from seethink.types import InputError
+from seethink.verify.listed_options import letter_gold, options_in
 from tests.sources.published import files
 from tests.sources.published.layouts import examples_of
 
