@@ -105,6 +105,15 @@ def test_boxes_of_every_family_are_compared_in_original_pixels(units, written) -
     assert verify.by_name("box_iou")(example, response).value == pytest.approx(1.0)
 
 
+def test_the_box_that_the_published_reward_finds_is_compared_in_original_pixels() -> None:
+    """The first one is no list of integers."""
+    text = "<answer>[[1.0, 2, 3, 4], [10, 20, 30, 40]]</answer>"
+    boxes = (Box(2, 4, 6, 8), Box(20, 40, 60, 80))
+    example = Example("1", "?", answer="[20, 40, 60, 80]")
+    score = systems.verifier("box_iou@vlm_r1")(example, Response(text, answer=text[8:-9], boxes=boxes))
+    assert score.value == 1.0
+
+
 def test_two_pictures_stay_in_their_places_and_are_learned_from(tmp_path) -> None:
     """The recipe's stage screens-grpo trains on such rows."""
     run = Run("vlm_r1", Scale("smoke"), tmp_path)
@@ -143,8 +152,10 @@ def test_ap_as_published_is_learned_from_boxes_in_pixels_and_pays_redundant_ones
 @pytest.mark.parametrize(
     ("boxes", "share"), [([CUP], 1.0), ([CUP] * 4, 0.25), ([], 1.0), ([DOG, DOG], 0.5), ("a cup", None)]
 )
-def test_redundant_boxes_are_measured_in_detection_beside_its_precision(boxes: object, share: float) -> None:
-    (task,) = drawn(2, 2, 2, 0)["detection"].asked()
+def test_redundant_boxes_are_measured_in_detection_beside_its_precision(
+    boxes: object, share: float, tmp_path
+) -> None:
+    (task,) = drawn(Run("vlm_r1", Scale("smoke"), tmp_path), 2, 2, 2)["detection"].asked()
     text = boxes if isinstance(boxes, str) else json.dumps(boxes)
     response = THINK_ANSWER.parse(THINK_ANSWER.write("so", text))
     score = task.verifier(Example("1", "?", answer=json.dumps([CUP])), response)
@@ -153,8 +164,8 @@ def test_redundant_boxes_are_measured_in_detection_beside_its_precision(boxes: o
     assert score.value == score.parts["correct"].value
 
 
-def test_the_shifted_test_has_kinds_that_are_not_practised_and_no_question_twice() -> None:
-    part = drawn(20, 2, 20, 0)["expressions"]
+def test_the_shifted_test_has_kinds_that_are_not_practised_and_no_question_twice(tmp_path) -> None:
+    part = drawn(Run("vlm_r1", Scale("smoke"), tmp_path), 20, 2, 20)["expressions"]
     kinds = {name: {e.meta["kind"] for e in rows} for name, rows in {"": part.practice, **part.tests}.items()}
     assert kinds == {"": {"attribute"}, "attributes": {"attribute"}, "relations": {"relation", "nearest"}}
     ids = [e.id for rows in (part.practice, *part.tests.values()) for e in rows]

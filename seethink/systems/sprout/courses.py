@@ -82,8 +82,8 @@ COURSES = {
         READING, {"tiny": 150, "one_gpu": 100}, 6e-3, per_picture=2, shares={"pages": 1.0}, train_tower=True
     ),
     "list": Course(READING, {"tiny": 500, "one_gpu": 300}, per_picture=1, shares=OBJECTS),
-    "read": Course(READING, {"tiny": 700, "one_gpu": 500}, per_picture=2, shares=PRINTED),
-    "say": Course(READING, {"tiny": 500, "one_gpu": 1_000}, train_tower=True),
-    "steps": Course(REASONING, {"tiny": 2_000, "one_gpu": 2_500}, per_picture=5, shares=WITH_WORDS),
-    "answers": Course(ANSWERING, {"tiny": 350, "one_gpu": 700}, 3e-3, per_picture=6, shares=WITH_WORDS),
+    "read": Course(READING, {"tiny": 400, "one_gpu": 500}, per_picture=2, shares=PRINTED),
+    "say": Course(READING, {"tiny": 500, "one_gpu": 1_000}),
+    "steps": Course(REASONING, {"tiny": 1_700, "one_gpu": 2_500}, per_picture=5, shares=WITH_WORDS),
+    "answers": Course(ANSWERING, {"tiny": 300, "one_gpu": 700}, 3e-3, per_picture=6, shares=WITH_WORDS),
 }

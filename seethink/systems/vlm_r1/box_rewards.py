@@ -71,7 +71,11 @@ class PixelIoU:
         if not found:
             return Score(0.0, f"read {shown(response.answer)}, which holds no list of four integers")
         x1, y1, x2, y2 = (min(float(x[:10]), MAX_COORDINATE) for x in found.groups())
-        box = response.boxes[0] if response.boxes else Box(x1, y1, x2, y2)
+        box = Box(x1, y1, x2, y2)
+        written = [one.corners for one in read_boxes(tags[0]) or ()]
+        in_pixels = response.boxes or ()
+        if len(written) == len(in_pixels) and box.corners in written:
+            box = in_pixels[written.index(box.corners)]
         value = _pixel_iou(box, gold[0])
         return Score(value, f"IoU {value:.3f} of {box.corners} with {gold[0].corners}")
 
