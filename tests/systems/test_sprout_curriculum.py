@@ -13,7 +13,7 @@ import pytest
 from seethink import verify
 from seethink.attempt import judge
 from seethink.boxes import read_boxes
-from seethink.formats import BOX_JSON, THINK_ANSWER, VERBATIM, by_steps, read_any
+from seethink.formats import BOX_JSON, THINK_ANSWER, VERBATIM, by_steps, read_any, turns
 from seethink.sources import handwritten
 from seethink.sources.drawn import WORLDS, shapes
 from seethink.systems.sprout.curriculum import (
@@ -26,7 +26,7 @@ from seethink.systems.sprout.curriculum import (
     page_of_digits,
 )
 from seethink.systems.sprout.readings import words_read
-from seethink.systems.sprout.styles import ANSWERING, READING, REASONING, STYLES
+from seethink.systems.sprout.styles import ANSWERING, PLAN, READING, REASONING, STYLES
 from seethink.types import Completion, SFTExample, Task
 
 PICTURES, PER_PICTURE = 400, 6
@@ -121,6 +121,21 @@ def test_half_of_the_judged_chains_have_one_word_changed() -> None:
         assert asked.answer == ("yes" if whole else "no")
         seen[str(asked.answer)] += 1
     assert 60 < seen["yes"] < 140
+
+
+def test_a_dialogue_asks_each_turn_after_those_before_it(rows: list[SFTExample]) -> None:
+    dialogues = [row for row in rows if row.example.history]
+    lengths = Counter(len(row.example.history) // 2 for row in dialogues)
+    assert {*lengths} == {1, 2, 3}
+    requests = (turns.CAPTION, turns.REASON, turns.CONCLUDE)
+    for row in dialogues:
+        history, place = row.example.history, len(row.example.history) // 2
+        asked = [turn.text for turn in history if turn.role == "user"]
+        said = [turn.text for turn in history if turn.role == "assistant"]
+        known = (PLAN, row.example.meta["caption"], " ".join(row.example.steps), row.example.answer)
+        assert [turn.role for turn in history] == ["user", "assistant"] * place
+        assert asked[0].endswith(turns.PLAN) and [*asked[1:], row.example.question] == [*requests[:place]]
+        assert (*said, row.text) == known[: place + 1]
 
 
 def test_cells_name_what_the_page_holds() -> None:

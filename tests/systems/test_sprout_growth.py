@@ -172,6 +172,16 @@ def test_a_course_is_learned_and_resumes_exactly(folder: Path, tmp_path: Path) -
     assert [row["step"] for row in _metrics(tmp_path / "cut")] == [10, 20, 30]
 
 
+def test_batches_that_a_process_draws_ahead_are_the_same(folder: Path, tmp_path: Path) -> None:
+    course = CurriculumExamples(10**6, "read", 0, READING, shares={"pages": 1.0})
+    for workers in (0, 1):
+        config = GrowthConfig(2, RowShape(1, 512, 1, 512), train_tower=False, workers=workers)
+        grow(_in(tmp_path / str(workers)), SimpleNamespace(path=folder), course, config)
+    here, ahead = (load(tmp_path / str(workers) / "model")[0] for workers in (0, 1))
+    for (name, a), (_, b) in zip(here.named_parameters(), ahead.named_parameters(), strict=True):
+        assert torch.equal(a, b), name
+
+
 @pytest.mark.parametrize("bfloat16", [True, False], ids=["bfloat16", "fp32"])
 def test_a_frozen_tower_stays_while_the_language_model_learns(
     bfloat16: bool, folder: Path, tmp_path: Path, monkeypatch
