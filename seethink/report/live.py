@@ -142,12 +142,10 @@ class LiveRun:
             if arm not in self._files:
                 self._files[arm] = GrowingFile(path)
                 self._passed_over += self._files[arm].skip_to_last(self.limit)
-            if rows := [self.placed(row, path) | {"arm": arm} for row in self._files[arm].read()]:
+            if rows := [_found(self.placed(row, path)) | {"arm": arm} for row in self._files[arm].read()]:
                 try:
                     part = self.table.add(rows)
-                except (
-                    InputError
-                ) as error:  # a picture is missing or broken: the table holds half of the part
+                except InputError as error:  # a picture is broken: the table holds half of the part
                     self._failed = error
                     raise
                 self.parts.append(packed(part | {"passed_over": self._passed_over}))
@@ -172,6 +170,12 @@ class LiveRun:
         """A picture of the rows by its name, as WebP; None if no row has such a one."""
         path = self.table.pictures.get(name)
         return None if path is None else picture_within(path, PICTURE_BYTES)
+
+
+def _found(row: AttemptRow) -> AttemptRow:
+    """The row; all its pictures are `lost` if one is not on disk."""
+    pictures = row.get("media") or []
+    return row if all(Path(file).is_file() for file in pictures) else row | {"media": [], "lost": pictures}
 
 
 def _is_whole(path: Path) -> bool:

@@ -120,12 +120,23 @@ def test_a_bad_line_is_said_and_read_once_it_is_mended(folder: Path, line: bytes
     assert [part["questions"][0]["id"] for part in parts(client, run, 1)] == ["q1"]
 
 
-def test_a_missing_picture_is_said_at_every_look(folder: Path) -> None:
+def test_a_missing_picture_is_counted_and_the_others_are_shown(folder: Path) -> None:
     run = live_run(folder)
     append_rows(folder / "eval/base/attempts.jsonl", [attempt("q1", media=["media/gone.png"])])
+    (part,) = parts(client_of(run), run)
+    assert [(question["id"], len(question["pictures"])) for question in part["questions"]] == [
+        ("q0", 1),
+        ("q1", 0),
+    ]
+
+
+def test_a_broken_picture_is_said_at_every_look(folder: Path) -> None:
+    run = live_run(folder)
+    (folder / "media" / "broken.png").write_bytes(b"no picture")
+    append_rows(folder / "eval/base/attempts.jsonl", [attempt("q1", media=["media/broken.png"])])
     for _ in range(2):
         answer = client_of(run).get(f"/parts/{run.name}/0")
-        assert answer.status_code == 409 and "gone.png" in answer.text
+        assert answer.status_code == 409 and "broken.png" in answer.text
 
 
 def test_pictures_are_known_by_name_only(folder: Path) -> None:
