@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from seethink.run.stage import Evaluation, Model
 from seethink.settings import leaves
-from seethink.solve import Direct
+from seethink.solve import Direct, Stages
 from seethink.solve.equal_tokens import EqualTokens
 from seethink.solve.options import SolverOptions
 from seethink.types import GREEDY, Sampling, Solver, Task
@@ -23,14 +23,14 @@ def controls(
 ) -> dict[str, Evaluation]:
     """Three stages under `name`, by arm: greedy answers; the majority, and the likeliest by mean
     log-probability, of as many tokens as `measured`, the evaluation of `solver`, sampled for each question.
-    They have the solver's limit on tokens and its seed."""
+    They have the solver's limit on tokens and its seed, and are given at once; where the solver is `Stages`
+    with a temperature, in its four turns, for a model that learned to answer so."""
     known = leaves(solver)
-    sampling = Sampling(max_tokens=known.get("max_tokens", GREEDY.max_tokens), seed=known.get("seed", 0))
-    greedy = replace(sampling, temperature=0.0)
-    vote, likeliest = (
-        EqualTokens("majority", sampling=sampling),
-        EqualTokens("logprob_mean", sampling=sampling),
-    )
+    sampled = Sampling(max_tokens=known.get("max_tokens", GREEDY.max_tokens), seed=known.get("seed", 0))
+    if isinstance(solver, Stages) and solver.temperature:
+        sampled = solver
+    greedy = replace(sampled, temperature=0.0)
+    vote, likeliest = (EqualTokens(select, one=sampled) for select in ("majority", "logprob_mean"))
     return {
         "greedy": run.evaluate(f"{name}/greedy", model, tasks, greedy),
         "majority, equal tokens": run.evaluate(f"{name}/majority", model, tasks, vote, measured),

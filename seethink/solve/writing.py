@@ -29,14 +29,16 @@ def _in_format(form: Format, steps: Sequence[str], answer: str) -> str | None:
 
 
 def composed(task: Task, steps: Sequence[str], answer: str, replies: Sequence[Completion]) -> Completion:
-    """One completion of the replies that steps and answer were taken from, cut off if one of them is. An
-    unanswered reply makes it unanswered, with the error as its text."""
+    """One completion of the replies that steps and answer were taken from, with their log-probabilities, cut
+    off if one of them is. An unanswered reply makes it unanswered, with the error as its text."""
     failed = next((reply for reply in replies if reply.stop == "unanswered"), None)
     if failed is not None:
         return failed
     stop = "length" if any(reply.stop == "length" for reply in replies) else "stop"
     n_tokens = sum(reply.n_tokens for reply in replies)
-    return Completion(written(task.format, steps, answer), stop, n_tokens, frame=replies[-1].frame)
+    logps = sum((reply.logps for reply in replies), ()) if all(reply.logps for reply in replies) else ()
+    text = written(task.format, steps, answer)
+    return Completion(text, stop, n_tokens, logps=logps, frame=replies[-1].frame)
 
 
 def judged(

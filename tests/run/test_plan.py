@@ -62,7 +62,7 @@ def test_a_solver_is_planned_with_its_longest_completions_and_no_number_of_them(
         "stages": Stages(4, max_tokens=30),
         "agents": TwoAgents.of(max_tokens=30),
         "direct": Direct(Sampling(n=3, max_tokens=30)),
-        "equal": EqualTokens("majority", sampling=Sampling(max_tokens=30)),
+        "equal": EqualTokens("majority", one=Sampling(max_tokens=30)),
     }
 
     def recipe(run: Run) -> None:

@@ -54,12 +54,23 @@ def test_a_control_samples_until_it_has_the_tokens_and_no_longer() -> None:
         ]
 
 
+def test_a_control_in_turns_has_as_many_tokens_and_keeps_the_likeliest() -> None:
+    budgets = {("t", str(i)): 60 for i in range(3)}
+    solver = EqualTokens("logprob_mean", one=Stages(temperature=1.0)).within(budgets)
+    for (one,) in solver(Sayings(), TASK, EXAMPLES):
+        assert one.usage is not None and one.usage.calls > 4 and one.usage.calls % 4 == 0
+        assert one.usage.tokens_sampled is not None and abs(one.usage.tokens_sampled - 60) <= 14
+        assert len(one.parts) == 4 and len(one.response.logps) == one.response.n_tokens
+    with pytest.raises(ValueError, match="beams are not sampled"):
+        Stages(width=2, temperature=1.0)
+
+
 def test_the_number_of_samples_has_an_end() -> None:
     engine = Sayings()
     EqualTokens(max_samples=5).within({("t", "0"): 10**9})(engine, TASK, EXAMPLES[:1])
     assert engine.asked == 5
     with pytest.raises(ValueError, match="temperature=0"):
-        EqualTokens(sampling=Sampling(temperature=0.0))
+        EqualTokens(one=Sampling(temperature=0.0))
 
 
 def test_tokens_are_read_from_the_attempts_and_unknown_ones_refused(tmp_path: Path) -> None:

@@ -77,8 +77,7 @@ def recipe(run: Run) -> None:
         results[f"{width} beams"] = run.evaluate(f"eval/beams{width}", model, tests, beams)
     candidates = StepBeam.of(max_tokens=stages.max_tokens)
     results["stage beams"] = run.evaluate("eval/stage_beams", model, tests, candidates)
-    one = stages.replace(max_tokens=whole)
-    results |= controls(run, "controls", model, tests, one, results["4 beams"])
+    results |= controls(run, "controls", model, tests, stages.replace(temperature=1.0), results["4 beams"])
 
     seen, names = tests[0].name, {task.name for task in tests}
     learned = Finding("The curriculum answers better than its base", seen, "curriculum", "base")
