@@ -28,7 +28,7 @@ from seethink.serve.scheduler import (
 )
 from seethink.serve.shared_engine import shared_engine
 from seethink.settings import leaves, override
-from seethink.solve import SOLVERS, by_name
+from seethink.solve import SOLVERS, Stages, by_name
 from seethink.types import Completion, InputError, Rollout, Sampling, Task, assistant_prefill
 
 SEEDS = 2**31
@@ -145,9 +145,11 @@ class Service:
         values |= {"seed": sampling.seed} if "seed" in known else {}
         values |= {"max_tokens": sampling.max_tokens} if "max_tokens" in known else {}
         try:
-            solver = override(
-                solver, {k: str(v).lower() for k, v in (values | options).items()}, "the solver"
-            )
+            solver = override(solver, {k: str(v).lower() for k, v in options.items()}, "the solver")
+            if isinstance(solver, Stages) and solver.width > 1:  # beams are not sampled
+                values.pop("temperature", None)
+            values = {name: str(value).lower() for name, value in values.items() if name not in options}
+            solver = override(solver, values, "the solver")
         except (InputError, ValueError) as error:
             raise bad_request(str(error), "solver_options") from error
         self._refuse_size(_size(leaves(solver), sampling.max_tokens))

@@ -154,8 +154,11 @@ def test_neighbours_about_one_picture_make_a_dialogue_and_their_number_is_known_
 def test_what_is_said_in_one_text_may_be_as_long_as_four_turns(tmp_path, scale: str) -> None:
     stages = Run("llamav_o1", Scale(scale), tmp_path).dry_run(systems.recipe("llamav_o1").recipe)
     turns = stages["eval/beams4"].config
-    for name in ("pass_rate", "eval/base", "controls/greedy", "controls/majority", "controls/likeliest"):
+    for name in ("pass_rate", "eval/base"):
         assert leaves(stages[name].config)["max_tokens"] == 3 * turns.max_tokens + turns.max_answer_tokens
+    for name in ("controls/greedy", "controls/majority", "controls/likeliest"):
+        control = getattr(stages[name].config, "one", stages[name].config)
+        assert control == turns.replace(width=1, temperature=float(name != "controls/greedy"))
 
 
 # Grades by rules --------------------------------------------------------------------------------------------

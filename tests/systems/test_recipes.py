@@ -121,7 +121,7 @@ def r1_onevision_scores_its_exam_by_level_and_by_the_published_reward(out: Path)
     for arm in report["results"].values():
         assert arm["exam"]["parts"]["published"]["n"] == 8
     page = (out / "report.html").read_text(encoding="utf-8")
-    assert "exam: level" in page and "exam: part of the score" in page
+    assert "exam, all levels: level" in page and "exam: part of the score" in page
 
 
 def r1_vision_measures_its_twins(out: Path) -> None:

@@ -1,6 +1,7 @@
 """Pretraining of the vision tower: each feature names what its square of the picture holds, and where it is.
 
-Linear heads, dropped afterwards, name what `square_targets.py` lists. Rotary positions tell the tower only
+The language model's head names the words, and linear heads, dropped afterwards, the rest of what
+`square_targets.py` lists. Rotary positions tell the tower only
 how far squares are from each other, so where a square lies in the picture is learned here; the language model
 has no better way to know a column. Other models begin with towers trained on millions of captions.
 """
@@ -8,7 +9,7 @@ has no better way to know a column. Other models begin with towers trained on mi
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from seethink.systems.sprout.growth import (
 from seethink.systems.sprout.growth_config import GrowthConfig
 from seethink.systems.sprout.readings import MARKS
 from seethink.systems.sprout.rows import IGNORED, Batch, Frame, FrameRows, frames_of
-from seethink.systems.sprout.square_targets import CHARACTERS, VALUES, SquareTargets
+from seethink.systems.sprout.square_targets import CHARACTERS, VALUES, WORD_SLOTS, SquareTargets
 from seethink.train.methods import OnStep
 from seethink.types import Example
 
@@ -42,7 +43,8 @@ CLASSES = {
     "letters": len(CHARACTERS) + 1,
     "values": len(VALUES),
 }
-"""Kind of target -> its classes; the words' are the tokens."""
+"""Kind of target -> its classes. Words are named by the table of tokens, with which the language model reads
+and writes them."""
 WEIGHTS = {"corners": 0.25, "words": 0.5, "values": 0.5}
 """Of the losses that sum over several slots, so that none outweighs the others."""
 
@@ -89,26 +91,29 @@ class SquareLoss(Losses):
         self.tower, self.fixed_shape = PackedTower(model.model.visual, processor, fixed_shape), fixed_shape
         text = model.config.text_config
         self.merge = model.config.vision_config.spatial_merge_size**2
-        classes = CLASSES | {"words": text.vocab_size}
         slots = {name: target[0].numel() for name, target in SquareTargets.none(1)._asdict().items()}
-        self.classified = tuple(classes)
         self.heads = nn.ModuleList(
-            nn.Linear(text.hidden_size, slots[name] * n) for name, n in classes.items()
+            nn.Linear(text.hidden_size, slots[name] * n) for name, n in CLASSES.items()
         )
         self.centre_head = nn.Linear(text.hidden_size, slots["centres"])
+        self.lm_head = model.lm_head
+        self.later_words = nn.Linear(text.hidden_size, (WORD_SLOTS - 1) * text.hidden_size)
 
     def forward(self, batch: Batch) -> Tensor:
         """(6,) losses."""
         seen = self.tower(batch).float()
         real = batch["frame"].flatten()[:: self.merge] > 0
-        losses = {
-            name: self._loss(head, seen, batch[name], real)
-            for name, head in zip(self.classified, self.heads, strict=True)
-        }
+        heads = dict(zip(CLASSES, self.heads, strict=True)) | {"words": self._of_words}
+        losses = {name: self._loss(head, seen, batch[name], real) for name, head in heads.items()}
         losses["centres"] = _mean_error(self.centre_head(seen), batch["centres"], beta=0.02)
         return torch.stack([WEIGHTS.get(name, 1.0) * losses[name] for name in self.names])
 
-    def _loss(self, head: nn.Module, seen: Tensor, targets: Tensor, real: Tensor) -> Tensor:
+    def _of_words(self, seen: Tensor) -> Tensor:
+        """(S, WORD_SLOTS * V): the feature itself is the first word's vector."""
+        words = torch.cat([seen, self.later_words(seen)], -1).unflatten(-1, (WORD_SLOTS, -1))
+        return self.lm_head(words).flatten(1)
+
+    def _loss(self, head: Callable[[Tensor], Tensor], seen: Tensor, targets: Tensor, real: Tensor) -> Tensor:
         """The cross-entropy of a square's slots together, over the squares that have targets."""
         targets = targets if targets.dim() > 1 else targets[:, None]
         asked = real & (targets[:, 0] != IGNORED)

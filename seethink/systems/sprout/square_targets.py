@@ -40,9 +40,9 @@ class SquareTargets(NamedTuple):
 
     names: (S,) in `CELL_NAMES`, of the digit or object whose centre lies in the square. corners: (S, 4) left,
     top, right and bottom of its box, 0 to `MARKS`. letters: (S, LETTER_SLOTS) in `CHARACTERS` from 1; 0 is
-    none. words: (S, WORD_SLOTS) tokens of the words whose centres lie in it, then 0. values: (S, VALUE_SLOTS)
-    in `VALUES`, of the label or figure that begins there. centres: (S, 2) of the square itself, as shares of
-    the picture's width and height; NaN outside of pictures.
+    none. words: (S, WORD_SLOTS) tokens of the words, digits and names whose centres lie in it, then 0.
+    values: (S, VALUE_SLOTS) in `VALUES`, of the label or figure that begins there. centres: (S, 2) of the
+    square itself, as shares of the picture's width and height; NaN outside of pictures.
     """
 
     names: Tensor
@@ -78,9 +78,11 @@ class Squares:
         inside = 0 <= x < self.size[0] and 0 <= y < self.size[1]
         return int(y / self.height) * self.columns + int(x / self.width) if inside else None
 
-    def put_object(self, name: str, box: Sequence[float]) -> None:
-        square = self.at((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+    def put_object(self, name: str, box: Sequence[float], tokenizer: Any) -> None:
+        x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+        square = self.at(x, y)
         assert square is not None, f"the {name} at {box} lies in the picture"
+        self._append("words", x, y, _tokens(name, tokenizer))
         self.targets.names[square] = _NAMES[name]
         corners = [round(MARKS * at / self.size[i % 2]) for i, at in enumerate(box)]
         self.targets.corners[square] = torch.tensor(corners)
@@ -89,13 +91,17 @@ class Squares:
         for character, x, y in line.centres():
             self._append("letters", x, y, [_LETTERS[character]])
         for word, x, y in _words(line):
-            self._append("words", x, y, tokenizer(f" {word}", add_special_tokens=False).input_ids)
+            self._append("words", x, y, _tokens(word, tokenizer))
 
     def put_value(self, value: Sequence[str], x: float, y: float) -> None:
         square = self.at(x, y)
         if square is not None:
             parts = [_VALUES[part] for part in value] + [0] * VALUE_SLOTS
             self.targets.values[square] = torch.tensor(parts[:VALUE_SLOTS])
+
+    def put_tokens(self, square: int, ids: Sequence[int]) -> None:
+        """Name tokens alone in a square."""
+        self.targets.words[square] = torch.tensor([*ids, *[0] * WORD_SLOTS][:WORD_SLOTS])
 
     def _append(self, kind: str, x: float, y: float, ids: Sequence[int]) -> None:
         """Name `ids` in the next free slots of the square around a point."""
@@ -121,7 +127,7 @@ def of_example(
         together = scene["frames"] // times
         for i in range(times):
             shown = range(i * together, (i + 1) * together)
-            yield _of_frames(scene, shown, (high // merge, wide // merge))
+            yield _of_frames(scene, shown, (high // merge, wide // merge), tokenizer)
         return
     for i, (medium, (_, high, wide)) in enumerate(
         zip(example.media, grids["image_grid_thw"].tolist(), strict=True)
@@ -135,15 +141,14 @@ def drawn(medium: Media) -> PIL.Image.Image:
     return medium.source()
 
 
-def token_names(targets: SquareTargets, tokenizer: Any) -> list[int]:
+def token_names(targets: SquareTargets) -> list[int]:
     """A token for each square that names what it holds: the first of a word, a digit, or an object's colour;
     `IGNORED` for an empty one."""
-    names = [f" {CELL_NAMES[i].split()[0]}" for i in targets.names.tolist()]
-    first = [ids[0] for ids in tokenizer(names, add_special_tokens=False).input_ids]
-    return [
-        word if word > 0 else named if name else IGNORED
-        for word, name, named in zip(targets.words[:, 0].tolist(), targets.names.tolist(), first, strict=True)
-    ]
+    return [word if word > 0 else IGNORED for word in targets.words[:, 0].tolist()]
+
+
+def _tokens(word: str, tokenizer: Any) -> list[int]:
+    return tokenizer(f" {word}", add_special_tokens=False).input_ids
 
 
 def _of_picture(
@@ -152,11 +157,15 @@ def _of_picture(
     """The targets of the example's picture `i`, as drawn. grid: rows and columns of squares."""
     squares = Squares(grid, picture.size)
     if "grid" in example.meta:
-        squares.targets.names[:] = torch.tensor([_NAMES[name] for name in cells(example)])
+        names = cells(example)
+        squares.targets.names[:] = torch.tensor([_NAMES[name] for name in names])
+        for square, name in enumerate(names):
+            if _NAMES[name]:
+                squares.put_tokens(square, _tokens(name, tokenizer))
         return squares.targets
     scene = example.meta["formal"]
     for thing in scene.get("things", ()):
-        squares.put_object(shapes.name(thing), thing["box"])
+        squares.put_object(shapes.name(thing), thing["box"], tokenizer)
     lines = sorted(picture.info.get("written", ()), key=lambda line: (round(line.middle), line.left))
     values = dict(_labelled(scene, i))
     for line in lines:
@@ -169,13 +178,13 @@ def _of_picture(
     return squares.targets
 
 
-def _of_frames(scene: Scene, frames: Sequence[int], grid: tuple[int, int]) -> SquareTargets:
+def _of_frames(scene: Scene, frames: Sequence[int], grid: tuple[int, int], tokenizer: Any) -> SquareTargets:
     """The targets of frames of a clip that share patches: every object, in the last frame that shows it."""
     squares, side = Squares(grid, scene["size"]), clips.side_px(scene["size"])
     for thing in scene["things"]:
         if seen := [i for i in frames if thing["shown"][i]]:
             x, y = thing["path"][seen[-1]]
-            squares.put_object(shapes.name(thing), (x, y, x + side, y + side))
+            squares.put_object(shapes.name(thing), (x, y, x + side, y + side), tokenizer)
     return squares.targets
 
 
