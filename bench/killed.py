@@ -83,8 +83,8 @@ def _kill(command: list[str], after_s: float) -> None:
 
 
 def outcome(run: Path) -> dict[str, Any]:
-    """What a finished run found, without `UNEQUAL`."""
-    report = json.loads((run / "report.json").read_text(encoding="utf-8"))
+    """What a finished run found, without `UNEQUAL` and the name of its folder."""
+    report = json.loads((run / "report.json").read_text(encoding="utf-8").replace(str(run), "RUN"))
     return {part: _without(report[part]) for part in ("results", "tests", "claims", "findings")}
 
 
