@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 
 TINY = "The model is sprout, which ships with SeeThink: five million parameters. It is tiny, and it errs."
 LEVEL = 1
-"""Of drawn worlds: the level that sprout learned."""
+"""Of drawn worlds: the easiest level, which sprout's recipe learns."""
 _STAGE_NAME = re.compile(r"[a-z0-9_-]+(/[a-z0-9_-]+)*")
 
 

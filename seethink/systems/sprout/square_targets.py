@@ -79,19 +79,18 @@ class Squares:
         return int(y / self.height) * self.columns + int(x / self.width) if inside else None
 
     def put_object(self, name: str, box: Sequence[float], tokenizer: Any) -> None:
-        x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-        square = self.at(x, y)
+        square = self.at((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
         assert square is not None, f"the {name} at {box} lies in the picture"
-        self._append("words", x, y, _tokens(name, tokenizer))
+        self.put("words", square, _tokens(name, tokenizer))
         self.targets.names[square] = _NAMES[name]
         corners = [round(MARKS * at / self.size[i % 2]) for i, at in enumerate(box)]
         self.targets.corners[square] = torch.tensor(corners)
 
     def put_line(self, line: WrittenText, tokenizer: Any) -> None:
         for character, x, y in line.centres():
-            self._append("letters", x, y, [_LETTERS[character]])
+            self.put("letters", self.at(x, y), [_LETTERS[character]])
         for word, x, y in _words(line):
-            self._append("words", x, y, _tokens(word, tokenizer))
+            self.put("words", self.at(x, y), _tokens(word, tokenizer))
 
     def put_value(self, value: Sequence[str], x: float, y: float) -> None:
         square = self.at(x, y)
@@ -99,13 +98,8 @@ class Squares:
             parts = [_VALUES[part] for part in value] + [0] * VALUE_SLOTS
             self.targets.values[square] = torch.tensor(parts[:VALUE_SLOTS])
 
-    def put_tokens(self, square: int, ids: Sequence[int]) -> None:
-        """Name tokens alone in a square."""
-        self.targets.words[square] = torch.tensor([*ids, *[0] * WORD_SLOTS][:WORD_SLOTS])
-
-    def _append(self, kind: str, x: float, y: float, ids: Sequence[int]) -> None:
-        """Name `ids` in the next free slots of the square around a point."""
-        square = self.at(x, y)
+    def put(self, kind: str, square: int | None, ids: Sequence[int]) -> None:
+        """Name `ids` in the next free slots of a square; None is outside of the picture."""
         if square is None:
             return
         slots, used = getattr(self.targets, kind)[square], self._used.get((kind, square), 0)
@@ -161,7 +155,7 @@ def _of_picture(
         squares.targets.names[:] = torch.tensor([_NAMES[name] for name in names])
         for square, name in enumerate(names):
             if _NAMES[name]:
-                squares.put_tokens(square, _tokens(name, tokenizer))
+                squares.put("words", square, _tokens(name, tokenizer))
         return squares.targets
     scene = example.meta["formal"]
     for thing in scene.get("things", ()):

@@ -63,7 +63,7 @@ def _shape(weight: Tensor) -> tuple[int, ...]:
 
 def orthogonalized(matrices: Tensor) -> Tensor:
     """(N, A, B) matrices with the same singular vectors, and singular values near 1: five steps of the
-    quintic Newton-Schulz iteration with Muon's coefficients, which leave them between 0.7 and 1.2."""
+    quintic Newton-Schulz iteration with Muon's coefficients, which leave them between 0.6 and 1.3."""
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if tall else matrices
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
