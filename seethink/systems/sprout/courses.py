@@ -17,7 +17,7 @@ UNENDING = 10**12
 @dataclass(frozen=True)
 class Course:
     """A stage of the curriculum. steps: updates at the scales tiny and one_gpu. rows: of 1,024 tokens and of
-    1,024 patches in a batch at one_gpu. At tiny, a sixteenth of it for the tower alone, else half of that."""
+    1,024 patches in a batch at one_gpu; at tiny, a sixteenth of it."""
 
     manners: Manners
     steps: Mapping[str, int]
@@ -33,7 +33,7 @@ class Course:
 
     def config(self, run: Run, with_text: bool = True) -> GrowthConfig:
         """with_text: whether batches have rows of tokens."""
-        rows = run.scale(smoke=1, tiny=self.rows // (32 if with_text else 16), one_gpu=self.rows)
+        rows = run.scale(smoke=1, tiny=self.rows // 16, one_gpu=self.rows)
         return GrowthConfig(
             max_steps=run.scale(smoke=2, **self.steps),
             shape=RowShape(rows if with_text else 0, tower_rows=rows),
@@ -79,11 +79,12 @@ COURSES = {
     # Dense readings of one kind of picture teach soon which feature comes next; mixed with all worlds, late.
     # At the rate of `scan`, the first steps of a mixture unlearn it.
     "scan": Course(
-        READING, {"tiny": 150, "one_gpu": 100}, 6e-3, per_picture=2, shares={"pages": 1.0}, train_tower=True
+        READING, {"tiny": 120, "one_gpu": 100}, 6e-3, per_picture=2, shares={"pages": 1.0}, train_tower=True
     ),
-    "list": Course(READING, {"tiny": 500, "one_gpu": 300}, per_picture=1, shares=OBJECTS),
-    "read": Course(READING, {"tiny": 400, "one_gpu": 500}, per_picture=2, shares=PRINTED),
-    "say": Course(READING, {"tiny": 500, "one_gpu": 1_000}),
-    "steps": Course(REASONING, {"tiny": 1_700, "one_gpu": 2_500}, per_picture=5, shares=WITH_WORDS),
-    "answers": Course(ANSWERING, {"tiny": 300, "one_gpu": 700}, 3e-3, per_picture=6, shares=WITH_WORDS),
+    "list": Course(READING, {"tiny": 400, "one_gpu": 300}, per_picture=1, shares=OBJECTS),
+    "read": Course(READING, {"tiny": 500, "one_gpu": 500}, per_picture=2, shares=PRINTED),
+    "say": Course(READING, {"tiny": 600, "one_gpu": 1_000}),
+    # Few examples of many pictures, of which the first is a reading: at five and a higher rate some is lost.
+    "steps": Course(REASONING, {"tiny": 3_400, "one_gpu": 2_500}, 2.5e-3, per_picture=3, shares=WITH_WORDS),
+    "answers": Course(ANSWERING, {"tiny": 500, "one_gpu": 700}, 1.5e-3, per_picture=4, shares=WITH_WORDS),
 }
