@@ -6,6 +6,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ def render_macro(template: str, macro: str, *arguments: Any) -> str:
     return str(getattr(_templates().get_template(template).module, macro)(*arguments))
 
 
+@cache
 def _templates() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("seethink.report"),
