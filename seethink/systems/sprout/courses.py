@@ -84,7 +84,6 @@ COURSES = {
     "list": Course(READING, {"tiny": 400, "one_gpu": 300}, per_picture=1, shares=OBJECTS),
     "read": Course(READING, {"tiny": 500, "one_gpu": 500}, per_picture=2, shares=PRINTED),
     "say": Course(READING, {"tiny": 600, "one_gpu": 1_000}),
-    # Few examples of many pictures, of which the first is a reading: at five and a higher rate some is lost.
-    "steps": Course(REASONING, {"tiny": 3_400, "one_gpu": 2_500}, 2.5e-3, per_picture=3, shares=WITH_WORDS),
-    "answers": Course(ANSWERING, {"tiny": 500, "one_gpu": 700}, 1.5e-3, per_picture=4, shares=WITH_WORDS),
+    "steps": Course(REASONING, {"tiny": 5_000, "one_gpu": 2_500}, shares=WITH_WORDS),
+    "answers": Course(ANSWERING, {"tiny": 500, "one_gpu": 700}, 2e-3, per_picture=4, shares=WITH_WORDS),
 }

@@ -14,7 +14,6 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -284,7 +283,7 @@ def train(
     losses = torch.compile(module, dynamic=False) if config.compile else module
     metrics = out.parent / "metrics.jsonl"
     truncate(metrics, done)
-    with metrics.open("a", encoding="utf-8") as log, _threads_beside(config.workers):
+    with metrics.open("a", encoding="utf-8") as log:
         meter = _Meter(log, module.names, config.max_steps, on_step)
         for step, batch in _loaded(batches, done, config, device):
             with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16), dense.rounded_scores():
@@ -318,17 +317,6 @@ def _loaded(
     )
     for step, batch in zip(steps, loader, strict=True):
         yield step, {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
-
-
-@contextmanager
-def _threads_beside(workers: int) -> Iterator[None]:
-    """Leave a core to each process that draws: threads of one operation wait for the slowest of them."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, threads - workers))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _one_thread(worker: int) -> None:
