@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from itertools import pairwise, permutations
 from typing import Any
 
@@ -23,26 +24,66 @@ def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[st
         n = level + rng.randint(2, 3) + (2 if shifted else 0)
         return shapes.scattered(rng, n, level, shifted, distinct=True)
     scene = shapes.canvas(rng, shifted, shapes.sides(level))
-    return scene | {"piled": True, "things": _pile(rng, 3 if level < 3 else 4, scene, shifted)}
+    centres = (
+        _in_ninths(rng, scene) if level == 1 and not shifted else _ring(rng, 3 if level < 3 else 4, scene)
+    )
+    return scene | {"piled": True, "things": _pile(rng, centres, shifted)}
 
 
-def _pile(rng: random.Random, n: int, scene: Scene, shifted: bool) -> list[ShapeObject]:
-    """Objects on a ring, later ones in front of earlier ones; neighbours on the ring overlap."""
+Circle = tuple[float, float, float]
+"""x and y of a centre, and a radius, in pixels."""
+
+
+def _ring(rng: random.Random, n: int, scene: Scene) -> list[Circle]:
+    """Circles around a point, of which neighbours overlap."""
     width, height = scene["size"]
     half = 0.2 * min(width, height)
     reach = half * (0.75 if n == 3 else 0.9)
     turn = rng.uniform(0, 2 * math.pi)
     x, y = (rng.uniform(half + reach + 4, side - half - reach - 4) for side in (width, height))
-    colours = rng.sample(shapes.kinds(shifted)[0], n)
-    places = rng.sample(range(n), n)
+    angles = [turn + 2 * math.pi * i / n for i in range(n)]
+    return [
+        (x + reach * math.cos(a), y + reach * math.sin(a), half * rng.uniform(0.92, 1.08)) for a in angles
+    ]
+
+
+_TOUCHING = ((0.12, -0.12), (-0.22, -0.12), (-0.05, 0.2))
+"""Where the circles of `_in_ninths` lie, from the picture's middle, as shares of its sides."""
+
+
+def _in_ninths(rng: random.Random, scene: Scene) -> list[Circle]:
+    """Three circles of which any two overlap, each with its centre in another ninth of the picture: the
+    middle one, and two that touch it, in any of the eight ways."""
+    width, height = scene["size"]
+    across, down, turned = rng.choice((-1, 1)), rng.choice((-1, 1)), rng.random() < 0.5
+    circles: list[Circle] = []
+    for u, v in _TOUCHING:
+        u, v = (across * v, down * u) if turned else (across * u, down * v)
+        x, y = (0.5 + at + rng.uniform(-0.015, 0.015) for at in (u, v))
+        circles.append((x * width, y * height, 0.26 * min(width, height)))
+    return circles
+
+
+def _pile(rng: random.Random, circles: Sequence[Circle], shifted: bool) -> list[ShapeObject]:
+    """An object in each circle, later ones in front of earlier ones."""
+    colours = rng.sample(shapes.kinds(shifted)[0], len(circles))
+    places = rng.sample(range(len(circles)), len(circles))
     things: list[ShapeObject] = []
     for colour, i in zip(colours, places, strict=True):
-        r, angle = half * rng.uniform(0.92, 1.08), turn + 2 * math.pi * i / n
-        left, top = round(x + reach * math.cos(angle) - r), round(y + reach * math.sin(angle) - r)
+        x, y, r = circles[i]
         shape = (UNSEEN_CORNERED if shifted else CORNERED) if i == 0 else "circle"
-        box = [left, top, left + round(2 * r), top + round(2 * r)]
+        box = [round(x - r), round(y - r), round(x - r) + round(2 * r), round(y - r) + round(2 * r)]
         things.append({"size": "large", "colour": colour, "shape": shape, "box": box})
     return things
+
+
+def look_around(scene: Scene) -> list[str]:
+    """The objects of a scene, ninth by ninth; those of a pile with their layers, from the back."""
+    layers = {id(thing): layer for layer, thing in enumerate(scene["things"], 1)}
+    piled = "piled" in scene
+    return shapes.look_around(
+        scene, (lambda thing: f"{name(thing)}, layer {layers[id(thing)]}") if piled else None
+    )
 
 
 def relation(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
@@ -86,10 +127,10 @@ def front(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
     a, b = scene["things"][i], scene["things"][j]
     if distance(a, b) > 0.75 * min(_side(a), _side(b)):
         return None
-    upper, lower = (a, b) if i > j else (b, a)
+    upper = a if i > j else b
     question = f"Which is in front, the {name(a)} or the {name(b)}?"
-    steps = (f"The {name(lower)} is cut off by the {name(upper)}.",)
-    return DrawnQuestion(question, name(upper), steps)
+    layers = " ".join(f"The {name(scene['things'][at])} is layer {at + 1}." for at in (i, j))
+    return DrawnQuestion(question, name(upper), (*look_around(scene), layers, f"So the {name(upper)}."))
 
 
 def order(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
@@ -97,9 +138,7 @@ def order(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
     things = scene["things"]
     if any(distance(a, b) > 0.75 * min(_side(a), _side(b)) for a, b in pairwise(things)):
         return None
-    steps = tuple(
-        f"The {name(upper)} covers a part of the {name(lower)}." for lower, upper in pairwise(things)
-    )
+    steps = (*look_around(scene), *(f"Layer {i}: {name(thing)}." for i, thing in enumerate(things, 1)))
     answer = ", ".join(map(name, things))
     names = listed(f"the {name(thing)}" for thing in sorted(things, key=lambda t: t["box"]))
     question = f"In which order do {names} lie, from the back to the front?"

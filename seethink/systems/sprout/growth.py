@@ -12,6 +12,7 @@ import itertools
 import json
 import logging
 import os
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -80,10 +81,11 @@ class CourseBatches(PictureBatches):
     def _square_names(self, example: Example, media: Mapping[str, Tensor]) -> list[int]:
         encoder, model = self.skeleton()
         merge = model.config.vision_config.spatial_merge_size
+        rng = random.Random(example.id)
         return [
             name
             for targets in square_targets.of_example(example, media, merge, encoder.tokenizer)
-            for name in square_targets.token_names(targets)
+            for name in square_targets.token_names(targets, rng)
         ]
 
 

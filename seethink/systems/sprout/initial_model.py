@@ -54,11 +54,11 @@ IMAGE_TOKENS = (4, 400)
 
 @dataclass(frozen=True)
 class ModelSize:
-    """Widths and depths. The heads of the language model have 64 dimensions, those of the tower 32."""
+    """Widths and depths. Heads have 32 dimensions."""
 
     hidden_size: int = 256
-    num_hidden_layers: int = 4
-    intermediate_size: int = 704
+    num_hidden_layers: int = 6
+    intermediate_size: int = 512
     tower_dim: int = 192
     tower_depth: int = 4
 
@@ -79,13 +79,13 @@ def write_initial_model(out: Path, seed: int, size: ModelSize, texts: int = 16_0
         vocab_size=VOCABULARY,
         hidden_size=size.hidden_size,
         num_hidden_layers=size.num_hidden_layers,
-        num_attention_heads=size.hidden_size // 64,
-        num_key_value_heads=2,
+        num_attention_heads=size.hidden_size // 32,
+        num_key_value_heads=size.hidden_size // 64,
         intermediate_size=size.intermediate_size,
         max_position_embeddings=4096,
         # High frequencies for time and rows, a range of them for columns, and the rest so low that a square
         # is found by what it holds, wherever it lies.
-        rope_parameters=dict(rope_type="default", mrope_section=[2, 2, 28], rope_theta=10_000.0),
+        rope_parameters=dict(rope_type="default", mrope_section=[1, 1, 14], rope_theta=10_000.0),
         bos_token_id=None,
         eos_token_id=ids["im_end"],
         pad_token_id=ids["endoftext"],

@@ -33,7 +33,7 @@ from seethink.systems.sprout.growth import (
 from seethink.systems.sprout.growth_config import GrowthConfig
 from seethink.systems.sprout.readings import MARKS
 from seethink.systems.sprout.rows import IGNORED, Batch, Frame, FrameRows, frames_of
-from seethink.systems.sprout.square_targets import CHARACTERS, VALUES, WORD_SLOTS, SquareTargets
+from seethink.systems.sprout.square_targets import CHARACTERS, VALUES, SquareTargets
 from seethink.train.methods import OnStep
 from seethink.types import Example
 
@@ -97,21 +97,29 @@ class SquareLoss(Losses):
         )
         self.centre_head = nn.Linear(text.hidden_size, slots["centres"])
         self.lm_head = model.lm_head
-        self.later_words = nn.Linear(text.hidden_size, (WORD_SLOTS - 1) * text.hidden_size)
 
     def forward(self, batch: Batch) -> Tensor:
         """(6,) losses."""
         seen = self.tower(batch).float()
         real = batch["frame"].flatten()[:: self.merge] > 0
-        heads = dict(zip(CLASSES, self.heads, strict=True)) | {"words": self._of_words}
+        heads = dict(zip(CLASSES, self.heads, strict=True))
         losses = {name: self._loss(head, seen, batch[name], real) for name, head in heads.items()}
+        losses["words"] = self._loss_of_sets(seen, batch["words"], real)
         losses["centres"] = _mean_error(self.centre_head(seen), batch["centres"], beta=0.02)
         return torch.stack([WEIGHTS.get(name, 1.0) * losses[name] for name in self.names])
 
-    def _of_words(self, seen: Tensor) -> Tensor:
-        """(S, WORD_SLOTS * V): the feature itself is the first word's vector."""
-        words = torch.cat([seen, self.later_words(seen)], -1).unflatten(-1, (WORD_SLOTS, -1))
-        return self.lm_head(words).flatten(1)
+    def _loss_of_sets(self, seen: Tensor, targets: Tensor, real: Tensor) -> Tensor:
+        """k KL(uniform over a square's k tokens || what its feature itself names), over the squares that
+        have any. So each token of the set is as likely as the others, and the grammar of what is written
+        decides between them: to read a shape is the same operation as to read a colour."""
+        has = targets != IGNORED
+        asked = real & has[:, 0]
+        if not self.fixed_shape:
+            seen, targets, has, asked = seen[asked], targets[asked], has[asked], asked[asked]
+        found = self.lm_head(seen).float().log_softmax(-1).gather(1, targets.clamp(min=0))
+        k = has.sum(1)
+        losses = -(found * has).sum(1) - torch.xlogy(k, k)
+        return (losses * asked).sum() / asked.sum().clamp(min=1)
 
     def _loss(self, head: Callable[[Tensor], Tensor], seen: Tensor, targets: Tensor, real: Tensor) -> Tensor:
         """The cross-entropy of a square's slots together, over the squares that have targets."""

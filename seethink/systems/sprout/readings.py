@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rapidfuzz.distance import Levenshtein
 
-from seethink.sources.drawn import charts, clips, geometry, rendered_text, screens, shapes
+from seethink.sources.drawn import charts, clips, geometry, rendered_text, screens, shapes, spatial
 from seethink.sources.drawn.world import Scene
 from seethink.types import Example, Response, Score
 
@@ -42,10 +42,7 @@ def words_read(example: Example, response: Response) -> Score:
 
 
 def _objects(rng: random.Random, scene: Scene) -> Reading:
-    if "piled" in scene:
-        names = ", ".join(map(shapes.name, scene["things"]))
-        return "List the pile from the back to the front.", f"{names}."
-    return "Look around.", " ".join(shapes.look_around(scene))
+    return "Look around.", " ".join(spatial.look_around(scene))
 
 
 def _boxes(rng: random.Random, scene: Scene) -> Reading:

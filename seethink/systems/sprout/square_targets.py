@@ -6,6 +6,7 @@ later: the name of an object and its corners, the tokens of a word, the value of
 
 from __future__ import annotations
 
+import random
 import string
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -26,7 +27,7 @@ from seethink.types import Example, Media
 
 CHARACTERS = string.digits + string.ascii_letters + string.punctuation + "°"
 LETTER_SLOTS, WORD_SLOTS, VALUE_SLOTS = 10, 6, 4
-"""Characters, tokens and parts of a value that are named for each square, in reading order; more are not
+"""Characters and parts of a value, in reading order, and tokens that are named for each square; more are not
 asked for."""
 VALUES = ("", *string.digits, "on", "off")
 """Parts of a value."""
@@ -40,7 +41,7 @@ class SquareTargets(NamedTuple):
 
     names: (S,) in `CELL_NAMES`, of the digit or object whose centre lies in the square. corners: (S, 4) left,
     top, right and bottom of its box, 0 to `MARKS`. letters: (S, LETTER_SLOTS) in `CHARACTERS` from 1; 0 is
-    none. words: (S, WORD_SLOTS) tokens of the words, digits and names whose centres lie in it, then 0.
+    none. words: (S, WORD_SLOTS) the set of tokens of the words, digits, names and values that belong to it.
     values: (S, VALUE_SLOTS) in `VALUES`, of the label or figure that begins there. centres: (S, 2) of the
     square itself, as shares of the picture's width and height; NaN outside of pictures.
     """
@@ -81,7 +82,7 @@ class Squares:
     def put_object(self, name: str, box: Sequence[float], tokenizer: Any) -> None:
         square = self.at((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
         assert square is not None, f"the {name} at {box} lies in the picture"
-        self.put("words", square, _tokens(name, tokenizer))
+        self.put_words(square, name, tokenizer)
         self.targets.names[square] = _NAMES[name]
         corners = [round(MARKS * at / self.size[i % 2]) for i, at in enumerate(box)]
         self.targets.corners[square] = torch.tensor(corners)
@@ -90,21 +91,27 @@ class Squares:
         for character, x, y in line.centres():
             self.put("letters", self.at(x, y), [_LETTERS[character]])
         for word, x, y in _words(line):
-            self.put("words", self.at(x, y), _tokens(word, tokenizer))
+            self.put_words(self.at(x, y), word, tokenizer)
 
-    def put_value(self, value: Sequence[str], x: float, y: float) -> None:
+    def put_value(self, value: Sequence[str], x: float, y: float, tokenizer: Any) -> None:
         square = self.at(x, y)
         if square is not None:
             parts = [_VALUES[part] for part in value] + [0] * VALUE_SLOTS
             self.targets.values[square] = torch.tensor(parts[:VALUE_SLOTS])
+            self.put_words(square, "".join(value), tokenizer)
+
+    def put_words(self, square: int | None, words: str, tokenizer: Any) -> None:
+        """Add the tokens of words to a square's set; None is outside of the picture."""
+        if square is not None:
+            there = set(self.targets.words[square].tolist())
+            ids = tokenizer(f" {words}", add_special_tokens=False).input_ids
+            self.put("words", square, [token for token in dict.fromkeys(ids) if token not in there])
 
     def put(self, kind: str, square: int | None, ids: Sequence[int]) -> None:
         """Name `ids` in the next free slots of a square; None is outside of the picture."""
         if square is None:
             return
         slots, used = getattr(self.targets, kind)[square], self._used.get((kind, square), 0)
-        if not used:
-            slots[:] = 0
         some = ids[: len(slots) - used]
         slots[used : used + len(some)] = torch.tensor(some, dtype=torch.int64)
         self._used[kind, square] = used + len(some)
@@ -135,14 +142,10 @@ def drawn(medium: Media) -> PIL.Image.Image:
     return medium.source()
 
 
-def token_names(targets: SquareTargets) -> list[int]:
-    """A token for each square that names what it holds: the first of a word, a digit, or an object's colour;
-    `IGNORED` for an empty one."""
-    return [word if word > 0 else IGNORED for word in targets.words[:, 0].tolist()]
-
-
-def _tokens(word: str, tokenizer: Any) -> list[int]:
-    return tokenizer(f" {word}", add_special_tokens=False).input_ids
+def token_names(targets: SquareTargets, rng: random.Random) -> list[int]:
+    """A token for each square, drawn from the set that names what it holds; `IGNORED` for an empty one."""
+    sets = [[word for word in words if word != IGNORED] for words in targets.words.tolist()]
+    return [rng.choice(words) if words else IGNORED for words in sets]
 
 
 def _of_picture(
@@ -154,21 +157,22 @@ def _of_picture(
         names = cells(example)
         squares.targets.names[:] = torch.tensor([_NAMES[name] for name in names])
         for square, name in enumerate(names):
-            if _NAMES[name]:
-                squares.put("words", square, _tokens(name, tokenizer))
+            squares.put_words(square, name, tokenizer)
         return squares.targets
     scene = example.meta["formal"]
-    for thing in scene.get("things", ()):
+    for layer, thing in enumerate(scene.get("things", ()), 1):
         squares.put_object(shapes.name(thing), thing["box"], tokenizer)
+        said = str(layer) if "piled" in scene else thing["size"]
+        squares.put_words(squares.at(*shapes.centre(thing)), said, tokenizer)
     lines = sorted(picture.info.get("written", ()), key=lambda line: (round(line.middle), line.left))
     values = dict(_labelled(scene, i))
     for line in lines:
         squares.put_line(line, tokenizer)
         if line.text in values:
             _, x, y = next(_words(line))
-            squares.put_value(values[line.text], x, y)
+            squares.put_value(values[line.text], x, y, tokenizer)
     for value, (x, y) in _measured(scene):
-        squares.put_value(value, x, y)
+        squares.put_value(value, x, y, tokenizer)
     return squares.targets
 
 
