@@ -1,6 +1,6 @@
 """sprout: the tiny bundled model, trained from random weights on every drawn world and on pages of digits.
 
-source   ours; the architecture is Qwen2-VL's (arXiv 2409.12191), with about six million parameters
+source   ours; the architecture is Qwen2-VL's (arXiv 2409.12191), with about seven million parameters
 claim    none: it exists so that everything here runs at once, offline, on two CPU cores
 needs    one_gpu: a GPU and sixteen cores that draw; tiny: two cores, for the easiest level of each
          world alone; one_gpu was not run
