@@ -40,7 +40,7 @@ class Course:
             learning_rate=self.learning_rate,
             adam_learning_rate=self.learning_rate / 6,
             train_tower=self.train_tower,
-            name_squares=True,
+            name_squares=not self.manners,
             workers=run.scale(smoke=0, tiny=1, one_gpu=15),
             compile=run.scale(tiny=False, one_gpu=True),
             save_steps=run.scale(tiny=200, one_gpu=500),

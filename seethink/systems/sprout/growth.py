@@ -161,13 +161,10 @@ class Losses(nn.Module):
 
 
 class PackedLoss(Losses):
-    """Two mean cross-entropies under a Qwen2-VL model: of a batch's targets, and of the names of its squares,
-    which the tower's features give through the same head. Without the second, the table of tokens moves away
-    from the features, and what was one operation, to copy a word from a question or from a picture, is two.
-    fixed_shape: as in `PackedTower`.
-    """
+    """The mean cross-entropy of a batch's targets under a Qwen2-VL model. fixed_shape: as in
+    `PackedTower`."""
 
-    names = ("loss", "squares")
+    names = ("loss",)
 
     def __init__(self, model: Any, processor: Any, fixed_shape: bool) -> None:
         super().__init__()
@@ -176,36 +173,20 @@ class PackedLoss(Losses):
         model.set_attn_implementation({"text_config": "sdpa" if fixed_shape else branching.NAME})
 
     def forward(self, batch: Batch) -> Tensor:
-        """(2,)"""
-        features = self._placed(batch, self.tower(batch))
-        labels, is_media = batch["labels"], batch["feature"] > 0
-        losses = [
-            self._mean(self._hidden(batch, features), labels.masked_fill(is_media, IGNORED)),
-            self._mean(features, labels.masked_fill(~is_media, IGNORED)),
-        ]
-        return torch.stack(losses)
-
-    def _mean(self, states: Tensor, labels: Tensor) -> Tensor:
-        """The mean cross-entropy of (R, W) labels under the head on (R, W, hidden) states; 0 for none."""
-        states, labels = states.flatten(0, 1), labels.flatten()
+        """(1,)"""
+        hidden, labels = self._hidden(batch, self.tower(batch)).flatten(0, 1), batch["labels"].flatten()
         if not self.fixed_shape:
             predicts = (labels != IGNORED).nonzero()[:, 0]
-            states, labels = states[predicts], labels[predicts]
-        logits = self.model.lm_head(states).float()
-        total = cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")
-        return total / (labels != IGNORED).sum().clamp(min=1)
-
-    def _placed(self, batch: Batch, features: Tensor) -> Tensor:
-        """(R, W, hidden) features (N, hidden) at the tokens that stand for them; elsewhere any of them."""
-        at = batch["feature"].long()
-        return features.index_select(0, (at - 1).clamp(min=0).flatten()).unflatten(0, at.shape)
+            hidden, labels = hidden[predicts], labels[predicts]
+        return cross_entropy(self.model.lm_head(hidden).float(), labels, ignore_index=IGNORED)[None]
 
     def _hidden(self, batch: Batch, features: Tensor) -> Tensor:
-        """(R, W, hidden) last hidden states; features as `_placed` returns them."""
+        """(R, W, hidden) last hidden states; features (N, hidden) of the media."""
         words = self.model.model.get_input_embeddings()(batch["ids"])
-        is_media = (batch["feature"] > 0)[..., None]
+        at = batch["feature"].long()
+        media = features.index_select(0, (at - 1).clamp(min=0).flatten()).view_as(words).to(words.dtype)
         return self.model.model.language_model(
-            inputs_embeds=torch.where(is_media, features.to(words.dtype), words),
+            inputs_embeds=torch.where(at[..., None] > 0, media, words),
             position_ids=batch["positions"].long(),
             use_cache=False,
             **self._visible(batch["group"], batch["branch"]),
