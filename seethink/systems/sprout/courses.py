@@ -60,7 +60,7 @@ SEEN = {
     "clips": 0.10,
 }
 """More print than elsewhere, since characters are learned last."""
-SEE = Course(READING, {"tiny": 800, "one_gpu": 800}, 6e-3, shares=SEEN, train_tower=True)
+SEE = Course(READING, {"tiny": 1_000, "one_gpu": 800}, 6e-3, shares=SEEN, train_tower=True)
 OBJECTS = {"pages": 0.30, "counting": 0.20, "grounding": 0.20, "detection": 0.15, "spatial": 0.15}
 """Pages, and worlds whose pictures are lists of objects."""
 PRINTED = {
@@ -81,9 +81,9 @@ COURSES = {
     "scan": Course(
         READING, {"tiny": 120, "one_gpu": 100}, 6e-3, per_picture=2, shares={"pages": 1.0}, train_tower=True
     ),
-    "list": Course(READING, {"tiny": 300, "one_gpu": 300}, per_picture=1, shares=OBJECTS),
-    "read": Course(READING, {"tiny": 400, "one_gpu": 500}, per_picture=2, shares=PRINTED),
-    "say": Course(READING, {"tiny": 400, "one_gpu": 1_000}),
+    "list": Course(READING, {"tiny": 400, "one_gpu": 300}, per_picture=1, shares=OBJECTS),
+    "read": Course(READING, {"tiny": 500, "one_gpu": 500}, per_picture=2, shares=PRINTED),
+    "say": Course(READING, {"tiny": 600, "one_gpu": 1_000}),
     "steps": Course(REASONING, {"tiny": 3_600, "one_gpu": 2_500}, 2.5e-3, per_picture=3, shares=WITH_WORDS),
     "answers": Course(ANSWERING, {"tiny": 500, "one_gpu": 700}, 2e-3, per_picture=4, shares=WITH_WORDS),
 }
