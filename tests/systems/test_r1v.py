@@ -11,7 +11,6 @@ import pytest
 from seethink import systems, verify
 from seethink.engines.local import LocalEngine
 from seethink.formats import ANSWER_ONLY, THINK_ANSWER
-from seethink.models.encoder import Encoder
 from seethink.run.run import Run
 from seethink.run.scale import Scale
 from seethink.sources.handwritten import Pages
@@ -90,7 +89,7 @@ def test_a_step_has_as_many_prompts_as_asked(tmp_path) -> None:
 
 def test_the_thought_is_supervised_and_the_question_is_not() -> None:
     (lesson,) = GoldTraces(Task("pages", Pages(1, "train"), THINK_ANSWER, verify.same_number))
-    encoder: Encoder = tiny.encoder(tiny.qwen2_vl())
+    encoder = tiny.encoder(tiny.qwen2_vl())
     (prompt,) = encoder.prompts([THINK_ANSWER.prompt(lesson.example)])
     (group,) = share([lesson], [prompt], encoder)
     (branch,) = group.branches

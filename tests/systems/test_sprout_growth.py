@@ -300,26 +300,23 @@ def test_labels_name_their_values(folder: Path) -> None:
 
 def _read(targets: SquareTargets) -> list[str]:
     """The values that squares name."""
-    return ["".join(VALUES[part] for part in parts) for parts in _values(targets)]
-
-
-def _values(targets: SquareTargets) -> list[list[int]]:
-    return targets.values[targets.values[:, 0] != IGNORED].tolist()
+    named = targets.values[targets.values[:, 0] != IGNORED].tolist()
+    return ["".join(VALUES[part] for part in parts) for parts in named]
 
 
 @pytest.mark.parametrize("world", ["counting", "spatial"])
 def test_a_square_names_what_is_said_of_its_object(folder: Path, world: str) -> None:
     """Its colour, its shape and its size; in a pile its layer, from the back."""
-    tokenizer, layers = skeleton(folder)[0].tokenizer, 0
+    encoder, layers = skeleton(folder)[0], 0
     for i in range(20):
-        example, (encoder, _) = WORLDS[world].example(f"sets/{i}", shifted=False, level=1), skeleton(folder)
+        example = WORLDS[world].example(f"sets/{i}", shifted=False, level=1)
         ((_, targets),) = targeted_frames(encoder, example, merge=2)
         scene = example.meta["formal"]
         squares = Squares((6, 6), scene["size"])
         for layer, thing in enumerate(scene["things"], 1):
             named = targets.words[squares.at(*shapes.centre(thing))]
             said = str(layer) if "piled" in scene else thing["size"]
-            ids = tokenizer(f" {shapes.name(thing)} {said}", add_special_tokens=False).input_ids
+            ids = encoder.tokenizer(f" {shapes.name(thing)} {said}", add_special_tokens=False).input_ids
             assert named[named != IGNORED].tolist() == ids
             layers += "piled" in scene
     assert (layers > 0) == (world == "spatial")

@@ -24,10 +24,9 @@ def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[st
         n = level + rng.randint(2, 3) + (2 if shifted else 0)
         return shapes.scattered(rng, n, level, shifted, distinct=True)
     scene = shapes.canvas(rng, shifted, shapes.sides(level))
-    centres = (
-        _in_ninths(rng, scene) if level == 1 and not shifted else _ring(rng, 3 if level < 3 else 4, scene)
-    )
-    return scene | {"piled": True, "things": _pile(rng, centres, shifted)}
+    alone = level == 1 and not shifted
+    circles = _in_ninths(rng, scene) if alone else _ring(rng, 3 if level < 3 else 4, scene)
+    return scene | {"piled": True, "things": _pile(rng, circles, shifted)}
 
 
 Circle = tuple[float, float, float]
@@ -79,11 +78,9 @@ def _pile(rng: random.Random, circles: Sequence[Circle], shifted: bool) -> list[
 
 def look_around(scene: Scene) -> list[str]:
     """The objects of a scene, ninth by ninth; those of a pile with their layers, from the back."""
-    layers = {id(thing): layer for layer, thing in enumerate(scene["things"], 1)}
-    piled = "piled" in scene
-    return shapes.look_around(
-        scene, (lambda thing: f"{name(thing)}, layer {layers[id(thing)]}") if piled else None
-    )
+    if "piled" not in scene:
+        return shapes.look_around(scene)
+    return shapes.look_around(scene, lambda thing: f"{name(thing)}, layer {1 + scene['things'].index(thing)}")
 
 
 def relation(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
@@ -96,7 +93,7 @@ def relation(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
     question = f"Where is the {name(a)}, seen from the {name(b)}: left, right, above or below?"
     steps = tuple(f"The {name(thing)} is at {place(thing, scene)}." for thing in (a, b))
     far = f"They are farther apart {'across' if word in ('left', 'right') else 'up and down'}."
-    return DrawnQuestion(question, word, (*shapes.look_around(scene), *steps, far, f"So {word}."))
+    return DrawnQuestion(question, word, (*look_around(scene), *steps, far, f"So {word}."))
 
 
 def _direction(a: ShapeObject, b: ShapeObject) -> str | None:
@@ -116,9 +113,7 @@ def nearest(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
     others = "; ".join(f"{name(thing)} {place(thing, scene)}" for thing in rest)
     steps = (f"The {name(other)} is at {place(other, scene)}.", f"The others: {others}.")
     question = f"Which object is nearest to the {name(other)}?"
-    return DrawnQuestion(
-        question, name(rest[0]), (*shapes.look_around(scene), *steps, f"Nearest: {name(rest[0])}.")
-    )
+    return DrawnQuestion(question, name(rest[0]), (*look_around(scene), *steps, f"Nearest: {name(rest[0])}."))
 
 
 def front(rng: random.Random, scene: Scene) -> DrawnQuestion | None:

