@@ -60,7 +60,7 @@ SEEN = {
     "clips": 0.10,
 }
 """More print than elsewhere, since characters are learned last."""
-SEE = Course(READING, {"tiny": 1_000, "one_gpu": 800}, 6e-3, shares=SEEN, train_tower=True)
+SEE = Course(READING, {"tiny": 1_200, "one_gpu": 800}, 6e-3, shares=SEEN, train_tower=True)
 OBJECTS = {"pages": 0.30, "counting": 0.20, "grounding": 0.20, "detection": 0.15, "spatial": 0.15}
 """Pages, and worlds whose pictures are lists of objects."""
 PRINTED = {
