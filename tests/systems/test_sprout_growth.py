@@ -142,7 +142,14 @@ def test_a_batch_of_words_alone_is_learned_too(folder: Path, fixed_shape: bool) 
 
 
 def test_a_gradient_that_is_not_finite_stops_before_it_is_saved(folder: Path, tmp_path: Path) -> None:
-    config = GrowthConfig(4, RowShape(1, 512, 1, 512), learning_rate=1e30, adam_learning_rate=1e30, workers=0)
+    config = GrowthConfig(
+        4,
+        RowShape(1, 512, 1, 512),
+        learning_rate=1e30,
+        adam_learning_rate=1e30,
+        embedding_learning_rate=1e30,
+        workers=0,
+    )
     pages = CurriculumExamples(10**6, "read", 0, READING, shares={"pages": 1.0})
     with pytest.raises(NotFinite, match="step 4"):
         grow(_in(tmp_path / "far"), SimpleNamespace(path=folder), pages, config)

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from seethink.systems.sprout.growth_config import GrowthConfig
 
-_OUTER = re.compile("embed_tokens|head")
-"""In the names of embeddings and of output heads."""
+_TABLE = re.compile("embed_tokens|lm_head")
+"""In the names of the embeddings of tokens and of the head that writes them."""
+_HEADS = re.compile("head")
+"""In the names of other heads."""
 
 
 class Muon(torch.optim.Optimizer):
@@ -79,21 +81,31 @@ class Updates:
 
     def __init__(self, module: nn.Module, config: GrowthConfig, dtype: torch.dtype) -> None:
         by_muon: list[nn.Parameter] = []
-        matrices: list[nn.Parameter] = []
+        table: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
         vectors: list[nn.Parameter] = []
         for name, weight in module.named_parameters():
-            if weight.requires_grad:
-                inner = weight.dim() == 2 and not _OUTER.search(name)
-                group = by_muon if inner else matrices if weight.dim() > 1 else vectors
-                group.append(weight)
-        decay, betas = config.weight_decay, (0.9, config.adam_beta2)
-        groups = [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
-        rate, muon_rate = config.adam_learning_rate, config.learning_rate
-        peaks: list[tuple[torch.optim.Optimizer, float]] = [
-            (torch.optim.AdamW(groups, rate, betas=betas, fused=True), rate)
+            if not weight.requires_grad:
+                continue
+            if _TABLE.search(name):
+                table.append(weight)
+            elif weight.dim() < 2:
+                vectors.append(weight)
+            else:
+                inner = weight.dim() == 2 and not _HEADS.search(name)
+                (by_muon if inner else others).append(weight)
+        decay, rate = config.weight_decay, config.adam_learning_rate
+        groups = [
+            {"params": table, "weight_decay": decay, "lr": config.embedding_learning_rate},
+            {"params": others, "weight_decay": decay, "lr": rate},
+            {"params": vectors, "weight_decay": 0.0, "lr": rate},
         ]
+        groups = [group for group in groups if group["params"]]
+        adam = torch.optim.AdamW(groups, betas=(0.9, config.adam_beta2), fused=True)
+        peaks: list[tuple[torch.optim.Optimizer, list[float]]] = [(adam, [group["lr"] for group in groups])]
         if by_muon:
-            peaks.append((Muon(by_muon, muon_rate, decay, dtype), muon_rate))
+            muon = Muon(by_muon, config.learning_rate, decay, dtype)
+            peaks.append((muon, [config.learning_rate] * len(muon.param_groups)))
         self.optimizers = [optimizer for optimizer, _ in peaks]
         self.schedules = [
             torch.optim.lr_scheduler.OneCycleLR(
