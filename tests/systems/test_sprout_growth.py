@@ -39,7 +39,7 @@ from seethink.systems.sprout.square_targets import (
     token_names,
 )
 from seethink.systems.sprout.styles import ANSWERING, READING
-from seethink.systems.sprout.updates import Muon, orthogonalized
+from seethink.systems.sprout.updates import Muon, Updates, orthogonalized
 from seethink.train.progress_bar import ProgressBar
 from seethink.types import CoordinateFrame, Example, NotFinite
 
@@ -240,6 +240,26 @@ def test_muon_moves_weights_as_that_of_torch_does() -> None:
         other.step()
     for a, b in zip(ours, theirs, strict=True):
         assert torch.allclose(a, b, atol=0.02), (a - b).abs().max()
+
+
+def test_each_kind_of_weight_has_its_own_learning_rate(folder: Path) -> None:
+    config = GrowthConfig(
+        10, RowShape(1), learning_rate=4e-3, embedding_learning_rate=1e-4, adam_learning_rate=1e-3
+    )
+    model, processor = load(folder)
+    loss = SquareLoss(model, processor, fixed_shape=False)
+    names = {id(weight): name for name, weight in loss.named_parameters()}
+    found = {
+        names[id(weight)]: group["max_lr"]
+        for optimizer in Updates(loss, config, torch.float32).optimizers
+        for group in optimizer.param_groups
+        for weight in group["params"]
+    }
+    assert set(found) == set(names.values())
+    assert found["lm_head.weight"] == 1e-4
+    assert found["heads.0.weight"] == found["heads.0.bias"] == 1e-3
+    assert found["tower.tower.blocks.0.attn.qkv.weight"] == 4e-3
+    assert found["tower.tower.blocks.0.norm1.weight"] == 1e-3
 
 
 def _in(folder: Path) -> Path:

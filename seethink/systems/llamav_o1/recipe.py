@@ -28,7 +28,9 @@ from seethink.train.configs import SFTConfig
 from seethink.types import Sampling, Task
 
 REWARD = verify.weighted(
-    correct=(verify.same_answer, 1.0), format=(verify.well_formed, 0.0), steps=(graded_by_rules, 0.0)
+    correct=(verify.first_of(verify.same_choice, verify.same_answer), 1.0),
+    format=(verify.well_formed, 0.0),
+    steps=(graded_by_rules, 0.0),
 )
 CLAIMS = (
     Claim("held out", {"base": 0.569, "curriculum": 0.6608, "4 beams": 0.6733}, "mean of six benchmarks"),
