@@ -58,7 +58,8 @@ class CurriculumExamples(LazySequence[SFTExample]):
     Those of the world `words` are about no picture, and ask the same question in several manners.
 
     name: of the course, part of the random seeds. manners: prompt formats and response styles; empty for
-    readings alone. shares: world -> how often it is drawn. level: of drawn worlds; None mixes them.
+    readings alone. shares: world -> how often it is drawn. level: of drawn worlds; None mixes them. told: the
+    share of pictures that are not shown: their reading follows the question in words.
     """
 
     n: int
@@ -68,6 +69,7 @@ class CurriculumExamples(LazySequence[SFTExample]):
     per_picture: int = 4
     shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
     level: int | None = None
+    told: float = 0.0
     split: ClassVar[handwritten.Split] = "train"
     """Of the handwritten digits."""
 
@@ -75,7 +77,8 @@ class CurriculumExamples(LazySequence[SFTExample]):
     def identity(self) -> str:
         manners = sorted((form.name, repr(manner)) for form, manner in self.manners.items())
         shares = sorted(self.shares.items())
-        return f"sprout/{self.name}/{self.seed}/{manners}/{self.per_picture}/{shares}/{self.level}"
+        told = f"/{self.told} told" if self.told else ""
+        return f"sprout/{self.name}/{self.seed}/{manners}/{self.per_picture}/{shares}/{self.level}{told}"
 
     def __len__(self) -> int:
         return self.n
@@ -101,11 +104,14 @@ class CurriculumExamples(LazySequence[SFTExample]):
 
     def _example(self, example: Example, page: int, place: int) -> SFTExample:
         rng = random.Random(f"{self.name}/{self.seed}/{page}/{place}")
+        if example.media and random.Random(f"{self.name}/{self.seed}/{page}/told").random() < self.told:
+            form, text = respond(rng, self.manners, question := in_words(rng, example), boxes=False)
+            return SFTExample(question, form, text)
         if example.media and (place == 0 or not self.manners or rng.random() < READINGS):
             request, reply = reading(rng, example, first=place == 0)
             return SFTExample(replace(example, question=request), VERBATIM, reply)
         question = another_question(rng, example)
-        boxes = bool(read_boxes(question.answer or "")) or question.answer == "None"
+        boxes = _answers_boxes(question)
         kind = rng.random()
         if kind < DIALOGUES and example.media:
             return dialogue(rng, question)
@@ -178,6 +184,26 @@ def another_question(rng: random.Random, example: Example) -> Example:
         if drawn := rng.choice(_askable(example))(rng, example.meta["formal"]):
             return replace(example, question=drawn.question, answer=drawn.answer, steps=drawn.steps)
     return example  # its own question, which this scene was composed for
+
+
+def in_words(rng: random.Random, example: Example) -> Example:
+    """A question about the picture, followed by the picture's densest reading instead of the picture; its
+    steps are those after the reading. Nothing is asked about boxes, which the reading does not give."""
+    asked = example
+    for _ in range(40):
+        asked = another_question(rng, example)
+        if not _answers_boxes(asked):
+            break
+    else:
+        raise ValueError(f"{example.id}: all questions are about boxes")
+    shown, thought = reading(rng, example, first=True)[1], " ".join(asked.steps)
+    rest = thought.removeprefix(shown).strip()
+    steps = (rest,) if rest and rest != thought else asked.steps
+    return replace(asked, media=(), question=f"{asked.question} {shown}", steps=steps)
+
+
+def _answers_boxes(example: Example) -> bool:
+    return bool(read_boxes(example.answer or "")) or example.answer == "None"
 
 
 def _askable(example: Example) -> Sequence[Ask]:
