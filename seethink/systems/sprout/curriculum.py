@@ -111,7 +111,7 @@ class CurriculumExamples(LazySequence[SFTExample]):
             request, reply = reading(rng, example, first=place == 0)
             return SFTExample(replace(example, question=request), VERBATIM, reply)
         question = another_question(rng, example)
-        boxes = _answers_boxes(question)
+        boxes = bool(read_boxes(question.answer or "")) or question.answer == "None"
         kind = rng.random()
         if kind < DIALOGUES and example.media:
             return dialogue(rng, question)
@@ -169,8 +169,8 @@ def reading(rng: random.Random, example: Example, first: bool) -> tuple[str, str
 # Questions --------------------------------------------------------------------------------------------------
 
 
-def another_question(rng: random.Random, example: Example) -> Example:
-    """Another question about the same picture."""
+def another_question(rng: random.Random, example: Example, of_others: bool = True) -> Example:
+    """Another question about the same picture. of_others: whether also such as other worlds ask."""
     if not example.media:
         return example
     if "page" in example.meta:
@@ -181,37 +181,27 @@ def another_question(rng: random.Random, example: Example) -> Example:
         question, answer, steps = grid.ask(rng, example.meta["objects"])
         return replace(example, question=question, answer=answer, steps=steps)
     for _ in range(8):
-        if drawn := rng.choice(_askable(example))(rng, example.meta["formal"]):
+        if drawn := rng.choice(_askable(example, of_others))(rng, example.meta["formal"]):
             return replace(example, question=drawn.question, answer=drawn.answer, steps=drawn.steps)
     return example  # its own question, which this scene was composed for
 
 
 def in_words(rng: random.Random, example: Example) -> Example:
     """A question about the picture, followed by the picture's densest reading instead of the picture; its
-    steps are those after the reading. Nothing is asked about boxes, which the reading does not give."""
-    asked = example
-    for _ in range(40):
-        asked = another_question(rng, example)
-        if not _answers_boxes(asked):
-            break
-    else:
-        raise ValueError(f"{example.id}: all questions are about boxes")
+    steps are those after the reading. It is one of the picture's own world, since readings give no boxes."""
+    asked = another_question(rng, example, of_others=False)
     shown, thought = reading(rng, example, first=True)[1], " ".join(asked.steps)
     rest = thought.removeprefix(shown).strip()
     steps = (rest,) if rest and rest != thought else asked.steps
     return replace(asked, media=(), question=f"{asked.question} {shown}", steps=steps)
 
 
-def _answers_boxes(example: Example) -> bool:
-    return bool(read_boxes(example.answer or "")) or example.answer == "None"
-
-
-def _askable(example: Example) -> Sequence[Ask]:
+def _askable(example: Example, of_others: bool) -> Sequence[Ask]:
     """The questions that scenes of this kind allow."""
     world, scene = example.meta["world"], example.meta["formal"]
     kinds = _world(world).kinds
     names = _TOGETHER.get(world, lambda scene: ())(scene) or (example.meta["kind"],)
-    return [*(kinds[name] for name in names), *_also(world)]
+    return [*(kinds[name] for name in names), *(_also(world) if of_others else ())]
 
 
 def _world(name: str) -> SceneWorld:
