@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
@@ -12,6 +13,7 @@ from seethink import systems
 from seethink.types import InputError
 
 FOLDER = Path(systems.__file__).parent
+TESTS = Path(__file__).parents[2]
 NINE = {
     "insight_v",
     "llamav_o1",
@@ -38,6 +40,21 @@ def test_a_readme_has_source_claim_and_defects_on_half_a_page(name: str) -> None
     assert 20 <= len(text.splitlines()) <= 45
     if name in NINE:
         assert "**Faithful here.**" in text and "**Different here.**" in text
+
+
+@pytest.mark.parametrize("name", sorted(NINE))
+def test_a_readme_names_five_defects_and_what_tests_each(name: str) -> None:
+    """A reader of the folder alone finds the test of a defect, which stands under the name that is given."""
+    _, head, below = (FOLDER / name / "README.md").read_text(encoding="utf-8").partition("**Known defects")
+    told, *bullets = re.split(r"^- ", below.partition("\n\n")[0], flags=re.MULTILINE)
+    named = f"tests/systems/test_{name}.py"
+    tests = (TESTS / named).read_text(encoding="utf-8")
+    assert head and f"`{named}`" in told and len(bullets) == 5
+    for bullet in bullets:
+        functions = re.findall(r"`(test_\w+)`", bullet)
+        assert functions and all(f"def {function}(" in tests for function in functions), bullet
+    for file in re.findall(r"`(tests/[\w/]+\.py)`", below):
+        assert (TESTS / file).is_file(), file
 
 
 @pytest.mark.parametrize("name", systems.names("recipe"))

@@ -14,6 +14,7 @@ from seethink.engines.scripted import ScriptedEngine
 from seethink.formats import ANSWER_LINE, THOUGHTS_SUMMARY
 from seethink.formats.agents import SUMMARY_PROMPT
 from seethink.media import Image
+from seethink.run.comparison import Claim
 from seethink.run.run import Run
 from seethink.run.scale import Scale
 from seethink.run.synthesised import SynthConfig, Synthesised
@@ -125,6 +126,26 @@ def test_a_step_that_fails_is_stored_nowhere_and_its_reminder_stays_in_no_later_
         lambda call: "oops" if call.step.endswith("final") else step if call.step.endswith("1") else again,
     )
     assert not isinstance(lost, Draft) and "has no final answer" in lost.why
+
+
+@pytest.mark.parametrize(
+    ("six", "mme", "printed", "as_shares"),
+    [
+        ((36.9, 13.2, 72.3, 69.4, 43.1, 45.9), 1611.1 + 346.0, 40.2, 50.1),
+        ((40.8, 17.8, 77.6, 74.6, 52.6, 47.4), 1603.7 + 469.3, 44.5, 55.0),
+        ((42.0, 21.0, 81.7, 77.4, 57.4, 49.8), 1583.9 + 485.4, 47.2, 57.6),
+    ],
+    ids=["LLaVA-NeXT-LLaMA3", "two agents", "three rounds of DPO"],
+)
+def test_a_mean_is_of_scores_on_one_scale(six, mme: float, printed: float, as_shares: float) -> None:
+    """Published: MME's 0..2,800 points enter a mean of percentages as a fraction of 1."""
+    assert (sum(six) + mme / 2_800) / 7 == pytest.approx(printed, abs=0.1)
+    shares = [one / 100 for one in six] + [mme / 2_800]
+    assert 100 * sum(shares) / 7 == pytest.approx(as_shares, abs=0.06)
+    Claim("MME", {"base": shares[-1]}, "Insight-V")
+    for unscaled in (mme, six[0]):
+        with pytest.raises(ValueError, match="divide it by the best possible score"):
+            Claim("MME", {"base": unscaled}, "Insight-V")
 
 
 # Rows of the recipe -----------------------------------------------------------------------------------------

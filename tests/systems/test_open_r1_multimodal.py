@@ -154,6 +154,21 @@ def test_a_row_with_a_longer_prompt_is_left_out_and_counted(tmp_path: Path) -> N
 # One prompt on a device, and SFT on texts alone -------------------------------------------------------------
 
 
+def test_each_completion_is_learned_with_the_pictures_of_its_own_prompt(tmp_path: Path, monkeypatch) -> None:
+    """Two prompts in a step, each with two pictures. What the training computes of a completion is what was
+    computed when it was sampled; with the pictures in another order it is not."""
+    difference = "sampling/sampling_logp_difference/mean"
+    apart = trained(tmp_path / "out")[0][difference]
+    seeing = PolicyModel.__call__
+
+    def mixed_up(self: PolicyModel, pack, *rest, **named):
+        pixels = {"pixel_values": pack.media["pixel_values"].roll(16, 0)}  # a picture has 16 patches, or 32
+        return seeing(self, replace(pack, media=pack.media | pixels), *rest, **named)
+
+    monkeypatch.setattr(PolicyModel, "__call__", mixed_up)
+    assert apart < 0.1 * trained(tmp_path / "mixed_up")[0][difference]
+
+
 def test_sft_learns_from_pictures_of_several_sizes_in_one_step(tmp_path: Path) -> None:
     """The question is the same, so that a blind model could not answer both."""
     asked = [

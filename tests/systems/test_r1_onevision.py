@@ -14,15 +14,17 @@ import pytest
 from seethink import systems, verify
 from seethink.engines.base import Request
 from seethink.engines.oracle import Oracle
-from seethink.formats import THINK_ANSWER
+from seethink.formats import THINK_ANSWER, VERBATIM
 from seethink.run.run import Run
 from seethink.run.scale import Scale
-from seethink.sources import records
+from seethink.sources import published, records
 from seethink.sources.drawn import by_name
 from seethink.synth.chain import run_example
 from seethink.systems.r1_onevision.chain import r1_onevision
+from seethink.systems.r1_onevision.lessons import ReleasedTraces, lessons
 from seethink.tasks import with_metrics
 from seethink.types import Example, InputError, Response, Task
+from tests.sources.published import question_layouts
 
 OPTIONS = ("cat", "dog", "a hat", "cow", "bird")
 
@@ -93,3 +95,21 @@ def test_the_judge_sees_the_picture_and_no_figure_is_described_with_its_solution
     (formal,) = outcome.draft.formal
     assert formal.text.startswith("Given:")
     assert not any(step in formal.text for step in example.steps)
+
+
+# The recipe -------------------------------------------------------------------------------------------------
+
+
+def test_a_released_row_without_a_final_answer_teaches_no_answer_of_many_sentences(tmp_path: Path) -> None:
+    question_layouts.r1_onevision(tmp_path)
+    rows = published.load("r1_onevision", source=tmp_path, n=2)
+    task = Task("traces", rows, THINK_ANSWER, verify.same_answer)
+    taught = ReleasedTraces(task)
+    with_answer, free = taught
+    assert with_answer.format is THINK_ANSWER and with_answer.text.endswith("</think><answer>4</answer>")
+    assert free.format is VERBATIM and free.text == rows[1].answer
+    (asked,) = free.format.prompt(free.example)
+    assert "<answer>" not in "".join(part.get("text", "") for part in asked["content"])
+    planned = Run("r1_onevision", Scale("full"), tmp_path)
+    assert isinstance(lessons(planned, task.verifier), ReleasedTraces)
+    assert taught.identity != planned.traces(task).identity

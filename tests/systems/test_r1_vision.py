@@ -12,6 +12,7 @@ import re
 
 import PIL.Image
 import pytest
+import torch
 
 from seethink import systems
 from seethink.engines.local import LocalEngine
@@ -20,6 +21,8 @@ from seethink.evaluate.questions import by_question
 from seethink.evaluate.twins import twins
 from seethink.formats import ANSWER_ONLY, THINK_ANSWER
 from seethink.media import Image
+from seethink.models.packing import pack_groups
+from seethink.models.policy import PolicyModel
 from seethink.run.run import Run
 from seethink.run.scale import Scale
 from seethink.sources.drawn import by_name
@@ -29,8 +32,10 @@ from seethink.synth.chain import run_example
 from seethink.synth.steps.verbatim import faults
 from seethink.systems.r1_vision.chain import InBothForms, r1_vision
 from seethink.systems.r1_vision.recipe import REWARD
+from seethink.tasks import GoldTraces
 from seethink.train.configs import GRPOConfig
 from seethink.train.methods import METHODS
+from seethink.train.sft import share
 from seethink.types import Example, InputError, Sampling, Task
 from tests import tiny
 
@@ -95,6 +100,13 @@ def test_rows_in_words_twins_and_pictures_are_learned_together() -> None:
     for row in rows:
         shown = [p["type"] for m in THINK_ANSWER.prompt(row) for p in m["content"] if p["type"] == "image"]
         assert len(shown) == len(row.media) and row.steps
+    model = tiny.qwen2_vl(max_position_embeddings=4_096)
+    encoder = tiny.encoder(model)
+    lessons = [*GoldTraces(Task("practice", rows, THINK_ANSWER, REWARD))]
+    groups = share(lessons, encoder.prompts([THINK_ANSWER.prompt(row) for row in rows]), encoder)
+    trained = sum(sum(branch.trained) for group in groups for branch in group.branches)
+    logps = torch.cat([PolicyModel(model)(pack) for pack in pack_groups(groups, 10_000)])
+    assert len(logps) == trained > 0 and torch.isfinite(logps).all()
 
 
 def test_twins_are_the_same_question_and_their_agreement_is_measured() -> None:

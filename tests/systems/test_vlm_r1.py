@@ -11,6 +11,7 @@ from seethink import systems, verify
 from seethink.boxes import Box
 from seethink.formats import THINK_ANSWER
 from seethink.models.families import boxes_to_pixels
+from seethink.run.comparison import Claim
 from seethink.run.run import Run
 from seethink.run.scale import Scale
 from seethink.systems.vlm_r1.box_rewards import CocoPrecision
@@ -59,12 +60,12 @@ def test_wrong_words_earn_nothing(name: str, gold: str, answer: str, published: 
     assert not scored(name, gold, answer)
 
 
-def test_a_letter_in_brackets_is_read() -> None:
-    assert scored("same_choice@vlm_r1", "C", "(C)") == 0.0
+@pytest.mark.parametrize("answer", ["(C)", "C a hat"])
+def test_a_letter_before_a_bracket_or_a_blank_is_read(answer: str) -> None:
+    assert scored("same_choice@vlm_r1", "C", answer) == 0.0
     example = Example("1", "?", answer="C", choices=("a cup", "a dog", "a hat"))
-    assert (
-        verify.by_name("same_choice")(example, THINK_ANSWER.parse(THINK_ANSWER.write("so", "(C)"))).value == 1
-    )
+    response = THINK_ANSWER.parse(THINK_ANSWER.write("so", answer))
+    assert verify.by_name("same_choice")(example, response).value == 1
 
 
 def test_length_pays_right_answers_alone_and_is_clamped() -> None:
@@ -137,6 +138,30 @@ def test_an_option_that_would_be_ignored_is_refused(option: str, tmp_path) -> No
 
 
 # The recipe -------------------------------------------------------------------------------------------------
+
+
+def test_at_one_gpu_sft_and_grpo_end_at_the_step_whose_numbers_are_shown(tmp_path) -> None:
+    sources: dict[str, list[str]] = {}
+
+    class Watched(Run):
+        def compare(self, name, results, *published):
+            sources[self.scale] = [one.source for one in published if isinstance(one, Claim)]
+            super().compare(name, results, *published)
+
+    for scale, steps in (("one_gpu", 100), ("full", 600)):
+        stages = Watched("vlm_r1", Scale(scale), tmp_path).dry_run(systems.recipe("vlm_r1").recipe)
+        ends = {stages[arm].config.max_steps for arm in ("sft", "grpo", "grpo-lora")}
+        assert ends == {steps}
+        assert [f"step {steps}" in source for source in sources[scale]] == [True, True, False]
+
+
+def test_screens_are_tested_at_full_too(tmp_path) -> None:
+    """On drawn ones: no test of them was published."""
+    stages = Run("vlm_r1", Scale("full"), tmp_path).dry_run(systems.recipe("vlm_r1").recipe)
+    for arm in ("base", "grpo"):
+        (tested,) = stages[f"eval/screens-{arm}"].inputs["tasks"]
+        assert tested["name"] == "screens"
+    assert stages["eval/screens-grpo"].inputs["model"].key == stages["screens-grpo"].artefact_key
 
 
 def test_ap_as_published_is_learned_from_boxes_in_pixels_and_pays_redundant_ones() -> None:

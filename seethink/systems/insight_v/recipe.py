@@ -1,8 +1,8 @@
 """Insight-V: one agent reasons, another judges the reasoning and answers; then rounds of DPO on the first.
 
 source   arXiv 2411.14432 (CVPR 2025) and dongyh20/Insight-V at commit 5e9c6f9
-claim    mean of MMMU, ChartQA, MathVista and MMStar, 7B: 59.2 % base, 60.6 % one model that reasons, 62.1 %
-         two agents, 63.3 % after three rounds of DPO
+claim    LLaVA-NeXT-LLaMA3-8B, mean of seven benchmarks: 40.2 % base, 44.5 % two agents, 47.2 % with three
+         rounds of DPO; 7B, mean of four: 59.2, 62.1 and 63.3 %, and one model that reasons 60.6 %
 needs    full: 8 GPUs of 80 GB and a teacher's server; one_gpu: one and the server; tiny: two CPU cores
 differs  The questions, the cut-offs of grades and the rule for pairs are not published; those here are ours.
          The summary agent learns 5 general rows for each of its own and decodes greedily. `gamma` 1 of the

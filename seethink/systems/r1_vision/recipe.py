@@ -70,7 +70,7 @@ def _questions(run: Run) -> Concatenated[Example]:
     share, view = run.scale(one_gpu=0.1, full=1.0), MediaView(max_image_px=12_845_056)
     stratos = published.load("stratos", n=int(share * 16_700))
     science = published.load("scienceqa", "train", n=int(share * 9_950), view=view)
-    pixmo = published.load("pixmo_cap_qa", source="pixmo-cap-qa", n=int(share * 9_710), view=view)
+    pixmo = published.load("pixmo_cap_qa", source="pixmo_cap_qa", n=int(share * 9_710), view=view)
     return Concatenated((stratos, science, pixmo))
 
 

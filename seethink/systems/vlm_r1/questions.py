@@ -26,6 +26,7 @@ VAL_ROWS, LISA_ROWS = 2_000, 1_658
 eleven accuracies on it are possible."""
 D3_ROWS = 10_578
 """Pictures of the Description Detection Dataset; the repository does not name the number."""
+SCREENS_TESTED = 500
 METRICS = {"boxes": {"f1": verify.by_name("boxes_f1"), "not_redundant": not_redundant}}
 """{verifier: what is measured beside it}"""
 
@@ -76,15 +77,17 @@ def drawn(run: Run, n_expressions: int, n_others: int, n_tested: int) -> dict[st
     }
 
 
-def as_published() -> dict[str, QuestionPart]:
-    """RefCOCO, RefCOCO+ and RefCOCOg, shifted to LISA-Grounding; D3, tested on COCO; screens without a
-    test."""
+def as_published(run: Run) -> dict[str, QuestionPart]:
+    """RefCOCO, RefCOCO+ and RefCOCOg, shifted to LISA-Grounding; D3, tested on COCO; screens, tested on drawn
+    ones, as no test of them was published."""
     train = tuple(published.load(name, "train", FOLDER, n) for name, n in TRAIN_ROWS.items())
     tests = {name: published.load(name, "val", FOLDER, VAL_ROWS) for name in TRAIN_ROWS}
     tests["lisa_grounding"] = published.load("lisa_grounding", "test", FOLDER, LISA_ROWS)
     coco = {"detection": published.load("coco", "val2017", FOLDER)}
+    screens = published.load("gui_defects", "train", FOLDER)
+    asked = run.drawn(SCREENS, SCREENS_TESTED, "test")
     return {
         "expressions": QuestionPart(Concatenated(train), tests, "box_iou_50"),
         "detection": QuestionPart(published.load("d3", "full", FOLDER, D3_ROWS), coco, "boxes"),
-        "screens": QuestionPart(published.load("gui_defects", "train", FOLDER), {}, "same_text"),
+        "screens": QuestionPart(screens, {"screens": asked}, "same_text"),
     }
