@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections import Counter
 from pathlib import Path
 
@@ -108,6 +109,22 @@ def test_out_of_memory_halves_the_packs_once_and_changes_no_gradient(tmp_path, m
     largest = max(float(g.abs().max()) for g in wanted.values())
     for name, gradient in wanted.items():
         torch.testing.assert_close(found[name], gradient, atol=1e-5 * largest, rtol=1e-4)
+
+
+def test_nothing_of_the_pass_that_failed_is_held_while_it_is_repeated(tmp_path, monkeypatch) -> None:
+    plain, failed, held = PolicyModel.forward, [], []
+
+    def forward(self, pack, *more, **options):
+        if not failed:
+            activations = torch.zeros(1)
+            failed.append(weakref.ref(activations))
+            raise torch.OutOfMemoryError("no memory")
+        held.append(failed[0]())
+        return plain(self, pack, *more, **options)
+
+    monkeypatch.setattr(PolicyModel, "forward", forward)
+    assert _step(tmp_path)["oom_retries"] == 1
+    assert held and not any(one is not None for one in held)
 
 
 def test_out_of_memory_twice_ends_the_training(tmp_path, monkeypatch) -> None:
