@@ -103,7 +103,7 @@ class GroupTrainer(ResumableTrainer):
             **self.method.metrics(),
             "media_decoded": ranks.all_sum(encoder.decoded - decoded),
             "processor_calls": ranks.all_sum(encoder.processed - processed),
-            "oom_retries": self.oom_retries,
+            "oom_retries": ranks.all_sum(self.oom_retries),
             "seconds": time.monotonic() - started,
         }
         return torch.tensor(loss, device=self.args.device)

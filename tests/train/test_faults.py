@@ -15,6 +15,7 @@ from seethink.media import Image
 from seethink.models.packing import Branch, Group, halves, pack_groups
 from seethink.models.policy import PolicyModel
 from seethink.sources.handwritten import Pages
+from seethink.train import ranks
 from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig
 from seethink.train.dpo import dpo
 from seethink.train.grpo import grpo
@@ -93,7 +94,7 @@ def _step(tmp_path: Path) -> dict[str, torch.Tensor]:
     trainer = GroupTrainer(PolicyModel(model), method, config.training, 1, tmp_path)
     trainer.probed, trainer.logp_check.due = True, lambda groups: []
     trainer.training_step(trainer.model, {"step": 0})
-    assert trainer.row["oom_retries"] == trainer.oom_retries
+    assert trainer.row["oom_retries"] == ranks.all_sum(trainer.oom_retries)
     return {"oom_retries": trainer.oom_retries} | {
         n: p.grad for n, p in model.named_parameters() if p.grad is not None
     }
@@ -123,6 +124,7 @@ def test_nothing_of_the_pass_that_failed_is_held_while_it_is_repeated(tmp_path, 
         return plain(self, pack, *more, **options)
 
     monkeypatch.setattr(PolicyModel, "forward", forward)
+    monkeypatch.setattr(ranks, "all_sum", lambda n: 3 * n)  # every process counts in the row
     assert _step(tmp_path)["oom_retries"] == 1
     assert held and not any(one is not None for one in held)
 

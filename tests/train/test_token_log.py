@@ -92,7 +92,8 @@ def test_an_example_that_is_asked_twice_in_a_step_keeps_its_completions_apart(tm
     said = [tuple(row["text"]) for row in rows]
     assert all(said[:6] != said[first : first + 6] for first in (6, 12, 18)), "with other random numbers"
     for row in shown:
-        assert "".join(row["tokens"]["text"]).startswith(row["text"])
+        text, whole = "".join(row["tokens"]["text"]), row["text"]  # half a character is no text by itself
+        assert text.replace("\ufffd", "").startswith(whole.replace("\ufffd", ""))
 
 
 def test_a_killed_training_has_no_row_twice_and_logging_alters_no_weight(
