@@ -76,7 +76,7 @@ def _numbers(examples: Sequence[Example], n: int) -> list[range]:
     one process or in two. Every process must call it."""
     here = ranks.rank()
     every = ranks.all_gather((here, example.id) for example in examples)
-    asked = Counter(name for rank, name in every if rank < here)
+    asked = Counter(name for rank, name in every if rank < here for _ in range(n))
     found = []
     for example in examples:
         found.append(range(asked[example.id], asked[example.id] + n))

@@ -47,6 +47,14 @@ CONFIGS = {
         beta=0.1,
         **STEADY,
     ),
+    "more prompts than questions": GRPOConfig.of(
+        prompts_per_step=10,
+        num_generations=2,
+        max_steps=1,
+        max_completion_length=4,
+        sft_loss_coef=0.5,
+        **STEADY,
+    ),
 }
 
 
