@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from seethink.engines.base import OnFault, Request, RequestFailed
 from seethink.engines.http import (
+    MODERATED,
     RETRIED_STATUSES,
     HttpClient,
     HttpResponse,
@@ -217,7 +218,8 @@ class ChatEngine:
         if status == 400 and MAX_TOKENS not in omitted and CONTEXT_EXCEEDED.search(body):
             omitted.add(MAX_TOKENS)
             raise TransientError("no room", message, immediate=True)
-        raise RequestFailed("filtered" if b"content_filter" in body else str(status), message)
+        filtered = b"content_filter" in body or MODERATED in body
+        raise RequestFailed("filtered" if filtered else str(status), message)
 
 
 def read_completion(body: bytes, prefill: str, with_thought: bool) -> Completion:

@@ -35,6 +35,8 @@ RETRIED_STATUSES = frozenset({408, 409, 425, 429})
 """Statuses below 500 that are retried; from 500 on all are."""
 MAX_DELAY_S = 60.0
 """Longest delay between two attempts, unless the server asks for more."""
+MODERATED = b"flagged_input"
+"""In the body of a 403 by which OpenRouter refuses a request for what it says, not for its key."""
 STREAMED_BYTES = 2**20
 """Request bodies of this size or more are sent in pieces."""
 
@@ -208,7 +210,7 @@ class HttpClient:
 
     def _raise_for_account(self, response: HttpResponse) -> None:
         status, body = response
-        if status in (401, 403):
+        if status == 401 or (status == 403 and MODERATED not in body):
             state = "which is not the right one" if os.environ.get(self.key_env) else "which is not set"
             raise InputError(
                 f"the server at {self.url} wants the key in the environment variable {self.key_env}, "

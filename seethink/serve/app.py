@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -25,6 +25,9 @@ from seethink.serve.service import Service
 from seethink.types import InputError
 
 _LOG = logging.getLogger(__name__)
+
+LAST_WORDS_S = 5.0
+"""How long a client may take to read the end of a stream."""
 
 
 class ErrorDetail(BaseModel):
@@ -221,11 +224,14 @@ class EventStream(Response):
                 await send(message(self.first))
                 async for chunk in self.chunks:
                     await send(message(chunk))
+                return await send(message(b"", more=False))
         except TimeoutError:
             _LOG.info("a stream ended at its deadline")
-            await send(message(event_of(dict(_timeout(self.slot.service).body()), "error")))
-            await send(message(b"data: [DONE]\n\n"))
-        await send(message(b"", more=False))
+        with suppress(TimeoutError):  # of a client that reads nothing: it must not keep its slot
+            async with asyncio.timeout(LAST_WORDS_S):
+                await send(message(event_of(dict(_timeout(self.slot.service).body()), "error")))
+                await send(message(b"data: [DONE]\n\n"))
+                await send(message(b"", more=False))
 
 
 def _timeout(service: Service) -> ApiError:

@@ -96,6 +96,7 @@ class ContinuousBatching(Scheduler):
             self.batch.join(rows)
         except Exception as error:
             for row in rows:
+                row.drop()  # some may have joined before others failed
                 del self._owners[row]
             if len(jobs) == 1:
                 self._fail(jobs[0], error)

@@ -3,12 +3,17 @@ engine's own model with an adapter."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol, runtime_checkable
+from threading import Lock, RLock
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from seethink.types import Completion, Engine, InputError, Messages, Sampling
+
+if TYPE_CHECKING:
+    from seethink.engines.local import LocalEngine
 
 
 @runtime_checkable
@@ -49,13 +54,44 @@ def with_adapter(engine: Engine, adapter: str) -> Engine:
     return AdaptedEngine(engine, adapter)
 
 
+class OneAtATime:
+    """A local engine whose calls wait for each other: a server answers every request on a thread of its
+    own, and all of them share the second model."""
+
+    def __init__(self, engine: LocalEngine) -> None:
+        self.engine, self._lock = engine, RLock()
+
+    def generate(self, conversations: Sequence[Messages], sampling: Sampling) -> list[list[Completion]]:
+        """`sampling.n` completions of each conversation, in order."""
+        with self._lock:
+            return self.engine.generate(conversations, sampling)
+
+    @contextmanager
+    def reuse(self) -> Iterator[None]:
+        """Keep prompts, of all threads, until the end of the context."""
+        context = self.engine.reuse()
+        with self._lock:
+            context.__enter__()
+        try:
+            yield
+        finally:
+            with self._lock:
+                context.__exit__(None, None, None)
+
+
 def engine_of(model: str, own: Engine) -> Engine:
     """The local engine of a model (an alias, folder or hub id), loaded once in a process; `own` for ""."""
-    return _loaded(model) if model else own
+    if not model:
+        return own
+    with _loading:
+        return _loaded(model)
+
+
+_loading = Lock()
 
 
 @lru_cache(maxsize=2)
 def _loaded(model: str) -> Engine:
     from seethink.engines.local import LocalEngine
 
-    return LocalEngine.load(model)
+    return OneAtATime(LocalEngine.load(model))

@@ -17,7 +17,7 @@ from seethink.models.policy import LogProbs
 from seethink.train import objectives, ranks
 from seethink.train.configs import DPOConfig
 from seethink.train.epochs import shuffled_index
-from seethink.train.guard import guarded
+from seethink.train.guard import REFERENCE, guarded
 from seethink.train.held_out import HeldOut
 from seethink.train.methods import OnStep
 from seethink.train.preflight import check_pairs, watched
@@ -50,7 +50,7 @@ def dpo(
     """
     pairs = check_pairs(model, pairs, config, out, on_step)
     policy, encoder = load_policy(model, config.training.adapter.load_in_4bit)
-    method = DPOMethod(ReferenceCache(model, policy, out / "reference"), encoder, pairs, config, on_step)
+    method = DPOMethod(ReferenceCache(model, policy, out / REFERENCE), encoder, pairs, config, on_step)
     steps = config.steps_for(len(pairs))
     return GroupTrainer(policy, method, config.training, steps, out, on_step).fit(held_out)
 

@@ -97,7 +97,7 @@ class GRPOMethod:
         return rollout_probes(self.task, self.encoder, self.rollouts, self.config)
 
     def begin_update(self) -> None:
-        self.update = UpdateStatistics()
+        self.update, self.tokens.rows = UpdateStatistics(), []
 
     def loss(self, policy: LogProbs, pack: Pack) -> Tensor:
         """(N,) policy gradient plus beta times KL; of reference traces the negative log-likelihood.

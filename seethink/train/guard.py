@@ -7,6 +7,7 @@ import inspect
 import json
 import logging
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -30,6 +31,8 @@ P = ParamSpec("P")
 
 RECORDS = ("stage.json", "training.json")
 """Records of what a folder was begun with: by a stage of a run, and by a call from Python."""
+REFERENCE = "reference"
+"""What DPO computes of its data before the first step, in the folder of the training."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -85,11 +88,17 @@ def _begin(method: str, model: str, data: Any, config: Any, out: Path, main: boo
             reopen(out)
     elif made and not (out / "checkpoint").exists():
         said = f"continues from step {steps_done(out):,}"
+    elif main and not made and (out / REFERENCE).exists() and (not _is_recorded(out) or _record(out) != now):
+        shutil.rmtree(out / REFERENCE)  # of a training that ended before its first checkpoint
     if main and not (out / RECORDS[0]).exists():
         part = out / f"{RECORDS[1]}.part"
         part.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
         os.replace(part, out / RECORDS[1])
     return said
+
+
+def _is_recorded(out: Path) -> bool:
+    return any((out / name).exists() for name in RECORDS)
 
 
 def _record(out: Path) -> Mapping[str, Any]:

@@ -65,14 +65,15 @@ def plans_memory() -> bool:
 
 def free_memory(policy: PolicyModel, optimizer: torch.optim.Optimizer | None) -> int | None:
     """Bytes of this process's accelerator that activations may take; None on a CPU. States that the optimiser
-    has not made yet are counted, as gradients are."""
+    has not made yet are counted, as gradients are, and what others hold of the same accelerator."""
     if not plans_memory():
         return None
-    total = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
+    free, total = torch.cuda.mem_get_info()
+    free += torch.cuda.memory_reserved() - torch.cuda.memory_allocated()  # kept by torch for reuse
     trained = [weight for weight in policy.parameters() if weight.requires_grad]
     coming = sum(FP32 * weight.numel() for weight in trained if weight.grad is None)
     coming += 0 if optimizer and optimizer.state else 2 * FP32 * sum(weight.numel() for weight in trained)
-    return round((1 - SPARE) * total) - torch.cuda.memory_allocated() - coming
+    return round(free - SPARE * total) - coming
 
 
 @dataclass

@@ -148,5 +148,5 @@ def token_weights(
     if loss_type == "grpo":
         return [1 / (len(every) * max(1, length)) for length in lengths_r]
     if loss_type == "dr_grpo":
-        return [1 / (len(every) * max_completion_length)] * len(lengths_r)
+        return [1 / max(1, len(every) * max_completion_length)] * len(lengths_r)
     raise ValueError(f"loss_type is 'grpo', 'bnpo', 'dapo', 'dr_grpo' or 'cispo', not {loss_type!r}")

@@ -1,4 +1,4 @@
-"""Settings of TRL, transformers and ms-swift that have another name here, or none. No torch.
+"""Settings of TRL, transformers, verl and ms-swift that have another name here, or none. No torch.
 
 `docs/names.md` compares all names; a test holds that what it lists is here."""
 
@@ -11,15 +11,21 @@ _SAMPLED = "completions are sampled from the whole distribution, as policy gradi
 _EVERY_METHOD = {
     **dict.fromkeys(("lr", "learn_rate", "step_size"), "learning_rate"),
     **dict.fromkeys(("scheduler", "lr_scheduler", "schedule", "lr_decay_style"), "lr_scheduler_type"),
-    **dict.fromkeys(("warmup", "warmup_fraction", "lr_warmup_ratio"), "warmup_ratio"),
+    **dict.fromkeys(
+        ("warmup", "warmup_fraction", "lr_warmup_ratio", "lr_warmup_steps_ratio"), "warmup_ratio"
+    ),
     "wd": "weight_decay",
     **dict.fromkeys(("clip_grad", "grad_clip", "max_norm", "gradient_clipping"), "max_grad_norm"),
     **dict.fromkeys(("beta2", "adam_betas", "betas"), "adam_beta2"),
     **dict.fromkeys(("rank", "r"), "lora_rank"),
     "alpha": "lora_alpha",
-    **dict.fromkeys(("steps", "num_steps", "total_steps", "iters", "max_iters"), "max_steps"),
+    **dict.fromkeys(
+        ("steps", "num_steps", "total_steps", "total_training_steps", "iters", "max_iters"), "max_steps"
+    ),
     **dict.fromkeys(("save_freq", "save_interval"), "save_steps"),
-    **dict.fromkeys(("grad_checkpointing", "gc"), "gradient_checkpointing"),
+    "test_freq": "eval_steps",
+    **dict.fromkeys(("grad_checkpointing", "gc", "enable_gradient_checkpointing"), "gradient_checkpointing"),
+    **dict.fromkeys(("use_dynamic_bsz", "ppo_max_token_len_per_gpu"), "max_tokens_per_batch"),
     **dict.fromkeys(("load_in_8bit", "load_4bit"), "load_in_4bit"),
     "random_seed": "seed",
     **dict.fromkeys(("vit_lr", "freeze_vit", "freeze_vision_tower"), "vision_learning_rate"),
@@ -49,6 +55,7 @@ EPOCHS: Mapping[str, str] = {
     **dict.fromkeys(("epochs", "num_epochs", "n_epochs", "total_epochs"), "num_train_epochs"),
     "packing": "examples about one picture share it, and rows are packed always",
     "loss_weights": "rpo_alpha, of DPO",
+    "precompute_ref_log_probs": "what the reference says is always computed before the first step",
 }
 """Name elsewhere -> name here, or what to do, for SFT and DPO."""
 
@@ -69,30 +76,56 @@ ROLLOUTS: Mapping[str, str] = {
         ("group_size", "n", "num_return_sequences", "n_samples_per_prompt", "num_rollouts"), "num_generations"
     ),
     "temp": "temperature",
-    **dict.fromkeys(("kl_coef", "kl_beta", "kl_loss_coef", "init_kl_coef"), "beta"),
-    **dict.fromkeys(("eps", "clip_range", "cliprange", "clip_eps"), "epsilon"),
+    **dict.fromkeys(("kl_coef", "kl_beta", "kl_loss_coef", "init_kl_coef", "use_kl_loss"), "beta"),
+    **dict.fromkeys(("kl_loss_type", "kl_penalty"), "kl_estimator"),
+    **dict.fromkeys(
+        ("eps", "clip_range", "cliprange", "clip_eps", "clip_ratio", "clip_ratio_low"), "epsilon"
+    ),
+    "clip_ratio_high": "epsilon_high",
+    "loss_agg_mode": "loss_type",
+    "loss_mode": "importance_sampling_level, or loss_type",
+    "adv_estimator": "advantage_estimator",
+    "norm_adv_by_std_in_grpo": "scale_rewards",
     **dict.fromkeys(("shuffle_dataset", "dataset_shuffle"), "shuffle"),
-    **dict.fromkeys(("max_resample_times", "dynamic_sample"), "dynamic_sampling_retries"),
-    **dict.fromkeys(("use_vllm", "vllm_mode", "vllm_server_base_url"), "rollout_backend"),
+    **dict.fromkeys(
+        ("max_resample_times", "dynamic_sample", "max_num_gen_batches"), "dynamic_sampling_retries"
+    ),
+    **dict.fromkeys(
+        ("use_vllm", "vllm_mode", "vllm_server_base_url", "vllm_server_host", "vllm_server_port"),
+        "rollout_backend",
+    ),
+    "gpu_memory_utilization": "vllm_gpu_memory_utilization",
     **dict.fromkeys(
         (
             "vllm_importance_sampling_clip_max",
             "vllm_importance_sampling_cap",
             "rollout_importance_sampling_threshold",
+            "rollout_is_threshold",
         ),
         "importance_sampling_cap",
     ),
+    "vllm_importance_sampling_correction": "importance_sampling_cap, at which 0 turns the correction off",
     **dict.fromkeys(
-        ("vllm_importance_sampling_mode", "rollout_importance_sampling_mode"), "importance_sampling_mode"
+        (
+            "vllm_importance_sampling_mode",
+            "rollout_importance_sampling_mode",
+            "rollout_is",
+            "rollout_rs",
+        ),
+        "importance_sampling_mode",
     ),
-    **dict.fromkeys(("steps_per_generation", "ppo_mini_batch_size"), "num_iterations"),
+    **dict.fromkeys(("steps_per_generation", "ppo_mini_batch_size", "ppo_epochs"), "num_iterations"),
     **dict.fromkeys(("soft_cache_length", "overlong_filter"), "overlong_buffer_len"),
     "mask_truncated_completions": "overlong_buffer_len",
     "chord_mu_peak": "sft_loss_coef",
     **dict.fromkeys(("top_p", "top_k", "min_p", "repetition_penalty"), _SAMPLED),
     **dict.fromkeys(("reward_funcs", "reward_weights"), "give --verifier and --reward-weights"),
     **dict.fromkeys(("entropy_coef", "top_entropy_quantile"), "the entropy is logged, not optimised"),
-    "sync_ref_model": "the reference is the model that training started from",
-    "delta": "the ratio is clipped by epsilon and epsilon_high alone",
+    **dict.fromkeys(
+        ("sync_ref_model", "ref_model_sync_steps", "ref_model_mixup_alpha"),
+        "the reference is the model that training started from",
+    ),
+    **dict.fromkeys(("delta", "clip_ratio_c"), "the ratio is clipped by epsilon and epsilon_high alone"),
+    "log_completions": "every completion is written to attempts.jsonl",
 }
 """The same for GRPO."""

@@ -68,7 +68,7 @@ class PromptSampler:
                 raise ValueError("a training with pass_rate_range that writes no attempts cannot resume")
             with attempts.open(encoding="utf-8") as lines:
                 for row in map(json.loads, lines):
-                    rows[row["step"]].append(row)
+                    rows[row["step"]].append({"id": row["id"], "correct": row["correct"]})
         while self.batch < batch:
             self.next()
             self.record(rows[1 + (self.batch - 1) * self.num_iterations])

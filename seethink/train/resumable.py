@@ -301,10 +301,12 @@ def truncate(path: Path, last_step: int) -> None:
     """Drop the rows after `last_step`, and a last line that was cut."""
     if not path.exists():
         return
-    lines = path.read_bytes().splitlines(keepends=True)  # bytes: a cut may fall inside a character
-    kept = [line for line in lines if line.endswith(b"\n") and json.loads(line)["step"] <= last_step]
     part = path.with_suffix(".part")
-    part.write_bytes(b"".join(kept))
+    with path.open("rb") as lines, part.open("wb") as kept:  # bytes: a cut may fall inside a character
+        # line by line: the attempts of a long training are larger than memory
+        kept.writelines(
+            line for line in lines if line.endswith(b"\n") and json.loads(line)["step"] <= last_step
+        )
     os.replace(part, path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from seethink.attempt import sft_example
@@ -49,6 +50,7 @@ class RolloutSampler:
     ) -> tuple[list[list[Completion]], list[list[Branch]]]:
         """`sampling.n` completions of each prompt, and their tokens; `max_tokens` limits each turn."""
         numbers = _numbers(examples, sampling.n)
+        prompts = [_asked_again(*both) for both in zip(prompts, numbers, strict=True)]
         if self.task.environment is None or self.observe is None:
             completions = self.rollouts.complete(prompts, sampling)
             return completions, [
@@ -70,13 +72,22 @@ class RolloutSampler:
 
 
 def _numbers(examples: Sequence[Example], n: int) -> list[range]:
-    """The numbers of each prompt's `n` completions among those of its example, which may be asked twice."""
-    asked = Counter[str]()
+    """The numbers of each prompt's `n` completions among those of its example, which may be asked twice, in
+    one process or in two. Every process must call it."""
+    here = ranks.rank()
+    every = ranks.all_gather((here, example.id) for example in examples)
+    asked = Counter(name for rank, name in every if rank < here for _ in range(n))
     found = []
     for example in examples:
         found.append(range(asked[example.id], asked[example.id] + n))
         asked[example.id] += n
     return found
+
+
+def _asked_again(prompt: Prompt, numbers: range) -> Prompt:
+    """The prompt, of an example that is asked again with random numbers of its own: the same completions
+    would teach nothing new."""
+    return replace(prompt, key=f"{prompt.key}\n{numbers.start}") if numbers.start else prompt
 
 
 def _branch(episode: Episode[Observed], rollout: int) -> Branch:
@@ -94,14 +105,14 @@ def with_traces(
     `sft_loss_coef` in the loss; the groups as they are at 0."""
     if not sft_loss_coef:
         return groups
-    by_name = {group.name: group for group in groups}
+    by_prompt = {id(group.prompt): group for group in groups}  # an example may be asked twice
     traces = []
     for prompt, rollouts, _ in sampled:
         example = rollouts[0].example
         trace = Branch(encoder.reply_ids(prompt, sft_example(task, example).text), copied=True)
-        by_name.setdefault(example.id, Group(prompt, [], example.id)).branches.append(trace)
+        by_prompt.setdefault(id(prompt), Group(prompt, [], example.id)).branches.append(trace)
         traces.append(trace)
     total = ranks.all_sum(sum(trace.n_trained for trace in traces))
     for trace in traces:
         trace.weight = sft_loss_coef / total
-    return list(by_name.values())
+    return list(by_prompt.values())

@@ -103,7 +103,7 @@ class GroupTrainer(ResumableTrainer):
             **self.method.metrics(),
             "media_decoded": ranks.all_sum(encoder.decoded - decoded),
             "processor_calls": ranks.all_sum(encoder.processed - processed),
-            "oom_retries": self.oom_retries,
+            "oom_retries": ranks.all_sum(self.oom_retries),
             "seconds": time.monotonic() - started,
         }
         return torch.tensor(loss, device=self.args.device)
@@ -135,11 +135,12 @@ class GroupTrainer(ResumableTrainer):
         except torch.OutOfMemoryError:
             if self.sharded:  # other processes wait inside a collective call that this one did not finish
                 raise
-            _LOG.warning("step %d: out of memory; retrying with packs of half the size", step)
-            self.oom_retries += 1
-            self.policy.zero_grad()
-            torch.cuda.empty_cache()
-            return self._update([half for group in groups for half in halves(group)], limit // 2, step)
+        # not inside `except`: until its end the error holds the tensors of the pass that failed
+        _LOG.warning("step %d: out of memory; retrying with packs of half the size", step)
+        self.oom_retries += 1
+        self.policy.zero_grad()
+        torch.cuda.empty_cache()
+        return self._update([half for group in groups for half in halves(group)], limit // 2, step)
 
     def _update(self, groups: list[Group], max_tokens_per_batch: int, step: int) -> Tensor:
         """Forward and backward passes of all packs."""

@@ -131,8 +131,9 @@ def test_a_rejected_request_fails_alone_and_is_not_retried(status) -> None:
     [
         completion("half", "content_filter"),
         HttpReply(400, {"error": {"code": "content_filter", "message": "no"}}),
+        HttpReply(403, {"error": {"code": 403, "message": "no", "metadata": {"flagged_input": "?"}}}),
     ],
-    ids=["in the answer", "at once"],
+    ids=["in the answer", "at once", "by a moderator"],
 )
 def test_filtered_completions_are_not_retried(reply) -> None:
     with ChatServer(in_order(reply)) as server:

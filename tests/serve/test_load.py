@@ -23,7 +23,10 @@ import pytest
 
 from seethink.engines.scripted import ScriptedEngine
 from seethink.models.encoder import media_of
-from tests.serve.served import asked, body, plain, post, service_of, serving, sprout, user
+from seethink.serve.app import EventStream, Slot
+from seethink.serve.scheduler import Accepted, CompletionJob, Ended
+from seethink.types import Example, Sampling
+from tests.serve.served import FORM, asked, body, plain, post, service_of, serving, sprout, user
 from tests.serve.test_chat import EXAMPLES
 
 CHAT = "/v1/chat/completions"
@@ -138,6 +141,55 @@ def test_a_failing_step_fails_the_rows_in_it_and_no_later_request(monkeypatch: p
         assert events[-1] == "data: [DONE]" and events[-3] == "event: error"
         assert json.loads(events[-2].removeprefix("data: "))["error"]["code"] == "internal_error"
         assert post(server, CHAT, body(asked(EXAMPLES[0])))[0] == 200
+
+
+def test_prompts_that_joined_before_one_failed_are_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prompts with and without a picture are computed apart; the second kind fails once."""
+    scheduler: Any = service_of(sprout()).scheduler
+    ordinary, calls, events = scheduler.batch._join, count(), []
+
+    def failing(runs: Any) -> None:
+        if next(calls) == 1:
+            raise RuntimeError("no memory")
+        ordinary(runs)
+
+    monkeypatch.setattr(scheduler.batch, "_join", failing)
+    for example in (Example("text", "How many?"), EXAMPLES[0]):
+        scheduler.submit(CompletionJob(FORM.prompt(example), Sampling(max_tokens=3), events.append))
+    while len(scheduler._ready) < 2:
+        time.sleep(0.01)
+    scheduler.start()
+    scheduler.close()
+    assert next(calls) == 4, "two together, then each by itself"
+    assert [type(event) for event in events] == [Accepted] * 2 + [Ended] * 2
+
+
+def test_a_client_that_reads_nothing_loses_its_place_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seethink.serve.app.LAST_WORDS_S", 0.05)
+    service = service_of(ScriptedEngine(_red))
+
+    async def never(*_: Any) -> Any:
+        await asyncio.Event().wait()
+
+    async def chunks() -> Any:
+        yield b"data: 1\n\n"
+
+    async def stream() -> None:
+        slot = Slot(service)
+        assert service.running == 1
+        late = asyncio.get_running_loop().time() + 0.05
+        sent = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+            if len(sent) > 1:
+                await never()
+
+        async with asyncio.timeout(10):
+            await EventStream(slot, chunks(), b"data: 0\n\n", late)({}, never, send)
+
+    asyncio.run(stream())
+    assert service.running == 0
 
 
 # Ending ---------------------------------------------------------------------------------------------------

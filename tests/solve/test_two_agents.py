@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import PIL.Image
@@ -16,6 +18,7 @@ from seethink.formats import THINK_ANSWER
 from seethink.formats.agents import SUMMARY_PROMPT
 from seethink.media import Image
 from seethink.solve import DescribeFirst, TwoAgents, by_name
+from seethink.solve.second_engine import engine_of
 from seethink.types import Completion, Example, InputError, Messages, Sampling, Task
 from seethink.verify import same_number
 from tests import tiny
@@ -201,3 +204,29 @@ def test_the_picture_is_encoded_once_for_description_and_answer() -> None:
     solver = by_name("describe_first:max_tokens=4,max_description_tokens=4")
     ((rollout,),) = solver(one, TASK, EXAMPLES[:1])
     assert rollout.usage is not None and rollout.usage.pictures_encoded == 1
+
+
+def test_threads_take_turns_with_a_second_model_that_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside, most, loaded = [], [], []
+
+    def slow(messages: Messages) -> str:
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.01)
+        inside.pop()
+        return "yes"
+
+    def load(name: str) -> ScriptedEngine:
+        time.sleep(0.05)
+        loaded.append(name)
+        return ScriptedEngine(slow)
+
+    monkeypatch.setattr(LocalEngine, "load", load)
+    question = [[{"role": "user", "content": [{"type": "text", "text": "?"}]}]]
+
+    def ask(_: int) -> None:
+        engine_of("a second model", ScriptedEngine(agents)).generate(question * 2, Sampling())
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(ask, range(4)))
+    assert loaded == ["a second model"] and most == [1] * 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from seethink.media import Image
 from seethink.models.packing import Branch, Group, halves, pack_groups
 from seethink.models.policy import PolicyModel
 from seethink.sources.handwritten import Pages
+from seethink.train import ranks
 from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig
 from seethink.train.dpo import dpo
 from seethink.train.grpo import grpo
@@ -92,7 +94,7 @@ def _step(tmp_path: Path) -> dict[str, torch.Tensor]:
     trainer = GroupTrainer(PolicyModel(model), method, config.training, 1, tmp_path)
     trainer.probed, trainer.logp_check.due = True, lambda groups: []
     trainer.training_step(trainer.model, {"step": 0})
-    assert trainer.row["oom_retries"] == trainer.oom_retries
+    assert trainer.row["oom_retries"] == ranks.all_sum(trainer.oom_retries)
     return {"oom_retries": trainer.oom_retries} | {
         n: p.grad for n, p in model.named_parameters() if p.grad is not None
     }
@@ -108,6 +110,23 @@ def test_out_of_memory_halves_the_packs_once_and_changes_no_gradient(tmp_path, m
     largest = max(float(g.abs().max()) for g in wanted.values())
     for name, gradient in wanted.items():
         torch.testing.assert_close(found[name], gradient, atol=1e-5 * largest, rtol=1e-4)
+
+
+def test_nothing_of_the_pass_that_failed_is_held_while_it_is_repeated(tmp_path, monkeypatch) -> None:
+    plain, failed, held = PolicyModel.forward, [], []
+
+    def forward(self, pack, *more, **options):
+        if not failed:
+            activations = torch.zeros(1)
+            failed.append(weakref.ref(activations))
+            raise torch.OutOfMemoryError("no memory")
+        held.append(failed[0]())
+        return plain(self, pack, *more, **options)
+
+    monkeypatch.setattr(PolicyModel, "forward", forward)
+    monkeypatch.setattr(ranks, "all_sum", lambda n: 3 * n)  # every process counts in the row
+    assert _step(tmp_path)["oom_retries"] == 1
+    assert held and not any(one is not None for one in held)
 
 
 def test_out_of_memory_twice_ends_the_training(tmp_path, monkeypatch) -> None:

@@ -17,6 +17,7 @@ from seethink.train import objectives
 from seethink.train.configs import GRPOConfig
 from seethink.train.grpo import GRPOMethod, form_groups
 from seethink.train.grpo_metrics import RolloutStatistics
+from seethink.train.sampling import with_traces
 from seethink.types import Example, Response, Rollout, Score, Task
 from tests import tiny
 from tests.train.test_grpo import _gradient
@@ -107,6 +108,15 @@ def test_a_long_answer_earns_less_than_a_short_one_with_the_same_score() -> None
 
 
 # Traces beside rewards --------------------------------------------------------------------------------
+
+
+def test_a_question_that_is_asked_twice_keeps_both_groups_beside_its_traces() -> None:
+    encoder = tiny.encoder(tiny.qwen2_vl())
+    prompts = encoder.prompts([ANSWER_ONLY.prompt(PAGES[0])] * 2)
+    rollouts = [[Rollout(PAGES[0], _response(3 + i), Score(float(i))) for i in range(2)]] * 2
+    sampled = tiny.sampled(prompts, rollouts)
+    groups = with_traces(form_groups(sampled, CONFIG, RolloutStatistics(TASK)), sampled, TASK, encoder, 0.5)
+    assert [[branch.copied for branch in group.branches] for group in groups] == [[False, False, True]] * 2
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.1])

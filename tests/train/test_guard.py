@@ -130,6 +130,27 @@ def test_what_learned_nothing_holds_nobody_back(base, tmp_path) -> None:
     assert again("sft", base, tmp_path / "out").is_dir()
 
 
+def test_what_a_reference_said_is_kept_for_the_same_training_alone(tmp_path) -> None:
+    """It was computed before a first step that was never saved."""
+    models = [str(model_folder(tmp_path / name)) for name in ("a", "b")]
+    Path(models[1], "config.json").write_text('{"other": true}', encoding="utf-8")
+    out = tmp_path / "out"
+    kept = out / guard.REFERENCE / "0.safetensors"
+
+    def begin(model: str, pairs: Sequence[PreferencePair] = PAIRS, main: bool = True) -> bool:
+        """Whether what was there is there still."""
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.touch()
+        guard._begin("dpo", model, pairs, DPOConfig.of(**QUICK), out, main)
+        return kept.exists()
+
+    assert not begin(models[0]), "nothing says of which training it is"
+    assert begin(models[0])
+    assert begin(models[1], main=False), "the first process alone removes anything"
+    assert not begin(models[1]) and begin(models[1])
+    assert not begin(models[1], PAIRS[:3])
+
+
 @pytest.mark.parametrize("method", ["sft", "grpo"])
 def test_more_steps_give_the_training_that_was_never_stopped(base, tmp_path, method) -> None:
     steady: dict[str, Any] = {"lr_scheduler_type": "constant", "warmup_ratio": 0.0}

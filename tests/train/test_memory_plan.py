@@ -174,18 +174,17 @@ def test_what_the_optimiser_and_gradients_will_take_is_left_free(monkeypatch) ->
     policy = PolicyModel(tiny.qwen2_vl())
     n = sum(weight.numel() for weight in policy.parameters())
 
-    class Card:
-        total_memory = 10**9
-
     made = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))])
     assert free_memory(policy, made) is None
     made.state[made.param_groups[0]["params"][0]] = {"step": 1}
     monkeypatch.setattr(memory_plan, "plans_memory", lambda: True)
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: Card)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (7 * 10**8, 10**9))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 3 * 10**8)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: 10**8)
     assert free_memory(policy, None) == 9 * 10**8 - 10**8 - 12 * n
     assert free_memory(policy, made) == 9 * 10**8 - 10**8 - 4 * n
     for weight in policy.parameters():
         weight.grad = torch.zeros_like(weight)
     assert free_memory(policy, made) == 8 * 10**8
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2 * 10**8, 10**9))
+    assert free_memory(policy, made) == 3 * 10**8, "another process holds the rest"
