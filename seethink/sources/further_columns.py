@@ -24,8 +24,8 @@ _STEPS = ("cot", "explanation", "rationale", "reasoning", "think", "thinking", "
 _OPTIONS = ("candidates", "options")
 _TAKEN = frozenset(name for dialect in DIALECTS for name in {*dialect.own} - {*dialect.kept})
 """Columns that some dialect reads: in a row of another one, nobody knows which of them is meant."""
-_OFTEN_BESIDE = ("task", "image_path")
-"""Those that data sets also give beside columns of any dialect."""
+_OFTEN_BESIDE = ("task", "image_path", "text")
+"""Those that data sets also give beside columns of any dialect; `text` is Alpaca's whole prompt."""
 _OF_MEDIA = re.compile(
     r"(?:.*[_\-. ])?(?:image|img|photo|picture|pic|video|clip)s?(?:[_\-. ].*)?", re.IGNORECASE
 )
@@ -39,10 +39,11 @@ def further_columns(row: Row, dialect: Dialect, root: Path) -> list[str]:
 
     root: the folder that paths of media start from."""
     found: list[str] = []
+    asks = any(not is_blank(row.values.get(name)) for name in dialect.own)
     for name, value in row.values.items():
         if is_blank(value) or name in dialect.columns or name in dialect.unused:
             continue
-        if name in UNUSABLE:
+        if name in UNUSABLE and not (asks and name in _OFTEN_BESIDE):
             row.refuse(f"the column {name!r} is {UNUSABLE[name]}; leave the row out", kind="layout")
         if dialect.is_open:
             continue

@@ -140,7 +140,7 @@ class Conversation:
 
     def _part(self, part: Any, column: str) -> str:
         """The text of a part of a turn; for a medium, its mark."""
-        kind = part.get("type") if isinstance(part, dict) else None
+        kind = part.get("type") or _only_kind(part) if isinstance(part, dict) else None
         if kind in PART_KINDS:
             what = PART_KINDS[kind]
             given = _given(part, kind, what, f"{what}_url", "url", "path", "base64", "value", "source")
@@ -161,6 +161,12 @@ class Conversation:
             kind = (match["kind"] or match["mark"]).replace("img", "image")
             self.media.append((kind, match["name"]))
         return _NAMED.sub(lambda match: f"<{match['kind'].replace('img', 'image')}>", text)
+
+
+def _only_kind(part: Mapping[str, Any]) -> str | None:
+    """The kind of a part that has no type, {"image": ...} or {"text": ...}, by its only value."""
+    named = [name for name in (*PART_KINDS, "text") if part.get(name) is not None]
+    return named[0] if len(named) == 1 else None
 
 
 def _given(values: Mapping[str, Any], *names: str) -> Any:

@@ -21,6 +21,12 @@ from tests.sources.test_dialects import png
 ASKED = [{"role": "user", "content": "<image>How many?"}]
 SAID = {"role": "assistant", "content": "3"}
 PICTURE = base64.b64encode(png()).decode()
+
+
+def turn(content):
+    return {"role": "user", "content": content}
+
+
 GOOD = {"image": "a.png", "question": "How many?", "answer": "3"}
 
 
@@ -61,6 +67,8 @@ def refused(folder, row):
         {"query": "<image>How many?", "label": ["3"], "image": "a.png"},
         {"problem": "<image>How many?", "data_type": "image", "path": "a.png", "solution": "3"},
         {"query": "<img>a.png</img>How many?", "response": "3"},
+        {"messages": [turn([{"image": "a.png"}, {"text": "How many?"}])], "solution": "3"},
+        {"messages": [turn([{"type": None, "image": "a.png"}, {"text": "How many?"}])], "solution": "3"},
         {"messages": [{"role": "user", "content": "<image>a.png</image>How many?"}], "solution": "3"},
     ],
 )  # fmt: skip
@@ -157,6 +165,11 @@ def test_further_columns_are_kept_in_meta_and_named_by_check(folder):
     assert first.meta == beside and second.meta == {"model": "y"}
     report = check(Preflight(path, THINK_ANSWER))
     assert report.clean and report.further == {"model": 2, **dict.fromkeys([*beside][1:], 1)}
+
+
+def test_the_whole_prompt_beside_alpacas_columns_is_kept(folder):
+    row = {"instruction": "How many?", "input": "", "output": "3", "text": "### Instruction"}
+    assert read(written(folder, row))[0].meta == {"text": "### Instruction"}
 
 
 def test_dates_of_tables_are_kept_as_text(folder):

@@ -15,6 +15,7 @@ from typing import Any
 from seethink.formats import BOXED, THINK_ANSWER
 from seethink.media import Image, given, is_file
 from seethink.sources.cells import as_mapping, listed
+from seethink.sources.parsed_row import messages_in
 from seethink.types import CoordinateFrame, InputError
 from seethink.verify.listed_options import listed_options
 
@@ -200,10 +201,13 @@ class PromptTexts:
 def conversation(
     messages: Any, root: Path, where: str, stored: Mapping[str, Any] | None = None
 ) -> PromptTexts:
-    """A prompt as text, or as messages in the layout of OpenAI, transformers or inspect_ai.
+    """A prompt as text, or as messages in the layout of OpenAI, transformers or inspect_ai, which tables hold
+    as text.
 
     root: the folder that pictures may lie in. stored: what `attachment://NAME` stands for.
     """
+    if isinstance(held := messages_in(messages), list):
+        messages = held
     if isinstance(messages, str):
         text = _resolved(messages, stored)
         return PromptTexts(text, text, None)
@@ -224,7 +228,9 @@ def conversation(
 
 
 def reply(completion: Any) -> str:
-    """The text of a completion: a text, or the last message of the assistant."""
+    """The text of a completion: a text, or the last message of the assistant, also of messages as text."""
+    if isinstance(held := messages_in(completion), list):
+        completion = held
     if isinstance(completion, str):
         return completion
     texts = [
