@@ -14,7 +14,9 @@ from seethink.check.faults import FAULTS, SUSPICIONS, Fault
 from seethink.check.media_info import MediaInfo
 from seethink.check.prompt_lengths import BlankedPrompt, measure_prompts
 from seethink.check.row_checks import CheckedRow, CheckSettings, check_rows, learned_texts, prompted_example
-from seethink.sources.dialects import dialect_of
+from seethink.sources.dialects import Dialect, dialect_of
+from seethink.sources.further_columns import is_blank
+from seethink.sources.other_names import renamed
 from seethink.sources.records import MediaSettings
 from seethink.sources.row_reader import Row, media_folder, read_rows_with_errors
 from seethink.types import Format, InputError, Verifier
@@ -49,8 +51,8 @@ class CheckReport:
     """The result of a check. pictures: different pictures and clips that the rows name; missing: those of
     them that are not there; clips: those that are there. faults: in the order of rows. golds: number of
     answers by the verifier that pays for them in other spellings, "" for none. tokens: statistics of the
-    prompts, if a model was given. unused: number of rows by the column that no
-    method uses."""
+    prompts, if a model was given. unused: number of rows by the column that no method uses; further: by the
+    column that the dialect does not have, which is kept in meta."""
 
     data: str
     dialect: str
@@ -62,6 +64,7 @@ class CheckReport:
     golds: Mapping[str, int] = field(default_factory=dict)
     tokens: Mapping[str, Any] | None = None
     unused: Mapping[str, int] = field(default_factory=dict)
+    further: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def clean(self) -> bool:
@@ -89,6 +92,7 @@ class CheckReport:
             "golds": {**self.golds},
             "tokens": self.tokens,
             "unused": {**self.unused},
+            "further": {**self.further},
         }
 
 
@@ -121,12 +125,12 @@ def check(job: Preflight) -> CheckReport:
     named, clips = len(media) + missing, sum(one.is_clip for one in media.values())
     return CheckReport(
         *(str(job.data), _layout(rows, settings), len(rows), named, missing, clips),
-        *(tuple(faults), golds, tokens, _unused(rows, settings)),
+        *(tuple(faults), golds, tokens, _unused(rows, settings), _further(rows, checked, settings.dialect)),
     )
 
 
 def _rows(job: Preflight, path: Path) -> tuple[list[Row], CheckSettings]:
-    rows = list(read_rows_with_errors(path))
+    rows = [renamed(row) for row in read_rows_with_errors(path)]
     if not rows:
         raise InputError(f"{path} has no rows")
     media = MediaSettings(job.media_root or media_folder(path), job.video_options)
@@ -144,6 +148,15 @@ def _unused(rows: Sequence[Row], settings: CheckSettings) -> dict[str, int]:
     filled = (column for row in rows for column, value in row.values.items() if value not in (None, [], ""))
     columns = [column for column in filled if column in settings.dialect.unused]
     return dict(Counter([*columns, *(column for row in rows for column in row.unused)]))
+
+
+def _further(rows: Sequence[Row], checked: Sequence[CheckedRow], dialect: Dialect) -> dict[str, int]:
+    """{column that is kept in meta, though the dialect does not name it: number of rows that fill it}; of
+    rows that can be read."""
+    known = {*dialect.columns, *dialect.unused}
+    readable = [row for row, one in zip(rows, checked, strict=True) if one.digest and not dialect.is_open]
+    filled = (name for row in readable for name, value in row.values.items() if not is_blank(value))
+    return dict(Counter(name for name in filled if name not in known))
 
 
 def _cross_row_faults(checked: Sequence[CheckedRow], media: Mapping[str, MediaInfo]) -> Iterator[Fault]:

@@ -16,6 +16,7 @@ from seethink.check.media_info import MediaInfo, inspect_medium
 from seethink.media.image import scales_named
 from seethink.sources import preferences
 from seethink.sources.dialects import MEDIA, PREFERENCES, Dialect
+from seethink.sources.pair_rows import CHOSEN, REJECTED
 from seethink.sources.parsed_row import empty_media
 from seethink.sources.records import MediaSettings, media_found, to_example
 from seethink.sources.row_reader import Row, RowError
@@ -133,7 +134,7 @@ class RowChecker:
 
     def _digest(self, row: Row, example: Example) -> str:
         is_pair = self.settings.dialect is PREFERENCES
-        pair = [row.values[name] for name in ("chosen", "rejected") if is_pair]
+        pair = [row.values.get(name) for name in (*CHOSEN, *REJECTED) if is_pair]
         content = repr((example.history, example.question, [medium.key for medium in example.media], pair))
         return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 

@@ -115,6 +115,9 @@ def _show(console: Console, report: CheckReport, decoded: bool) -> None:
     if report.unused:
         unused = ", ".join(f"{column} ({n:,} rows)" for column, n in report.unused.items())
         say(console, f"not used by any method: {unused}")
+    if report.further:
+        further = ", ".join(f"{column} ({n:,} rows)" for column, n in report.further.items())
+        say(console, f"columns of no dialect, kept in meta: {further}")
     for title, suspected in (("at fault", False), ("suspected", True)):
         kinds = {kind: [f for f in report.faults if f.kind == kind] for kind in report.counts}
         found = {kind: faults for kind, faults in kinds.items() if faults[0].suspected is suspected}

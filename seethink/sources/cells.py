@@ -17,10 +17,12 @@ def listed(value: Any) -> Any:
     return next((one for one in found if isinstance(one, list)), value)
 
 
-def as_mapping(value: Any) -> Mapping[str, Any] | None:
-    """An object, or the one that a text holds as JSON; None for anything else."""
+def as_mapping(value: Any, python: bool = False) -> Mapping[str, Any] | None:
+    """An object, or the one that a text holds as JSON, or as Python source with `python`; None for anything
+    else."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
-        value = evaluated(json.loads, value)
+        found = evaluated(json.loads, value)
+        value = evaluated(ast.literal_eval, value.strip()) if found is None and python else found
     return value if isinstance(value, Mapping) else None
 
 

@@ -2,19 +2,20 @@
 
 Sources: open-r1-multimodal and R1-V (problem, solution), LLaVA and VLM-R1 (conversations), LLaMA-Factory,
 ms-swift and OpenAI (messages), ms-swift (query, response), Alpaca (instruction, output), TRL (prompt), EasyR1
-(problem, answer), VLMEvalKit (index, A, B, ...), and the published benchmarks.
+(problem, answer), verl (prompt, reward_model), VLMEvalKit (index, A, B, ...), and the published benchmarks.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from seethink.formats import THINK_ANSWER
 from seethink.sources import benchmark_rows, pair_rows
+from seethink.sources.cells import as_mapping
 from seethink.sources.image_folder import MEDIA
-from seethink.sources.parsed_row import Conversation, ParsedRow
+from seethink.sources.parsed_row import Conversation, ParsedRow, messages_in
 from seethink.sources.row_reader import Row
 from seethink.types import InputError
 
@@ -130,14 +131,21 @@ def _messages(row: Row) -> ParsedRow:
     return conversation.parsed(solution, steps=row.values.get("steps") or thought)
 
 
-def _prompt(row: Row) -> ParsedRow:
-    """`prompt` is a text or messages; the answer is a column, or the message of a `completion`."""
-    conversation, get = Conversation(row), row.values.get
-    if isinstance(get("prompt"), list):
-        conversation.add_messages("prompt")
-        conversation.add_system()
+def _asked(row: Row) -> Conversation:
+    """The turns of `prompt`, which is a text or messages, as tables write them too."""
+    conversation, prompt = Conversation(row), row.values.get("prompt")
+    messages = messages_in(prompt)
+    if messages is None:
+        conversation.add("user", prompt, "prompt")
     else:
-        conversation.add("user", get("prompt"), "prompt")
+        conversation.add_messages("prompt", messages)
+        conversation.add_system()
+    return conversation
+
+
+def _prompt(row: Row) -> ParsedRow:
+    """The answer of a `prompt` is a column, or the message of a `completion`."""
+    conversation, get = _asked(row), row.values.get
     given = (get(column) for column in ("solution", "answer", "completion"))
     answer = next((value for value in given if value is not None), None)
     if answer is not None and answer is get("completion") and isinstance(answer, list):
@@ -146,6 +154,20 @@ def _prompt(row: Row) -> ParsedRow:
     elif conversation.said is not None:
         row.refuse("the prompt ends with the assistant's turn; end it with the question")
     return conversation.parsed(answer)
+
+
+def _verl(row: Row) -> ParsedRow:
+    """The answer is `ground_truth` in `reward_model`: a value, a list of one, or {"target": ...}."""
+    conversation = _asked(row)
+    if conversation.said is not None:
+        row.refuse("the prompt ends with the assistant's turn; end it with the question")
+    reward = as_mapping(row.values.get("reward_model"), python=True)
+    if reward is None:
+        row.refuse(f"reward_model must be {{ground_truth: ...}}, not {row.values.get('reward_model')!r:.40}")
+    truth = reward.get("ground_truth")
+    if isinstance(held := as_mapping(truth), Mapping) and "target" in held:
+        truth = held["target"]
+    return conversation.parsed(truth)
 
 
 # All of them ----------------------------------------------------------------------------------------------
@@ -193,6 +215,14 @@ ALPACA = Dialect(
     answered_by="give the output",
 )
 TRL = Dialect("trl", ("prompt", "solution", "answer", "completion", "system"), _prompt)
+VERL = Dialect(
+    "verl",
+    ("prompt", "reward_model"),
+    _verl,
+    kept=("data_source", "ability", "extra_info"),
+    needs=("reward_model",),
+    answered_by="give the ground_truth in reward_model",
+)
 TRUTH = Dialect("eval", ("image_path", "question", "ground_truth"), benchmark_rows.truth)
 CV_BENCH = Dialect(
     "cv-bench",
@@ -201,6 +231,7 @@ CV_BENCH = Dialect(
     kept=("task", *_CV_BENCH, "filename"),
     id="idx",
     lettered=True,
+    needs=("prompt",),
 )
 VLMEVALKIT = Dialect(
     "vlmevalkit",
@@ -232,5 +263,5 @@ PREFERENCES = Dialect(
 )
 DIALECTS = (
     *(PLAIN, HF_COLUMNS, EASYR1, CONVERSATIONS, MESSAGES, QUERY, ALPACA, TRL),
-    *(TRUTH, CV_BENCH, VLMEVALKIT, VRC, LLAVA_QUESTIONS, PREFERENCES),
+    *(VERL, TRUTH, CV_BENCH, VLMEVALKIT, VRC, LLAVA_QUESTIONS, PREFERENCES),
 )

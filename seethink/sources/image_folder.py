@@ -53,6 +53,11 @@ def _kind(what: str, name: Any) -> str:
     return "video" if isinstance(name, str) and _CLIP.fullmatch(name) else "image"
 
 
+def names_medium(text: str) -> bool:
+    """Whether a text ends like the name of a picture or clip."""
+    return bool(_CLIP.fullmatch(text) or _PICTURE.fullmatch(text))
+
+
 # Folders --------------------------------------------------------------------------------------------------
 
 

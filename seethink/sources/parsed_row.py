@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from seethink.sources.cells import evaluated, listed
 from seethink.sources.row_reader import Row
-from seethink.types import MEDIA_MARK, Turn
+from seethink.types import Turn
 
 ROLES = {
     **dict.fromkeys(("system", "developer"), "system"),
@@ -29,6 +30,9 @@ _OF_MESSAGES = (
     *({"user", "assistant"}, {"human", "assistant"}),
 )
 """Keys of which a message has all of one set."""
+_NAMED = re.compile(r"<(?P<kind>img|image|video)>(?P<name>[^<>\n]+)</(?P=kind)>")
+"""A medium named in a text, as in the first data of ms-swift."""
+_NAMED_OR_MARKED = re.compile(f"{_NAMED.pattern}|<(?P<mark>image|video)>")
 _LEARNED = ("weight", "loss", "loss_weight")
 """Names of a turn's weight in the loss: OpenAI, ms-swift, LLaMA-Factory."""
 
@@ -61,7 +65,7 @@ class Conversation:
         if isinstance(content, list):
             content = "".join(self._part(part, column) for part in content)
         elif isinstance(content, str):
-            self._count_marks(content)
+            content = self._unnamed(content)
         self.turns.append((role, content, learned or role != "assistant"))
 
     def add_messages(self, column: str, value: Any = None) -> None:
@@ -136,7 +140,7 @@ class Conversation:
 
     def _part(self, part: Any, column: str) -> str:
         """The text of a part of a turn; for a medium, its mark."""
-        kind = part.get("type") if isinstance(part, dict) else None
+        kind = part.get("type") or _only_kind(part) if isinstance(part, dict) else None
         if kind in PART_KINDS:
             what = PART_KINDS[kind]
             given = _given(part, kind, what, f"{what}_url", "url", "path", "base64", "value", "source")
@@ -149,11 +153,20 @@ class Conversation:
         text = _given(part, "text", "value") if kind in TEXT_PARTS else None
         if not isinstance(text, str):
             self.row.refuse(f"a part of {column} must be of type text, image or video, not {part!r:.60}")
-        self._count_marks(text)
-        return text
+        return self._unnamed(text)
 
-    def _count_marks(self, text: str) -> None:
-        self.media += [(kind, None) for kind in MEDIA_MARK.findall(text)]
+    def _unnamed(self, text: str) -> str:
+        """The text with a mark for each medium, which may be named in it: `<img>a.png</img>`."""
+        for match in _NAMED_OR_MARKED.finditer(text):
+            kind = (match["kind"] or match["mark"]).replace("img", "image")
+            self.media.append((kind, match["name"]))
+        return _NAMED.sub(lambda match: f"<{match['kind'].replace('img', 'image')}>", text)
+
+
+def _only_kind(part: Mapping[str, Any]) -> str | None:
+    """The kind of a part that has no type, {"image": ...} or {"text": ...}, by its only value."""
+    named = [name for name in (*PART_KINDS, "text") if part.get(name) is not None]
+    return named[0] if len(named) == 1 else None
 
 
 def _given(values: Mapping[str, Any], *names: str) -> Any:

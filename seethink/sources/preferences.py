@@ -10,6 +10,7 @@ from typing import Any
 from seethink.formats import THINK_ANSWER
 from seethink.sources import records
 from seethink.sources.dialects import PREFERENCES, dialect_of
+from seethink.sources.further_columns import further_columns
 from seethink.sources.pair_rows import parsed_pair
 from seethink.sources.row_reader import Row
 from seethink.types import Example, Format, PreferencePair
@@ -54,7 +55,7 @@ def _pair_example(row: Row, settings: records.MediaSettings) -> Example:
 
 def prompt_example(row: Row, settings: records.MediaSettings) -> Example:
     """The prompt that both responses answer, as an Example. Raises RowError."""
-    records.check_columns(row, PREFERENCES)
+    further_columns(row, PREFERENCES, settings.root)
     return records.prompt_example(row, PREFERENCES.parse(row), PREFERENCES, settings)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
 from seethink.boxes import read_boxes
 from seethink.formats import ANSWER_ONLY, TAGS, THINK_ANSWER
@@ -17,9 +17,12 @@ from seethink.media import Image, PictureError, Video, given
 from seethink.media.paths import MissingMedium, is_file, shown
 from seethink.sources import marks
 from seethink.sources.cells import listed
-from seethink.sources.dialects import MEDIA, PREFERENCES, UNUSABLE, Dialect, dialect_of
+from seethink.sources.dialects import MEDIA, PREFERENCES, Dialect, dialect_of
+from seethink.sources.further_columns import further_columns, is_blank, kept, refuse_without_answer
+from seethink.sources.json_rows import as_object, value_fault
+from seethink.sources.other_names import renamed
 from seethink.sources.parsed_row import ParsedRow, media_in
-from seethink.sources.row_reader import Row, RowError, as_object, media_folder, read_rows, value_fault
+from seethink.sources.row_reader import Row, RowError, media_folder, read_rows
 from seethink.types import MEDIA_MARK, Example, InputError, Media
 from seethink.verify.listed_options import letter_gold, with_listed_options
 
@@ -76,7 +79,7 @@ def open_rows(
 ) -> tuple[list[Row], MediaSettings]:
     """The rows of a file and the settings of their media. Raises InputError if there are no rows."""
     path = Path(path)
-    rows = list(read_rows(path))
+    rows = [renamed(row) for row in read_rows(path)]
     if not rows:
         raise InputError(f"{path} has no rows")
     root = Path(media_root) if media_root else media_folder(path)
@@ -111,7 +114,7 @@ def to_example(row: Row, dialect: Dialect, settings: MediaSettings) -> Example:
     is None. Options that the question alone lists are its choices, if the answer is one of them. Raises
     InputError.
     """
-    check_columns(row, dialect)
+    further = further_columns(row, dialect, settings.root)
     if dialect is PREFERENCES:
         row.refuse("it is a pair of responses, for `seethink train dpo` only; give an answer instead")
     parsed = dialect.parse(row)
@@ -123,6 +126,8 @@ def to_example(row: Row, dialect: Dialect, settings: MediaSettings) -> Example:
     steps = tuple(map(_thought, step_texts))
     text = _answer_text(row, parsed.answer)
     thought, answer = ((), None) if text is None else _split_solution(row, text)
+    if answer is None:
+        refuse_without_answer(row, further, dialect)
     if media["image"] + media["video"] and MEDIA_MARK.search(text or "") and not example.is_marked:
         row.refuse("the answer marks the row's media; an answer is text", kind="mark in answer")
     if any(tag in text for text in (*steps, *thought, answer or "") for tag in TAGS):
@@ -168,22 +173,6 @@ def question_example(
     name = f"{row.stem}-{row.number}" if name is None else str(name)
     meta, where = _meta(row, dialect), f"{row.file}, row {row.number}"
     return Example(name, question, tuple(ordered), meta=meta, history=history, where=where)
-
-
-def check_columns(row: Row, dialect: Dialect) -> None:
-    """Raise RowError for a column with a value that the dialect does not have; the message gives the closest
-    name."""
-    known = row.values.keys() if dialect.is_open else {*dialect.columns}
-    for column in (name for name in row.values if row.values[name] not in (None, [])):
-        if column in UNUSABLE and column not in dialect.columns:
-            row.refuse(f"the column {column!r} is {UNUSABLE[column]}; leave the row out", kind="layout")
-        if column in known or column in dialect.unused:
-            continue
-        near = difflib.get_close_matches(column, dialect.columns, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(dialect.columns)}."
-        row.refuse(
-            f"unknown column {column!r}; {hint} Rename it, or move it into 'meta'", kind="unknown column"
-        )
 
 
 def _answer_text(row: Row, answer: Any) -> str | None:
@@ -236,13 +225,14 @@ def _texts(row: Row, column: str, value: Any) -> tuple[str, ...]:
 
 
 def _meta(row: Row, dialect: Dialect) -> dict[str, Any]:
-    """The columns that the dialect keeps, and `meta`: an object, or its JSON text as tables store it."""
-    known = {dialect.id, *MEDIA, *dialect.own, "choices", "steps", "meta"}
-    names = [name for name in row.values if name not in known] if dialect.is_open else dialect.kept
-    kept = {name: row.values[name] for name in names if row.values.get(name) is not None}
+    """The columns that the dialect keeps, further ones, and `meta`: an object, or its JSON text as tables
+    store it."""
+    known = {dialect.id, *MEDIA, *dialect.own, *dialect.unused, "choices", "steps", "meta"}
+    names = [*dialect.kept, *(name for name in row.values if name not in {*known, *dialect.kept})]
+    columns = {name: kept(row.values[name]) for name in names if not is_blank(row.values.get(name))}
     meta = row.values.get("meta")
     if meta is None:
-        return kept
+        return columns
     if isinstance(meta, str) and meta.startswith("{"):
         try:
             meta = json.loads(meta, object_pairs_hook=as_object)
@@ -252,7 +242,7 @@ def _meta(row: Row, dialect: Dialect) -> dict[str, Any]:
         row.refuse(f'meta must be an object, not {meta!r:.40}; name what it holds, as in {{"note": ...}}')
     if fault := value_fault(meta):
         row.refuse(f"in meta, {fault[1]}", kind=fault[0])
-    return kept | meta
+    return columns | meta
 
 
 # Media ----------------------------------------------------------------------------------------------------
@@ -308,13 +298,21 @@ def _items(row: Row, one: str, many: str) -> list[Any]:
 
 
 def _portable(value: Any, root: Path) -> Any:
-    """A path written with the separators of Windows, with those of this system if there is such a file."""
-    if isinstance(value, dict) and isinstance(value.get("path"), str):
-        return {**value, "path": _portable(value["path"], root)}
-    if not isinstance(value, str) or "\\" not in value or is_file(root / value):
+    """A path written with the separators of Windows, or as a URL of a file, as this system writes it, if
+    there is such a file; of {"image": ...} and {"video": ...}, what they hold."""
+    if isinstance(value, dict):
+        inner = next((name for name in ("image", "video") if value.get(name) is not None), None)
+        if inner and value.get("bytes") is None and value.get("path") is None:
+            rest = {name: one for name, one in value.items() if name not in (inner, "type", "path", "bytes")}
+            held = _portable(value[inner], root)
+            return {**rest, "path": held} if inner == "video" else held
+        path = value.get("path")
+        return {**value, "path": _portable(path, root)} if isinstance(path, str) else value
+    if not isinstance(value, str) or is_file(root / value):
         return value
-    path = value.replace("\\", "/")
-    return path if is_file(root / path) else value
+    url = value.removeprefix("file://")
+    paths = (value.replace("\\", "/"), *((url, unquote(url)) if url != value else ()))
+    return next((path for path in paths if path != value and is_file(root / path)), value)
 
 
 def _picture(row: Row, value: Any, settings: MediaSettings) -> Media:

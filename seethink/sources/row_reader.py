@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
-import gzip
 import io
-import json
 import re
 import sys
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from seethink.media import signatures
-from seethink.sources import image_folder, openai_rows
+from seethink.sources import image_folder, json_rows, openai_rows
 from seethink.types import InputError
 
+LINES = (".jsonl", ".ndjson")
 SUFFIXES = (".jsonl", ".json", ".parquet", ".tsv", ".csv")
 """Suffixes of data files; those of texts may be followed by .gz."""
 SHARED_BELOW = 64
@@ -122,25 +119,30 @@ def _file_rows(path: Path) -> Iterator[Row]:
         raise InputError(f"there is no data at {path}")
     if why := signatures.why_no_rows(path):
         raise InputError(f"{path} has no rows: {why}")
-    suffix = _plain(path).suffix
-    if suffix not in SUFFIXES:
+    suffix = suffix_of(path)
+    if suffix not in (*SUFFIXES, *LINES):
         raise InputError(
             f"{path} has no known suffix; give a file of {', '.join(SUFFIXES)}, or a saved dataset"
         )
-    if suffix == ".jsonl":
-        return _json_lines(path)
-    reader = {".parquet": _parquet_rows, ".json": _json_array}.get(suffix, _table_rows)
-    return _numbered(path, reader(path))
+    if suffix in LINES or suffix == ".json":
+        return _json_rows(path, json_rows.of_lines(path) if suffix in LINES else json_rows.of_document(path))
+    return _numbered(path, (_parquet_rows if suffix == ".parquet" else _table_rows)(path))
 
 
 def _plain(path: Path) -> Path:
-    return path.with_suffix("") if path.suffix == ".gz" and ".parquet" not in path.suffixes else path
+    packed = path.suffix.lower() == ".gz" and ".parquet" not in path.suffixes
+    return path.with_suffix("") if packed else path
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix that says what a file is, in small letters and without .gz."""
+    return _plain(path).suffix.lower()
 
 
 def _only_file_in(folder: Path) -> Path:
     """The data file of a folder; the metadata file of an image folder may be a level below, or beside it."""
-    files = [file for file in sorted(folder.iterdir()) if _plain(file).suffix in SUFFIXES and file.is_file()]
-    files = [file for file in files if file.name not in DESCRIPTIONS]
+    files = [file for file in sorted(folder.iterdir()) if suffix_of(file) in (*SUFFIXES, *LINES)]
+    files = [file for file in files if file.is_file() and file.name not in DESCRIPTIONS]
     files = [file for file in files if _plain(file).stem == "data"] or files
     if not files:
         files = image_folder.metadata_below(folder)
@@ -218,7 +220,7 @@ def _row(file: Path, number: int, value: Any) -> Row:
     if isinstance(value, RowError):
         return Row(file, number, {}, value)
     fault = ("no row", f"the row must be an object of named columns, not {value!r:.40}")
-    if isinstance(value, dict) and not (fault := value_fault(value)):
+    if isinstance(value, dict) and not (fault := json_rows.value_fault(value)):
         try:
             return _unwrapped(file, number, value)
         except InputError as error:
@@ -237,101 +239,12 @@ def _unwrapped(file: Path, number: int, values: Mapping[str, Any]) -> Row:
     return Row(file, number, values)
 
 
-class RepeatedKey(dict[str, Any]):
-    """A JSON object in which `key` occurs more than once."""
-
-    key = ""
-
-
-def as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The `object_pairs_hook` of every row: the object, as `RepeatedKey` where a key is given twice."""
-    values = dict(pairs)
-    if len(values) == len(pairs):
-        return values
-    names = [name for name, _ in pairs]
-    repeated = RepeatedKey(values)
-    repeated.key = next(name for name in names if names.count(name) > 1)
-    return repeated
-
-
-def value_fault(value: Any) -> tuple[str, str] | None:
-    """(kind, message) of what no row may contain at any depth: a key given twice, of which JSON keeps the
-    last, and a lone surrogate, which is no character and which no tokenizer and no file takes. A list that is
-    written as a text is looked into."""
-    waiting = [value]
-    while waiting:  # not by recursion: JSON may be deeper than Python's stack
-        one = waiting.pop()
-        if isinstance(one, str):
-            if not one.isascii() and (half := _SURROGATE.search(one)):
-                return "broken text", f"{one!r:.40} contains U+{ord(half[0]):04X}, {_HALF}"
-            if one.startswith(("[", "{")) and "\\u" in one:
-                waiting.append(_read_json(one))
-        elif isinstance(one, RepeatedKey):
-            return "layout", f"the key {one.key!r:.40} is given twice; keep one"
-        elif isinstance(one, dict):
-            waiting += [*reversed(one.values()), *reversed(one)]
-        elif isinstance(one, list | tuple):
-            waiting += reversed(one)
-    return None
-
-
-def _read_json(text: str) -> Any:
-    """The value of a JSON text; None if it is none."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_HALF = "half of a character; restore the lost half"
-
-
-def _json_lines(path: Path) -> Iterator[Row]:
-    for number, line in enumerate(_text(path).split("\n"), 1):
-        if line.strip():
-            try:
-                value = _parsed(line, path, number, "every line must be one JSON object")
-            except InputError as error:
-                yield Row(path, number, {}, RowError(str(error), "no row"))
-            else:
-                yield _row(path, number, value)
-
-
-def _json_array(path: Path) -> list[Any]:
-    rows = _parsed(
-        _text(path), path, 1, "a .json file is one array of rows, a .jsonl file has one row per line"
-    )
-    if not isinstance(rows, list):
-        raise InputError(f"{path} must be an array of rows, not one {type(rows).__name__}")
-    return rows
-
-
-def _text(path: Path) -> str:
-    """The text of a file in UTF-8, or in UTF-16 with a byte order mark, as spreadsheets write it."""
-    encoding = "UTF-8"
-    try:
-        content = path.read_bytes()
-        content = gzip.decompress(content) if path.suffix == ".gz" else content
-        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            encoding = "UTF-16"
-        return content.decode(encoding).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not {encoding} text (byte {error.start}); save it as UTF-8") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path} cannot be read: {error}; copy the file again") from error
-
-
-def _parsed(text: str, path: Path, first_line: int, fix: str) -> Any:
-    try:
-        return json.loads(text, object_pairs_hook=as_object)
-    except json.JSONDecodeError as error:
-        line = first_line + error.lineno - 1
-        raise InputError(
-            f"{path}, line {line}, column {error.colno}: not JSON ({error.msg}); {fix}"
-        ) from error
-    except (RecursionError, ValueError) as error:
-        raise InputError(f"{path}, line {first_line}: JSON cannot be read ({error}); {fix}") from error
+def _json_rows(path: Path, values: Iterable[tuple[int, Any]]) -> Iterator[Row]:
+    for number, value in values:
+        if isinstance(value, InputError):
+            yield Row(path, number, {}, RowError(str(value), "no row"))
+        else:
+            yield _row(path, number, value)
 
 
 def _table_rows(path: Path) -> list[Any]:
@@ -339,12 +252,12 @@ def _table_rows(path: Path) -> list[Any]:
     line. A CSV is separated by what Excel's line `sep=;` says, or else by what its first line has most of:
     commas, semicolons or tabs."""
     csv.field_size_limit(sys.maxsize)  # a cell can be a whole picture
-    text = _text(path)
+    text = json_rows.text(path)
     if told := _SEPARATED_BY.match(text):
         text = text[told.end() :]
     head = _QUOTED.sub("", text.lstrip().partition("\n")[0])
     commonest = max(",;\t", key=head.count)
-    separator = told[1] if told else "\t" if _plain(path).suffix == ".tsv" else commonest
+    separator = told[1] if told else "\t" if suffix_of(path) == ".tsv" else commonest
     table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         names, *lines = [name.strip() for name in next(table, [])], *table

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from seethink.lock import writable
+from seethink.sources.json_rows import value_fault
 from seethink.sources.media_store import MediaStore
-from seethink.sources.row_reader import value_fault
 from seethink.sources.row_writers import ROW_WRITERS, RowWriter
 from seethink.types import Example, InputError
 

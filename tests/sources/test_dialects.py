@@ -59,6 +59,14 @@ ROWS = {
         "prompt": [turn("user", [{"type": "image"}, {"type": "text", "text": "How many?"}])],
         "solution": SAID,
     },
+    "verl": {
+        "data_source": "hiyouga/geometry3k",
+        "prompt": [ASKED],
+        "images": [{"image": "a.png"}],
+        "reward_model": {"style": "rule", "ground_truth": "3"},
+        "extra_info": {"index": 0},
+        "steps": "1 + 2",
+    },
     "eval": {"image_path": "a.png", "question": "<image>How many?", "ground_truth": 3, "steps": ["1 + 2"]},
     "vrc": {
         "idx": 7,

@@ -164,7 +164,7 @@ def test_a_question_in_a_column_of_its_own_and_a_system_column(folder):
             "a response contains a picture or a clip",
         ),
         ({"prompt": "?", "chosen": [], "rejected": "No."}, "chosen must be a text, or messages"),
-        ({"prompt": "?", "chosen": "3", "rejected": [YES], "tools": "[]"}, "the column 'tools' is for calls"),
+        ({"prompt": "?", "chosen": "3", "rejected": [YES], "tools": "[{}]"}, "the column 'tools' is for"),
     ],
 )
 def test_what_is_no_pair_is_refused_in_one_sentence(folder, row, why):

@@ -73,6 +73,8 @@ def _files(path: Path) -> list[Path]:
 
 def _read(path: Path, columns: NamedColumns) -> ImportedFile:
     file = opened(path)
+    if not file.rows and not file.document and file.archive is None:
+        raise InputError(f"{path} has no rows; give a file with answers")
     if columns.filter and "filter" not in file.columns:
         raise InputError(f"{path} has no filters, which are lmms-eval's; leave out --filter")
     if columns.prediction:

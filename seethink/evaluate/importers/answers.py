@@ -15,6 +15,7 @@ from typing import Any
 from seethink.formats import BOXED, THINK_ANSWER
 from seethink.media import Image, given, is_file
 from seethink.sources.cells import as_mapping, listed
+from seethink.sources.parsed_row import messages_in
 from seethink.types import CoordinateFrame, InputError
 from seethink.verify.listed_options import listed_options
 
@@ -109,11 +110,15 @@ def rows_read(
 # Values ---------------------------------------------------------------------------------------------------
 
 
+_TRUTH = {"true": 1.0, "false": 0.0}
+
+
 def number_in(value: Any) -> float | None:
-    """A finite number, a truth value as 0 or 1, or a text of one; None for anything else."""
+    """A finite number, a truth value as 0 or 1, or a text of one, as tables hold them; None for anything
+    else."""
     if isinstance(value, str):
         try:
-            value = float(value)
+            value = _TRUTH[value.strip().casefold()] if value.strip().casefold() in _TRUTH else float(value)
         except ValueError:
             return None
     if not isinstance(value, bool | int | float) or not math.isfinite(value):
@@ -196,10 +201,13 @@ class PromptTexts:
 def conversation(
     messages: Any, root: Path, where: str, stored: Mapping[str, Any] | None = None
 ) -> PromptTexts:
-    """A prompt as text, or as messages in the layout of OpenAI, transformers or inspect_ai.
+    """A prompt as text, or as messages in the layout of OpenAI, transformers or inspect_ai, which tables hold
+    as text.
 
     root: the folder that pictures may lie in. stored: what `attachment://NAME` stands for.
     """
+    if isinstance(held := messages_in(messages), list):
+        messages = held
     if isinstance(messages, str):
         text = _resolved(messages, stored)
         return PromptTexts(text, text, None)
@@ -220,7 +228,9 @@ def conversation(
 
 
 def reply(completion: Any) -> str:
-    """The text of a completion: a text, or the last message of the assistant."""
+    """The text of a completion: a text, or the last message of the assistant, also of messages as text."""
+    if isinstance(held := messages_in(completion), list):
+        completion = held
     if isinstance(completion, str):
         return completion
     texts = [
@@ -274,6 +284,25 @@ def _resolved(text: str, stored: Mapping[str, Any] | None) -> str:
 
 def _sequence(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list | tuple) else []
+
+
+_TEXTS_IN = ("text", "content", "message", "answer", "prediction", "response", "output")
+NOT_ONE = "its prediction is not one text"
+
+
+def prediction_in(value: Any) -> tuple[str, str]:
+    """(the text of a prediction, why it has none): a text or number, a list with one, the messages of a
+    completion or the parts of a message, or an object with one of these in a column that texts are in."""
+    if value is None or isinstance(value, str | int | float):
+        return text_in(value) or "", ""
+    if isinstance(value, list) and len(value) == 1:
+        return prediction_in(value[0])
+    if isinstance(value, Mapping):
+        held = [value[name] for name in _TEXTS_IN if value.get(name) not in (None, "")]
+        return prediction_in(held[0]) if len(held) == 1 else ("", NOT_ONE)
+    parts = value if isinstance(value, list) and all(isinstance(one, Mapping) for one in value) else []
+    text = reply(parts if any("role" in part for part in parts) else [{"content": parts}])
+    return text, "" if text else NOT_ONE
 
 
 # Options --------------------------------------------------------------------------------------------------

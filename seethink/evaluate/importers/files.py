@@ -11,7 +11,8 @@ from typing import Any
 
 from seethink.evaluate.importers.archive import Archive
 from seethink.evaluate.importers.spreadsheet import sheet_rows
-from seethink.sources.row_reader import read_rows
+from seethink.sources import json_rows
+from seethink.sources.row_reader import LINES, read_rows, suffix_of
 from seethink.types import InputError
 
 PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".npy", ".npz", ".joblib", ".dill")
@@ -63,33 +64,33 @@ def opened(path: Path) -> OpenedFile:
         if "xl/workbook.xml" in archive.names:
             return OpenedFile(path, sheet_rows(archive), sheet=True)
         return OpenedFile(path, archive=archive)
-    suffix = path.suffix.lower()
-    if suffix == ".json":
-        return _json(path)
-    if suffix not in _TABLES:
+    suffix = suffix_of(path)
+    if suffix == ".json" and not json_rows.are_lines(content := json_rows.text(path)):
+        return _document(path, content)
+    if suffix not in (*_TABLES, ".json", *LINES):
         raise InputError(
             f"{path} has no known suffix; give one of {', '.join((*_TABLES, '.json', '.xlsx', '.eval'))}"
         )
     return OpenedFile(path, [(row.number, row.given or row.values) for row in read_rows(path)])
 
 
-def _json(path: Path) -> OpenedFile:
-    """A list of rows, or one object; of objects in which every value is a column of the same rows
-    ({"question": {"0": ...}}), as pandas writes by default, the rows."""
+def _document(path: Path, content: str) -> OpenedFile:
+    """A list of rows, one object that a tool writes, or the rows that an object holds."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
+        found = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON ({error}); copy the file again") from error
-    if isinstance(found, list):
-        bad = next((i for i, row in enumerate(found, 1) if not isinstance(row, dict)), None)
-        if bad is not None:
-            raise InputError(f"{path}, row {bad}: the row must be an object of named columns")
-        return OpenedFile(path, list(enumerate(found, 1)))
-    if not isinstance(found, dict):
+    if not isinstance(found, list | dict):
         raise InputError(f"{path} is neither a list of rows nor an object")
-    columns = list(found.values())
-    alike = columns and all(isinstance(c, dict) and c and c.keys() == columns[0].keys() for c in columns)
-    if alike and "results" not in found:
-        rows = [{name: column[key] for name, column in found.items()} for key in columns[0]]
-        return OpenedFile(path, list(enumerate(rows, 1)))
-    return OpenedFile(path, document=found)
+    rows = found if isinstance(found, list) else None if _is_log(found) else json_rows.rows_in(found)
+    if rows is None:
+        return OpenedFile(path, document=found)
+    bad = next((i for i, row in enumerate(rows, 1) if not isinstance(row, dict)), None)
+    if bad is not None:
+        raise InputError(f"{path}, row {bad}: the row must be an object of named columns")
+    return OpenedFile(path, list(enumerate(rows, 1)))
+
+
+def _is_log(found: Mapping[str, Any]) -> bool:
+    """Whether an object is a log of inspect_ai, or the file of lmms-eval's totals or first releases."""
+    return "eval" in found or isinstance(found.get("logs"), list) or isinstance(found.get("results"), dict)

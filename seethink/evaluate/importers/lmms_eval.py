@@ -32,6 +32,7 @@ _OWN = (
 )
 _SAMPLES = re.compile(r"(?P<run>.+)_samples_(?P<task>.+)")
 _FAILED = re.compile(r"\[LMMS_EVAL_(REQUEST_FAILED|BUDGET_EXCEEDED)")
+_NO_TARGET = (None, "None", "", "nan")
 _QUESTION = ("question", "query", "problem")
 
 
@@ -60,6 +61,8 @@ def answers(file: OpenedFile, columns: NamedColumns) -> ImportedFile:
     )
     if filters:
         rows = [(number, row) for number, row in rows if str(row.get("filter")) == kept]
+    if all(row.get("target") in _NO_TARGET for _, row in rows):  # 0.7 writes a missing one as its text
+        rows = [(number, {**row, "target": None}) for number, row in rows]
     named = _SAMPLES.fullmatch(file.path.name.removesuffix(".jsonl"))
     task = named["task"] if named else file.path.stem
     return ImportedFile(

@@ -16,17 +16,18 @@ from seethink.evaluate.importers.answers import (
     gold_in,
     number_in,
     picture_in,
-    reply,
+    prediction_in,
     rows_read,
     text_in,
 )
 from seethink.evaluate.importers.files import OpenedFile
 from seethink.types import InputError
 
-_QUESTION = ("question", "query", "problem", "prompt", "input")
-_GOLD = ("answer", "gold", "target", "ground_truth", "label", "solution")
-_TEXTS = ("text", "content", "message", "answer", "prediction", "response", "output")
-_NOT_ONE = "its prediction is not one text"
+_QUESTION = ("question", "query", "problem", "prompt", "input", "instruction", "messages", "conversations")
+_GOLD = (
+    *("answer", "gold", "target", "ground_truth", "label", "solution", "labels", "gt", "gts", "reference"),
+    *("gold_answer", "gt_answer", "correct_answer", "answers", "expected"),
+)
 
 
 def answers(file: OpenedFile, columns: NamedColumns) -> ImportedFile:
@@ -47,7 +48,7 @@ def _answer(row: Mapping[str, Any], where: str, root: Path, columns: NamedColumn
     asked = conversation(question if isinstance(question, list) else text_in(question) or "", root, where)
     gold = row.get(columns.answer) if columns.answer else _first(row, _GOLD)
     options, unread = choices_in(row)
-    text, refused = _prediction(row.get(columns.prediction))
+    text, refused = prediction_in(row.get(columns.prediction))
     picture = picture_in(row.get("image"), root, where)
     score = number_in(row.get(columns.score)) if columns.score else None
     return ImportedAnswer(
@@ -64,21 +65,6 @@ def _answer(row: Mapping[str, Any], where: str, root: Path, columns: NamedColumn
         unread=unread,
         columns=flat(row),
     )
-
-
-def _prediction(value: Any) -> tuple[str, str]:
-    """(the text of a prediction, why it has none): a text or number, a list with one, the messages of a
-    completion or the parts of a message, or an object with one of these in a column that texts are in."""
-    if value is None or isinstance(value, str | int | float):
-        return text_in(value) or "", ""
-    if isinstance(value, list) and len(value) == 1:
-        return _prediction(value[0])
-    if isinstance(value, Mapping):
-        held = [value[name] for name in _TEXTS if value.get(name) not in (None, "")]
-        return _prediction(held[0]) if len(held) == 1 else ("", _NOT_ONE)
-    parts = value if isinstance(value, list) and all(isinstance(one, Mapping) for one in value) else []
-    text = reply(parts if any("role" in part for part in parts) else [{"content": parts}])
-    return text, "" if text else _NOT_ONE
 
 
 def _first(row: Mapping[str, Any], names: tuple[str, ...]) -> Any:

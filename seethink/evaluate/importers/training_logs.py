@@ -86,12 +86,13 @@ def trl(file: OpenedFile, columns: NamedColumns) -> ImportedFile:
 
 
 def fits_verifiers(file: OpenedFile) -> bool:
-    return {"prompt", "completion", "reward"} <= file.columns or {"task", "traces"} <= file.columns
+    traced = {"task", "traces"} <= file.columns or {"task", "nodes", "rewards"} <= file.columns
+    return traced or {"prompt", "completion", "reward"} <= file.columns
 
 
 def verifiers(file: OpenedFile, columns: NamedColumns) -> ImportedFile:
-    """Rollouts of an evaluation (`results.jsonl`), or episodes with their traces (`traces.jsonl`)."""
-    root, traced = file.path.parent, "traces" in file.columns
+    """Rollouts of an evaluation (`results.jsonl`), or traces, alone or in their episodes (`traces.jsonl`)."""
+    root, traced = file.path.parent, bool({"traces", "nodes"} & file.columns)
 
     def read(row: Mapping[str, Any], where: str) -> Iterable[ImportedAnswer]:
         return _traces(row, where, root) if traced else [_rollout(row, where, root)]
@@ -126,8 +127,8 @@ def _rollout(row: Mapping[str, Any], where: str, root: Path) -> ImportedAnswer:
 
 
 def _traces(row: Mapping[str, Any], where: str, root: Path) -> Iterator[ImportedAnswer]:
-    """An answer for each trace: what the model sampled last."""
-    for trace in row.get("traces") or []:
+    """An answer for each trace of an episode, or for a row that is one: what the model sampled last."""
+    for trace in row.get("traces") or ([row] if "nodes" in row else []):
         data = ((trace.get("task") or row.get("task") or {}).get("data")) or {}
         nodes = trace.get("nodes") or []
         given = [node.get("message") or {} for node in nodes if not node.get("sampled")]

@@ -15,6 +15,7 @@ from seethink.evaluate.importers.answers import (
     gold_in,
     number_in,
     picture_in,
+    prediction_in,
     rows_read,
     text_in,
 )
@@ -52,7 +53,7 @@ def answers(file: OpenedFile, columns: NamedColumns) -> ImportedFile:
 
 
 def _answer(row: Mapping[str, Any], where: str, root: Path) -> ImportedAnswer:
-    text = text_in(row.get("prediction")) or ""
+    text, refused = prediction_in(row.get("prediction"))
     hint = text_in(row.get("hint"))
     question = text_in(row.get("question")) or ""
     options, unread = choices_in(row)
@@ -64,6 +65,7 @@ def _answer(row: Mapping[str, Any], where: str, root: Path) -> ImportedAnswer:
         pictures=_pictures(row, root, where),
         gold=gold_in(row.get("answer")),
         choices=options,
+        refused=refused,
         unread=unread,
         number=text_in(row.get("index")) or "",
         reported={name: value for name in _SCORES if (value := number_in(row.get(name))) is not None},
