@@ -13,6 +13,7 @@ from seethink.formats.values import (
     MOST_BEFORE,
     MOST_LINE,
     Ending,
+    denies,
     is_value,
     last_value,
     splits,
@@ -235,6 +236,8 @@ def _after(text: str, seen: str, phrase: re.Match[str]) -> str:
     letter; a formula on lines of its own, whole."""
     start = phrase.end()
     line = seen[start : start + MOST_LINE].split("\n", 1)[0]
+    if denies(seen[max(0, phrase.start() - MOST_BEFORE) : phrase.start()], in_brackets=phrase[0][0] == "("):
+        return ""
     closing = _DISPLAY.get(line.strip())
     if closing and (stop := seen.find(closing, start + len(line), start + MOST_LINE)) >= 0:
         return text[start + len(line) : stop].strip()
@@ -363,7 +366,8 @@ _FIRST_WORD = re.compile(
     re.IGNORECASE,
 )
 _THERE_IS_NO = re.compile(
-    r"\bthere\s+(?:(?:is|are|was|were)(?:n't|\s+not)|(?:is|are)\s+no)\b[^.\n]*[.!]?\s*\Z", re.IGNORECASE
+    r"\bthere\s+(?:(?:is|are|was|were)(?:n't|\s+not)|(?:is|are)\s+no)\b(?!\s+(?:more|less|fewer)\b)[^.\n]*[.!]?\s*\Z",
+    re.IGNORECASE,
 )
 _SO_YES = re.compile(r"\b(?:but|so|hence|therefore)[\s,]+(yes|no)[\s.!]*\Z", re.IGNORECASE)
 

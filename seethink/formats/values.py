@@ -96,7 +96,7 @@ def last_value(text: str) -> Ending | None:
         return text.rfind(last) + whole.start(), last[whole.start() : whole.end()].strip(" .*").replace(
             "$", ""
         )
-    says = list(_SAYS.finditer(seen, begins))
+    says = [] if denies(seen.rstrip(" .!*")) else list(_SAYS.finditer(seen, begins))
     if not says or not is_value(seen[says[-1].end() :].replace("*", "")):
         return None
     if "=" in says[-1][0]:
@@ -110,10 +110,24 @@ def last_value(text: str) -> Ending | None:
     return text.rfind(last) + says[-1].end(), value
 
 
+_FALSE_THAT = re.compile(
+    r"\b(?:not\s+(?:true|correct|the\s+case|clear|sure)|false|wrong|incorrect|doubt)\s+that\b[^.!?\n]*\Z",
+    re.IGNORECASE,
+)
+_NOT = re.compile(r"\b(?:not|no|never)\b[^.!?\n]*\Z|n't\b[^.!?\n]*\Z", re.IGNORECASE)
+
+
+def denies(before: str, in_brackets: bool = False) -> bool:
+    """Whether the sentence that stands before an answer says that it is none; with a negation at all, if the
+    answer stands in brackets."""
+    return bool(_FALSE_THAT.search(before) or (in_brackets and _NOT.search(before)))
+
+
 def first_value(text: str) -> Ending | None:
     """A value alone on the first line, before an explanation."""
     first, _, rest = text.strip().partition("\n")
-    return (text.find(first), first) if rest and is_value(first) and re.search(r"[0-9]", first) else None
+    is_list = is_value(rest.strip().split("\n")[0])
+    return (text.find(first), first) if rest and is_value(first) and not is_list else None
 
 
 _IS_THE_ANSWER = re.compile(
@@ -123,7 +137,7 @@ _IS_THE_ANSWER = re.compile(
 )
 _COPULA = re.compile(
     r"(?:(?:the|this|it|its|they|these|that)\b[^.,;:\n]{0,60}?(?:\s(?:is|are|was|were|says|reads)\s+|'s\s+)"
-    r"|(?:(?![不非没无否])[\u4e00-\u9fff]){1,20}[是为](?!不))(?:[a-z]+\s+in\s+(?=[0-9]{4}\.?\Z))?"
+    r"|(?:(?![不非没无否]|可能|也许|或许|大概)[\u4e00-\u9fff]){1,20}[是为](?!不))(?:[a-z]+\s+in\s+(?=[0-9]{4}\.?\Z))?"
     r"(?:at\s+(?=\())?((?:[^.,;:\n]|,\s?[0-9]{3}|\([^()\n]{1,40}\)|[.](?=[A-Za-z0-9\"'])|(?<=\b[A-Z])\.\s|(?<=\b[DM]r)\.\s){1,60}?)[.\u3002]?",
     re.IGNORECASE,
 )

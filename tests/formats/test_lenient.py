@@ -251,6 +251,7 @@ def test_equations_that_are_no_chain_are_left_whole(answer):
         "答案不是B",
         "It is not option B.",
         "Neither A nor B is correct.",
+        "I think it's not a dog (option B).",
     ],
 )
 def test_a_denied_letter_is_not_read_alone(text):
@@ -306,3 +307,16 @@ def test_a_reference_answer_may_list_several_values(answer):
 )
 def test_a_pair_an_interval_and_a_large_number_are_one_value(answer):
     assert not lists_several(answer)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It is not true that the answer is 14.",
+        "I doubt that 14 is correct.",
+        "首都可能是北京。",
+        "There are no more than 14 dogs.",
+    ],
+)
+def test_what_is_denied_or_in_doubt_is_not_read_alone(text):
+    assert read_any(text).answer not in ("14", "no", "北京")
