@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -29,8 +30,12 @@ _WRITTEN = re.compile(
     rf'(?P<key>"(?:{"|".join(_CORNERS)})"\s*:\s*)\[\s*(?P<corners>{_NUMBER}(?:\s*,\s*{_NUMBER}){{3}})\s*\]'
     rf'|(?P<name>"(?:{"|".join(_NAMES)})"\s*:\s*)\[\s*(?P<point>{_NUMBER}\s*,\s*{_NUMBER})\s*\]'
 )
-NAMED_PLACE = re.compile(rf'"(?:{"|".join((*_CORNERS, *_NAMES))})"')
-"""The name of a box or a point in JSON."""
+_EDGES = tuple(
+    tuple(name.split()) for name in ("x1 y1 x2 y2", "xmin ymin xmax ymax", "x_min y_min x_max y_max")
+)
+_PLACES = "|".join((*_CORNERS, *_NAMES, *(names[0] for names in _EDGES)))
+NAMED_PLACE = re.compile(rf"[\"'](?:{_PLACES})[\"']")
+"""The name of a box or a point in JSON, or in what Python prints."""
 Point = tuple[float, float]
 """(x, y), from the top left corner of the picture."""
 
@@ -58,8 +63,8 @@ class Box:
 
 def read_boxes(text: str) -> tuple[Box, ...] | None:
     """All boxes of a text that is JSON, as a whole or in its last code fence: `[x1, y1, x2, y2]`,
-    `{"bbox_2d": [...], "label": ...}`, or a list of either. () for "None" or "[]"; None for any other
-    text."""
+    `{"bbox_2d": [...], "label": ...}`, `{"x1": ..., "y2": ...}`, or a list of these. () for "None" or "[]";
+    None for any other text."""
     value = read_json(text)
     if value == []:
         return ()
@@ -117,7 +122,7 @@ class SpelledPlaces:
 _N = r"\s*-?[0-9]{1,6}(?:\.[0-9]{1,9})?\s*"
 _PAIR = rf"\({_N},{_N}\)"
 _TWO_PAIRS = rf"{_PAIR}\s*,?\s*{_PAIR}"
-_LIST = rf"\[(?:{_N},){{3}}{_N}\]"
+_LIST = rf"(?:\[(?:{_N},){{3}}{_N}\]|\((?:{_N},){{3}}{_N}\))"
 _LISTS = rf"\[\s*{_LIST}(?:\s*,\s*{_LIST})*\s*\]|{_LIST}"
 _BARE_LABEL = r"(?P<label>[^<>()\[\]{}0-9.:;!?\n]{0,60})"
 
@@ -211,8 +216,8 @@ def _read_y_first(text: str) -> tuple[Box, ...] | None:
 
 
 def read_json(text: str) -> Any:
-    """The JSON value of a text, as a whole or in its last code fence; [] for "None"; None if it is not
-    JSON."""
+    """The JSON value of a text, as a whole or in its last code fence, also with single quotes; [] for "None";
+    None if it is not JSON."""
     fences = _FENCE.findall(text)
     content = (fences[-1] if fences else text).strip()
     if content.casefold().rstrip(".") in _NOTHING:
@@ -220,6 +225,14 @@ def read_json(text: str) -> Any:
     try:
         return json.loads(content)
     except (ValueError, RecursionError):
+        return _printed(content) if "'" in content else None
+
+
+def _printed(text: str) -> Any:
+    """A list or an object as Python prints it, with single quotes, as JSON has it."""
+    try:
+        return json.loads(json.dumps(ast.literal_eval(text)))
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return None
 
 
@@ -265,6 +278,9 @@ def _is_box(value: Any) -> bool:
 def _corners(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
+    edges = next((names for names in _EDGES if value.keys() >= {*names}), None)
+    if edges:
+        return [value[name] for name in edges]
     return next((value[name] for name in _CORNERS if name in value), None)
 
 

@@ -39,6 +39,10 @@ LABELS = st.text(max_size=12)
         ('[{"box_2d": [2, 1, 40, 30], "label": "cat"}]', None),  # Gemini's, y first
         ("[" * 100_000, None),
         (str([[1, 2, 3, 4]] * (MAX_BOXES + 1)), None),
+        ("[{'bbox_2d': [1, 2, 3, 4], 'label': 'cat'}]", (Box(1, 2, 3, 4, "cat"),)),
+        ('{"x1": 1, "y1": 2, "x2": 3, "y2": 4, "label": "cat"}', (Box(1, 2, 3, 4, "cat"),)),
+        ('{"x1": 1, "y1": 2, "x2": 3}', None),
+        ("it's [1, 2, 3, 4]", None),
     ],
 )
 def test_boxes_are_read_as_a_whole_or_not_at_all(text: str, boxes: tuple[Box, ...] | None) -> None:

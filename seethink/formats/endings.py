@@ -13,8 +13,11 @@ from seethink.formats.values import (
     MOST_BEFORE,
     MOST_LINE,
     Ending,
+    denies,
     is_value,
     last_value,
+    splits,
+    value_of,
     without_parting,
 )
 from seethink.markup import BOUNDARY, plain, seen_as_ascii
@@ -38,7 +41,10 @@ _STRONG = re.compile(
             r"(?<!not )\b(?:is|correspond(?:s|ing)?\s+to|match(?:es|ing)?|align(?:s|ed)?\s+with)\s+"
             r"(?:the\s+)?(?:option|choice)(?=[\s\\$*(\[:]{1,8}(?:text\{)?(?-i:[A-Z])\b)",
             r"(?<!not )\bis\s+(?=[*_$\\]{0,4}\((?-i:[A-Z])\)[ .,*_$\\])",
-            r"\b(?:it(?:'s|\s+(?:is|must\s+be))|so|left\s+with)\s+(?=[*(]{0,3}(?-i:[A-Z])[*)]{0,3}[.!]?(?:\s|\Z))(?!(?-i:[AI])\s+\w)",
+            r"(?:\b(?:it(?:'s|\s+(?:is|must\s+be|should\s+be|has\s+to\s+be))|so|left\s+with)"
+            r"|\bI(?:'d|\s+would)\s+(?:say|guess)(?:\s+(?:that\s+)?it(?:'s|\s+is))?)(?:\s+option)?"
+            r"\s+(?=[*(]{0,3}(?-i:[A-Z])[*)]{0,3}[.!]?(?:\s|\Z))(?!(?-i:[AI])\s+\w)",
+            r"\((?=(?:option|choice)\s+(?-i:[A-Z])\)[.*]*[ \t]*(?:\n|\Z))",
             r"^[ \t>#*_]*(?:final[ \t]+)?answer[ \t*_]*(?=[$\\(\d-]|(?-i:[A-J])\b)",
             r"^[ \t]*(?:#+[ \t]*[*_]*|[*_]{2})(?:\d+\.[ \t]*)?(?:final[ \t]+)?(?:answer|答案)[ \t*_]*\n",
             r"^####(?=[ \t]*(?:[-$(\\]*\d|\\|(?-i:[A-J])\b|yes\b|no\b|true\b|false\b)[^\n]*\s*\Z)",
@@ -63,7 +69,7 @@ _SHOWS = (
 _WEAK = re.compile(
     rf"(?:\b(?:sum|total|count|number|difference|result)s?{_GAP}{_LINKS}\s*)"
     rf"|(?P<counts>(?:\bthere\s+(?:is|are|(?:appear|seem)s?\s+to\s+be)\s+|{_SHOWS}|\bI\s+(?:can\s+)?(?:count|see)\s+)"
-    rf"(?:(?:a\s+total\s+of|exactly|only)\s+)?[*_$]*(?={FIGURE}\b))"
+    rf"(?:(?:a\s+total\s+of|exactly|only|about|approximately|around|roughly)\s+)?[*_$]*(?={FIGURE}\b))"
     rf"|(?P<chinese>{_COUNTS}(?={FIGURE}\s*{_COUNTERS}))",
     re.IGNORECASE,
 )
@@ -89,6 +95,18 @@ _NO_ANSWER = re.compile(
     re.IGNORECASE,
 )
 """What is said of an answer, and is none ("wrong result" may be one)."""
+_WRONG_LETTERS = re.compile(
+    r"[\s*_(\[]*[A-Z][)\]*_]*(?:\s*(?:[,、和与]|\band\b|\bor\b)\s*[*_(\[]*[A-Z][)\]*_]*){0,8}\s*(?:选?项)?\s*"
+    r"(?:(?:is|are)\s+|[都均是])?(?:错|不正确|不对|不符|(?:incorrect|wrong|false|not\s+(?:correct|right))\b)"
+)
+"""Letters of options that are called wrong, which are no answer."""
+_VERDICT = re.compile(
+    r"^[ \t>*_#\d.-]{0,8}(?:option\s+)?[(\[]?(?P<letter>(?-i:[A-J]))[)\].:*_][^\n]{0,300}?"
+    r"(?:(?<![a-z不])(?<!not )(?P<right>correct|right|true|正确|[\u2713\u2714\u2705])"
+    r"|(?:incorrect|wrong|false|not\s+(?:correct|right|true)|错误?|不正确|[\u2717\u2718\u274c]))[\s.*_!)\uFE0F\u3002]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_LEAST_VERDICTS = 3
 _RIGHT_LETTER = re.compile(
     r"(?P<chinese>[A-Z])\s*选?项?\s*(?:才?是|为)?正确|\b[Oo]ption\s+\((?P<small>[a-z])\)\s+is\s+correct\b"
     r"|(?:[(\[][A-Z][)\]]|\b[A-Z])[*_]{0,2}\s+(?:is|would\s+be|must\s+be|should\s+be)\s+"
@@ -120,6 +138,15 @@ def last_phrase(text: str) -> Ending | None:
     if not last or (corrected := _corrected(text, *last)):
         return last and corrected
     return last[0], joined(last[1], text, text.find(last[1], last[0]) + len(last[1]))
+
+
+def only_right(text: str) -> Ending | None:
+    """The letter of the only option of a list that is called right, where each ends with such a verdict."""
+    verdicts = list(_VERDICT.finditer(text))
+    right = [verdict for verdict in verdicts if verdict["right"]]
+    if len(right) != 1 or len({verdict["letter"] for verdict in verdicts}) < _LEAST_VERDICTS:
+        return None
+    return right[0].start("letter"), right[0]["letter"]
 
 
 def joined(answer: str, text: str, at: int) -> str:
@@ -200,7 +227,8 @@ def _counted(seen: str, number: re.Match[str]) -> str:
     rest = seen[number.end() : number.end() + MOST_LINE].split("\n\n", 1)[0]
     if totals := list(_TOTAL.finditer(rest)):
         return totals[-1][1] or totals[-1][2]
-    return "" if _FURTHER.search(rest[: _sentence_end(rest)]) else number[1]
+    rest = rest[: _sentence_end(rest)]
+    return number[1] if not _FURTHER.search(rest) or splits(number[1], rest) else ""
 
 
 def _after(text: str, seen: str, phrase: re.Match[str]) -> str:
@@ -208,6 +236,8 @@ def _after(text: str, seen: str, phrase: re.Match[str]) -> str:
     letter; a formula on lines of its own, whole."""
     start = phrase.end()
     line = seen[start : start + MOST_LINE].split("\n", 1)[0]
+    if denies(seen[max(0, phrase.start() - MOST_BEFORE) : phrase.start()], in_brackets=phrase[0][0] == "("):
+        return ""
     closing = _DISPLAY.get(line.strip())
     if closing and (stop := seen.find(closing, start + len(line), start + MOST_LINE)) >= 0:
         return text[start + len(line) : stop].strip()
@@ -222,7 +252,11 @@ def _after(text: str, seen: str, phrase: re.Match[str]) -> str:
         return counted[1]
     if (other := _NOT_ANOTHER.search(answer)) and other[1].strip() not in answer[: other.start()]:
         answer = answer[: other.start()]
-    return "" if _NO_ANSWER.match(line) else answer
+    is_list = (
+        "\n" in phrase[0] and len({*map(str.strip, _OPTIONS.findall(seen[start : start + MOST_LINE]))}) > 1
+    )
+    answer = value_of(answer)
+    return "" if is_list or _NO_ANSWER.match(line) or _WRONG_LETTERS.match(answer) else answer
 
 
 def _emphasised(line: str) -> str:
@@ -327,11 +361,13 @@ def _option_in_the_last_line(text: str) -> Ending | None:
 
 
 _FIRST_WORD = re.compile(
-    r"\W*(?:(?:yes|no|nope|yep)\b[*_\"']*[,.;:!]|(?:是的?|对的?|有的|不是的?|没有|不|否)[,.;!])",
+    r"\W*(?:(?:based\s+on|according\s+to|from|in)\s[^,.;:\n]{1,60},\s+(?=(?:yes|no)\b))?"
+    r"(?:(?:yes|no|nope|yep)\b[*_\"']*(?:[,.;:!\u2014]|\s[\u2013\u2014-]\s)|(?:是的?|对的?|有的|不是的?|没有|不|否)[,.;!])",
     re.IGNORECASE,
 )
 _THERE_IS_NO = re.compile(
-    r"\bthere\s+(?:(?:is|are|was|were)(?:n't|\s+not)|(?:is|are)\s+no)\b[^.\n]*[.!]?\s*\Z", re.IGNORECASE
+    r"\bthere\s+(?:(?:is|are|was|were)(?:n't|\s+not)|(?:is|are)\s+no)\b(?!\s+(?:more|less|fewer)\b)[^.\n]*[.!]?\s*\Z",
+    re.IGNORECASE,
 )
 _SO_YES = re.compile(r"\b(?:but|so|hence|therefore)[\s,]+(yes|no)[\s.!]*\Z", re.IGNORECASE)
 

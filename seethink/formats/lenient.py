@@ -16,9 +16,17 @@ from seethink.formats.endings import (
     last_answer_line,
     last_phrase,
     last_quantity,
+    only_right,
     says_no,
 )
-from seethink.formats.values import chain_end, complement, last_value
+from seethink.formats.values import (
+    chain_end,
+    closing_sentence,
+    complement,
+    first_value,
+    last_value,
+    lone_formula,
+)
 from seethink.markup import boxed, text_of_object, without_outer_marks, without_stop_tokens
 from seethink.types import Response
 
@@ -46,7 +54,7 @@ _JSON = re.compile(
 _LAST_OBJECT = re.compile(r"(?:```(?:json)?\s*)?\{[^{}]{1,400}\}\s*(?:```)?\s*\Z")
 _FULL_STOP = re.compile(r"(?<!,)(?<!, )(?<![.\u3002])[.\u3002]+\Z")
 """Not the dots of a list that goes on (`1, 2, ...`)."""
-_LONE_WORDS = 4
+_LONE_WORDS, _MEASURE_WORDS = 4, 8
 _DENIED = re.compile(r"answer\s+(?:is\s+not|isn't|cannot|can't)\b|答案\s*(?:不|并非|绝不)", re.IGNORECASE)
 """In a short text that says what the answer is not."""
 STEPWISE_WORDS = 6
@@ -58,7 +66,8 @@ def read_any(text: str, several: bool = False) -> Response:
     answer of a JSON object or of JSON steps; the last `\\boxed{}`, or all of them as a list if the question
     has `several` answers, unless a line "Answer: ..." follows; the last explicit phrase (`formats.endings`);
     an option letter that begins the text, if no second option is named in the same way, or yes or no; the
-    value with which the last sentence ends; a text of at most four words.
+    value with which the last sentence ends; the only sentence, or one that concludes; a text of at most four
+    words, or eight that begin with a number.
 
     Nothing is cut off that says which answer is meant: an option's letter keeps the text after it. A value
     that corrects a phrase ("The answer is 7. Wait, it is 8.") wins over it; what follows a tag corrects
@@ -96,7 +105,8 @@ def _read_any(text: str, several: bool) -> Response:
     outside = rest.partition("<think>")[0]
     if (marked := _marked(outside, several)) is not None:
         return _read(text, start + marked[0], marked[1])
-    lone = outside.strip() and len(outside.split()) <= _LONE_WORDS and "<" not in rest
+    most = _MEASURE_WORDS if re.fullmatch(r"\s*[-$]?\d[^\n.?]*\s*", outside) else _LONE_WORDS
+    lone = outside.strip() and len(outside.split()) <= most and "<" not in rest
     if lone and not _DENIED.search(outside):
         return _read(text, start, outside)
     return Response(text=text, fault="no final answer in any form")
@@ -133,9 +143,13 @@ def _marked(outside: str, several: bool) -> tuple[int, str] | None:
         if not several:
             return _last_box(outside, boxes)
         return boxes[0][0], ", ".join(dict.fromkeys(content.strip() for _, _, content in boxes))
-    readers = (last_phrase, first_letter, first_word, says_no, last_value, last_quantity, complement)
-    return next(filter(None, (reader(outside) for reader in readers)), None)
+    return next(filter(None, (reader(outside) for reader in _READERS)), None)
 
+
+_READERS = (
+    *(last_phrase, only_right, first_letter, first_word, says_no, lone_formula, last_value, last_quantity),
+    *(complement, first_value, closing_sentence),
+)
 
 _SPELLED_IN_PROSE = re.compile(
     r"(?:<\|object_ref_start\|>[^<>]{0,80}<\|object_ref_end\|>\s*)?<\|box_start\|>[^<>]{1,200}<\|box_end\|>"
@@ -178,7 +192,11 @@ def _last_box(text: str, boxes: list[tuple[int, int, str]]) -> tuple[int, str] |
     return boxes[first][0], joined(" or ".join(contents), text, boxes[-1][1])
 
 
-_JOINS = re.compile(r"[\s$*]*\(?(?:,|\bor\b|\band\b|[或和、])[\s$*]*", re.IGNORECASE)
+_BLANKS = r"(?:[\s$*]|\\(?:[,;]|q?quad))*"
+_JOINS = re.compile(
+    rf"{_BLANKS}\(?(?:\\(?:text|mathrm)\{{\s*)?(?:,|\bor\b|\band\b|[或和、])(?:\s*\}})?{_BLANKS}",
+    re.IGNORECASE,
+)
 _DENIES = re.compile(
     r"(?:\b(?:not|cannot\s+be|never)|n't(?:\s+be)?|不(?:会|能|可能)?是|并非)[\s$*:]*\Z", re.IGNORECASE
 )

@@ -7,8 +7,19 @@ from functools import lru_cache
 
 from seethink.markup import plain, seen_as_ascii
 from seethink.types import Example, Response, Score
-from seethink.verify.options import Options
-from seethink.verify.rejected import calls_wrong, without_rejected
+from seethink.verify.implied import implied
+from seethink.verify.options import NONE, Chosen, Options
+from seethink.verify.rejected import (
+    DENIAL,
+    DOUBT,
+    HEDGE,
+    OPTION_LETTER,
+    calls_wrong,
+    denied,
+    mentioned,
+    without_denials,
+    without_rejected,
+)
 from seethink.verify.text import shown, unjudged, unreadable, verdict
 
 MOST_CHARACTERS = 4_000
@@ -17,11 +28,6 @@ MOST_CHARACTERS = 4_000
 _NEARLY, _LIKE = 0.85, 0.5
 """Similarity of a text and the option that it is taken for, alone and beside that option's letter."""
 _SENTENCE_WORDS = 5
-
-Chosen = frozenset[int]
-"""Indices of options: one where an option is chosen, several where the text may be either, none otherwise."""
-
-NONE: Chosen = frozenset()
 
 
 def same_choice(example: Example, response: Response) -> Score:
@@ -34,7 +40,8 @@ def same_choice(example: Example, response: Response) -> Score:
     may be either, which earns 0, with the reason. So do a second option, and a letter in doubt or denied.
     Signs, case and accents of texts are compared before they are folded. Where options are letters
     themselves, a lone letter may be a place or a text, unless the example's meta says `answer_is_letter`:
-    then it is a place. A gold of several options ("A, C") needs exactly these. Range: {0, 1}; unread if the
+    then it is a place. An answer that names no option so may mean the only one whose text or value it holds
+    (`implied`). A gold of several options ("A, C") needs exactly these. Range: {0, 1}; unread if the
     answer mentions no option; None if the gold is no option or could be two. Source: the letter rewards of
     VLM-R1, R1-Onevision and Open-R1-Video and CV-Bench's evaluation, without their defects.
     """
@@ -51,6 +58,7 @@ def same_choice(example: Example, response: Response) -> Score:
     if len(answer) > 1:
         names = " and ".join(map(_letter, sorted(answer)))
         return Score(0.0, f"read {shown(response.answer)}, which may be {names}")
+    answer = answer or implied(response, options, example.question)
     if answer:
         return verdict(answer == gold, example, response)
     if _mentions_an_option(str(response.answer)):
@@ -68,33 +76,7 @@ def chosen(text: str, options: Options) -> Chosen:
     found = _named(text, options)
     if not found or options.called(text) or options.called(core):
         return found
-    return NONE if found & _denied(core, options) else found
-
-
-def _denied(said: str, options: Options) -> Chosen:
-    """The options whose letter or text stands after a negation ("no dog", "not B"), or whose text stands
-    before one ("dog-free", "dogless")."""
-    ends = (match.end() for match in _NEGATES.finditer(said))
-    starts = (match.start() for match in _LACKS.finditer(said))
-    after = {said[end : end + _LONGEST_DENIED] for end in ends}
-    before = {said[max(0, start - _LONGEST_DENIED) : start] for start in starts}
-    by_text = NONE.union(*(options.beginning(text)[0] for text in after), *map(options.ending, before))
-    letters = (_OPTION_LETTER.match(said, match.end("lead")) for match in _NEGATED_LETTER.finditer(said))
-    return by_text.union(*(options.at(letter[0]) for letter in letters if letter))
-
-
-def _without_denials(said: str, options: Options) -> str:
-    """The text without negations of options ("dog, not a cat" is "dog")."""
-    kept = said
-    for match in reversed([*_NEGATED_LETTER.finditer(said)][:_MOST_DENIALS]):
-        if options.beginning(kept[match.start() : match.start() + _LONGEST_DENIED])[0]:  # "no dog" is one
-            continue
-        found, rest = options.beginning(kept[match.end() : match.end() + _LONGEST_DENIED])
-        if letter := _OPTION_LETTER.match(kept, match.end()):
-            kept = kept[: match.start()].rstrip(" ,(") + kept[letter.end() :].lstrip("\"')]*")
-        elif found:
-            kept = kept[: match.start()].rstrip(" ,(") + rest + kept[match.end() + _LONGEST_DENIED :]
-    return _JOINS_NOTHING.sub("", kept)
+    return NONE if found & denied(core, options) else found
 
 
 def _named(text: str, options: Options, concludes: bool = True) -> Chosen:
@@ -116,13 +98,13 @@ def _named(text: str, options: Options, concludes: bool = True) -> Chosen:
     if concludes and (match := _NOT_BUT.match(core) or _CONCLUDES.search(core)):
         found = _named(core[match.end() :], options, concludes=False)
         if match.re is _NOT_BUT:
-            return NONE if found & _mentioned(match[0], options) else found
+            return NONE if found & mentioned(match[0], options) else found
         return found if found and _leads_to(core[: match.start()], found, options) else NONE
     told = _TAIL.sub("", core)
     if found := options.called(told) if told != core else options.called(_BECAUSE.split(core, maxsplit=1)[0]):
         return found
     found, more = options.beginning(core)
-    more = _without_denials(more, options) if not _denied(more, options) & found else more
+    more = without_denials(more, options) if not denied(more, options) & found else more
     if len(found) == 1 and (not more or (_APART.match(more) and options.inside(more) <= found)):
         return found if _remarks(more, _letter(min(found)), found, options) else NONE
     return NONE
@@ -130,18 +112,12 @@ def _named(text: str, options: Options, concludes: bool = True) -> Chosen:
 
 def _leads_to(said: str, found: Chosen, options: Options) -> bool:
     """Whether a text before a conclusion names and doubts nothing that is not concluded."""
-    said = without_rejected(said, lambda letters: bool(_mentioned(letters, options) & found))
-    said = said if _denied(said, options) & found else _without_denials(said, options)
-    mentioned = _mentioned(said, options)
+    said = without_rejected(said, lambda letters: bool(mentioned(letters, options) & found))
+    said = said if denied(said, options) & found else without_denials(said, options)
+    named = mentioned(said, options)
     if _NOT_OTHERS.fullmatch(said):
-        return not mentioned & found
-    return not _DOUBT.search(said) and mentioned <= found
-
-
-def _mentioned(said: str, options: Options) -> Chosen:
-    """The options that a text names anywhere, by letter or by text."""
-    letters = {match[0] for match in _OPTION_LETTER.finditer(said)}
-    return options.inside(said).union(*map(options.at, letters))
+        return not named & found
+    return not DOUBT.search(said) and named <= found
 
 
 def _with_text(match: re.Match[str], core: str, options: Options) -> Chosen:
@@ -149,7 +125,7 @@ def _with_text(match: re.Match[str], core: str, options: Options) -> Chosen:
     letter, rest = match["closed"] or match["open"], core[match.end() :]
     if not (at := options.at(letter)):
         return NONE
-    rest = rest if _denied(rest, options) & at else _without_denials(rest, options)
+    rest = rest if denied(rest, options) & at else without_denials(rest, options)
     if not rest.strip():
         return at
     if right := _RIGHT.match(rest):
@@ -176,12 +152,12 @@ def _with_text(match: re.Match[str], core: str, options: Options) -> Chosen:
 def _remarks(more: str, letter: str, at: Chosen, options: Options) -> bool:
     """Whether what follows an option's text leaves it chosen: nothing is joined to it, and a sentence of its
     own may deny other things."""
-    more = _without_denials(more, options) if not _denied(more, options) & at else more
+    more = without_denials(more, options) if not denied(more, options) & at else more
     if _AND.match(more) and options.inside(more) - at:
         return False
     if _UNLIKELY.match(more):
         return False
-    apart = bool(_APART.match(more)) and not _HEDGE.search(more)
+    apart = bool(_APART.match(more)) and not HEDGE.search(more)
     return _explains(more, letter, reasoned=apart)
 
 
@@ -192,7 +168,7 @@ def _explains(said: str, letter: str, reasoned: bool = False) -> bool:
         return False
     if _other_letters(said, letter) or _concludes_otherwise(letter.upper()).search(said):
         return False
-    doubt = _DENIAL if len(said.split()) >= _SENTENCE_WORDS else _DOUBT
+    doubt = DENIAL if len(said.split()) >= _SENTENCE_WORDS else DOUBT
     return reasoned or not doubt.search(said)
 
 
@@ -207,14 +183,14 @@ def _may_be(said: str, at: Chosen, options: Options) -> bool:
 
 def _other_letters(said: str, letter: str) -> bool:
     """Whether the text names an option with another letter."""
-    found = {match[0].upper() for match in _OPTION_LETTER.finditer(seen_as_ascii(said))}
+    found = {match[0].upper() for match in OPTION_LETTER.finditer(seen_as_ascii(said))}
     return bool(found - {letter.upper()})
 
 
 def _mentions_an_option(text: str) -> bool:
     """Whether the text weighs or denies options. Another verifier shall not find an answer in it."""
     text = plain(seen_as_ascii(text[:MOST_CHARACTERS]))
-    return bool(_OPTION_LETTER.search(text) or _DOUBT.search(text))
+    return bool(OPTION_LETTER.search(text) or DOUBT.search(text))
 
 
 def _without_leads(text: str) -> tuple[str, bool]:
@@ -231,8 +207,11 @@ def _without_leads(text: str) -> tuple[str, bool]:
 
 
 def _listed(text: str, options: Options) -> list[int]:
-    """The options that a list of letters names, in its order ("A, C", "A and C", "AC"); empty if the text is
-    anything else, or without options."""
+    """The options that a list of letters names, in its order ("A, C", "A and C", "AC"), or one per line;
+    empty if the text is anything else, or without options."""
+    lines = [chosen(line, options) for line in text.splitlines()[:26] if line.strip()]
+    if len(lines) > 1 and all(len(line) == 1 for line in lines):  # each with its text
+        return [place for line in lines for place in line]
     core = _BRACKETS.sub(" ", _without_leads(text)[0]).strip(" .,;")
     if not options.texts or len(text) > MOST_CHARACTERS or not _LIST.fullmatch(core):
         return []
@@ -313,23 +292,12 @@ _LETTERED = re.compile(
 _SEPARATOR = re.compile(r"[\"'*_$\] ]*(?:[.):,;]+|\u2014|[\u2013-](?=\s|[^\W\d])|\x1f|\n|(?=[(\[]))\s*")
 _EQUALS = re.compile(r"[\"'*_$\])\s]*(?:[=-]>|[=/\u2192])\s*")
 _APART = re.compile(r"[\"'*_\s\x1f]*[.,;:!(\u2014-]")
-_HEDGE = re.compile(r"\b(?:maybe|perhaps|possibly|unsure|not\s+sure|wait)\b|\?|吗", re.IGNORECASE)
 _UNLIKELY = re.compile(
     r"\s*(?:\b(?:is|are|was|were|seems?|looks?|does|do|would\s+be)(?:\s+\w+)?\s+(?:less|no|not|never|hardly|"
     r"unlikely|absent|missing|false|wrong)\b|\b(?:is|are|was|were|does|do)n't\b)|\W*no\W*\Z",
     re.IGNORECASE,
 )
 """After an option's text: it is not what is chosen."""
-_NEGATES = re.compile(
-    r"(?:\b(?:not|no|non|without|never|hardly|cannot|lacks?|lacking|except|unlike|instead\s+of|"
-    r"(?:rather|other)\s+than|(?:anything|all)\s+but)\b|n't\b|不是|没有|并非|不选|无)[\s-]*",
-    re.IGNORECASE,
-)
-_NEGATED_LETTER = re.compile(rf"{_NEGATES.pattern}(?P<lead>(?:option\s*)?[(\[\"'*]*)", re.IGNORECASE)
-_LACKS = re.compile(r"(?:[\s-]?free|-?less|-proof)\b(?!\s+(?:to|than)\b)", re.IGNORECASE)
-_JOINS_NOTHING = re.compile(r"[\s,(]*(?:\b(?:and|but)\b|[而但])?[\s)]*\Z", re.IGNORECASE)
-_LONGEST_DENIED = 200
-_MOST_DENIALS = 8
 _ASKS = re.compile(r"\?[\s\"'*_)\]$]*\Z")
 _AND = re.compile(r"\W*(?:and\b|or\b|[&/+,]|[和或与及])", re.IGNORECASE)
 _LETTER_LAST = re.compile(
@@ -366,25 +334,6 @@ _REASON = re.compile(
     re.IGNORECASE,
 )
 _BECAUSE = re.compile(r"\s*[,.;]?\s+(?:because|since)\b|[,.;]?\s*(?:因为|由于)", re.IGNORECASE)
-_OPTION_LETTER = re.compile(
-    r"(?<![A-Za-z0-9'_^{\\])(?:[B-HJ](?![A-Za-z'_^])(?!\s*=)|[AI](?![A-Za-z'_^])(?!\s*=)(?!\s+(?!is\b)[a-z])"
-    r"|(?<![/\-])[a-hj](?=[\s)]*(?:[,;:/&.](?![A-Za-z])|$)))"
-)
-"""A letter that may be an option: no article, no pronoun, no part of a word."""
-_DOUBTS = (
-    r"or|nor|n?either|maybe|perhaps|possibly|unsure|wrong|incorrect|unless|except|instead|rather|however|wait"
-)
-_UNKNOWN = (
-    r"\bI\s+(?:can(?:not|'t)|do(?:n't|\s+not)|am\s+not)\s+(?:be\s+)?(?:sure|certain|tell|know|think|say)\b"
-)
-_OTHER_DOUBTS = rf"{_UNKNOWN}|\?|不对|不是|不选|不正确|错误|错的|或|吗|除了|除外|并非"
-_DOUBT = re.compile(rf"\b(?:not|but|{_DOUBTS})\b|{_OTHER_DOUBTS}", re.IGNORECASE)
-_DENIAL = re.compile(
-    rf"\b(?:{_DOUBTS})\b|{_OTHER_DOUBTS}|\A\W*(?:not|but)\b"
-    r"|(?:\bnot|n't)\s+(?:\w+\s+)?(?:correct|right|true|answer|option|choice|sure)\b",
-    re.IGNORECASE,
-)
-"""In a sentence after a letter: it may say what is not the case, but not that the letter is wrong."""
 _BRACKETS = re.compile(r"[()\[\]\"'*_{}\x1f]+")
 _LIST = re.compile(
     r"(?:(?:all|both)\s+(?:of\s+)?)?(?:[A-Z]{2,26}|[A-Z](?:\s*(?:[,;&/+]|\band\b|[和与及])?\s*(?:and\s+)?[A-Z](?![A-Za-z]))+)"

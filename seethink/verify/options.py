@@ -23,6 +23,11 @@ LETTER_GOLD = "answer_is_letter"
 """In an example's meta, true: the gold is the letter of an option's place, and so is every lone letter of an
 answer, even where an option's text is another letter."""
 
+Chosen = frozenset[int]
+"""Indices of options: one where an option is chosen, several where the text may be either, none otherwise."""
+
+NONE: Chosen = frozenset()
+
 _ARTICLE = re.compile(r"(?:an?|the)\s+(?=\w)")
 _OWN_LETTER = re.compile(
     r"\s*(?:[(\[]([A-Za-z])[)\]][.:]?|([A-Za-z])(?:[.):,]|\s+[\u2013\u2014-]\s))\s*(?=\S)"
@@ -106,7 +111,7 @@ class Options:
 
     def _keys(self) -> Iterable[tuple[str, frozenset[int]]]:
         """The texts as they are found in others, each with its options."""
-        return _by_form(self.texts)[_FORMS.index(_without_article)].items()
+        return _keys_of(self.texts).items()
 
 
 _OPPOSITE = {"un", "in", "im", "il", "ir", "non", "dis", "mis", "a", "anti", "non-", "non ", "no ", "not "}
@@ -234,6 +239,18 @@ def _called(texts: tuple[str, ...], text: str) -> frozenset[int]:
         for i, other in enumerate(others)
         if number and other and other.value == number.value and number.in_unit_of(other) == 1
     )
+
+
+@lru_cache(maxsize=512)
+def _keys_of(texts: tuple[str, ...]) -> Mapping[str, frozenset[int]]:
+    """The options of each text without the article that it begins with."""
+    table: dict[str, frozenset[int]] = {}
+    for i, text in enumerate(texts):
+        whole = _bare(text).strip("$")
+        led = _ARTICLE.match(whole)
+        if key := whole[led.end() :] if led else whole:
+            table[key] = table.get(key, frozenset()) | {i}
+    return table
 
 
 @lru_cache(maxsize=512)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 from seethink.types import Example, Response, Score
-from seethink.verify.text import read_quantity, said, unjudged, unreadable, verdict
+from seethink.verify.text import in_percent, read_quantity, said, unjudged, unreadable, verdict
 
 TOLERANCE = Fraction(5, 100)
+_ABOUT = re.compile(
+    r"^\s*(?:(?:about|approximately|around|roughly)\s+|[≈~]\s*|\\(?:approx|sim)\s+)", re.IGNORECASE
+)
+"""Before a number that is compared with a tolerance anyway."""
 
 
 def relaxed_number(example: Example, response: Response) -> Score:
@@ -21,9 +26,10 @@ def relaxed_number(example: Example, response: Response) -> Score:
     gold = read_quantity(str(example.answer))
     if missing := unjudged(example, response, None if gold else "is not one number"):
         return missing
-    answer = read_quantity(str(response.answer), said(example))
+    answer = read_quantity(_ABOUT.sub("", str(response.answer)), said(example))
     if gold is None or answer is None:
         return unreadable(response, "which is not one number")
     ratio = answer.in_unit_of(gold)
-    near = ratio is not None and abs(answer.value * ratio - gold.value) <= TOLERANCE * abs(gold.value)
-    return verdict(near, example, response)
+    values = [answer.value * (ratio or 1), in_percent(gold, answer, example)]
+    near = any(abs(v - gold.value) <= TOLERANCE * abs(gold.value) for v in values if v is not None)
+    return verdict(ratio is not None and near, example, response)

@@ -46,7 +46,8 @@ class _Span:
 def alike(gold: str, answer: str) -> tuple[str, str]:
     """Two formulas, in the notation that can be compared: `x_1=2, x_2=3` becomes `2, 3` beside one without
     indices, and `1 \\le x < 3` or `x \\in [1, 3)` becomes `[1, 3)` beside an interval, or beside an
-    inequality of the same unknown."""
+    inequality of the same unknown; a point loses its name beside coordinates without one."""
+    gold, answer = _unlabelled(gold, answer), _unlabelled(answer, gold)
     ours, theirs = _roots(gold), _roots(answer)
     if bool(ours) != bool(theirs):
         return ours or gold, theirs or answer
@@ -54,6 +55,14 @@ def alike(gold: str, answer: str) -> tuple[str, str]:
     if not one or not other or (one[0] and other[0] and one[0] != other[0]) or not (one[0] or other[0]):
         return gold, answer
     return one[1], other[1]
+
+
+_LABELLED = re.compile(r"[A-Z]'?\s*=?\s*(?=\([^()]*,[^()]*\)$)")
+
+
+def _unlabelled(text: str, other: str) -> str:
+    """Coordinates without the name of their point (`A(2, 3)`), beside some without one."""
+    return text if _LABELLED.match(other) else _LABELLED.sub("", text, count=1)
 
 
 def _roots(text: str) -> str:

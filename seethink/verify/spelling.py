@@ -86,6 +86,7 @@ _SIGNS = {
     **{chr(code): chr(seen) if isinstance(seen, int) else seen for code, seen in SEEN_AS_ASCII.items()},
     **{"﹣": "-", "∗": "*", "⁄": "/", "∕": "/", "∶": ":", "\u00b5": "\\mu "},
     **{"≤": "\\le ", "≥": "\\ge ", "≠": "\\ne ", "⩽": "\\le ", "⩾": "\\ge "},
+    **{"∥": "\\parallel ", "⊥": "\\perp ", "≌": "\\cong ", "≅": "\\cong ", "∽": "\\sim "},
     **{"∪": "\\cup ", "∩": "\\cap ", "∈": "\\in ", "∅": "\\emptyset ", "ℝ": "\\mathbb{R}"},
     **{"∛": "\\sqrt[3]", "根号": "√", "￥": "¥", "￡": "£", "\u200b": "", "\ufeff": ""},
 }
@@ -94,12 +95,19 @@ _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ₀₁₂₃₄₅�
 _REWRITES = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
+        (r"^(?:->|=>|→|⇒|\\(?:approx|to|[Rr]ightarrow)(?![A-Za-z]))\s*", ""),
         (r"^(?:=|[Tt]here (?:is|are)(?= [0-9]))\s*", ""),
         (r"^(?:[Mm]inus|[Nn]egative|负)\s*(?=[0-9])", "-"),
         (r"^(?:US\$|USD)\s*(?=[0-9])", "$"),
         (r"(?<=[0-9A-Za-z)}\]])\s*或者?\s*(?=[-0-9A-Za-z\\({\[])", " or "),
         (r"(?<=[0-9A-Za-z)}\]])\s*且\s*(?=[-0-9A-Za-z\\({\[])", " and "),
         (r"(?<=[0-9A-Za-z)}\]])\s*[和与]\s*(?=[-0-9A-Za-z\\({\[])", ", "),
+        (r"(?<=[A-Z]{2})\s*//\s*(?=[A-Z]{2})", r"\\parallel "),
+        (
+            r"\s*\(\s*(?:≈|\\approx|about|approx(?:\.|imately)?|or\s+(?:about|approx(?:\.|imately)?))\s*"
+            r"(-?[0-9][0-9.,]*)\s*\)$",
+            r" \\approx \1",
+        ),
         (r"\\varnothing(?![A-Za-z])", r"\\emptyset "),
         (r"(?:\\[cd]?dots[a-z]?(?![A-Za-z])|\.{3,}|\u2026+)", r"\\ldots "),
         (r"\\log\s*_\s*(?:e(?![A-Za-z])|\{\s*e\s*\})", r"\\ln "),
@@ -171,7 +179,7 @@ def formula(text: str) -> str:
     `sqrt( )` and `pi` included; numbers in words as digits, mixed numbers as sums, exponents of ten as
     powers, percents as hundredths."""
     text = _SIGN.sub(lambda sign: _SIGNS[sign[0]], text)
-    text = _figures(unwrapped(text))
+    text = _figures(units.merged(unwrapped(text)))
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
     return " ".join(text.split())

@@ -33,10 +33,10 @@ _COMMAND = re.compile(r"\\(?:begin|end)\s*\{[a-z]+\*?\}|\\[A-Za-z]+")
 _FUNCTION = re.compile(r"\b(?:sin|cos|tan|cot|log|ln|exp|min|max|gcd|lcm|det|and|or)\b", re.IGNORECASE)
 _PROSE = re.compile(
     r"^[A-Za-z]{3,}|[A-Za-z]*[a-z][A-Za-z]{3,}|[^\W\d_a-zA-Z]"
-    r"|\b(?:am|an|as|at|be|by|if|is|it|no|of|on|pm|so|to)\b"
+    r"|\b(?:am|an|as|at|be|by|if|[Ii]n|is|it|no|of|on|pm|so|to)\b"
 )
 _LABEL = re.compile(r"(?:\\angle|\bangle|[A-Za-z]_?)\s*\{?[0-9]+\}?")
-_DENIAL = re.compile(r"\b(?:not|never|no|neither|or|maybe|perhaps)\b|n't\b", re.IGNORECASE)
+_DENIAL = re.compile(r"\b(?:not|never|no|neither|or|maybe|perhaps)\b|n't\b|[不没非]", re.IGNORECASE)
 _DENIED = re.compile(r"[0-9<>,;|]|\\(?:ne|neq|not)\b|\b(?:not|or|nor|and|isn|never)\b", re.IGNORECASE)
 _TRIGONOMETRY = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
 _DEGREES = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*°")
@@ -142,12 +142,15 @@ def same_math(example: Example, response: Response) -> Score:
     if re.fullmatch("[A-J]", gold.text):  # may be an option, which "A = B" does not name
         same = answer.text.strip("()") == gold.text
         return verdict(True, example, response) if same else unreadable(response, "which is another text")
+    gold, answer = _as_ratio(gold, answer), _as_ratio(answer, gold)
     if not answer.is_mathematics or any(_TOWER.search(side.text) for side in sides):
         return unreadable(response, "which is not mathematics")
     gold, answer = _with_point(gold, answer), _with_point(answer, gold)
     gold, answer = _as_quotient(gold, answer), _as_quotient(answer, gold)
     texts = alike(gold.text, answer.text)
     gold, answer = replace(gold, text=texts[0]), replace(answer, text=texts[1])
+    if _squeezed(gold) == _squeezed(answer) and units.ratio(answer.unit, gold.unit) == 1 and len(sides) == 1:
+        return verdict(True, example, response)
     if fault := _fault(gold.text, answer.text):
         return Score(0.0, f"read {shown(response.answer)}, {fault}, the gold is {shown(example.answer)}")
     if _RATIO.fullmatch(gold.text) and len(sides) == 1:
@@ -168,6 +171,10 @@ def same_math(example: Example, response: Response) -> Score:
     return Score(None, f"{outcome}: gold {shown(example.answer)}, answer {shown(response.answer)}")
 
 
+def _squeezed(side: _Side) -> str:
+    return re.sub(r"(?<![0-9A-Za-z])\s+|\s+(?![0-9A-Za-z])", "", side.text)
+
+
 def _first(outcomes: Iterable[str], but: str) -> str:
     """The first outcome that is another one than `but`; `but` if there is none."""
     return next((outcome for outcome in outcomes if outcome != but), but)
@@ -177,6 +184,12 @@ def _with_point(side: _Side, other: _Side) -> _Side:
     """The side with a decimal comma as a point where the other has one; `1,234` is a thousand and more."""
     is_decimal = re.fullmatch(r"-?[0-9]*\.[0-9]+", other.text) and _DECIMAL_COMMA.fullmatch(side.text)
     return replace(side, text=side.text.replace(",", ".")) if is_decimal else side
+
+
+def _as_ratio(side: _Side, other: _Side) -> _Side:
+    """`3 to 4` as `3:4` beside a ratio."""
+    found = re.fullmatch(r"([0-9.]+) to ([0-9.]+)", side.text)
+    return replace(side, text=f"{found[1]}:{found[2]}") if found and _RATIO.fullmatch(other.text) else side
 
 
 def _as_quotient(side: _Side, other: _Side) -> _Side:

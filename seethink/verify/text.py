@@ -16,10 +16,14 @@ from seethink.types import Example, Response, Score, Verifier
 from seethink.verify import units
 from seethink.verify.number_words import in_digits
 from seethink.verify.numerals import in_plain_digits, is_ambiguous
-from seethink.verify.spelling import goes_on, unwrapped
+from seethink.verify.spelling import formula, goes_on, unwrapped
+from seethink.verify.wording import alike, in_one_line
 
 MAX_CHARACTERS = 64
 """A longer text is not one number."""
+
+MAX_FORMULA = 100
+"""A longer text is no formula."""
 
 MAX_WRAPPED = 40
 """A text is not more than so many times longer in marks than without."""
@@ -59,8 +63,9 @@ def read_quantity(text: str, said: str | None = None) -> Quantity | None:
     (`numerals.in_plain_digits`); ASCII digits, no mixed numbers in digits. A unit may follow, as
     `units.split` finds it; `said` is its. `3,5` without a unit may be a list: None.
     """
-    if len(text) > 4 * MAX_CHARACTERS or len(plain := unwrapped(text)) > MAX_CHARACTERS:
+    if len(text) > 4 * MAX_CHARACTERS or len(plain := units.merged(unwrapped(text))) > MAX_CHARACTERS:
         return None
+    plain = _EXACTLY.sub("", plain)
     number, unit = units.split(plain, said)
     match, in_words = _NUMBER.fullmatch(number), False
     if not match and (digits := in_digits(plain)):
@@ -80,6 +85,9 @@ def read_quantity(text: str, said: str | None = None) -> Quantity | None:
     value = Fraction(written) * (-1 if match["sign"] in ("-", "\u2212") else 1)
     percent = bool(match["percent"])
     return Quantity(value / 100 if percent else value, unit, in_words, percent)
+
+
+_EXACTLY = re.compile(r"\A(?:(?:only|just|exactly)\s+(?=\w)|(?:->|=>|→|⇒|≈|\\approx)\s*)", re.IGNORECASE)
 
 
 def computed(text: str) -> str:
@@ -133,6 +141,8 @@ def same_number(example: Example, response: Response) -> Score:
     if clear := clear_verdict(example, response, None if gold else "is not one number"):
         return clear
     answer = read_quantity(str(response.answer), said(example))
+    if gold and answer is None and gold.value == 0 and _is_nothing(str(response.answer), example.question):
+        return verdict(True, example, response)
     if gold is None or answer is None:
         return unreadable(response, "which is not one number")
     ratio = answer.in_unit_of(gold)
@@ -148,15 +158,30 @@ def same_number(example: Example, response: Response) -> Score:
     return verdict(same, example, response)
 
 
+def _is_nothing(answer: str, question: str) -> bool:
+    """Whether the answer to "how many" is none."""
+    return bool(_HOW_MANY.search(question)) and bare(answer) in _NOTHING
+
+
+_HOW_MANY = re.compile(
+    r"\bhow\s+many\b|\bnumber\s+of\b|\bcount\b|[几多]少?[个只条张件名位本辆棵]", re.IGNORECASE
+)
+_NOTHING = {"none", "no", "nothing", "zero", "没有"}
 _ASKS_FOR_PERCENT = re.compile(r"percent|per cent|%|prozent|百分", re.IGNORECASE)
 
 
 def _same_percentage(gold: Quantity, answer: Quantity, example: Example) -> bool:
     """Whether one is a percentage, and the other its figure without the sign, which the question names."""
+    rescaled = in_percent(gold, answer, example)
+    return rescaled is not None and rescaled == gold.value
+
+
+def in_percent(gold: Quantity, answer: Quantity, example: Example) -> Fraction | None:
+    """The value of an answer whose sign of percent is missing, or is too much, beside the gold, where the
+    question names percent."""
     if gold.percent == answer.percent or not _ASKS_FOR_PERCENT.search(example.question):
-        return False
-    percentage, figure = (gold, answer) if gold.percent else (answer, gold)
-    return percentage.value * 100 == figure.value
+        return None
+    return answer.value / 100 if gold.percent else answer.value * 100
 
 
 def _differ_by_rounding(a: Fraction, b: Fraction) -> bool:
@@ -173,18 +198,28 @@ def same_text(example: Example, response: Response) -> Score:
 
     Formula: equality after case folding, with whitespace collapsed, and quotes, brackets and closing
     punctuation stripped from the ends, or after dropping the marks of LaTeX and markdown that
-    `spelling.unwrapped` drops. Signs and inner punctuation count, and so does a question mark that only the
-    answer ends with. Range: {0, 1}; None if nothing is left of the gold. Source: the exact-match fallback of
-    R1-V and open-r1-multimodal.
+    `spelling.unwrapped` drops, and the small words of `wording.alike` (articles, "it is"). Signs
+    and inner punctuation count, and so does a question mark that only the answer ends with.
+    Range: {0, 1}; None if nothing is left of the gold. Source: the exact-match fallback of R1-V and
+    open-r1-multimodal.
     """
     gold, answer = str(example.answer), str(response.answer)
     if clear := clear_verdict(example, response, None if bare(gold) else "holds no text"):
         return clear
-    same = bare(gold) == bare(answer)
-    if not same and len(answer) <= MAX_WRAPPED * (1 + len(gold)):
-        same = bare(unwrapped(gold)) == bare(unwrapped(answer)) != ""
     asked = re.search(r"[?？]\W*$", answer) and not re.search("[?？]", gold)
-    return verdict(same and not asked, example, response)
+    return verdict(_same_words(gold, answer, example.question) and not asked, example, response)
+
+
+def _same_words(gold: str, answer: str, question: str) -> bool:
+    if bare(gold) == bare(answer):
+        return True
+    if len(answer) > MAX_WRAPPED * (1 + len(gold)):
+        return False
+    ours, theirs = (bare(unwrapped(in_one_line(text))) for text in (gold, answer))
+    if ours == theirs != "" or alike(ours, theirs, question):
+        return True
+    signs = [formula(text).replace(" ", "") if len(text) <= MAX_FORMULA else "" for text in (gold, answer)]
+    return "\\" in signs[0] and signs[0] == signs[1]  # AB ∥ CD
 
 
 LEAST_RATIO = 0.5
@@ -202,6 +237,8 @@ def text_ratio(example: Example, response: Response) -> Score:
     gold, answer = bare(str(example.answer)), bare(str(response.answer))
     if clear := clear_verdict(example, response, None if gold else "holds no text"):
         return clear
+    if _same_words(str(example.answer), str(response.answer), example.question):
+        return Score(1.0, f"read {shown(response.answer)}, the gold is {shown(example.answer)}")
     if _DIGITS.findall(gold) != _DIGITS.findall(answer):
         return Score(0.0, f"read {shown(answer)}, whose numbers are not those of {shown(gold)}")
     ratio = Levenshtein.normalized_similarity(gold, answer, score_cutoff=LEAST_RATIO)

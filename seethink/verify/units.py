@@ -24,6 +24,7 @@ _NAMES: dict[str, dict[str, str]] = {
         "201168/125": "mi mile 英里",
         "1852": "nmi nautical_mile 海里",
     },
+    "length/time": {"5/18": "kmph kph", "1397/3125": "mph"},
     "length^2": {"10000": "ha hectare 公顷"},
     "length^3": {
         "1/1000": "l liter litre 升 litern litro",
@@ -54,8 +55,8 @@ _NAMES: dict[str, dict[str, str]] = {
     "temperature": {"1": "°c ℃ degree celsius 度 摄氏度 grad degré grado"},
     "kelvin": {"1": "kelvin 开尔文"},
     "fahrenheit": {"1": "°f ℉ degree fahrenheit 华氏度"},
-    "dollar": {"1": "$ dollar usd us$ 美元 dólar dólares", "1/100": "cent"},
-    "euro": {"1": "€ euro eur 欧元", "1/100": "cent"},
+    "dollar": {"1": "$ dollar usd us$ 美元 dólar dólares", "1/100": "cent ¢"},
+    "euro": {"1": "€ euro eur 欧元", "1/100": "cent ¢"},
     "sterling": {"1": "£ pound gbp 英镑", "1/100": "penny pence"},
     "yuan": {"1": "¥ yuan cny rmb 元 人民币", "1/10": "角", "1/100": "分"},
     "pixel": {"1": "px pixel"},
@@ -63,9 +64,15 @@ _NAMES: dict[str, dict[str, str]] = {
     "joule": {"1": "j joule 焦 焦耳", "1000": "kj kilojoule 千焦"},
     "watt": {"1": "w watt 瓦 瓦特", "1000": "kw kilowatt 千瓦"},
     "volt": {"1": "v volt 伏 伏特", "1000": "kv kilovolt"},
-    "ampere": {"1": "a amp ampere 安 安培"},
+    "ampere": {"1": "a amp ampere 安 安培", "1/1000": "ma milliamp milliampere 毫安"},
     "ohm": {"1": "ω ohm 欧 欧姆"},
-    "hertz": {"1": "hz hertz 赫兹", "1000": "khz kilohertz"},
+    "hertz": {
+        **{"1": "hz hertz 赫兹", "1000": "khz kilohertz", "1000000": "mhz megahertz"},
+        "1000000000": "ghz gigahertz",
+    },
+    "byte": {"1": "byte", "1000": "kb kilobyte", "1000000": "mb megabyte", "1000000000": "gb gigabyte"},
+    "mole": {"1": "mol mole 摩尔"},
+    "decibel": {"1": "db decibel 分贝"},
     "pascal": {"1": "pa pascal 帕 帕斯卡", "1000": "kpa kilopascal"},
 }
 """{kind: {factor to the kind's base unit: its names}}; a name may have several kinds (degree, pound, 分)."""
@@ -249,6 +256,27 @@ def _with_slash(text: str) -> str:
             f"^{power}" if power != "1" else ""
         )
     return text[:-_MAX_CHARACTERS] + end
+
+
+_PART = rf"([0-9]+(?:\.[0-9]+)?)\s*({_NAME})(?:(?<=[a-z]{{2}})s)?(?![a-z])"
+_MIXED = re.compile(rf"{_PART}\s*,?\s*(?:and\s+)?{_PART}(?:\s*,?\s*(?:and\s+)?{_PART})?")
+
+
+def merged(text: str) -> str:
+    """A measure in two or three units, large before small, in the smallest of them ("2 hours 30 minutes" is
+    `150 minute`, `5'6"` is `66 "`); any other text as it is."""
+    found = _MIXED.fullmatch(_key(text.strip())) if len(text) <= _MAX_CHARACTERS else None
+    if not found:
+        return text
+    parts = [part for part in found.groups() if part]
+    names, total = parts[1::2], Fraction(parts[0])
+    names = ["ft", "in"] if names == ["'", '"'] else names  # not of an angle
+    for above, below, figure in zip(names, names[1:], parts[2::2], strict=False):
+        ratio_of = ratio(above, below)
+        if ratio_of is None or ratio_of <= 1 or Fraction(figure) >= ratio_of:
+            return text
+        total = total * ratio_of + Fraction(figure)
+    return f"{float(total):.10g} {names[-1]}"
 
 
 def split_sum(text: str) -> tuple[str, str]:

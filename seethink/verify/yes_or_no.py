@@ -9,7 +9,8 @@ from seethink.types import Example, Response, Score
 from seethink.verify.text import unjudged, unreadable, verdict
 
 _LEAD = (
-    r"(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:the|my)\s+)?(?:(?:final|correct)\s+)?"
+    r"(?:(?:so|thus|hence|therefore),?\s+|(?:based\s+on|according\s+to|from|in)\s[^,.;:\n]{1,60},\s+)?"
+    r"(?:(?:the|my)\s+)?(?:(?:final|correct)\s+)?"
     r"(?:answer\b\s*(?:is\b)?\s*:?\s*)?"
 )
 _YES_NO = re.compile(
@@ -55,8 +56,9 @@ def yes_no(example: Example, response: Response) -> Score:
     ("know" and "not" hold none) and be followed by the end, punctuation or a clause ("yes it is"); true,
     correct and false, incorrect, 是, 对, 有, 正确 and 否, 不是, 没有, 错误 before the end or punctuation are
     yes and no too, and so is an answer that is only a mark or a letter (✓, Y, T) or in one Chinese clause
-    (没有狗, 图中有一只狗). A contradiction is ambiguous and earns 0: a "yes" after
-    no, or a "no" after yes that determines no noun ("yes, there is no dog" is a yes). Range: {0, 1};
+    (没有狗, 图中有一只狗), or repeats the question's words or denies them ("There is no dog."). A
+    contradiction is ambiguous and earns 0: a "yes" after no, or a "no" after yes
+    that determines no noun ("yes, there is no dog" is a yes). Range: {0, 1};
     unread if the answer begins with neither; None if the gold is neither. Source: VLM-R1's yes_no reward,
     which takes the first such letters anywhere.
     """
@@ -64,12 +66,56 @@ def yes_no(example: Example, response: Response) -> Score:
     if missing := unjudged(example, response, None if gold else "is neither yes nor no"):
         return missing
     said = str(response.answer)
-    answer = (
-        _yes_or_no(said) or _chinese_clause(said) or _ALONE.get(plain(said).strip(" .!*_\x1f").casefold())
-    )
+    answer = said_yes_or_no(said, example.question) or echo(response.text, example.question)
     if answer is None:
         return unreadable(response, "which is neither yes nor no")
     return verdict(gold == answer, example, response)
+
+
+def said_yes_or_no(said: str, question: str) -> str | None:
+    """The yes or no of an answer to a question; None if it is neither."""
+    alone = _ALONE.get(plain(said).strip(" .!*_\x1f").casefold())
+    return _yes_or_no(said) or _chinese_clause(said) or alone or echo(said, question)
+
+
+_ASKED = re.compile(r"[^.?!\n]*\?")
+_ASKS_WHETHER = re.compile(r"\W*(?:is|are|was|were|do|does|did|can|has|have)\b(?!.*\bor\b)", re.IGNORECASE)
+_MOST_ECHO = 240
+_WORD = re.compile(r"n't\b|[^\W_]+(?:-[^\W_]+)*?(?=n't\b)|[^\W_]+(?:-[^\W_]+)*", re.IGNORECASE)
+_IDLE = {
+    *("is", "are", "was", "were", "be", "do", "does", "did", "doe", "can", "has", "have", "there", "here"),
+    *("it", "this", "that", "these", "those", "a", "an", "the", "any", "some", "all", "in", "of", "on", "at"),
+    *("image", "picture", "photo", "photograph", "scene", "figure", "video", "i", "you", "we", "see", "seen"),
+    *("show", "shown", "contain", "include", "depict", "feature", "visible", "present", "appear", "seem"),
+    *("to", "so", "therefore", "based"),
+}
+"""Words that say nothing of what is asked for, singular."""
+_DENIES = frozenset({"no", "not", "n't", "cannot"})
+
+
+def echo(said: str, question: str) -> str | None:
+    """The yes or no of one sentence that repeats what the question asks ("There is a dog in the image."), in
+    the same order, or denies it; None for any other, with other words."""
+    asked = _ASKED.findall(question)
+    if len(asked) != 1 or not _ASKS_WHETHER.match(asked[0]) or len(said) > _MOST_ECHO:
+        return None
+    if not (subject := _content(asked[0])) or re.search(r"[.!?]\s+\S|\?", said):
+        return None
+    told = _content(said)
+    denials = [i for i, word in enumerate(told) if word in _DENIES]
+    if len(denials) == 1 and subject in (
+        told[denials[0] + 1 :],
+        [word for word in told if word not in _DENIES],
+    ):
+        return "no"
+    return "yes" if told == subject else None
+
+
+def _content(text: str) -> list[str]:
+    """The words of a sentence, singular, without idle ones."""
+    words = (word.lower() for word in _WORD.findall(text))
+    singular = (word.removesuffix("s") if len(word) > 3 else word for word in words)
+    return [word for word in singular if word not in _IDLE]
 
 
 def is_yes_or_no(text: str) -> bool:

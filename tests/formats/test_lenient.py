@@ -131,6 +131,36 @@ from seethink.formats import by_steps, lists_several, read_any
         ("图中有5个苹果。", "5"),
         ("答：一共有5个苹果。", "5"),
         ("答：共12米", "共12米"),
+        ("\\boxed{x^{2} + y^{2} = 25}", "x^{2} + y^{2} = 25"),
+        ("2x - y + 3 = 0", "2x - y + 3 = 0"),
+        ("So the equation of the circle is $x^2 + y^2 = 25$.", "x^2 + y^2 = 25"),
+        ("5 m + 7 m = 12 m", "12 m"),
+        ("y = 2x + 3", "y = 2x + 3"),
+        ("x<1 or x>3", "x<1 or x>3"),
+        ("(-\\infty, 1) \\cup (3, \\infty)", "(-\\infty, 1) \\cup (3, \\infty)"),
+        ("\\triangle ABC \\cong \\triangle DEF", "\\triangle ABC \\cong \\triangle DEF"),
+        ("Therefore $AB = 4\\sqrt{3}$ cm.", "4\\sqrt{3} cm"),
+        ("\\boxed{x=1} \\text{ or } \\boxed{x=3}", "x=1 or x=3"),
+        ("2 hours and 30 minutes", "2 hours and 30 minutes"),
+        ("There are two cats: one on the sofa and one on the floor.", "two"),
+        ("There are about 12 apples.", "12"),
+        ("The answer is 14, since 7*2=14.", "14"),
+        ("**Final Answer:** The value of x is 14.", "14"),
+        ("14 is the answer.", "14"),
+        ("That gives us 14.", "14"),
+        ("14\n\nExplanation: two times seven is fourteen.", "14"),
+        ("The center is at (1, -2).", "(1, -2)"),
+        ('The sign says "STOP".', '"STOP"'),
+        ("The email address is foo@bar.com.", "foo@bar.com"),
+        ("首都是北京。", "北京"),
+        ("- **A. cat**: Incorrect.\n- **B. dog**: Correct.\n- **C. bird**: Incorrect.", "B"),
+        ("A. cat ✗\nB. dog ✓\nC. bird ✗", "B"),
+        ("选项A正确，选项B、C、D错误。", "A"),
+        ("The answer is B... wait, 180 - 120 = 60. So it should be C.", "C"),
+        ("If I had to guess, I would say B.", "B"),
+        ("I think it's a dog (option B).", "option B"),
+        ("The image shows a cat.", "The image shows a cat"),
+        ("It has whiskers. So it must be a cat.", "So it must be a cat"),
     ],
 )
 def test_a_final_answer_is_read_in_any_form(text, answer):
@@ -171,6 +201,9 @@ def test_a_correction_wins_over_a_phrase_and_not_over_a_tag(text, answer):
         "A. a cat\nB. a dog\nC. a bird",
         "A\nB\nC\nD\nE",
         "B. because (A) is the wrong one",
+        "I'm sorry, but I cannot see the image.",
+        "The car is red. The dog sits beside the house.",
+        "The image shows a cat, which is lying on the",
     ],
 )
 def test_without_a_final_answer_there_is_none(text):
@@ -218,6 +251,7 @@ def test_equations_that_are_no_chain_are_left_whole(answer):
         "答案不是B",
         "It is not option B.",
         "Neither A nor B is correct.",
+        "I think it's not a dog (option B).",
     ],
 )
 def test_a_denied_letter_is_not_read_alone(text):
@@ -273,3 +307,16 @@ def test_a_reference_answer_may_list_several_values(answer):
 )
 def test_a_pair_an_interval_and_a_large_number_are_one_value(answer):
     assert not lists_several(answer)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It is not true that the answer is 14.",
+        "I doubt that 14 is correct.",
+        "首都可能是北京。",
+        "There are no more than 14 dogs.",
+    ],
+)
+def test_what_is_denied_or_in_doubt_is_not_read_alone(text):
+    assert read_any(text).answer not in ("14", "no", "北京")

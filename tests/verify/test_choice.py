@@ -162,7 +162,15 @@ def test_there_are_as_many_letters_as_options(gold, n):
 
 @pytest.mark.parametrize("gold", ["A, C", "A and C", "AC", "(A), (C)", "A;C"])
 def test_a_gold_of_several_options_needs_exactly_these(gold):
-    for answer in ("A, C", "C and A", "AC", "(A) and (C)", "The correct answers are A and C.", "A、C"):
+    for answer in (
+        "A, C",
+        "C and A",
+        "AC",
+        "(A) and (C)",
+        "The correct answers are A and C.",
+        "A、C",
+        "A. a cat\nC. two birds",
+    ):
         assert judged(same_choice, gold, answer, PETS).value == 1.0
     for answer in ("A", "C", "A, B", "A, B, C", "A or C", "not A, C", "A, C, C", ""):
         assert judged(same_choice, gold, answer, PETS).value == 0.0

@@ -29,12 +29,27 @@ def value(gold, answer):
         ("14", None, 0.0),
         ("100 m", "0.1 km", 1.0),
         ("100 m", "100 kg", 0.0),
+        ("45", "about 44", 1.0),
+        ("45", "≈ 44", 1.0),
+        ("45", "about 48", 0.0),
+        ("45", "44%", 0.0),
         ("Yes", "Yes", None),
         (None, "14", None),
     ],
 )
 def test_a_number_within_five_percent_of_the_gold_is_paid(gold, answer, paid):
     assert value(gold, answer) == paid
+
+
+def test_a_sign_of_percent_may_be_missing_where_the_question_names_percent():
+    for gold, answer, paid in (
+        ("45%", "44", 1.0),
+        ("45", "44%", 1.0),
+        ("45", "50%", 0.0),
+        ("45%", "0.44", 1.0),
+    ):
+        example = Example("q", "What percentage?", answer=gold)
+        assert relaxed_number(example, Response(answer, answer=answer)).value == paid
 
 
 def test_it_has_a_name():

@@ -54,6 +54,11 @@ def test_anything_else_stays_as_it_is(gold, answer):
     assert alike(gold, answer) == (gold, answer)
 
 
+def test_a_point_loses_its_name_beside_coordinates_without_one():
+    assert alike("A(2, 3)", "(2, 3)") == alike("A = (2, 3)", "(2, 3)") == ("(2, 3)", "(2, 3)")
+    assert alike("A(2, 3)", "B(2, 3)") == ("A(2, 3)", "B(2, 3)")
+
+
 def test_roots_with_an_index_become_a_list_beside_one_without():
     assert alike("2, 3", r"x_1=2, x_{2}=3") == ("2, 3", "2, 3")
     assert alike(r"x_1=2 or x_2=\frac{1}{3}", "2") == (r"2, \frac{1}{3}", "2")

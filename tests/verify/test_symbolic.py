@@ -31,6 +31,12 @@ def judged(gold, answer):
         ("1,2", "x=1 or x=2"),
         (r"5\pi", r"\(5 \pi\)"),
         ("5 cm", "5"),
+        ("a>b>c", "a > b > c"),
+        ("3:4", "3 to 4"),
+        ("(2, 3)", "A(2, 3)"),
+        (r"2\sqrt{3}", r"2\sqrt{3} (approximately 3.46)"),
+        ("5", r"\approx 5"),
+        ("y = 2x + 3", "2x - y + 3 = 0"),
     ],
 )
 def test_equal_mathematics_is_paid_in_any_notation(gold, answer):
@@ -45,6 +51,10 @@ def test_equal_mathematics_is_paid_in_any_notation(gold, answer):
         ("5", r"\boxed{4} \boxed{5}"),
         ("5", "4 = 5"),
         ("x = 5", "x = 4 = 5"),
+        ("a>b>c", "a > c > b"),
+        ("3:4", "4 to 3"),
+        (r"2\sqrt{3}", r"2\sqrt{3} (approximately 3.56)"),
+        ("5", "答案不是$5$"),
         ("3", "1 2"),
         ("3", r"1\quad 2"),
         ("5", "not 5"),

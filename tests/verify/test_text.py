@@ -204,3 +204,20 @@ def test_a_gold_can_be_judged_or_not_whatever_the_answer_is(name, gold):
         for answer in (None, "an unheard-of answer")
     )
     assert (unanswered.value is None) == (answered.value is None), (unanswered, answered)
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "value"),
+    [
+        ("0", "None", 1.0),
+        ("0", "no", 1.0),
+        ("0", "none of the above", 0.0),
+        ("3", "none", 0.0),
+        ("1", "Only one", 1.0),
+        ("1", "Only two", 0.0),
+    ],
+)
+def test_none_is_nothing_of_how_many(gold, answer, value):
+    question = Example(id="1", question="How many apples are there?", answer=gold)
+    assert same_number(question, Response(text="", answer=answer)).value == value
+    assert judged(same_number, "0", "none").value == 0.0

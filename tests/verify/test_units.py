@@ -100,6 +100,42 @@ def test_no_verifier_raises_on_any_text(text):
             verifier(row, Response(text=answer, thought=answer or None, answer=answer, n_tokens=1))
 
 
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [
+        ("2 hours 30 minutes", "2 h 30 min"),
+        ("2 hours and 30 minutes", "150 minutes"),
+        ("2.5 hours", "2 hours, 30 minutes"),
+        ("5 ft 6 in", "5'6\""),
+        ("66 inches", "5 feet 6 inches"),
+        ("15°30'", "15.5°"),
+        ("1 h 1 min 1 s", "3661 s"),
+        ("60 mph", "60 miles per hour"),
+        ("60 km/h", "60 kmph"),
+        ("2 mA", "0.002 A"),
+        ("5 GHz", "5 gigahertz"),
+        ("25 cents", "25¢"),
+    ],
+)
+def test_a_measure_in_two_units_is_one(gold, answer):
+    for one, other in ((gold, answer), (answer, gold)):
+        assert judged(verify.by_name("same_answer"), one, other).value == 1.0
+
+
+@given(st.integers(0, 99), st.integers(0, 59), st.integers(0, 99), st.integers(0, 59))
+def test_hours_and_minutes_are_equal_only_to_as_many(h, m, other_h, other_m):
+    same = 60 * h + m == 60 * other_h + other_m
+    score = judged(same_number, f"{h} h {m} min", f"{other_h} hours {other_m} minutes")
+    assert score.value == float(same)
+
+
+@pytest.mark.parametrize(
+    "text", ["30 minutes 2 hours", "2 hours 90 minutes", "2 hours 30 metres", "2 cats 3 dogs"]
+)
+def test_what_is_no_measure_in_two_units_stays(text):
+    assert units.merged(text) == text
+
+
 CHANGES = (
     "zillion myriad roots powers multiples quintets zeros reciprocals factorials "
     "squared cubed tenths hundredths thousandths factorial pairs K M B couples dozens dozen lakh "
