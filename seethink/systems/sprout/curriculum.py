@@ -58,8 +58,7 @@ class CurriculumExamples(LazySequence[SFTExample]):
     Those of the world `words` are about no picture, and ask the same question in several manners.
 
     name: of the course, part of the random seeds. manners: prompt formats and response styles; empty for
-    readings alone. shares: world -> how often it is drawn. level: of drawn worlds; None mixes them. told: the
-    share of pictures that are not shown: their reading follows the question in words.
+    readings alone. shares: world -> how often it is drawn. level: of drawn worlds; None mixes them.
     """
 
     n: int
@@ -69,7 +68,6 @@ class CurriculumExamples(LazySequence[SFTExample]):
     per_picture: int = 4
     shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
     level: int | None = None
-    told: float = 0.0
     split: ClassVar[handwritten.Split] = "train"
     """Of the handwritten digits."""
 
@@ -77,8 +75,7 @@ class CurriculumExamples(LazySequence[SFTExample]):
     def identity(self) -> str:
         manners = sorted((form.name, repr(manner)) for form, manner in self.manners.items())
         shares = sorted(self.shares.items())
-        told = f"/{self.told} told" if self.told else ""
-        return f"sprout/{self.name}/{self.seed}/{manners}/{self.per_picture}/{shares}/{self.level}{told}"
+        return f"sprout/{self.name}/{self.seed}/{manners}/{self.per_picture}/{shares}/{self.level}"
 
     def __len__(self) -> int:
         return self.n
@@ -104,9 +101,6 @@ class CurriculumExamples(LazySequence[SFTExample]):
 
     def _example(self, example: Example, page: int, place: int) -> SFTExample:
         rng = random.Random(f"{self.name}/{self.seed}/{page}/{place}")
-        if example.media and random.Random(f"{self.name}/{self.seed}/{page}/told").random() < self.told:
-            form, text = respond(rng, self.manners, question := in_words(rng, example), boxes=False)
-            return SFTExample(question, form, text)
         if example.media and (place == 0 or not self.manners or rng.random() < READINGS):
             request, reply = reading(rng, example, first=place == 0)
             return SFTExample(replace(example, question=request), VERBATIM, reply)
@@ -169,8 +163,8 @@ def reading(rng: random.Random, example: Example, first: bool) -> tuple[str, str
 # Questions --------------------------------------------------------------------------------------------------
 
 
-def another_question(rng: random.Random, example: Example, of_others: bool = True) -> Example:
-    """Another question about the same picture. of_others: whether also such as other worlds ask."""
+def another_question(rng: random.Random, example: Example) -> Example:
+    """Another question about the same picture."""
     if not example.media:
         return example
     if "page" in example.meta:
@@ -181,27 +175,17 @@ def another_question(rng: random.Random, example: Example, of_others: bool = Tru
         question, answer, steps = grid.ask(rng, example.meta["objects"])
         return replace(example, question=question, answer=answer, steps=steps)
     for _ in range(8):
-        if drawn := rng.choice(_askable(example, of_others))(rng, example.meta["formal"]):
+        if drawn := rng.choice(_askable(example))(rng, example.meta["formal"]):
             return replace(example, question=drawn.question, answer=drawn.answer, steps=drawn.steps)
     return example  # its own question, which this scene was composed for
 
 
-def in_words(rng: random.Random, example: Example) -> Example:
-    """A question about the picture, followed by the picture's densest reading instead of the picture; its
-    steps are those after the reading. It is one of the picture's own world, since readings give no boxes."""
-    asked = another_question(rng, example, of_others=False)
-    shown, thought = reading(rng, example, first=True)[1], " ".join(asked.steps)
-    rest = thought.removeprefix(shown).strip()
-    steps = (rest,) if rest and rest != thought else asked.steps
-    return replace(asked, media=(), question=f"{asked.question} {shown}", steps=steps)
-
-
-def _askable(example: Example, of_others: bool) -> Sequence[Ask]:
+def _askable(example: Example) -> Sequence[Ask]:
     """The questions that scenes of this kind allow."""
     world, scene = example.meta["world"], example.meta["formal"]
     kinds = _world(world).kinds
     names = _TOGETHER.get(world, lambda scene: ())(scene) or (example.meta["kind"],)
-    return [*(kinds[name] for name in names), *(_also(world) if of_others else ())]
+    return [*(kinds[name] for name in names), *_also(world)]
 
 
 def _world(name: str) -> SceneWorld:

@@ -87,7 +87,6 @@ _OFTEN_DIRECT = {"obeyed": 0.4, "direct": 0.4, "prose at once": 0.2}
 _OTHERS = (CAPTION_THINK, STAGED, THOUGHTS_SUMMARY, STEPS, JSON_STEPS, BOXED, ANSWER_LINE)
 
 READING: Manners = {}
-THINKING: Manners = {VERBATIM: Manner(1, {"prose steps": 1.0})}
 REASONING: Manners = {
     THINK_ANSWER: Manner(12, _STEPWISE),
     VERBATIM: Manner(2, {"prose steps": 1.0}),
