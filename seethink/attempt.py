@@ -108,7 +108,7 @@ def lenient(task: Task, rollout: Rollout) -> tuple[Response, Score]:
 
 
 def _parse_leniently(example: Example, strict: Response) -> Response:
-    read = read_any(strict.text, lists_several(example.answer))
+    read = read_any(strict.text, lists_several(example.answer), sentences=True)
     response = _in_original_pixels(example, read, strict.frame)
     return replace(response, stop=strict.stop, n_tokens=strict.n_tokens)
 

@@ -16,7 +16,7 @@ class AnyForm(BaseFormat):
         """No instruction."""
 
     def parse(self, text: str) -> Response:
-        return read_any(text)
+        return read_any(text, sentences=True)
 
     def write(self, thought: str | Sequence[str], answer: str) -> str:
         """The answer after its phrase. Raises ValueError if `parse` could not read it."""

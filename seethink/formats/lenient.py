@@ -61,13 +61,13 @@ STEPWISE_WORDS = 6
 """A text with fewer words before its answer answers directly. "I think the answer is" has five."""
 
 
-def read_any(text: str, several: bool = False) -> Response:
+def read_any(text: str, several: bool = False, sentences: bool = False) -> Response:
     """The final answer in any form, by precedence: the last closed answer tag, else the last open one; the
     answer of a JSON object or of JSON steps; the last `\\boxed{}`, or all of them as a list if the question
     has `several` answers, unless a line "Answer: ..." follows; the last explicit phrase (`formats.endings`);
     an option letter that begins the text, if no second option is named in the same way, or yes or no; the
-    value with which the last sentence ends; the only sentence, or one that concludes; a text of at most four
-    words, or eight that begin with a number.
+    value with which the last sentence ends; with `sentences` the only sentence, or one that concludes, which
+    may be a remark as well; a text of at most four words, or eight that begin with a number.
 
     Nothing is cut off that says which answer is meant: an option's letter keeps the text after it. A value
     that corrects a phrase ("The answer is 7. Wait, it is 8.") wins over it; what follows a tag corrects
@@ -75,7 +75,7 @@ def read_any(text: str, several: bool = False) -> Response:
     the text after the last thought is searched. `thought` is all text before the answer, tags removed; None
     if no answer was found.
     """
-    return replace(_read_any(with_think_tags(without_stop_tokens(text)), several), text=text)
+    return replace(_read_any(with_think_tags(without_stop_tokens(text)), several, sentences), text=text)
 
 
 _THINK_TAGS = (
@@ -97,13 +97,14 @@ def with_think_tags(text: str) -> str:
     return text
 
 
-def _read_any(text: str, several: bool) -> Response:
+def _read_any(text: str, several: bool, sentences: bool) -> Response:
     if (tagged := _tagged(text)) is not None:
         return _read(text, *tagged)
     rest = text.rpartition("</think>")[2]
     start = len(text) - len(rest)
     outside = rest.partition("<think>")[0]
-    if (marked := _marked(outside, several)) is not None:
+    marked = _marked(outside, several) or (closing_sentence(outside) if sentences else None)
+    if marked is not None:
         return _read(text, start + marked[0], marked[1])
     most = _MEASURE_WORDS if re.fullmatch(r"\s*[-$]?\d[^\n.?]*\s*", outside) else _LONE_WORDS
     lone = outside.strip() and len(outside.split()) <= most and "<" not in rest
@@ -148,7 +149,7 @@ def _marked(outside: str, several: bool) -> tuple[int, str] | None:
 
 _READERS = (
     *(last_phrase, only_right, first_letter, first_word, says_no, lone_formula, last_value, last_quantity),
-    *(complement, first_value, closing_sentence),
+    *(complement, first_value),
 )
 
 _SPELLED_IN_PROSE = re.compile(

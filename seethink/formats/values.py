@@ -50,7 +50,7 @@ _COMPUTED = re.compile(rf"{_OPERATOR.pattern}|[A-Za-z/\u03c0\u221a\u00b0]")
 _UNKNOWN = re.compile(r"(?<![A-Za-z\\])(?!(?<=[0-9] )[mgshlLAVWNJ]\b)[A-Za-z](?![A-Za-z])")
 """A letter that stands for a number; `5 m` are metres."""
 _SEVERAL = re.compile(r"[,;](?!\d{3})|\b(?:and|or)\b|[或和]|\A\W*[A-Z][.):]")
-_RELATION = r"(?:[<>!\u2260\u2264\u2265]=?|\\(?:[gl]eq?|neq?)\b)"
+_RELATION = r"(?:[<>]=?|!=|[\u2260\u2264\u2265]|\\(?:[gl]eq?|neq?)\b)"
 _EQUATION = r"[A-Za-z][A-Za-z_0-9{}']{0,8}\s*=\s*[^=,;\n]{1,30}?"
 _EQUATIONS = re.compile(
     rf"(?<![A-Za-z0-9_\\]){_EQUATION}(?:[\s$]*(?:[,;]|(?:,\s*)?\b(?:and|or)\b|[或和])[\s$]*{_EQUATION})+[\s.$)*]*\Z"

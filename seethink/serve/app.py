@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -227,11 +227,13 @@ class EventStream(Response):
                 return await send(message(b"", more=False))
         except TimeoutError:
             _LOG.info("a stream ended at its deadline")
-        with suppress(TimeoutError):  # of a client that reads nothing: it must not keep its slot
+        try:
             async with asyncio.timeout(LAST_WORDS_S):
                 await send(message(event_of(dict(_timeout(self.slot.service).body()), "error")))
                 await send(message(b"data: [DONE]\n\n"))
                 await send(message(b"", more=False))
+        except TimeoutError:
+            _LOG.info("a client that reads nothing loses its slot")
 
 
 def _timeout(service: Service) -> ApiError:

@@ -26,6 +26,7 @@ from seethink.verify.times import same_time
 from seethink.verify.yes_or_no import yes_no
 
 same_answer = first_of(same_number, same_date, same_time, same_math, same_text)
+exam_answer = first_of(same_choice, same_answer)
 any_of_texts = AnyOf(same_answer)
 
 VERIFIERS: dict[str, Verifier] = {
@@ -92,6 +93,7 @@ __all__ = [
     "VERIFIERS",
     "any_of_texts",
     "by_name",
+    "exam_answer",
     "first_of",
     "only_if",
     "relaxed_number",

@@ -16,8 +16,8 @@ from seethink.types import Example, Response, Score, Verifier
 from seethink.verify import units
 from seethink.verify.number_words import in_digits
 from seethink.verify.numerals import in_plain_digits, is_ambiguous
+from seethink.verify.phrasing import alike, in_one_line
 from seethink.verify.spelling import formula, goes_on, unwrapped
-from seethink.verify.wording import alike, in_one_line
 
 MAX_CHARACTERS = 64
 """A longer text is not one number."""
@@ -198,7 +198,7 @@ def same_text(example: Example, response: Response) -> Score:
 
     Formula: equality after case folding, with whitespace collapsed, and quotes, brackets and closing
     punctuation stripped from the ends, or after dropping the marks of LaTeX and markdown that
-    `spelling.unwrapped` drops, and the small words of `wording.alike` (articles, "it is"). Signs
+    `spelling.unwrapped` drops, and the small words of `phrasing.alike` (articles, "it is"). Signs
     and inner punctuation count, and so does a question mark that only the answer ends with.
     Range: {0, 1}; None if nothing is left of the gold. Source: the exact-match fallback of R1-V and
     open-r1-multimodal.

@@ -164,7 +164,7 @@ from seethink.formats import by_steps, lists_several, read_any
     ],
 )
 def test_a_final_answer_is_read_in_any_form(text, answer):
-    response = read_any(text)
+    response = read_any(text, sentences=True)
     assert (response.answer, response.fault) == (answer, None)
 
 
@@ -183,7 +183,7 @@ def test_a_final_answer_is_read_in_any_form(text, answer):
     ],
 )
 def test_a_correction_wins_over_a_phrase_and_not_over_a_tag(text, answer):
-    assert read_any(text).answer == answer
+    assert read_any(text, sentences=True).answer == answer
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_a_correction_wins_over_a_phrase_and_not_over_a_tag(text, answer):
     ],
 )
 def test_without_a_final_answer_there_is_none(text):
-    response = read_any(text)
+    response = read_any(text, sentences=True)
     assert response.answer is None
     assert response.fault == "no final answer in any form"
 
@@ -222,7 +222,7 @@ def test_without_a_final_answer_there_is_none(text):
     ],
 )
 def test_several_boxes_are_all_read_where_several_answers_are_asked_for(text, last, all_of_them):
-    assert read_any(text).answer == last
+    assert read_any(text, sentences=True).answer == last
     assert read_any(text, several=True).answer == all_of_them
 
 
@@ -255,7 +255,7 @@ def test_equations_that_are_no_chain_are_left_whole(answer):
     ],
 )
 def test_a_denied_letter_is_not_read_alone(text):
-    assert read_any(text).answer not in ("B", "B.", "(B)")
+    assert read_any(text, sentences=True).answer not in ("B", "B.", "(B)")
 
 
 def test_an_empty_answer_tag_is_an_empty_answer():
@@ -319,4 +319,8 @@ def test_a_pair_an_interval_and_a_large_number_are_one_value(answer):
     ],
 )
 def test_what_is_denied_or_in_doubt_is_not_read_alone(text):
-    assert read_any(text).answer not in ("14", "no", "北京")
+    assert read_any(text, sentences=True).answer not in ("14", "no", "北京")
+
+
+def test_an_exclamation_mark_alone_is_no_relation() -> None:
+    assert read_any("x?A!x").answer == "x?A!x"

@@ -39,7 +39,6 @@ from seethink.systems.sprout.square_targets import (
     token_names,
 )
 from seethink.systems.sprout.styles import ANSWERING, READING
-from seethink.systems.sprout.updates import Muon, Updates, orthogonalized
 from seethink.train.progress_bar import ProgressBar
 from seethink.types import CoordinateFrame, Example, NotFinite
 
@@ -158,9 +157,7 @@ def test_a_gradient_that_is_not_finite_stops_before_it_is_saved(folder: Path, tm
 
 def test_a_course_is_learned_and_resumes_exactly(folder: Path, tmp_path: Path) -> None:
     pages = CurriculumExamples(10**6, "read", 0, READING, shares={"pages": 1.0})
-    config = GrowthConfig(
-        30, RowShape(1, 512, 1, 512), learning_rate=1e-2, adam_learning_rate=3e-3, workers=0, save_steps=10
-    )
+    config = GrowthConfig(30, RowShape(1, 512, 1, 512), 1e-2, 3e-3, 3e-3, workers=0, save_steps=10)
     model = SimpleNamespace(path=folder)
     grow(_in(tmp_path / "whole"), model, pages, config)
     losses = [row["loss"] for row in _metrics(tmp_path / "whole")]
@@ -209,57 +206,6 @@ def test_a_frozen_tower_stays_while_the_language_model_learns(
     before, after = load(folder)[0], load(tmp_path / "frozen" / "model")[0]
     for (name, a), (_, b) in zip(before.named_parameters(), after.named_parameters(), strict=True):
         assert torch.equal(a, b) == (".visual." in name), name
-
-
-# Updates ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("shape", [(3, 8, 8), (2, 20, 6), (2, 6, 20)])
-def test_orthogonalized_matrices_keep_their_singular_vectors(shape: tuple[int, int, int]) -> None:
-    torch.manual_seed(0)
-    matrices = torch.randn(shape)
-    left, _, right = torch.linalg.svd(matrices, full_matrices=False)
-    turned = left.mT @ orthogonalized(matrices) @ right.mT
-    values = turned.diagonal(dim1=1, dim2=2)
-    assert torch.allclose(turned, torch.diag_embed(values), atol=1e-4)
-    assert values.min() > 0.6 and values.max() < 1.3
-
-
-def test_muon_moves_weights_as_that_of_torch_does() -> None:
-    torch.manual_seed(0)
-    ours = [torch.nn.Parameter(torch.randn(shape)) for shape in ((12, 8), (8, 8), (12, 8))]
-    theirs = [torch.nn.Parameter(weight.detach().clone()) for weight in ours]
-    settings = {"lr": 0.05, "weight_decay": 0.1}
-    other = torch.optim.Muon(theirs, **settings, adjust_lr_fn="match_rms_adamw", nesterov=True)
-    muon = Muon(ours, **settings, dtype=torch.bfloat16)
-    for _ in range(3):
-        for a, b in zip(ours, theirs, strict=True):
-            a.grad = torch.randn_like(a)
-            b.grad = a.grad.clone()
-        muon.step()
-        other.step()
-    for a, b in zip(ours, theirs, strict=True):
-        assert torch.allclose(a, b, atol=0.02), (a - b).abs().max()
-
-
-def test_each_kind_of_weight_has_its_own_learning_rate(folder: Path) -> None:
-    config = GrowthConfig(
-        10, RowShape(1), learning_rate=4e-3, embedding_learning_rate=1e-4, adam_learning_rate=1e-3
-    )
-    model, processor = load(folder)
-    loss = SquareLoss(model, processor, fixed_shape=False)
-    names = {id(weight): name for name, weight in loss.named_parameters()}
-    found = {
-        names[id(weight)]: group["max_lr"]
-        for optimizer in Updates(loss, config, torch.float32).optimizers
-        for group in optimizer.param_groups
-        for weight in group["params"]
-    }
-    assert set(found) == set(names.values())
-    assert found["lm_head.weight"] == 1e-4
-    assert found["heads.0.weight"] == found["heads.0.bias"] == 1e-3
-    assert found["tower.tower.blocks.0.attn.qkv.weight"] == 4e-3
-    assert found["tower.tower.blocks.0.norm1.weight"] == 1e-3
 
 
 def _in(folder: Path) -> Path:

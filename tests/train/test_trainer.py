@@ -259,13 +259,15 @@ def test_truncating_keeps_whole_rows_up_to_the_step(tmp_path, cut: bytes) -> Non
 
 def test_a_long_journal_is_cut_back_line_by_line(tmp_path: Path) -> None:
     journal = tmp_path / "attempts.jsonl"
-    journal.write_text("".join(f'{{"step": {i}, "text": "{"x" * 1000}"}}\n' for i in range(5_000)))
+    journal.write_text(
+        "".join(f'{{"step": {i}, "text": "{"x" * 1000}"}}\n' for i in range(5_000)), encoding="utf-8"
+    )
     tracemalloc.start()
     truncate(journal, 4_000)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1_000_000 < journal.stat().st_size
-    assert len(journal.read_text().splitlines()) == 4_001
+    assert len(journal.read_text(encoding="utf-8").splitlines()) == 4_001
 
 
 def test_truncating_what_is_not_there_does_nothing(tmp_path) -> None:

@@ -18,7 +18,9 @@ TRUTH = ("Yes", "No", "Cannot be determined")
 
 
 def score(gold: str, choices: tuple[str, ...], question: str, text: str) -> float | None:
-    return same_choice(Example("1", question, answer=gold, choices=choices), read_any(text)).value
+    return same_choice(
+        Example("1", question, answer=gold, choices=choices), read_any(text, sentences=True)
+    ).value
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,9 @@ def test_what_may_mean_another_thing_means_no_option(choices, question, text):
 )
 def test_a_sentence_that_repeats_the_question_is_yes_or_no(question, text, word):
     for gold in ("yes", "no"):
-        assert yes_no(Example("1", question, answer=gold), read_any(text)).value == float(gold == word)
+        assert yes_no(Example("1", question, answer=gold), read_any(text, sentences=True)).value == float(
+            gold == word
+        )
 
 
 @given(st.text(max_size=60), st.text(max_size=60))

@@ -27,9 +27,7 @@ from seethink.systems.insight_v.questions import data
 from seethink.systems.insight_v.training import dpo_config, rounds, sft_config
 from seethink.types import Sampling, Task
 
-REWARD = verify.weighted(
-    correct=(verify.first_of(verify.same_choice, verify.same_answer), 1.0), format=(verify.well_formed, 0.0)
-)
+REWARD = verify.weighted(correct=(verify.exam_answer, 1.0), format=(verify.well_formed, 0.0))
 ABLATION = {"base": 0.592, "single": 0.606, "multi_turn": 0.610, "summary": 0.598, "two agents": 0.621}
 CLAIMS = (
     Claim("held out", ABLATION | {"dpo": 0.627, "three rounds": 0.633}, "mean of four benchmarks, 7B"),

@@ -28,7 +28,7 @@ from seethink.train.configs import SFTConfig
 from seethink.types import Sampling, Task
 
 REWARD = verify.weighted(
-    correct=(verify.first_of(verify.same_choice, verify.same_answer), 1.0),
+    correct=(verify.exam_answer, 1.0),
     format=(verify.well_formed, 0.0),
     steps=(graded_by_rules, 0.0),
 )

@@ -26,9 +26,7 @@ from seethink.systems.open_r1_multimodal.tiny_aria import write_tiny_aria
 from seethink.train.configs import GRPOConfig
 from seethink.types import Example, Sampling, Task
 
-REWARD = verify.weighted(
-    correct=(verify.first_of(verify.same_choice, verify.same_answer), 1.0), format=(verify.well_formed, 1.0)
-)
+REWARD = verify.weighted(correct=(verify.exam_answer, 1.0), format=(verify.well_formed, 1.0))
 MAX_IMAGE_PX = 2_359_296
 TEACHER = "oracle:wrong=0.2,leak=0.1,json=0.05"
 MMMU = {"direct": 0.397, "thinking": 0.312, "grpo": 0.3522}

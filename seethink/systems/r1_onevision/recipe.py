@@ -27,9 +27,7 @@ from seethink.train.configs import GRPOConfig, SFTConfig
 from seethink.train.held_out import HeldOut
 from seethink.types import Sampling, Task
 
-REWARD = verify.weighted(
-    correct=(verify.first_of(verify.same_choice, verify.same_answer), 1.0), format=(verify.well_formed, 1.0)
-)
+REWARD = verify.weighted(correct=(verify.exam_answer, 1.0), format=(verify.well_formed, 1.0))
 UNEQUAL = "sft-rl takes the steps of sft and those of rl; the other trained arms take one of the two."
 STUDY = "rescored by rules, github.com/wuxu0119/r1-onevision-robustness-study"
 

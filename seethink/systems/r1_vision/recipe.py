@@ -30,9 +30,7 @@ from seethink.train.configs import GRPOConfig
 from seethink.train.held_out import HeldOut
 from seethink.types import Example, Sampling, Task
 
-REWARD = verify.weighted(
-    correct=(verify.first_of(verify.same_choice, verify.same_answer), 1.0), format=(verify.well_formed, 1.0)
-)
+REWARD = verify.weighted(correct=(verify.exam_answer, 1.0), format=(verify.well_formed, 1.0))
 ORACLE = SynthConfig("oracle:wrong=0.2,step=0.1,leak=0.1,json=0.05,refusal=0.05")
 PUBLISHED_TEACHERS = SynthConfig(
     "https://api.openai.com/v1#gpt-4o-mini",

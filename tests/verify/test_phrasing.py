@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from seethink.types import Example, Response
 from seethink.verify import same_answer, same_text
-from seethink.verify.wording import alike
+from seethink.verify.phrasing import alike
 
 
 def score(gold: str, answer: str, question: str = "?") -> float | None:
