@@ -82,9 +82,11 @@ def _document(path: Path, content: str) -> OpenedFile:
         raise InputError(f"{path} is not JSON ({error}); copy the file again") from error
     if not isinstance(found, list | dict):
         raise InputError(f"{path} is neither a list of rows nor an object")
-    rows = found if isinstance(found, list) else None if _is_log(found) else json_rows.rows_in(found)
-    if rows is None:
-        return OpenedFile(path, document=found)
+    rows = found
+    if isinstance(found, dict):
+        rows = None if _is_log(found) else json_rows.rows_in(found)
+        if rows is None:
+            return OpenedFile(path, document=found)
     bad = next((i for i, row in enumerate(rows, 1) if not isinstance(row, dict)), None)
     if bad is not None:
         raise InputError(f"{path}, row {bad}: the row must be an object of named columns")
