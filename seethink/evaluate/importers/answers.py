@@ -117,8 +117,9 @@ def number_in(value: Any) -> float | None:
     """A finite number, a truth value as 0 or 1, or a text of one, as tables hold them; None for anything
     else."""
     if isinstance(value, str):
+        said = value.strip().casefold()
         try:
-            value = _TRUTH[value.strip().casefold()] if value.strip().casefold() in _TRUTH else float(value)
+            value = _TRUTH[said] if said in _TRUTH else float(said)
         except ValueError:
             return None
     if not isinstance(value, bool | int | float) or not math.isfinite(value):
