@@ -19,6 +19,7 @@ from seethink.sources.drawn import WORLDS, shapes
 from seethink.systems.sprout.curriculum import (
     CELL_NAMES,
     SHARES,
+    TOLD,
     CurriculumExamples,
     HeldOutReadings,
     cells,
@@ -104,6 +105,33 @@ def test_no_box_is_given_at_once_where_steps_are_learned() -> None:
 def test_a_course_without_manners_only_reads() -> None:
     course = CurriculumExamples(400, "test", 0, READING)
     assert all(row.format == VERBATIM for page in range(100) for row in course.about(page))
+
+
+def test_a_told_picture_is_not_shown_and_its_reading_is_not_said_again() -> None:
+    course = CurriculumExamples(400, "test", 0, READING, shares={TOLD: 1.0}, level=1)
+    rows = [row for page in range(100) for row in course.about(page)]
+    assert not any(row.example.media for row in rows) and {row.format for row in rows} == {VERBATIM}
+    assert len({row.example.question for row in rows}) > 350, "each is about a picture of its own"
+    worlds = Counter(row.example.meta["world"] for row in rows)
+    assert {*worlds} == {*SHARES}
+    for row in rows:
+        told, said = row.example.meta[TOLD], " ".join(row.example.steps)
+        assert row.example.question.endswith(told)
+        if read_boxes(row.example.answer or ""):
+            assert row.text in said
+        else:
+            thought = row.text.removesuffix(f"The answer is {row.example.answer}.").strip()
+            assert thought != row.text.strip() and said.endswith(thought)
+        if row.example.meta["world"] in ("counting", "spatial", "charts", "text", "clips"):
+            assert told in said and told not in row.text
+
+
+def test_level_1_asks_easy_questions_in_every_course() -> None:
+    course = CurriculumExamples(400, "test", 0, REASONING, shares={"charts": 1.0}, level=1)
+    asked = {row.example.question.split()[0] for page in range(50) for row in course.about(page)[1:]}
+    assert asked <= {"What", "Which", "By", "Read", "Describe", "Now"}
+    whole = CurriculumExamples(400, "test", 0, REASONING, shares={"charts": 1.0}, level=2)
+    assert {"How", "Name"} <= {row.example.question.split()[0] for p in range(50) for row in whole.about(p)}
 
 
 @pytest.mark.parametrize("manners", [REASONING, ANSWERING], ids=["steps", "answers"])

@@ -22,6 +22,7 @@ from seethink.models.packing import Branch, Group, Pack, pack_groups
 from seethink.models.parts import Parts
 from seethink.models.policy import PolicyModel
 from seethink.sources.handwritten import Pages
+from seethink.train import adapters
 from seethink.train.adapters import has_bfloat16, prepare
 from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig, TrainingConfig
 from seethink.train.dpo import DPOMethod
@@ -354,14 +355,22 @@ def test_the_identity_of_an_adapter_holds_that_of_its_base(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "there"),
+    ("capabilities", "seconds", "faster"),
     [
-        ({"avx512_bf16": False, "amx_bf16": False}, False),
-        ({"avx512_bf16": True, "amx_bf16": False}, False),
-        ({"avx512_bf16": True, "amx_bf16": True}, True),
-        ({"avx2": True}, False),
+        ({"avx512_bf16": False, "amx_bf16": False}, {}, False),
+        ({"avx2": True}, {}, False),
+        ({"avx512_bf16": True, "amx_bf16": False}, {torch.bfloat16: 2.0, torch.float32: 1.0}, False),
+        ({"avx512_bf16": True, "amx_bf16": False}, {torch.bfloat16: 0.5, torch.float32: 1.0}, True),
+        ({"avx512_bf16": True, "amx_bf16": True}, {torch.bfloat16: 0.2, torch.float32: 1.0}, True),
     ],
 )
-def test_a_processor_says_whether_bfloat16_is_faster(capabilities, there, monkeypatch) -> None:
+def test_a_processor_is_timed_for_bfloat16_if_it_has_instructions(
+    capabilities, seconds, faster, monkeypatch
+) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert has_bfloat16(torch.device("cpu")) == there
+    monkeypatch.setattr("seethink.train.adapters._product_s", seconds.__getitem__)
+    assert has_bfloat16(torch.device("cpu")) == faster
+
+
+def test_a_product_takes_time_on_this_processor() -> None:
+    assert adapters._product_s(torch.float32) > 0

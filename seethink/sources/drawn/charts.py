@@ -150,9 +150,8 @@ def value(rng: random.Random, scene: Scene) -> DrawnQuestion:
     """The value of one name."""
     i = rng.randrange(len(scene["names"]))
     name, answer = scene["names"][i], str(scene["values"][i])
-    return DrawnQuestion(
-        f"What is the value of {name}?", answer, (read(scene), f"{name} stands at {answer}.")
-    )
+    steps = (read(scene), f"The value of {name} is {answer}.")
+    return DrawnQuestion(f"What is the value of {name}?", answer, steps)
 
 
 def extreme(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
@@ -173,8 +172,9 @@ def difference(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
     if a <= b:
         return None
     first, second = scene["names"][i], scene["names"][j]
-    question = f"By how much is the value of {first} larger than that of {second}?"
-    return DrawnQuestion(question, str(a - b), (read(scene), f"{a} - {b} = {a - b}."))
+    question = f"By how much is the value of {first} larger than the value of {second}?"
+    values = f"The value of {first} is {a}. The value of {second} is {b}."
+    return DrawnQuestion(question, str(a - b), (read(scene), values, f"{a} - {b} = {a - b}."))
 
 
 def total(rng: random.Random, scene: Scene) -> DrawnQuestion:
@@ -226,4 +226,5 @@ CHARTS = SceneWorld(
     caption=caption,
     verifier="same_answer",
     blind=0.4,
+    easy=("value", "extreme", "difference"),
 )

@@ -246,6 +246,7 @@ CLIPS = SceneWorld(
     verifier="same_answer",
     blind=0.35,
     clip=True,
+    easy=("direction", "order", "count"),
 )
 DENSE_CLIPS = replace(
     CLIPS,

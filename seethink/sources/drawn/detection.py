@@ -68,13 +68,11 @@ def _about(scene: Scene, labels: list[Label], present: bool = True) -> DrawnQues
         f"Find every {' and every '.join(words for words, _ in labels)}. "
         "Give each box with its label, or None if there is none."
     )
-    found = [thing for _, fits in matches for thing in fits]
-    steps = (*shapes.sorted_out(scene, found), *(_step(words, fits) for words, fits in matches))
+    steps = (
+        *shapes.look_around(scene),
+        *(shapes.found(plural(words), fits, scene) for words, fits in matches),
+    )
     return DrawnQuestion(question, write_boxes(boxes) if boxes else "None", steps)
-
-
-def _step(words: str, fits: list[ShapeObject]) -> str:
-    return f"{len(fits)} {plural(words) if len(fits) > 1 else words}." if fits else f"There is no {words}."
 
 
 DETECTION = SceneWorld(

@@ -348,4 +348,5 @@ GEOMETRY = SceneWorld(
     caption=caption,
     verifier="same_number",
     blind=0.2,
+    easy=("measure", "angle", "area", "squares"),
 )  # fmt: skip

@@ -6,6 +6,7 @@ formal description and reasoning steps.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ class ShapeGrids(LazySequence[Example]):
                 "kind": "count",
                 "objects": objects,
                 "caption": f"A picture with {len(objects)} coloured shapes.",
-                "formal": "; ".join(f"r{r + 1}c{c + 1} {colour} {shape}" for r, c, colour, shape in objects),
+                "formal": formal(objects),
             },
         )
 
@@ -111,12 +112,15 @@ class ShapeGrids(LazySequence[Example]):
 def ask(rng: random.Random, objects: Sequence[Placed]) -> tuple[str, str, tuple[str, ...]]:
     """(question, answer, steps) about some of the objects."""
     name, chosen = _choose(rng, objects)
-    steps = [f"{name.capitalize()}:"]
-    for number, (row, column, colour, shape) in enumerate(objects):
-        verdict = f"{'yes' if chosen[number] else 'no'} {sum(chosen[: number + 1])}"
-        steps.append(f"r{row + 1}c{column + 1} {colour} {shape} {verdict},")
-    steps[-1] = steps[-1].rstrip(",") + "."
-    return f"How many {name} are there?", str(sum(chosen)), tuple(steps)
+    places = [f"r{row + 1}c{column + 1}" for row, column, *_ in itertools.compress(objects, chosen)]
+    counted = ", ".join(f"{i} {place}" for i, place in enumerate(places, 1))
+    steps = (f"{formal(objects)}.", f"The {name}: {counted or 'none'}.")
+    return f"How many {name} are there?", str(sum(chosen)), steps
+
+
+def formal(objects: Sequence[Placed]) -> str:
+    """ "r1c2 red circle; r3c1 blue star"."""
+    return "; ".join(f"r{row + 1}c{column + 1} {colour} {shape}" for row, column, colour, shape in objects)
 
 
 def _choose(rng: random.Random, objects: Sequence[Placed]) -> tuple[str, list[bool]]:

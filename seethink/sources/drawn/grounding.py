@@ -162,4 +162,5 @@ GROUNDING = SceneWorld(
     caption=shapes.caption,
     verifier="box_iou",
     blind=0.02,
+    easy=("attribute", "extreme"),
 )

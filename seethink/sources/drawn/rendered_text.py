@@ -115,7 +115,9 @@ def read(scene: Scene) -> str:
 
 def price(rng: random.Random, scene: Scene) -> DrawnQuestion:
     name, cost = rng.choice(scene["lines"])
-    return DrawnQuestion(f"What is the price of {name}?", cost, (read(scene), f"{name} costs {cost}."))
+    return DrawnQuestion(
+        f"What is the price of {name}?", cost, (read(scene), f"The price of {name} is {cost}.")
+    )
 
 
 def bill(rng: random.Random, scene: Scene) -> DrawnQuestion:
@@ -143,7 +145,7 @@ def cheapest(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
 
 def departure(rng: random.Random, scene: Scene) -> DrawnQuestion:
     time, town = rng.choice(scene["lines"])
-    steps = (read(scene), f"Beside {town} stands {time}.")
+    steps = (read(scene), f"The departure to {town} is {time}.")
     return DrawnQuestion(f"When is the departure to {town}?", time, steps)
 
 
@@ -191,6 +193,7 @@ TEXT = SceneWorld(
     caption=caption,
     verifier="same_answer",
     blind=0.2,
+    easy=("price", "cheapest", "departure", "problem"),
 )
 
 

@@ -230,16 +230,10 @@ def look_around(scene: Scene, say: Callable[[ShapeObject], str] | None = None) -
     return around([((say or full_name)(thing), centre(thing)) for thing in scene["things"]], scene)
 
 
-def sorted_out(scene: Scene, fits: Sequence[ShapeObject]) -> list[str]:
-    """`look_around`, with a running count of the objects that are in `fits`."""
-    count = 0
-
-    def verdict(thing: ShapeObject) -> str:
-        nonlocal count
-        count += thing in fits
-        return f"{full_name(thing)}, {'yes' if thing in fits else 'no'} {count}"
-
-    return look_around(scene, verdict)
+def found(words: str, things: Sequence[ShapeObject], scene: Scene) -> str:
+    """Where the objects are that some words name, counted: "The red circles: 1 top left, 2 bottom." """
+    places = (f"{i} {place(thing, scene)}" for i, thing in enumerate(things, 1))
+    return f"The {words}: {', '.join(places) or 'none'}."
 
 
 def located_name(thing: ShapeObject, scene: Scene) -> str:

@@ -14,7 +14,7 @@ from seethink.boxes import read_boxes
 from seethink.lock import writable
 from seethink.media import Frames
 from seethink.sources.drawn import WORLDS, by_name
-from seethink.sources.drawn.world import MixedWorld, World
+from seethink.sources.drawn.world import MixedWorld, SceneWorld, World
 from seethink.sources.fonts import font
 from seethink.types import Example
 
@@ -63,8 +63,10 @@ the same boxes).
 def _section(world: World, folder: str) -> str:
     parts = world.worlds if isinstance(world, MixedWorld) else ()
     categories = f" Categories: {', '.join(part.name for part in parts)}." if parts else ""
+    easy = world.easy if isinstance(world, SceneWorld) else ()
+    kinds = f" Level 1 asks for {', '.join(easy)} alone." if easy else ""
     return (
-        f"\n## {world.name}\n\n{world.about}{categories} "
+        f"\n## {world.name}\n\n{world.about}{categories}{kinds} "
         f"Verifier: `{world.verifier}`. Blind accuracy: at most {world.blind:.0%}.\n\n"
         f"![{world.name}]({folder}/{world.name}.png)\n"
     )

@@ -159,5 +159,6 @@ SPATIAL = SceneWorld(
     kinds={ask.__name__: ask for ask in (relation, nearest, front, order)},
     caption=caption,
     verifier="same_text",
-    blind=0.3,
+    blind=0.33,
+    easy=("relation", "front"),
 )

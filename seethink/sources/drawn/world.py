@@ -22,8 +22,8 @@ Scene = Mapping[str, Any]
 clip."""
 Pictures = Sequence[PIL.Image.Image]
 LEVELS = (1, 2, 3, 4)
-"""Difficulty levels: more objects, longer sums, finer differences. What level 1 shows has fixed places, and
-its words are few."""
+"""Difficulty levels: more objects, longer sums, finer differences. What level 1 shows has fixed places, its
+words are few, and so are its kinds of questions."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,10 @@ class World(Protocol):
 class SceneWorld:
     """A world defined by functions on scenes. Kinds of questions are equally frequent.
 
-    draw: scene -> its pictures, or the frames of its clip. kinds: name -> function that asks. pictures: how
-    many `draw` returns. clip: whether `draw` returns frames, at `frames_per_s` of the scene. The shifted
-    variant has a renderer, sizes, densities, fonts or colours that do not occur in the default one.
+    draw: scene -> its pictures, or the frames of its clip. kinds: name -> function that asks. easy: names of
+    the kinds that level 1 asks; all if there are none. pictures: how many `draw` returns. clip: whether it
+    returns frames, at `frames_per_s` of the scene. The shifted variant has a renderer, sizes, densities,
+    fonts or colours that do not occur in the default one.
     """
 
     name: str
@@ -101,16 +102,21 @@ class SceneWorld:
     blind: float
     pictures: int = 1
     clip: bool = False
+    easy: tuple[str, ...] = ()
 
     def only(self, *kinds: str) -> SceneWorld:
         """The world with some of its kinds of questions alone; its name lists them."""
-        return replace(
-            self, name=f"{self.name}-{'-'.join(kinds)}", kinds={kind: self.kinds[kind] for kind in kinds}
-        )
+        some = {kind: self.kinds[kind] for kind in kinds}
+        return replace(self, name=f"{self.name}-{'-'.join(kinds)}", kinds=some, easy=())
+
+    def asked(self, level: int) -> Sequence[str]:
+        """The kinds of questions of a level."""
+        return (level == 1 and self.easy) or tuple(self.kinds)
 
     def example(self, key: str, shifted: bool, level: int | None = None) -> Example:
         rng = random.Random(key)
-        level, kind = level or rng.choice(LEVELS), rng.choice(list(self.kinds))
+        level = level or rng.choice(LEVELS)
+        kind = rng.choice(self.asked(level))
         question = None
         while question is None:
             scene = self.compose(rng, kind, level, shifted)

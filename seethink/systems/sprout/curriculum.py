@@ -39,6 +39,9 @@ SHARES: Mapping[str, float] = {
 WITH_WORDS: Mapping[str, float] = {**SHARES, "words": 0.03}
 """With word problems as text alone, beside those that the world `text` shows as pictures."""
 
+TOLD = "told"
+"""Among the shares of worlds: pictures of all of them that are told in words, and not shown."""
+
 SMALL_GRIDS = ((2, 2), (2, 3), (3, 3))
 GRIDS = (*SMALL_GRIDS, (3, 4), (4, 4), (4, 4), (4, 4), (4, 4), (4, 5), (5, 4), (5, 5))
 """Rows x columns of pages; a grid is drawn as often as it is listed."""
@@ -58,7 +61,8 @@ class CurriculumExamples(LazySequence[SFTExample]):
     Those of the world `words` are about no picture, and ask the same question in several manners.
 
     name: of the course, part of the random seeds. manners: prompt formats and response styles; empty for
-    readings alone. shares: world -> how often it is drawn. level: of drawn worlds; None mixes them.
+    readings alone, and for questions about pictures that are told, each about one of its own. shares: world
+    -> how often it is drawn. level: of drawn worlds; None mixes them.
     """
 
     n: int
@@ -93,7 +97,15 @@ class CurriculumExamples(LazySequence[SFTExample]):
         """The picture of the examples `per_picture * page` and following, with its ground truth and one of
         many possible questions."""
         key = f"{self.name}/{self.seed}/{page}"
-        world = random.Random(f"{key}/world").choices(list(self.shares), list(self.shares.values()))[0]
+        world = _chosen(random.Random(f"{key}/world"), self.shares)
+        return self._told(key) if world == TOLD else self._of(world, key)
+
+    def _told(self, key: str) -> Example:
+        rng = random.Random(f"{key}/{TOLD}")
+        shown = self._of(_chosen(rng, SHARES), key)
+        return replace(shown, media=(), meta={**shown.meta, TOLD: reading(rng, shown, first=True)[1]})
+
+    def _of(self, world: str, key: str) -> Example:
         if world == "pages":
             return page_of_digits(key, self.split)
         of_world = WORD_PROBLEMS if world == WORD_PROBLEMS.name else WORLDS[world]
@@ -104,6 +116,8 @@ class CurriculumExamples(LazySequence[SFTExample]):
         if example.media and (place == 0 or not self.manners or rng.random() < READINGS):
             request, reply = reading(rng, example, first=place == 0)
             return SFTExample(replace(example, question=request), VERBATIM, reply)
+        if TOLD in example.meta:
+            return in_words(another_question(rng, self._told(f"{example.id}/{place}")))
         question = another_question(rng, example)
         boxes = bool(read_boxes(question.answer or "")) or question.answer == "None"
         kind = rng.random()
@@ -113,6 +127,10 @@ class CurriculumExamples(LazySequence[SFTExample]):
             question = judgement(rng, question)
         form, text = respond(rng, self.manners, question, boxes)
         return SFTExample(question, form, text)
+
+
+def _chosen(rng: random.Random, shares: Mapping[str, float]) -> str:
+    return rng.choices(list(shares), list(shares.values()))[0]
 
 
 def _drawn_once(example: Example) -> Example:
@@ -165,7 +183,7 @@ def reading(rng: random.Random, example: Example, first: bool) -> tuple[str, str
 
 def another_question(rng: random.Random, example: Example) -> Example:
     """Another question about the same picture."""
-    if not example.media:
+    if example.meta["world"] == WORD_PROBLEMS.name:
         return example
     if "page" in example.meta:
         ask = handwritten.QUESTIONS[rng.choice(list(handwritten.QUESTIONS))]
@@ -182,10 +200,14 @@ def another_question(rng: random.Random, example: Example) -> Example:
 
 def _askable(example: Example) -> Sequence[Ask]:
     """The questions that scenes of this kind allow."""
-    world, scene = example.meta["world"], example.meta["formal"]
-    kinds = _world(world).kinds
-    names = _TOGETHER.get(world, lambda scene: ())(scene) or (example.meta["kind"],)
-    return [*(kinds[name] for name in names), *_also(world)]
+    world, scene, level = (example.meta[name] for name in ("world", "formal", "level"))
+    asked = _world(world).asked(level)
+    names = {*_TOGETHER.get(world, lambda scene: ())(scene), example.meta["kind"]}
+    others = [other for other in _SCATTERED if world in _SCATTERED and other != world]
+    return [
+        *(_world(world).kinds[name] for name in asked if name in names),
+        *(_world(other).kinds[name] for other in others for name in _world(other).asked(level)),
+    ]
 
 
 def _world(name: str) -> SceneWorld:
@@ -208,10 +230,14 @@ _TOGETHER: Mapping[str, Callable[[Scene], Sequence[str]]] = {
 """World -> kinds of questions that go with a scene; a world that is not listed has one for each scene."""
 
 
-def _also(world: str) -> Sequence[Ask]:
-    if world not in _SCATTERED:
-        return ()
-    return [ask for other in _SCATTERED if other != world for ask in _world(other).kinds.values()]
+def in_words(example: Example) -> SFTExample:
+    """A question about a picture that is told: what it shows is part of the question, and the reply is the
+    steps that follow from it. Boxes, which words do not tell, are left out of it."""
+    told, steps = example.meta[TOLD], example.steps
+    known = next((n for n in range(len(steps), 0, -1) if told.endswith(" ".join(steps[:n]))), 0)
+    thought = " ".join(steps[known:])
+    text = thought if read_boxes(example.answer or "") else f"{thought} The answer is {example.answer}."
+    return SFTExample(replace(example, question=f"{example.question} {told}"), VERBATIM, text.strip())
 
 
 _WRONG = {"yes": "no", "no": "yes", "left": "right", "right": "left", "on": "off", "off": "on"}

@@ -88,8 +88,8 @@ _OTHERS = (CAPTION_THINK, STAGED, THOUGHTS_SUMMARY, STEPS, JSON_STEPS, BOXED, AN
 
 READING: Manners = {}
 REASONING: Manners = {
-    THINK_ANSWER: Manner(12, _STEPWISE),
-    VERBATIM: Manner(2, {"prose steps": 1.0}),
+    THINK_ANSWER: Manner(10, _STEPWISE),
+    VERBATIM: Manner(8, {"prose steps": 1.0}),
     BOX: Manner(2, {"boxed steps": 1.0}),
     BOX_JSON: Manner(4, _STEPWISE),
     **{form: Manner(0.5, _STEPWISE) for form in _OTHERS},

@@ -18,10 +18,16 @@ def test_answers_follow_from_the_formal_description() -> None:
         assert example.answer == str(len(right)), example.question
 
 
-def test_steps_look_at_every_object_and_end_with_the_answer() -> None:
+def test_steps_name_every_object_and_then_count_those_asked_for() -> None:
     for example in WORLD:
-        assert len(example.steps) == 1 + len(example.meta["objects"])
-        assert example.steps[-1].rstrip(".").split()[-1] == example.answer
+        named, found = example.steps
+        assert named == f"{example.meta['formal']}."
+        objects = {at: words for at, *words in (one.split() for one in named.rstrip(".").split("; "))}
+        kind, _, places = found.removeprefix("The ").rstrip(".").partition(": ")
+        counted = [] if places == "none" else [place.split() for place in places.split(", ")]
+        assert [int(i) for i, _ in counted] == list(range(1, int(example.answer or "") + 1))
+        words = {word.removesuffix("s") for word in kind.split()} - {"object"}
+        assert {at for _, at in counted} == {at for at, named in objects.items() if words <= {*named}}
 
 
 def test_objects_are_drawn_in_their_cells_and_colours() -> None:

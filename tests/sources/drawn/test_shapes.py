@@ -169,8 +169,13 @@ def test_a_look_around_names_every_ninth_and_every_object_once(level):
             assert held.split("; ") == (here or ["none"])
 
 
-def test_the_count_of_a_look_around_is_the_answer():
+def test_the_objects_asked_for_are_counted_where_they_are():
     for example in items("counting", False, 60):
-        *rows, last = example.steps
-        counts = [int(n) for n in re.findall(r"(?:yes|no) (\d+)", " ".join(rows))]
-        assert counts == sorted(counts) and str(counts[-1]) == example.answer and example.answer in last
+        scene, (*rows, found, last) = example.meta["formal"], example.steps
+        assert rows == shapes.look_around(scene) and last == f"So {example.answer}."
+        words = found.removeprefix("The ").partition(":")[0]
+        assert example.question == f"How many {words} are there?"
+        like = {word.removesuffix("s") for word in words.split()} - {"object"}
+        fits = [t for t in scene["things"] if like <= {t["colour"], t["shape"]}]
+        counted = ", ".join(f"{i} {shapes.place(t, scene)}" for i, t in enumerate(fits, 1))
+        assert found == f"The {words}: {counted or 'none'}."

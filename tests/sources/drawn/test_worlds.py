@@ -232,6 +232,18 @@ def test_some_kinds_of_a_world_alone_are_a_world_of_other_questions() -> None:
         GROUNDING.only("size")
 
 
+@pytest.mark.parametrize("name", ["grounding", "geometry", "counting"])
+def test_level_1_asks_the_easy_kinds_alone(name):
+    world = WORLDS[name]
+    asked = {level: {e.meta["kind"] for e in by_name(name, 120, level=level)} for level in (1, 2)}
+    assert asked[1] == {*(world.easy or world.kinds)} and asked[2] == {*world.kinds}
+
+
+def test_some_kinds_alone_are_asked_at_every_level():
+    hard = DrawnExamples(GROUNDING.only("relation"), 5, level=1)
+    assert {example.meta["kind"] for example in hard} == {"relation"}
+
+
 @pytest.mark.parametrize("name", ["charts", "counting", "exams"])
 def test_another_question_is_of_the_same_kind_about_the_same_picture(name: str) -> None:
     kind = DrawnExamples(GROUNDING.only("relation"), 2)
