@@ -42,6 +42,9 @@ WITH_WORDS: Mapping[str, float] = {**SHARES, "words": 0.03}
 TOLD = "told"
 """Among the shares of worlds: pictures of all of them that are told in words, and not shown."""
 
+MOST_QUESTIONS = 10
+"""About one picture that is told."""
+
 SMALL_GRIDS = ((2, 2), (2, 3), (3, 3))
 GRIDS = (*SMALL_GRIDS, (3, 4), (4, 4), (4, 4), (4, 4), (4, 4), (4, 5), (5, 4), (5, 5))
 """Rows x columns of pages; a grid is drawn as often as it is listed."""
@@ -117,7 +120,8 @@ class CurriculumExamples(LazySequence[SFTExample]):
             request, reply = reading(rng, example, first=place == 0)
             return SFTExample(replace(example, question=request), VERBATIM, reply)
         if TOLD in example.meta:
-            return in_words(another_question(rng, self._told(f"{example.id}/{place}")))
+            told = self._told(f"{example.id}/{place}")
+            return several(rng, told) or in_words(another_question(rng, told))
         question = another_question(rng, example)
         boxes = bool(read_boxes(question.answer or "")) or question.answer == "None"
         kind = rng.random()
@@ -231,13 +235,29 @@ _TOGETHER: Mapping[str, Callable[[Scene], Sequence[str]]] = {
 
 
 def in_words(example: Example) -> SFTExample:
-    """A question about a picture that is told: what it shows is part of the question, and the reply is the
-    steps that follow from it. Boxes, which words do not tell, are left out of it."""
+    """A question about a picture that is told: what it shows is part of the question, and the reply is what
+    follows from it."""
+    question = f"{example.question} {example.meta[TOLD]}"
+    return SFTExample(replace(example, question=question), VERBATIM, _follows(example))
+
+
+def several(rng: random.Random, example: Example) -> SFTExample | None:
+    """Many questions about one picture that is told, with what follows from it: what stands where in a text
+    is looked up in every sentence. None for most pictures that allow few questions, and for some others."""
+    asked = {_follows(one): one for one in (another_question(rng, example) for _ in range(MOST_QUESTIONS))}
+    if len(asked) < 3 or rng.random() < 0.3:
+        return None
+    text = " ".join(f"{one.question} {follows}" for follows, one in asked.items())
+    return SFTExample(replace(example, question=f"{example.meta[TOLD]} Ask and answer."), VERBATIM, text)
+
+
+def _follows(example: Example) -> str:
+    """The steps after those that only tell what is seen, with the answer. Boxes, which words do not tell, are
+    left out."""
     told, steps = example.meta[TOLD], example.steps
     known = next((n for n in range(len(steps), 0, -1) if told.endswith(" ".join(steps[:n]))), 0)
-    thought = " ".join(steps[known:])
-    text = thought if read_boxes(example.answer or "") else f"{thought} The answer is {example.answer}."
-    return SFTExample(replace(example, question=f"{example.question} {told}"), VERBATIM, text.strip())
+    answer = () if read_boxes(example.answer or "") else (f"The answer is {example.answer}.",)
+    return " ".join((*steps[known:], *answer))
 
 
 _WRONG = {"yes": "no", "no": "yes", "left": "right", "right": "left", "on": "off", "off": "on"}
