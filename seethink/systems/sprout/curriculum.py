@@ -42,8 +42,8 @@ WITH_WORDS: Mapping[str, float] = {**SHARES, "words": 0.03}
 TOLD = "told"
 """Among the shares of worlds: pictures of all of them that are told in words, and not shown."""
 
-MOST_QUESTIONS = 10
-"""About one picture that is told."""
+MOST_QUESTIONS, MOST_LETTERS = 10, 1_200
+"""Of a reply that asks and answers questions about a picture that is told."""
 
 SMALL_GRIDS = ((2, 2), (2, 3), (3, 3))
 GRIDS = (*SMALL_GRIDS, (3, 4), (4, 4), (4, 4), (4, 4), (4, 4), (4, 5), (5, 4), (5, 5))
@@ -247,8 +247,13 @@ def several(rng: random.Random, example: Example) -> SFTExample | None:
     asked = {_follows(one): one for one in (another_question(rng, example) for _ in range(MOST_QUESTIONS))}
     if len(asked) < 3 or rng.random() < 0.3:
         return None
-    text = " ".join(f"{one.question} {follows}" for follows, one in asked.items())
-    return SFTExample(replace(example, question=f"{example.meta[TOLD]} Ask and answer."), VERBATIM, text)
+    text = ""
+    for follows, one in asked.items():
+        if len(text) + len(one.question) + len(follows) < MOST_LETTERS:
+            text += f"{one.question} {follows} "
+    return SFTExample(
+        replace(example, question=f"{example.meta[TOLD]} Ask and answer."), VERBATIM, text.strip()
+    )
 
 
 def _follows(example: Example) -> str:
