@@ -36,7 +36,7 @@ MAY_BE_HEAVY = {
     "train",
     *(f"engines.{m}" for m in ("local", "own_generate", "sampling", "kv_cache", "vllm", "vllm_server")),
     *(f"engines.{m}" for m in ("adapters", "beam_search", "continuous", "prefill")),
-    *(f"systems.sprout.{m}" for m in ("growth", "perception", "rows", "square_targets", "updates")),
+    *(f"systems.sprout.{m}" for m in ("growth", "perception", "rows", "square_targets", "updates", "wiring")),
 }
 LIGHT = {"train.configs", "train.dimensions", "train.methods", "train.other_names", "models.names"}
 """Exceptions to MAY_BE_HEAVY: what the command line reads before any training starts."""

@@ -43,7 +43,7 @@ def _counting(*attributes: Attribute) -> Ask:
             return None
         words = " ".join(like.values())
         words = plural(words) if "shape" in attributes else f"{words} objects"
-        steps = (*shapes.look_around(scene), shapes.found(words, fits, scene), f"So {number}.")
+        steps = (*shapes.look_around(scene), shapes.found(like, fits), f"So {number}.")
         return DrawnQuestion(f"How many {words} are there?", str(number), steps)
 
     return ask

@@ -8,7 +8,7 @@ from typing import Any
 
 from seethink.boxes import write_boxes
 from seethink.sources.drawn import shapes
-from seethink.sources.drawn.shapes import ShapeObject, plural
+from seethink.sources.drawn.shapes import ShapeObject
 from seethink.sources.drawn.world import DrawnQuestion, Scene, SceneWorld
 
 Label = tuple[str, dict[str, str]]
@@ -70,7 +70,7 @@ def _about(scene: Scene, labels: list[Label], present: bool = True) -> DrawnQues
     )
     steps = (
         *shapes.look_around(scene),
-        *(shapes.found(plural(words), fits, scene) for words, fits in matches),
+        *(shapes.found(like, fits) for (_, like), (_, fits) in zip(labels, matches, strict=True)),
     )
     return DrawnQuestion(question, write_boxes(boxes) if boxes else "None", steps)
 

@@ -230,10 +230,12 @@ def look_around(scene: Scene, say: Callable[[ShapeObject], str] | None = None) -
     return around([((say or full_name)(thing), centre(thing)) for thing in scene["things"]], scene)
 
 
-def found(words: str, things: Sequence[ShapeObject], scene: Scene) -> str:
-    """Where the objects are that some words name, counted: "The red circles: 1 top left, 2 bottom." """
-    places = (f"{i} {place(thing, scene)}" for i, thing in enumerate(things, 1))
-    return f"The {words}: {', '.join(places) or 'none'}."
+def found(like: Mapping[str, str], things: Sequence[ShapeObject]) -> str:
+    """The objects with some attributes, counted, by what else is said of them: "Each red: 1 circle, 2 star."
+    A reader finds them in a list where the words stand side by side."""
+    other = next(name for name in ("shape", "colour", "size") if name not in like)
+    said = (f"{i} {thing[other]}" for i, thing in enumerate(things, 1))
+    return f"Each {' '.join(like.values())}: {', '.join(said) or 'none'}."
 
 
 def located_name(thing: ShapeObject, scene: Scene) -> str:

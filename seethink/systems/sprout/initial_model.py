@@ -69,6 +69,8 @@ def write_initial_model(out: Path, seed: int, size: ModelSize, texts: int = 16_0
     import torch
     from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
+    from seethink.systems.sprout.wiring import wire
+
     tokenizer = _tokenizer(texts)
     ids = {
         name: tokenizer.convert_tokens_to_ids(f"<|{name}|>")
@@ -112,6 +114,7 @@ def write_initial_model(out: Path, seed: int, size: ModelSize, texts: int = 16_0
             vision_end_token_id=ids["vision_end"],
         )
     )
+    wire(model.model.language_model, seed)
     model.save_pretrained(out)
     _processor(tokenizer).save_pretrained(out)
 

@@ -77,7 +77,11 @@ def orthogonalized(matrices: Tensor) -> Tensor:
 
 class Updates:
     """Muon for the matrices inside the network, and AdamW for embeddings, heads and vectors, as Muon's author
-    advises; each with warm-up and a cosine. dtype: in which Muon multiplies."""
+    advises; each with warm-up and a cosine. dtype: in which Muon multiplies.
+
+    The mean of the tokens' embeddings is kept at zero. As the table of a softmax it means nothing, but it
+    grew to twice the length of what tells tokens apart, which normalisation then made small.
+    """
 
     def __init__(self, module: nn.Module, config: GrowthConfig, dtype: torch.dtype) -> None:
         by_muon: list[nn.Parameter] = []
@@ -106,6 +110,7 @@ class Updates:
         if by_muon:
             muon = Muon(by_muon, config.learning_rate, decay, dtype)
             peaks.append((muon, [config.learning_rate] * len(muon.param_groups)))
+        self.table = table
         self.optimizers = [optimizer for optimizer, _ in peaks]
         self.schedules = [
             torch.optim.lr_scheduler.OneCycleLR(
@@ -125,6 +130,9 @@ class Updates:
         for part in self.optimizers:
             part.step()
             part.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            for weight in self.table:
+                weight.sub_(weight.mean(0))
         for schedule in self.schedules:
             schedule.step()
 

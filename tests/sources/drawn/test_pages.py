@@ -119,7 +119,7 @@ def test_answers_about_a_text_follow_from_its_lines(shifted):
     for example, scene, kind in items("text", shifted):
         lines, question, answer = scene["lines"], example.question, example.answer
         left = dict(lines)
-        right = {b: 60 * int(a[:2]) + int(a[3:]) for a, b in lines if scene["page"] == "departures"}
+        right = {a: 60 * int(b[:2]) + int(b[3:]) for a, b in lines if scene["page"] == "departures"}
         if kind == "price":
             assert answer == left[re.fullmatch(r"What is the price of (\w+)\?", question)[1]]
         elif kind == "bill":
@@ -132,7 +132,7 @@ def test_answers_about_a_text_follow_from_its_lines(shifted):
             assert [name for name in left if int(left[name]) == best] == [answer]
         elif kind == "departure":
             town = question.removeprefix("When is the departure to ").rstrip("?")
-            assert [answer, town] in lines
+            assert [town, answer] in lines
         elif kind == "wait":
             first, second = re.findall(r"to (\w+) is that to (\w+)\?", question)[0]
             assert answer == str(right[second] - right[first]) and int(answer) > 0

@@ -173,9 +173,9 @@ def test_the_objects_asked_for_are_counted_where_they_are():
     for example in items("counting", False, 60):
         scene, (*rows, found, last) = example.meta["formal"], example.steps
         assert rows == shapes.look_around(scene) and last == f"So {example.answer}."
-        words = found.removeprefix("The ").partition(":")[0]
-        assert example.question == f"How many {words} are there?"
-        like = {word.removesuffix("s") for word in words.split()} - {"object"}
-        fits = [t for t in scene["things"] if like <= {t["colour"], t["shape"]}]
-        counted = ", ".join(f"{i} {shapes.place(t, scene)}" for i, t in enumerate(fits, 1))
-        assert found == f"The {words}: {counted or 'none'}."
+        words = example.question.removeprefix("How many ").removesuffix(" are there?").split()
+        like = [word.removesuffix("s") for word in words if word != "objects"]
+        fits = [t for t in scene["things"] if {*like} <= {t["colour"], t["shape"]}]
+        other = "size" if len(like) == 2 else "shape" if like[0] in shapes.ALL_COLOURS else "colour"
+        counted = ", ".join(f"{i} {t[other]}" for i, t in enumerate(fits, 1))
+        assert found == f"Each {' '.join(like)}: {counted or 'none'}."
