@@ -7,10 +7,10 @@ needs    one_gpu: a GPU and sixteen cores that draw; tiny: two cores, for the ea
 differs  Perception comes first: the tower names what each square of a picture holds, then the language
          model reads small pages cell by cell, says what each ninth of a picture holds, reads
          numbered lines, and pictures of every world. What follows from a picture is learned in
-         words first, then in stepwise answers about pictures. Only then come the many response styles that pretrained models have read: directly or by steps,
-         in tags, boxes or prose, following the instruction only sometimes. So the model mostly
-         answers directly even where its steps would be right, and reinforcement learning has
-         something to find.
+         words first, then in stepwise answers about pictures. Only then come the many response
+         styles that pretrained models have read: directly or by steps, in tags, boxes or prose,
+         following the instruction only sometimes. So the model mostly answers directly even where
+         its steps would be right, and reinforcement learning has something to find.
 """
 
 from __future__ import annotations
