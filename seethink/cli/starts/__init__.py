@@ -64,8 +64,8 @@ def _choices(split: str, i: int) -> Example | None:
     from seethink.sources.drawn import CHARTS
 
     key = f"start/choices/{split}/{i}"
-    example = CHARTS.example(key, shifted=False, level=1)
-    if example.meta["kind"] != "extreme" or example.meta["formal"]["chart"] != "bars":
+    example = CHARTS.only("extreme").example(key, shifted=False, level=1)
+    if example.meta["formal"]["chart"] != "bars":
         return None
     names = example.meta["formal"]["names"]
     options = tuple(random.Random(f"{key}/options").sample(names, len(names)))
