@@ -51,12 +51,11 @@ def _counting(split: str, i: int) -> Example:
     return ShapeGrids(i + 1, split, cells=(4, 4), objects=(2, 8))[i]
 
 
-def _boxes(split: str, i: int) -> Example | None:
+def _boxes(split: str, i: int) -> Example:
     """One of few objects, named by its colour, shape or size."""
     from seethink.sources.drawn import GROUNDING
 
-    example = GROUNDING.example(f"start/boxes/{split}/{i}", shifted=False, level=1)
-    return example if example.meta["kind"] == "attribute" else None
+    return GROUNDING.only("attribute").example(f"start/boxes/{split}/{i}", shifted=False, level=1)
 
 
 def _choices(split: str, i: int) -> Example | None:

@@ -16,6 +16,7 @@ import PIL.ImageDraw
 
 from seethink.media import Image
 from seethink.sequences import LazySequence
+from seethink.sources.drawn.world import numbered
 from seethink.types import Example
 
 CELL_PX = 28
@@ -112,9 +113,8 @@ class ShapeGrids(LazySequence[Example]):
 def ask(rng: random.Random, objects: Sequence[Placed]) -> tuple[str, str, tuple[str, ...]]:
     """(question, answer, steps) about some of the objects."""
     name, chosen = _choose(rng, objects)
-    places = [f"r{row + 1}c{column + 1}" for row, column, *_ in itertools.compress(objects, chosen)]
-    counted = ", ".join(f"{i} {place}" for i, place in enumerate(places, 1))
-    steps = (f"{formal(objects)}.", f"The {name}: {counted or 'none'}.")
+    places = (f"r{row + 1}c{column + 1}" for row, column, *_ in itertools.compress(objects, chosen))
+    steps = (f"{formal(objects)}.", f"The {name}: {numbered(places) or 'none'}.")
     return f"How many {name} are there?", str(sum(chosen)), steps
 
 

@@ -12,7 +12,7 @@ import PIL.ImageDraw
 
 from seethink.boxes import Box
 from seethink.sources.drawn.grid import COLOURS, SHAPES, STAR
-from seethink.sources.drawn.world import Scene
+from seethink.sources.drawn.world import Scene, numbered
 
 Colour = tuple[int, int, int]
 
@@ -231,11 +231,10 @@ def look_around(scene: Scene, say: Callable[[ShapeObject], str] | None = None) -
 
 
 def found(like: Mapping[str, str], things: Sequence[ShapeObject]) -> str:
-    """The objects with some attributes, counted, by what else is said of them: "Each red: 1 circle, 2 star."
-    A reader finds them in a list where the words stand side by side."""
+    """The objects with some attributes, numbered, by what else is said of them: "Each red: 1: circle, 2:
+    star." A reader finds it beside the word in `look_around`."""
     other = next(name for name in ("shape", "colour", "size") if name not in like)
-    said = (f"{i} {thing[other]}" for i, thing in enumerate(things, 1))
-    return f"Each {' '.join(like.values())}: {', '.join(said) or 'none'}."
+    return f"Each {' '.join(like.values())}: {numbered(thing[other] for thing in things) or 'none'}."
 
 
 def located_name(thing: ShapeObject, scene: Scene) -> str:

@@ -111,7 +111,7 @@ class SceneWorld:
 
     def asked(self, level: int) -> Sequence[str]:
         """The kinds of questions of a level."""
-        return (level == 1 and self.easy) or tuple(self.kinds)
+        return self.easy if level == 1 and self.easy else tuple(self.kinds)
 
     def example(self, key: str, shifted: bool, level: int | None = None) -> Example:
         rng = random.Random(key)

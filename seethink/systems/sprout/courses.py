@@ -91,7 +91,7 @@ COURSES = {
     "list": Course(READING, {"tiny": 400, "one_gpu": 300}, per_picture=1, shares=OBJECTS),
     "read": Course(READING, {"tiny": 500, "one_gpu": 500}, per_picture=2, shares=PRINTED),
     "say": Course(READING, {"tiny": 600, "one_gpu": 1_000}),
-    # What follows from what is seen, in words: three times as many questions a second as with pictures.
+    # What follows from what is seen, in words: more questions a second than with pictures.
     "think": Course(READING, {"tiny": 900, "one_gpu": 800}, shares={**SHARES, TOLD: 4.0}),
     # At 4e-3 and four a picture the loss on new examples after 800 updates was 0.41, here 0.34 (four layers;
     # with six, and embeddings that learn slowly, 0.28).

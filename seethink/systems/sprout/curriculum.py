@@ -42,6 +42,8 @@ WITH_WORDS: Mapping[str, float] = {**SHARES, "words": 0.03}
 TOLD = "told"
 """Among the shares of worlds: pictures of all of them that are told in words, and not shown."""
 
+SEVERAL = 0.7
+"""Share of the pictures that are told, and allow it, about which several questions are asked in one reply."""
 MOST_QUESTIONS, MOST_LETTERS = 10, 1_200
 """Of a reply that asks and answers questions about a picture that is told."""
 
@@ -207,10 +209,10 @@ def _askable(example: Example) -> Sequence[Ask]:
     world, scene, level = (example.meta[name] for name in ("world", "formal", "level"))
     asked = _world(world).asked(level)
     names = {*_TOGETHER.get(world, lambda scene: ())(scene), example.meta["kind"]}
-    others = [other for other in _SCATTERED if world in _SCATTERED and other != world]
+    others = [_world(other) for other in _SCATTERED if world in _SCATTERED and other != world]
     return [
         *(_world(world).kinds[name] for name in asked if name in names),
-        *(_world(other).kinds[name] for other in others for name in _world(other).asked(level)),
+        *(other.kinds[name] for other in others for name in other.asked(level)),
     ]
 
 
@@ -242,10 +244,10 @@ def in_words(example: Example) -> SFTExample:
 
 
 def several(rng: random.Random, example: Example) -> SFTExample | None:
-    """Many questions about one picture that is told, with what follows from it: what stands where in a text
-    is looked up in every sentence. None for most pictures that allow few questions, and for some others."""
+    """Many questions about one picture that is told, each with what follows from it. None for a picture about
+    which fewer than three differ, and for some of the others, which are asked one as pictures are."""
     asked = {_follows(one): one for one in (another_question(rng, example) for _ in range(MOST_QUESTIONS))}
-    if len(asked) < 3 or rng.random() < 0.3:
+    if len(asked) < 3 or rng.random() > SEVERAL:
         return None
     text = ""
     for follows, one in asked.items():

@@ -24,7 +24,7 @@ def test_steps_name_every_object_and_then_count_those_asked_for() -> None:
         assert named == f"{example.meta['formal']}."
         objects = {at: words for at, *words in (one.split() for one in named.rstrip(".").split("; "))}
         kind, _, places = found.removeprefix("The ").rstrip(".").partition(": ")
-        counted = [] if places == "none" else [place.split() for place in places.split(", ")]
+        counted = [] if places == "none" else [place.split(": ") for place in places.split(", ")]
         assert [int(i) for i, _ in counted] == list(range(1, int(example.answer or "") + 1))
         words = {word.removesuffix("s") for word in kind.split()} - {"object"}
         assert {at for _, at in counted} == {at for at, named in objects.items() if words <= {*named}}

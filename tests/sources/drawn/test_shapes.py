@@ -169,7 +169,7 @@ def test_a_look_around_names_every_ninth_and_every_object_once(level):
             assert held.split("; ") == (here or ["none"])
 
 
-def test_the_objects_asked_for_are_counted_where_they_are():
+def test_the_objects_asked_for_are_counted_by_what_else_is_said_of_them():
     for example in items("counting", False, 60):
         scene, (*rows, found, last) = example.meta["formal"], example.steps
         assert rows == shapes.look_around(scene) and last == f"So {example.answer}."
@@ -177,5 +177,5 @@ def test_the_objects_asked_for_are_counted_where_they_are():
         like = [word.removesuffix("s") for word in words if word != "objects"]
         fits = [t for t in scene["things"] if {*like} <= {t["colour"], t["shape"]}]
         other = "size" if len(like) == 2 else "shape" if like[0] in shapes.ALL_COLOURS else "colour"
-        counted = ", ".join(f"{i} {t[other]}" for i, t in enumerate(fits, 1))
+        counted = ", ".join(f"{i}: {t[other]}" for i, t in enumerate(fits, 1))
         assert found == f"Each {' '.join(like)}: {counted or 'none'}."
