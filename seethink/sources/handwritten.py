@@ -145,12 +145,11 @@ class PageQuestion:
 
 Property = tuple[str, Callable[[int], bool]]
 """(words, predicate of a digit)."""
-_PARITIES = ("odd", "even")
 
 
 def _property(rng: random.Random) -> Property:
     kind = rng.choice(["even", "odd", "above", "below"])
-    if kind in _PARITIES:
+    if kind in ("even", "odd"):
         return kind, lambda digit: digit % 2 == (kind == "odd")
     bound = rng.randint(2, 7)
     return f"{kind} {bound}", lambda digit: digit > bound if kind == "above" else digit < bound
@@ -162,36 +161,37 @@ def row_steps(
     """Reasoning steps row by row: the cells, then each digit with a verdict and the result so far:
     `r2 8 . 3: 8 yes 1, 3 no 1 /`
 
-    verdicts: (verdict, result so far) for each digit in reading order; one whose verdict is empty is passed
-    over. start: the result before the first digit.
+    verdicts: (verdict, result so far) for each digit in reading order. start: the result before the first
+    digit.
     """
     verdicts, result, steps = iter(verdicts), start, [f"{title}:"]
     for row in range(page.rows):
         parts = []
         for digit in page.row(row):
             verdict, result = next(verdicts)
-            if verdict:
-                parts.append(f"{digit} {verdict} {result}")
+            parts.append(f"{digit} {verdict} {result}")
         steps.append(f"r{row + 1} {page.line(row)}: {', '.join(parts) or result} /")
     steps[-1] = steps[-1].removesuffix(" /") + "."
     return tuple(steps)
 
 
 def sum_selected(
-    title: str, page: Page, selected: Sequence[bool], weights: Sequence[int], other: str = "no"
+    title: str, page: Page, selected: Sequence[bool], weights: Sequence[int]
 ) -> tuple[int, tuple[str, ...]]:
-    """(sum of the weights of the selected digits, reasoning steps). other: the verdict on the others."""
+    """(sum of the weights of the selected digits, reasoning steps)."""
     results = list(
         accumulate(weight if taken else 0 for taken, weight in zip(selected, weights, strict=True))
     )
-    verdicts = zip(("yes" if taken else other for taken in selected), map(str, results), strict=True)
+    verdicts = zip(("yes" if taken else "no" for taken in selected), map(str, results), strict=True)
     return results[-1], row_steps(title, page, verdicts)
 
 
 def count(rng: random.Random, page: Page) -> PageQuestion:
     """The number of digits with a property."""
     name, has = _property(rng)
-    answer, steps = _sum_where(name, has, page, [1] * len(page.values))
+    answer, steps = sum_selected(
+        name.capitalize(), page, [has(d) for d in page.values], [1] * len(page.values)
+    )
     return PageQuestion(f"How many digits are {name}?", str(answer), steps)
 
 
@@ -199,46 +199,29 @@ def count_one(rng: random.Random, page: Page) -> PageQuestion:
     """The number of occurrences of one digit."""
     digit = rng.choice(page.values) if rng.random() < 0.7 else rng.randrange(10)
     equal = [d == digit for d in page.values]
-    answer, steps = sum_selected(f"Equal to {digit}", page, equal, [1] * len(page.values), other="")
+    answer, steps = sum_selected(f"Equal to {digit}", page, equal, [1] * len(page.values))
     return PageQuestion(f"How many {digit}s are there?", str(answer), steps)
 
 
 def total(rng: random.Random, page: Page) -> PageQuestion:
     """The sum of the digits with a property."""
     name, has = _property(rng)
-    words = f"the {name} digits" if name in _PARITIES else f"the digits {name}"
-    answer, steps = _sum_where(name, has, page, page.values)
+    words = f"the digits {name}" if name[-1].isdigit() else f"the {name} digits"
+    answer, steps = sum_selected(name.capitalize(), page, [has(d) for d in page.values], page.values)
     return PageQuestion(f"What is the sum of {words}?", str(answer), steps)
-
-
-def _sum_where(
-    name: str, has: Callable[[int], bool], page: Page, weights: Sequence[int]
-) -> tuple[int, tuple[str, ...]]:
-    """`sum_selected` for a property."""
-    if name in _PARITIES:
-        sums, steps = _odd_and_even(page, weights)
-        return sums[_PARITIES.index(name)], steps
-    return sum_selected(name.capitalize(), page, [has(d) for d in page.values], weights)
 
 
 def odd_or_even(rng: random.Random, page: Page) -> PageQuestion:
     """Whether odd or even digits are more frequent, and by how many."""
-    (odd, even), steps = _odd_and_even(page, [1] * len(page.values))
+    odd, even, verdicts = 0, 0, []
+    for digit in page.values:
+        odd, even = odd + digit % 2, even + 1 - digit % 2
+        verdicts.append(("odd" if digit % 2 else "even", f"{odd} {even}"))
     more, fewer = max(odd, even), min(odd, even)
     answer = "equal" if odd == even else f"{'odd' if odd > even else 'even'} by {more - fewer}"
+    steps = row_steps("Odd and even", page, verdicts, start="0 0")
     question = "Are there more odd or even digits, and by how many?"
     return PageQuestion(question, answer, (*steps, f"{more} - {fewer} = {more - fewer}."))
-
-
-def _odd_and_even(page: Page, weights: Sequence[int]) -> tuple[tuple[int, int], tuple[str, ...]]:
-    """((sum of the weights of odd digits, of even ones), reasoning steps). Each digit is called odd or even,
-    whichever is asked for."""
-    odd, even, verdicts = 0, 0, []
-    for digit, weight in zip(page.values, weights, strict=True):
-        odd, even = (odd + weight, even) if digit % 2 else (odd, even + weight)
-        verdicts.append(("odd" if digit % 2 else "even", f"{odd} {even}"))
-    steps = row_steps("Odd and even", page, verdicts, start="0 0")
-    return (odd, even), (*steps, f"So odd {odd}, even {even}.")
 
 
 QUESTIONS = {"count": count, "count_one": count_one, "total": total, "odd_or_even": odd_or_even}

@@ -112,24 +112,17 @@ def test_a_told_picture_is_not_shown_and_its_reading_is_not_said_again() -> None
     rows = [row for page in range(100) for row in course.about(page)]
     assert not any(row.example.media for row in rows) and {row.format for row in rows} == {VERBATIM}
     assert len({row.example.question for row in rows}) > 350, "each is about a picture of its own"
-    worlds = Counter(row.example.meta["world"] for row in rows)
-    assert {*worlds} == {*SHARES}
-    many = 0
+    assert {row.example.meta["world"] for row in rows} == {*SHARES}
     for row in rows:
         told, said = row.example.meta[TOLD], " ".join(row.example.steps)
-        if row.example.question == f"{told} Ask and answer.":
-            many += 1
-            assert row.text.count("?") + row.text.count("or None if there is none.") >= 2
-            continue
         assert row.example.question.endswith(told)
         if read_boxes(row.example.answer or ""):
             assert row.text in said
         else:
             thought = row.text.removesuffix(f"The answer is {row.example.answer}.").strip()
             assert thought != row.text.strip() and said.endswith(thought)
-        if row.example.meta["world"] in ("counting", "spatial", "charts", "text", "clips"):
+        if row.example.meta["world"] in ("charts", "text", "clips"):
             assert told in said and told not in row.text
-    assert 0.2 < many / len(rows) < 0.5, "of many, several questions are asked and answered"
 
 
 def test_level_1_asks_easy_questions_in_every_course() -> None:

@@ -66,8 +66,10 @@ def test_the_loss_of_a_batch_is_that_of_its_examples_one_by_one(folder: Path, fi
     (losses / targets).backward()
     assert targets == (batch["labels"] != IGNORED).sum()
     assert packed.item() == pytest.approx(losses.item() / targets, abs=1e-5)
-    for name, weights in model.named_parameters():
-        difference = (weights.grad - gradients[name]).norm() / weights.grad.norm().clamp(min=1e-6)
+    assert {*gradients} == {name for name, w in model.named_parameters() if w.requires_grad}
+    for name, found in gradients.items():
+        weights = model.get_parameter(name)
+        difference = (weights.grad - found).norm() / weights.grad.norm().clamp(min=1e-6)
         assert difference < 1e-4, name
 
 
@@ -146,7 +148,6 @@ def test_a_gradient_that_is_not_finite_stops_before_it_is_saved(folder: Path, tm
         RowShape(1, 512, 1, 512),
         learning_rate=1e30,
         adam_learning_rate=1e30,
-        embedding_learning_rate=1e30,
         workers=0,
     )
     pages = CurriculumExamples(10**6, "read", 0, READING, shares={"pages": 1.0})
@@ -157,7 +158,7 @@ def test_a_gradient_that_is_not_finite_stops_before_it_is_saved(folder: Path, tm
 
 def test_a_course_is_learned_and_resumes_exactly(folder: Path, tmp_path: Path) -> None:
     pages = CurriculumExamples(10**6, "read", 0, READING, shares={"pages": 1.0})
-    config = GrowthConfig(30, RowShape(1, 512, 1, 512), 1e-2, 3e-3, 3e-3, workers=0, save_steps=10)
+    config = GrowthConfig(30, RowShape(1, 512, 1, 512), 1e-2, 3e-3, workers=0, save_steps=10)
     model = SimpleNamespace(path=folder)
     grow(_in(tmp_path / "whole"), model, pages, config)
     losses = [row["loss"] for row in _metrics(tmp_path / "whole")]
@@ -180,8 +181,12 @@ def test_a_course_is_learned_and_resumes_exactly(folder: Path, tmp_path: Path) -
     whole, cut = (
         AutoModelForImageTextToText.from_pretrained(tmp_path / n / "model") for n in ("whole", "cut")
     )
-    for (name, a), (_, b) in zip(whole.named_parameters(), cut.named_parameters(), strict=True):
+    initial = AutoModelForImageTextToText.from_pretrained(folder)
+    for (name, a), (_, b), (_, c) in zip(
+        *(model.named_parameters() for model in (whole, cut, initial)), strict=True
+    ):
         assert torch.equal(a, b), name
+        assert torch.equal(a, c) == ("embed_tokens" in name), "all is trained but what tokens look like"
     assert [row["step"] for row in _metrics(tmp_path / "cut")] == [10, 20, 30]
 
 
@@ -205,7 +210,7 @@ def test_a_frozen_tower_stays_while_the_language_model_learns(
     grow(_in(tmp_path / "frozen"), SimpleNamespace(path=folder), pages, config)
     before, after = load(folder)[0], load(tmp_path / "frozen" / "model")[0]
     for (name, a), (_, b) in zip(before.named_parameters(), after.named_parameters(), strict=True):
-        assert torch.equal(a, b) == (".visual." in name), name
+        assert torch.equal(a, b) == (".visual." in name or "embed_tokens" in name), name
 
 
 def _in(folder: Path) -> Path:
@@ -332,7 +337,7 @@ def test_a_tower_learns_to_name_squares_and_the_language_model_stays(folder: Pat
         for (n, a), (_, b) in zip(before.named_parameters(), after.named_parameters(), strict=True)
         if not torch.equal(a, b)
     }
-    assert moved == {n for n, _ in before.named_parameters() if ".visual." in n or "embed_tokens" in n}
+    assert moved == {n for n, _ in before.named_parameters() if ".visual." in n}
 
 
 def test_squares_without_objects_add_nothing_to_the_loss_of_corners(folder: Path) -> None:

@@ -41,10 +41,9 @@ def _counting(*attributes: Attribute) -> Ask:
         fits = [thing for thing in things if shapes.is_like(thing, like)]
         if len(fits) != number:
             return None
-        words = " ".join(like.values())
-        words = plural(words) if "shape" in attributes else f"{words} objects"
-        steps = (*shapes.look_around(scene), shapes.found(like, fits), f"So {number}.")
-        return DrawnQuestion(f"How many {words} are there?", str(number), steps)
+        words = " ".join(like.values()) + ("" if "shape" in attributes else " object")
+        steps = (*shapes.sorted_out(words, scene, fits), f"So {number}.")
+        return DrawnQuestion(f"How many {plural(words)} are there?", str(number), steps)
 
     return ask
 

@@ -64,15 +64,13 @@ def _about(scene: Scene, labels: list[Label], present: bool = True) -> DrawnQues
     ]
     if bool(boxes) != present:
         return None
+    words = [words for words, _ in labels]
     question = (
-        f"Find every {' and every '.join(words for words, _ in labels)}. "
-        "Give each box with its label, or None if there is none."
+        f"Find every {' and every '.join(words)}. Give each box with its label, or None if there is none."
     )
-    steps = (
-        *shapes.look_around(scene),
-        *(shapes.found(like, fits) for (_, like), (_, fits) in zip(labels, matches, strict=True)),
-    )
-    return DrawnQuestion(question, write_boxes(boxes) if boxes else "None", steps)
+    found = [thing for _, fits in matches for thing in fits]
+    steps = shapes.sorted_out(" and each ".join(words), scene, found)
+    return DrawnQuestion(question, write_boxes(boxes) if boxes else "None", tuple(steps))
 
 
 DETECTION = SceneWorld(

@@ -16,7 +16,6 @@ import PIL.ImageDraw
 
 from seethink.media import Image
 from seethink.sequences import LazySequence
-from seethink.sources.drawn.world import numbered
 from seethink.types import Example
 
 CELL_PX = 28
@@ -113,9 +112,12 @@ class ShapeGrids(LazySequence[Example]):
 def ask(rng: random.Random, objects: Sequence[Placed]) -> tuple[str, str, tuple[str, ...]]:
     """(question, answer, steps) about some of the objects."""
     name, chosen = _choose(rng, objects)
-    places = (f"r{row + 1}c{column + 1}" for row, column, *_ in itertools.compress(objects, chosen))
-    steps = (f"{formal(objects)}.", f"The {name}: {numbered(places) or 'none'}.")
-    return f"How many {name} are there?", str(sum(chosen)), steps
+    counts = itertools.accumulate(map(int, chosen))
+    steps = [
+        f"{formal([thing])} {'yes' if fits else 'no'} {count}"
+        for thing, fits, count in zip(objects, chosen, counts, strict=True)
+    ]
+    return f"How many {name} are there?", str(sum(chosen)), (f"{name.capitalize()}:", f"{'; '.join(steps)}.")
 
 
 def formal(objects: Sequence[Placed]) -> str:

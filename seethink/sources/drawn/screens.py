@@ -234,9 +234,26 @@ def ask(rng: random.Random, scene: Scene) -> DrawnQuestion:
         f"What is wrong with it? Answer with one of: {', '.join(names)}."
     )
     expected = _expected(scene["before"], scene["tapped"], scene["size"])
-    screens = {"Before": scene["before"], "Expected": expected, "After": scene["after"]}
-    steps = (f"{when}: {described(scene, screen)}." for when, screen in screens.items())
-    return DrawnQuestion(question, scene["defect"], (*steps, f"So: {scene['defect']}."))
+    before, right, after = (
+        described(scene, screen) for screen in (scene["before"], expected, scene["after"])
+    )
+    steps = (
+        f"Before: {before}.",
+        f"The tap: {_changed(scene, expected)}.",
+        f"Expected: {right}.",
+        f"After: {after}.",
+        f"So: {scene['defect']}.",
+    )
+    return DrawnQuestion(question, scene["defect"], steps)
+
+
+def _changed(scene: Scene, expected: Sequence[Element]) -> str:
+    """What the tap changes in the expected screen: "Bluetooth off", "message Saved"."""
+    element = scene["before"][scene["tapped"]]
+    if element["role"] == "button":
+        return f"message {BUTTONS[element['text']]}"
+    (label,) = (e for e in expected if e["role"] == "label" and e["row"] == element["row"])
+    return f"{label['text']} {_value(expected[scene['tapped']])}"
 
 
 def _tapped(scene: Scene) -> str:
@@ -261,9 +278,11 @@ def _standing(screen: Sequence[Element], place: Sequence[int]) -> Iterator[str]:
     values = {e["row"]: e for e in screen if e["role"] in CONTROLS}
     for label in (e for e in screen if e["role"] == "label"):
         if place[1] <= (label["box"][1] + label["box"][3]) / 2 < place[3]:
-            control = values[label["row"]]
-            value = control.get("number", "on" if control.get("on") else "off")
-            yield f"{label['text']} {value}"
+            yield f"{label['text']} {_value(values[label['row']])}"
+
+
+def _value(control: Element) -> Any:
+    return control.get("number", "on" if control.get("on") else "off")
 
 
 def caption(scene: Scene) -> str:

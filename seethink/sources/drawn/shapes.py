@@ -12,7 +12,7 @@ import PIL.ImageDraw
 
 from seethink.boxes import Box
 from seethink.sources.drawn.grid import COLOURS, SHAPES, STAR
-from seethink.sources.drawn.world import Scene, numbered
+from seethink.sources.drawn.world import Scene
 
 Colour = tuple[int, int, int]
 
@@ -230,11 +230,17 @@ def look_around(scene: Scene, say: Callable[[ShapeObject], str] | None = None) -
     return around([((say or full_name)(thing), centre(thing)) for thing in scene["things"]], scene)
 
 
-def found(like: Mapping[str, str], things: Sequence[ShapeObject]) -> str:
-    """The objects with some attributes, numbered, by what else is said of them: "Each red: 1: circle, 2:
-    star." A reader finds it beside the word in `look_around`."""
-    other = next(name for name in ("shape", "colour", "size") if name not in like)
-    return f"Each {' '.join(like.values())}: {numbered(thing[other] for thing in things) or 'none'}."
+def sorted_out(words: str, scene: Scene, fits: Sequence[ShapeObject]) -> list[str]:
+    """`look_around` with what is looked for, a verdict on each object, and their running count: "Each red
+    circle: top left: small red circle yes 1. top: large blue star no 1." """
+    count = 0
+
+    def verdict(thing: ShapeObject) -> str:
+        nonlocal count
+        count += thing in fits
+        return f"{full_name(thing)} {'yes' if thing in fits else 'no'} {count}"
+
+    return [f"Each {words}:", *look_around(scene, verdict)]
 
 
 def located_name(thing: ShapeObject, scene: Scene) -> str:

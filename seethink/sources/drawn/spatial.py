@@ -10,7 +10,7 @@ from typing import Any
 
 from seethink.sources.drawn import shapes
 from seethink.sources.drawn.grounding import distance
-from seethink.sources.drawn.shapes import ShapeObject, centre, listed, name, place
+from seethink.sources.drawn.shapes import ShapeObject, centre, full_name, listed, name, place
 from seethink.sources.drawn.world import DrawnQuestion, Scene, SceneWorld
 
 DIRECTIONS = {"left": (-1, 0), "right": (1, 0), "above": (0, -1), "below": (0, 1)}
@@ -77,10 +77,15 @@ def _pile(rng: random.Random, circles: Sequence[Circle], shifted: bool) -> list[
 
 
 def look_around(scene: Scene) -> list[str]:
-    """The objects of a scene, ninth by ninth; those of a pile with their layers, from the back."""
+    """The objects of a scene, ninth by ninth; those of a pile with their layers, from the back: "top: red
+    circle 2." """
     if "piled" not in scene:
         return shapes.look_around(scene)
-    return shapes.look_around(scene, lambda thing: f"{name(thing)}, layer {1 + scene['things'].index(thing)}")
+    return shapes.look_around(scene, lambda thing: _layer(thing, scene))
+
+
+def _layer(thing: ShapeObject, scene: Scene) -> str:
+    return f"{name(thing)} {1 + scene['things'].index(thing)}"
 
 
 def relation(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
@@ -91,9 +96,14 @@ def relation(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
         return None
     a, b = rng.choice(pairs)
     question = f"Where is the {name(a)}, seen from the {name(b)}: left, right, above or below?"
-    steps = tuple(f"The {name(thing)} is at {place(thing, scene)}." for thing in (a, b))
-    far = f"They are farther apart {'across' if word in ('left', 'right') else 'up and down'}."
-    return DrawnQuestion(question, word, (*look_around(scene), *steps, far, f"So {word}."))
+    marks = {id(a): " first", id(b): " second"}
+    steps = (
+        f"First: {name(a)}. Second: {name(b)}.",
+        *shapes.look_around(scene, lambda thing: full_name(thing) + marks.get(id(thing), "")),
+        f"The first is at {place(a, scene)}. The second is at {place(b, scene)}.",
+        f"They are farther apart {'across' if word in ('left', 'right') else 'up and down'}.",
+    )
+    return DrawnQuestion(question, word, (*steps, f"So {word}."))
 
 
 def _direction(a: ShapeObject, b: ShapeObject) -> str | None:
@@ -124,7 +134,7 @@ def front(rng: random.Random, scene: Scene) -> DrawnQuestion | None:
         return None
     upper = a if i > j else b
     question = f"Which is in front, the {name(a)} or the {name(b)}?"
-    layers = " ".join(f"The {name(scene['things'][at])} is layer {at + 1}." for at in (i, j))
+    layers = f"Layers: {_layer(a, scene)}, {_layer(b, scene)}."
     return DrawnQuestion(question, name(upper), (*look_around(scene), layers, f"So the {name(upper)}."))
 
 

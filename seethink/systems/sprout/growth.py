@@ -243,22 +243,16 @@ def grow(
 
 
 def load(folder: str | Path) -> tuple[Any, Any]:
-    """(model in fp32 whose head is its table of tokens, processor).
-
-    What a token looks like and what writes it are one vector, and the tower's features are named by the same
-    ones: so to copy a word is one operation for all words, of a question or of a picture. With two tables it
-    is learned word by word. Others load the model with two equal tables.
-    """
+    """(model in fp32 whose table of tokens is not trained, processor)."""
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
-    model.lm_head.weight = model.get_input_embeddings().weight
+    model.get_input_embeddings().requires_grad_(False)
     return model, AutoProcessor.from_pretrained(folder)
 
 
 def save(model: Any, processor: Any, out: Path) -> None:
     """Write a model folder."""
-    model.lm_head.weight = nn.Parameter(model.lm_head.weight.detach().clone())
     model.save_pretrained(out)
     processor.save_pretrained(out)
 

@@ -21,7 +21,7 @@ class GrowthConfig:
 
     max_steps: updates. shape: of a batch. learning_rate: of the matrices inside the network, which Muon
     updates, at its peak after `warmup_ratio` of the steps; then down to a tenth along a cosine.
-    embedding_learning_rate: likewise, of the tokens' embeddings. adam_learning_rate: of all other weights.
+    adam_learning_rate: likewise, of all other weights that are trained.
     train_tower: whether the vision tower is trained too.
     name_squares: whether the language model also names, at each token of a picture, what its square holds.
     workers: processes that draw ahead; 0 draws in this one. compile: whether the step is compiled.
@@ -31,7 +31,6 @@ class GrowthConfig:
     max_steps: int
     shape: RowShape
     learning_rate: float = 6e-3
-    embedding_learning_rate: float = 1e-3
     adam_learning_rate: float = 1e-3
     warmup_ratio: float = 0.05
     weight_decay: float = 0.01

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, smooth_l1_loss
+from torch.nn.functional import cross_entropy, linear, smooth_l1_loss
 
 from seethink.formats import VERBATIM
 from seethink.models.encoder import Encoder
@@ -45,6 +45,9 @@ CLASSES = {
 }
 """Kind of target -> its classes. Words are named by the table of tokens, with which the language model reads
 and writes them."""
+SHARPNESS = 20.0
+"""Of the words that a feature names, per product with their embeddings: features come to be some four times
+as long as these."""
 WEIGHTS = {"corners": 0.25, "words": 0.5, "values": 0.5}
 """Of the losses that sum over several slots, so that none outweighs the others."""
 
@@ -96,7 +99,7 @@ class SquareLoss(Losses):
             nn.Linear(text.hidden_size, slots[name] * n) for name, n in CLASSES.items()
         )
         self.centre_head = nn.Linear(text.hidden_size, slots["centres"])
-        self.lm_head = model.lm_head
+        self.table = model.get_input_embeddings()
 
     def forward(self, batch: Batch) -> Tensor:
         """(6,) losses."""
@@ -116,7 +119,7 @@ class SquareLoss(Losses):
         asked = real & has[:, 0]
         if not self.fixed_shape:
             seen, targets, has, asked = seen[asked], targets[asked], has[asked], asked[asked]
-        found = self.lm_head(seen).float().log_softmax(-1).gather(1, targets.clamp(min=0))
+        found = (SHARPNESS * linear(seen, self.table.weight)).log_softmax(-1).gather(1, targets.clamp(min=0))
         k = has.sum(1)
         losses = -(found * has).sum(1) - torch.xlogy(k, k)
         return (losses * asked).sum() / asked.sum().clamp(min=1)

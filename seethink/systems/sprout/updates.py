@@ -12,10 +12,8 @@ from torch import Tensor, nn
 
 from seethink.systems.sprout.growth_config import GrowthConfig
 
-_TABLE = re.compile("embed_tokens|lm_head")
-"""In the names of the embeddings of tokens and of the head that writes them."""
 _HEADS = re.compile("head")
-"""In the names of other heads."""
+"""In the names of the heads that write tokens or name squares."""
 
 
 class Muon(torch.optim.Optimizer):
@@ -76,31 +74,23 @@ def orthogonalized(matrices: Tensor) -> Tensor:
 
 
 class Updates:
-    """Muon for the matrices inside the network, and AdamW for embeddings, heads and vectors, as Muon's author
-    advises; each with warm-up and a cosine. dtype: in which Muon multiplies.
-
-    The mean of the tokens' embeddings is kept at zero. As the table of a softmax it means nothing, but it
-    grew to twice the length of what tells tokens apart, which normalisation then made small.
-    """
+    """Muon for the matrices inside the network, and AdamW for heads and vectors, as Muon's author advises;
+    each with warm-up and a cosine. dtype: in which Muon multiplies."""
 
     def __init__(self, module: nn.Module, config: GrowthConfig, dtype: torch.dtype) -> None:
         by_muon: list[nn.Parameter] = []
-        table: list[nn.Parameter] = []
         others: list[nn.Parameter] = []
         vectors: list[nn.Parameter] = []
         for name, weight in module.named_parameters():
             if not weight.requires_grad:
                 continue
-            if _TABLE.search(name):
-                table.append(weight)
-            elif weight.dim() < 2:
+            if weight.dim() < 2:
                 vectors.append(weight)
             else:
                 inner = weight.dim() == 2 and not _HEADS.search(name)
                 (by_muon if inner else others).append(weight)
         decay, rate = config.weight_decay, config.adam_learning_rate
         groups = [
-            {"params": table, "weight_decay": decay, "lr": config.embedding_learning_rate},
             {"params": others, "weight_decay": decay, "lr": rate},
             {"params": vectors, "weight_decay": 0.0, "lr": rate},
         ]
@@ -110,7 +100,6 @@ class Updates:
         if by_muon:
             muon = Muon(by_muon, config.learning_rate, decay, dtype)
             peaks.append((muon, [config.learning_rate] * len(muon.param_groups)))
-        self.table = table
         self.optimizers = [optimizer for optimizer, _ in peaks]
         self.schedules = [
             torch.optim.lr_scheduler.OneCycleLR(
@@ -130,9 +119,6 @@ class Updates:
         for part in self.optimizers:
             part.step()
             part.zero_grad(set_to_none=True)
-        with torch.no_grad():
-            for weight in self.table:
-                weight.sub_(weight.mean(0))
         for schedule in self.schedules:
             schedule.step()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from seethink.sources.drawn.grid import CELL_PX, COLOURS, SHAPES, ShapeGrids
 
 WORLD = ShapeGrids(300, "test")
@@ -18,16 +20,17 @@ def test_answers_follow_from_the_formal_description() -> None:
         assert example.answer == str(len(right)), example.question
 
 
-def test_steps_name_every_object_and_then_count_those_asked_for() -> None:
+def test_steps_judge_every_object_and_end_with_the_answer() -> None:
     for example in WORLD:
-        named, found = example.steps
-        assert named == f"{example.meta['formal']}."
-        objects = {at: words for at, *words in (one.split() for one in named.rstrip(".").split("; "))}
-        kind, _, places = found.removeprefix("The ").rstrip(".").partition(": ")
-        counted = [] if places == "none" else [place.split(": ") for place in places.split(", ")]
-        assert [int(i) for i, _ in counted] == list(range(1, int(example.answer or "") + 1))
-        words = {word.removesuffix("s") for word in kind.split()} - {"object"}
-        assert {at for _, at in counted} == {at for at, named in objects.items() if words <= {*named}}
+        title, judged = example.steps
+        entries = [re.fullmatch(r"(r\dc\d \w+ \w+) (yes|no) (\d+)", one) for one in judged[:-1].split("; ")]
+        assert "; ".join(one[1] for one in entries) == example.meta["formal"]
+        words, count = {word.removesuffix("s") for word in title[:-1].lower().split()} - {"object"}, 0
+        for one in entries:
+            fits = words <= {*one[1].split()}
+            count += fits
+            assert one[2] == ("yes" if fits else "no") and int(one[3]) == count
+        assert example.answer == str(count)
 
 
 def test_objects_are_drawn_in_their_cells_and_colours() -> None:

@@ -169,13 +169,21 @@ def test_a_look_around_names_every_ninth_and_every_object_once(level):
             assert held.split("; ") == (here or ["none"])
 
 
-def test_the_objects_asked_for_are_counted_by_what_else_is_said_of_them():
-    for example in items("counting", False, 60):
-        scene, (*rows, found, last) = example.meta["formal"], example.steps
-        assert rows == shapes.look_around(scene) and last == f"So {example.answer}."
-        words = example.question.removeprefix("How many ").removesuffix(" are there?").split()
-        like = [word.removesuffix("s") for word in words if word != "objects"]
-        fits = [t for t in scene["things"] if {*like} <= {t["colour"], t["shape"]}]
-        other = "size" if len(like) == 2 else "shape" if like[0] in shapes.ALL_COLOURS else "colour"
-        counted = ", ".join(f"{i}: {t[other]}" for i, t in enumerate(fits, 1))
-        assert found == f"Each {' '.join(like)}: {counted or 'none'}."
+@pytest.mark.parametrize("world", ["counting", "detection", "grounding"])
+def test_every_object_has_a_verdict_and_the_running_count(world):
+    for example in items(world, False, 60):
+        title, *rows = example.steps
+        if not title.startswith("Each "):
+            continue
+        found = re.findall(r"(small|large) (\w+) (\w+) (yes|no) (\d)", " ".join(rows))
+        things, count = example.meta["formal"]["things"], 0
+        assert [tuple(words) for *words, _, _ in found] == [
+            (t["size"], t["colour"], t["shape"]) for t in things
+        ]
+        asked = [{*one.split()} - {"object"} for one in title[len("Each ") : -1].split(" and each ")]
+        for *words, verdict, said in found:
+            fits = any(one <= {*words} for one in asked)
+            count += fits
+            assert (verdict, int(said)) == ("yes" if fits else "no", count)
+        if world == "counting":
+            assert example.answer == str(count) and rows[-1] == f"So {count}."
