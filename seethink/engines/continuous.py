@@ -85,10 +85,9 @@ class ContinuousBatch:
         lengths = [len(row.prompt.ids) + row.sampling.max_tokens for row in self.rows]
         return (len(lengths) + rows) * max([longest, *lengths]) <= self.engine.max_tokens_per_batch
 
-    def clear(self) -> list[DecodingRow]:
-        """Give up all rows, as after an error; returns those that had not ended."""
-        rows, self.rows, self.state = self.rows, [], None
-        return [row for row in rows if not row.ended]
+    def clear(self) -> None:
+        """Give up all rows, as after an error."""
+        self.rows, self.state = [], None
 
     @torch.inference_mode()
     def join(self, rows: Sequence[DecodingRow]) -> None:

@@ -14,7 +14,6 @@ from seethink.serve.scheduler import (
     JOIN_WAIT_S,
     CompletionJob,
     Ended,
-    Failed,
     Observer,
     Progress,
     Scheduler,
@@ -42,13 +41,7 @@ class ContinuousBatching(Scheduler):
         jobs = self._joining()
         if jobs:
             self._join(jobs)
-        try:
-            grown = self.batch.step()
-        except Exception as error:
-            for row in self.batch.clear():
-                self._fail(self._owners[row].job, error)
-            self._owners.clear()
-            return
+        grown = self.batch.step()
         if self.observer:
             self.observer.stepped(len(grown))
         for row in grown:
@@ -56,6 +49,11 @@ class ContinuousBatching(Scheduler):
         gone = [row for row in self._owners if row.ended and row not in grown]
         for row in gone:
             del self._owners[row]
+
+    def drop_all(self, error: Exception) -> None:
+        self.batch.clear()
+        self._owners.clear()
+        super().drop_all(error)
 
     def _joining(self) -> list[CompletionJob]:
         """The jobs that join now; those that wait for company or for room do not."""
@@ -99,14 +97,9 @@ class ContinuousBatching(Scheduler):
                 row.drop()  # some may have joined before others failed
                 del self._owners[row]
             if len(jobs) == 1:
-                self._fail(jobs[0], error)
+                self.fail(jobs[0], error)
             for job in jobs if len(jobs) > 1 else ():
                 self._join([job])
-
-    def _fail(self, job: CompletionJob, error: BaseException) -> None:
-        if not job.cancelled:
-            job.cancel()
-            self._tell(job, Failed(error))
 
     def _report(self, row: Any) -> None:
         """Tell a row's new token, and its end."""

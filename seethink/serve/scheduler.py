@@ -89,7 +89,8 @@ class CompletionJob:
     """Completions of one conversation. sampling: `max_tokens` is the most; `fill`: what the context leaves
     will do as well. seeded: whether the seed matters. stop: texts that end a completion, and are not part of
     it. stream: whether progress is told. alternatives: of each token, that are reported; None reports no
-    tokens. deliver: called with each event, on the scheduler's threads. cancelled: nobody waits any more."""
+    tokens. deliver: called with each event, on the scheduler's threads. cancelled: nobody waits any more.
+    ended: completions that are complete."""
 
     messages: Messages
     sampling: Sampling
@@ -100,9 +101,15 @@ class CompletionJob:
     stream: bool = False
     alternatives: int | None = None
     cancelled: bool = False
+    ended: int = 0
     arrived_s: float = field(default_factory=time.monotonic)
     prompt: Any = None
     rows: list[Any] = field(default_factory=list, repr=False)
+
+    @property
+    def over(self) -> bool:
+        """Whether no event follows."""
+        return self.cancelled or self.ended == self.sampling.n
 
     def cancel(self) -> None:
         """Free the job's places. Safe to call from any thread, and after the end."""
@@ -130,6 +137,7 @@ class Scheduler(ABC):
         self.encoder = getattr(engine, "encoder", None)
         self._changed = threading.Condition()
         self._ready: deque[CompletionJob] = deque()
+        self._begun: list[CompletionJob] = []
         self._calls: deque[tuple[Future[Any], Callable[[Any], Any]]] = deque()
         self._open = 0
         self._closing = False
@@ -193,6 +201,7 @@ class Scheduler(ABC):
             self._changed.notify_all()
 
     def _tell(self, job: CompletionJob, event: ServeEvent) -> None:
+        job.ended += isinstance(event, Ended)
         try:
             job.deliver(event)
         except RuntimeError as error:  # the event loop of a client that has gone is closed
@@ -232,16 +241,36 @@ class Scheduler(ABC):
                 except BaseException as error:
                     result.set_exception(error)
             if self._ready or self.busy:
-                self.work()
+                try:
+                    self.work()
+                except Exception as error:
+                    _LOG.exception("the requests under way failed")
+                    self.drop_all(error)
+
+    def drop_all(self, error: Exception) -> None:
+        """Fail all jobs that have begun; where none has, the one that would be next, which must not be tried
+        forever."""
+        begun = [job for job in self._begun if not job.over]
+        for job in begun or self._take(lambda job: not self._begun):
+            self.fail(job, error)
+
+    def fail(self, job: CompletionJob, error: BaseException) -> None:
+        """Tell a job that is not over that it failed, and free its places."""
+        if not job.over:
+            job.cancel()
+            self._tell(job, Failed(error))
 
     def _take(self, admits: Callable[[CompletionJob], bool]) -> list[CompletionJob]:
         """The jobs that are ready and still wanted, up to the first that is not admitted."""
         with self._changed:
             jobs: list[CompletionJob] = []
+            self._begun = [job for job in self._begun if not job.over]
             while self._ready and (self._ready[0].cancelled or admits(self._ready[0])):
                 self._open -= 1
                 job = self._ready.popleft()
-                jobs += [] if job.cancelled else [job]
+                if not job.cancelled:
+                    jobs.append(job)
+                    self._begun.append(job)
             return jobs
 
     @property
@@ -251,7 +280,7 @@ class Scheduler(ABC):
 
     @abstractmethod
     def work(self) -> None:
-        """One round of work, on the engine's thread. Must not raise."""
+        """One round of work, on the engine's thread. What it raises fails the jobs that have begun."""
 
 
 class MicroBatches(Scheduler):
@@ -281,7 +310,7 @@ class MicroBatches(Scheduler):
                 answers = self.engine.complete([job.prompt for job in jobs], sampling)
         except Exception as error:
             if len(jobs) == 1:
-                self._tell(jobs[0], Failed(error))
+                self.fail(jobs[0], error)
             for job in jobs if len(jobs) > 1 else ():  # one of them is at fault: the others must not fail
                 self._answer([job], sampling)
             return
