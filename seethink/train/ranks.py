@@ -6,12 +6,15 @@ picture, and none waits for a collective call that another does not make."""
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed
 
+_LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 BUCKET = 16_000_000
 """Elements of one all-reduce."""
@@ -25,6 +28,19 @@ def rank() -> int:
 def world_size() -> int:
     """Number of processes."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def warn_of_idle_gpus() -> None:
+    """Log that this machine has more GPUs than processes of this training, each of which uses one."""
+    processes, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+    if gpus > processes and rank() == 0:
+        _LOG.warning(
+            "%d of %d GPUs train: start with torchrun --nproc_per_node %d -m seethink ... to use all, or name "
+            "one in CUDA_VISIBLE_DEVICES",
+            processes,
+            gpus,
+            gpus,
+        )
 
 
 def local_shard(items: Sequence[T]) -> list[T]:

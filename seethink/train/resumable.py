@@ -106,6 +106,7 @@ class ResumableTrainer(Trainer):
         finished = self.out / "checkpoint"
         if not finished.exists():
             refuse_missing(self.config, held_out)
+            ranks.warn_of_idle_gpus()
             self.held_out = held_out
             if held_out:
                 held_out.refuse_unusable(self._engine())

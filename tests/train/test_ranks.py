@@ -17,6 +17,7 @@ from seethink import systems
 from seethink.formats import ANSWER_ONLY
 from seethink.run.run import Run, Scale
 from seethink.sources.handwritten import Pages
+from seethink.train import ranks
 from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig
 from seethink.types import Example, PreferencePair, Response, Score, SFTExample, Task
 from tests import tiny
@@ -186,3 +187,13 @@ def test_a_recipe_is_carried_out_by_two_processes(tmp_path) -> None:
         == json.loads((out / "grpo/stage.json").read_text(encoding="utf-8"))["config"]["max_steps"]
     )
     assert (out / "report.html").exists()
+
+
+def test_gpus_without_a_process_are_named_with_the_command_that_uses_them(monkeypatch, caplog) -> None:
+    for gpus, processes, idle in ((0, "1", False), (1, "1", False), (4, "4", False), (4, "1", True)):
+        caplog.clear()
+        monkeypatch.setattr(torch.cuda, "device_count", lambda gpus=gpus: gpus)
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+        ranks.warn_of_idle_gpus()
+        assert ("1 of 4 GPUs train: start with torchrun --nproc_per_node 4" in caplog.text) == idle
+        assert bool(caplog.text) == idle
