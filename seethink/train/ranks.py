@@ -35,8 +35,8 @@ def warn_of_idle_gpus() -> None:
     processes, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
     if gpus > processes and rank() == 0:
         _LOG.warning(
-            "%d of %d GPUs train: start with torchrun --nproc_per_node %d -m seethink ... to use all, or name "
-            "one in CUDA_VISIBLE_DEVICES",
+            "%d of %d GPUs train: start with torchrun --nproc_per_node %d -m seethink ... to use all, or "
+            "name one in CUDA_VISIBLE_DEVICES",
             processes,
             gpus,
             gpus,
