@@ -174,10 +174,11 @@ class ResumableTrainer(Trainer):
         """Answers with the weights as they are now."""
         return LocalEngine(self.policy.model, Encoder(self.processor, self.policy.model.config))
 
-    def evaluated(self, step: int) -> dict[str, float | None]:
-        """The held-out columns of a step at which they are due. Every process must call it."""
+    def evaluated(self, step: int, last: bool) -> dict[str, float | None]:
+        """The held-out columns of a step at which they are due: every `eval_steps`, and after the last one.
+        Every process must call it."""
         every = self.config.monitoring.eval_steps
-        if not (self.held_out and every) or (step % every and step != self.args.max_steps):
+        if not (self.held_out and every) or (step % every and not last):
             return {}
         with sharding.gather_weights(self.policy):
             return self.held_out.answered(self._engine())
@@ -251,10 +252,12 @@ class _MetricsWriter(TrainerCallback):
             return
         known = {name: float(logs[name]) for name in ("grad_norm", "learning_rate") if name in logs}
         row: dict[str, Any] = {"step": state.global_step, **self.trainer.row, **known}
-        row |= self.trainer.evaluated(state.global_step)
+        held_out = self.trainer.evaluated(state.global_step, last=state.global_step == args.max_steps)
+        row |= held_out
         news = self.signals(row)
-        control.should_training_stop = control.should_training_stop or self.signals.ends(news)
-        control.should_save = control.should_save or self.signals.ends(news)
+        if self.signals.ends(news):
+            control.should_training_stop = control.should_save = True
+            row |= held_out or self.trainer.evaluated(state.global_step, last=True)
         if ranks.rank():
             return
         row |= {"alarms": news} if news else {}

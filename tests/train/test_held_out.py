@@ -21,6 +21,7 @@ from seethink.train.configs import GRPOConfig, SFTConfig
 from seethink.train.grpo import grpo
 from seethink.train.held_out import HeldOut
 from seethink.train.sft import sft
+from seethink.train.signals import Signals
 from seethink.types import Example, InputError, Response, Sampling, Score, Task
 from tests import tiny
 from tests.cli.test_app import call, write
@@ -81,6 +82,15 @@ def test_the_curve_is_that_of_the_checkpoints_survives_a_kill_and_changes_nothin
         sft(base, LESSONS, every_2, tmp_path / "killed", killed, held_out=HELD_OUT)
     sft(base, LESSONS, every_2, tmp_path / "killed", held_out=HELD_OUT)
     assert _evaluated(tmp_path / "killed") == found
+
+
+def test_a_training_that_ends_early_is_asked_at_its_last_step(tmp_path, monkeypatch) -> None:
+    base, config = tiny.saved(tmp_path / "base"), CONFIG.replace(eval_steps=2, stop_when="diverging")
+    monkeypatch.setattr(
+        Signals, "__call__", lambda _, row: {"diverging": "it does"} if row["step"] == 3 else {}
+    )
+    sft(base, LESSONS, config, tmp_path / "asked", held_out=HELD_OUT)
+    assert [*_evaluated(tmp_path / "asked")] == [2, 3] and len(_rows(tmp_path / "asked")) == 3
 
 
 def test_further_tasks_have_columns_and_curves_of_their_own(tmp_path) -> None:
