@@ -12,14 +12,7 @@ from seethink.sources.dialects import dialect_of
 from seethink.sources.records import read
 from seethink.sources.row_reader import read_rows
 from seethink.types import InputError, Turn
-from tests.sources.test_dialects import png, turn, written
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "a.png").write_bytes(png())
-    (tmp_path / "b.png").write_bytes(png((10, 200, 10)))
-    return tmp_path
+from tests.sources.test_dialects import turn, written
 
 
 def said(*texts, names=("role", "content"), roles=("user", "assistant")):

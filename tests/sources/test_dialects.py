@@ -1,10 +1,8 @@
 """Every dialect of the field: one row of each as its authors write it, what it becomes, what is refused."""
 
 import base64
-import io
 import json
 
-import PIL.Image
 import pytest
 
 from seethink.boxes import Box, read_boxes
@@ -13,19 +11,7 @@ from seethink.sources import dialects
 from seethink.sources.records import read
 from seethink.sources.row_reader import read_rows
 from seethink.types import InputError, Turn
-
-
-def png(colour=(200, 10, 10)):
-    buffer = io.BytesIO()
-    PIL.Image.new("RGB", (64, 48), colour).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "a.png").write_bytes(png())
-    (tmp_path / "b.png").write_bytes(png((10, 200, 10)))
-    return tmp_path
+from tests.sources.pictures import png
 
 
 def written(folder, *rows):

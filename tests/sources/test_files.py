@@ -18,14 +18,7 @@ from seethink.sources.row_reader import read_rows
 from seethink.sources.writing import write
 from seethink.types import InputError, Response
 from seethink.verify import same_choice
-from tests.sources.test_dialects import png
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "a.png").write_bytes(png())
-    (tmp_path / "b.png").write_bytes(png((10, 200, 10)))
-    return tmp_path
+from tests.sources.pictures import png
 
 
 def text(path, content, encoding="utf-8"):

@@ -15,7 +15,7 @@ from seethink.media import Image
 from seethink.sources.records import read
 from seethink.types import InputError
 from tests.films import clip
-from tests.sources.test_dialects import png
+from tests.sources.pictures import png
 
 ROWS = (
     {"file_name": "a.png", "question": "How many?", "answer": "3"},

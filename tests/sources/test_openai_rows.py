@@ -12,7 +12,7 @@ from seethink.formats import BARE, THINK_ANSWER
 from seethink.sources.preferences import read_pairs
 from seethink.sources.records import read
 from seethink.types import InputError, Turn
-from tests.sources.test_dialects import png
+from tests.sources.pictures import png
 
 URI = f"data:image/png;base64,{base64.b64encode(png()).decode()}"
 ASKED = {"type": "text", "text": "How many?"}

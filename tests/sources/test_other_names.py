@@ -16,7 +16,7 @@ from seethink.formats import THINK_ANSWER
 from seethink.media import Image
 from seethink.sources.records import read
 from seethink.types import InputError
-from tests.sources.test_dialects import png
+from tests.sources.pictures import png
 
 ASKED = [{"role": "user", "content": "<image>How many?"}]
 SAID = {"role": "assistant", "content": "3"}
@@ -28,13 +28,6 @@ def turn(content):
 
 
 GOOD = {"image": "a.png", "question": "How many?", "answer": "3"}
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "a.png").write_bytes(png())
-    (tmp_path / "b.png").write_bytes(png((10, 200, 10)))
-    return tmp_path
 
 
 def written(folder, *rows):

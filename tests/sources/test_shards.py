@@ -9,7 +9,7 @@ import PIL.Image
 import pytest
 
 from seethink.sources.records import read
-from tests.sources.test_dialects import png
+from tests.sources.pictures import png
 from tests.sources.test_files import refused, text
 
 

@@ -16,7 +16,7 @@ from seethink.sources.row_writers import ROW_WRITERS
 from seethink.sources.writing import write
 from seethink.types import Example, InputError
 from tests.films import clip
-from tests.sources.test_dialects import ROWS, png, written
+from tests.sources.test_dialects import ROWS, written
 
 DIALECTS = {
     "ours": "plain",
@@ -42,13 +42,6 @@ EMBEDDED = ("tsv", "openai")
 """Those that hold copies of pictures in the file even by reference."""
 HELD = (*PARQUET, *EMBEDDED)
 """Those that hold pictures in the file, and no clips."""
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "a.png").write_bytes(png())
-    (tmp_path / "b.png").write_bytes(png((10, 200, 10)))
-    return tmp_path
 
 
 @pytest.fixture

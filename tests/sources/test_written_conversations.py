@@ -21,7 +21,7 @@ from seethink.sources.writing import write
 from seethink.types import Example, InputError, Turn
 from tests.sources.test_conversations import CONVERSATIONS
 from tests.sources.test_dialects import written
-from tests.sources.test_writing import DIALECTS, folder, same, shown
+from tests.sources.test_writing import DIALECTS, same, shown
 
 __all__ = ["folder"]
 
