@@ -23,8 +23,6 @@ from tests.sources.test_conversations import CONVERSATIONS
 from tests.sources.test_dialects import written
 from tests.sources.test_writing import DIALECTS, same, shown
 
-__all__ = ["folder"]
-
 TALKING = (
     *("ours", "llama-factory", "alpaca", "ms-swift", "ms-swift-objects", "query", "openai"),
     *("trl", "trl-sft", "trl-messages", "llava", "rl"),
