@@ -27,7 +27,6 @@ class Course:
     rows: int = 64
     per_picture: int = 4
     shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
-    train_tower: bool = False
 
     def examples(self, name: str, seed: int, level: int | None = None) -> CurriculumExamples:
         """The examples; the course's name is part of their random seeds. level: of the drawn worlds."""
@@ -41,7 +40,6 @@ class Course:
             shape=RowShape(rows if with_text else 0, tower_rows=rows),
             learning_rate=self.learning_rate,
             adam_learning_rate=self.learning_rate * self.adam_share,
-            train_tower=self.train_tower,
             name_squares=not self.manners,
             workers=run.scale(smoke=0, tiny=1, one_gpu=15),
             compile=run.scale(tiny=False, one_gpu=True),
@@ -62,7 +60,7 @@ SEEN = {
     "clips": 0.10,
 }
 """More print than elsewhere, since characters are learned last."""
-SEE = Course(READING, {"tiny": 1_200, "one_gpu": 800}, 6e-3, 1 / 6, shares=SEEN, train_tower=True)
+SEE = Course(READING, {"tiny": 1_200, "one_gpu": 800}, 6e-3, 1 / 6, shares=SEEN)
 OBJECTS = {"pages": 0.30, "counting": 0.20, "grounding": 0.20, "detection": 0.15, "spatial": 0.15}
 """Pages, and worlds whose pictures are lists of objects."""
 PRINTED = {
@@ -83,12 +81,13 @@ COURSES = {
     # 0.41, at 4e-3 and a sixth of it 0.58.
     "think": Course(READING, {"tiny": 1_400, "one_gpu": 800}, 1.5e-3, 1.5, shares={TOLD: 1.0}),
     # Dense readings of one kind of picture teach soon which feature comes next; mixed with all worlds, late.
+    # The tower stays as it is: trained on pages alone, it forgot what other pictures show (of the words in
+    # charts it named 98 % before, and 21 % after 120 updates).
     "scan": Course(
         READING,
         {"tiny": 120, "one_gpu": 100},
         per_picture=2,
         shares={"pages": 1.0, TOLD: 0.3},
-        train_tower=True,
     ),
     "list": Course(READING, {"tiny": 350, "one_gpu": 300}, per_picture=1, shares={**OBJECTS, TOLD: 0.2}),
     "read": Course(READING, {"tiny": 450, "one_gpu": 500}, per_picture=2, shares={**PRINTED, TOLD: 0.2}),

@@ -234,9 +234,10 @@ def _segment_attention(query: Tensor, key: Tensor, value: Tensor, ends: Tensor) 
 def grow(
     out: Path, model: Any, course: CurriculumExamples, config: GrowthConfig, on_step: OnStep | None = None
 ) -> None:
-    """Write to `out` the model in the folder `model.path` after `config.max_steps` updates on a course."""
+    """Write to `out` the model in the folder `model.path` after `config.max_steps` updates of its language
+    model on a course."""
     policy, processor = load(model.path)
-    policy.model.visual.requires_grad_(config.train_tower)
+    policy.model.visual.requires_grad_(False)
     batches = CourseBatches(course, Path(model.path), config)
     train(PackedLoss(policy, processor, config.compile), batches, config, out, on_step)
     save(policy, processor, out)

@@ -22,7 +22,6 @@ class GrowthConfig:
     max_steps: updates. shape: of a batch. learning_rate: of the matrices inside the network, which Muon
     updates, at its peak after `warmup_ratio` of the steps; then down to a tenth along a cosine.
     adam_learning_rate: likewise, of all other weights that are trained.
-    train_tower: whether the vision tower is trained too.
     name_squares: whether the language model also names, at each token of a picture, what its square holds.
     workers: processes that draw ahead; 0 draws in this one. compile: whether the step is compiled.
     save_steps: updates between checkpoints.
@@ -36,7 +35,6 @@ class GrowthConfig:
     weight_decay: float = 0.01
     adam_beta2: float = 0.98
     max_grad_norm: float = 1.0
-    train_tower: bool = True
     name_squares: bool = False
     workers: int = field(default=2, metadata={"identity": False})
     compile: bool = field(default=False, metadata={"identity": False})
