@@ -115,7 +115,7 @@ def write_initial_model(out: Path, seed: int, size: ModelSize, texts: int = 16_0
         )
     )
     with torch.no_grad():  # to copy a word is one operation for all of them
-        model.lm_head.weight.copy_(model.get_input_embeddings().weight)
+        model.lm_head.weight.copy_(model.model.language_model.embed_tokens.weight)
     wire(model.model.language_model, seed)
     model.save_pretrained(out)
     _processor(tokenizer).save_pretrained(out)
