@@ -3,8 +3,8 @@
 The value beside a name, or the object beside a place, is looked up by two layers of attention ("induction
 heads", Olsson et al. 2022, arXiv 2209.11895): a head of the first layer tells each token which one stands
 before it, and a head of the next finds where the same token stood before. A new decoder that learned to
-count objects told in words alone (150 updates of two rows of 1,024 tokens) had 54 % of 48 questions right with
-these heads, and 2 % without them.
+count objects told in words alone (150 updates of two rows of 1,024 tokens) had 54 % of 48 questions right
+with these heads, and 2 % without them.
 """
 
 from __future__ import annotations
