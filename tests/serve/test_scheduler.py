@@ -27,13 +27,18 @@ class Engine:
 
 
 class Batch:
-    """A batch that fails at the first step, and is asked for its room by prompts that have no length."""
+    """A batch whose engine has no encoder, so that the prompts of its jobs have no length. rows: said to be
+    there, so that there is a step, which fails."""
 
     def __init__(self) -> None:
         self.engine, self.rows, self.cleared = SimpleNamespace(encoder=None), [], 0
 
     def clear(self) -> None:
+        self.rows = []
         self.cleared += 1
+
+    def step(self) -> None:
+        raise MemoryError("no room for a step")
 
 
 def job(events: queue.Queue[ServeEvent], text: str) -> CompletionJob:
@@ -73,3 +78,13 @@ def test_a_request_that_cannot_be_weighed_fails_and_is_not_tried_forever(started
         started.submit(job(events, text))
         assert isinstance(events.get(timeout=10), Failed)
     assert started.batch.cleared == 2 and started.alive and started.waiting == 0
+
+
+def test_a_step_that_fails_empties_the_batch_and_the_thread_goes_on(caplog) -> None:
+    batch = Batch()
+    batch.rows.append("a row of a client that has gone")
+    scheduler = ContinuousBatching(batch)
+    scheduler.start()
+    scheduler.call(lambda engine: None)  # after the first round
+    scheduler.close()
+    assert batch.cleared == 1 and "no room for a step" in caplog.text

@@ -1,4 +1,4 @@
-"""The initial sprout: tokenizer, processor, random weights, and a vision tower pretrained to name cells."""
+"""The initial sprout: tokenizer, processor and random weights with wired heads."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def write_initial_model(out: Path, seed: int, size: ModelSize, texts: int = 16_0
             vision_end_token_id=ids["vision_end"],
         )
     )
-    with torch.no_grad():  # to copy a word is one operation for all of them
+    with torch.no_grad():  # at first to copy a word is one operation for all of them
         model.lm_head.weight.copy_(model.model.language_model.embed_tokens.weight)
     wire(model.model.language_model, seed)
     model.save_pretrained(out)

@@ -1,9 +1,9 @@
 """Pretraining of the vision tower: each feature names what its square of the picture holds, and where it is.
 
-The language model's head names the words, and linear heads, dropped afterwards, the rest of what
-`square_targets.py` lists. Rotary positions tell the tower only
-how far squares are from each other, so where a square lies in the picture is learned here; the language model
-has no better way to know a column. Other models begin with towers trained on millions of captions.
+Words are named by the embeddings of tokens, and the rest of what `square_targets.py` lists by linear heads
+that are dropped afterwards. Rotary positions tell the tower only how far squares are from each other, so
+where a square lies in the picture is learned here; the language model has no better way to know a column.
+Other models begin with towers trained on millions of captions.
 """
 
 from __future__ import annotations
@@ -43,8 +43,7 @@ CLASSES = {
     "letters": len(CHARACTERS) + 1,
     "values": len(VALUES),
 }
-"""Kind of target -> its classes. Words are named by the table of tokens, with which the language model reads
-and writes them."""
+"""Kind of target -> its classes. Words are named by the embeddings that the language model reads."""
 SHARPNESS = 20.0
 """Of the words that a feature names, per product with their embeddings."""
 LENGTH = 3.0

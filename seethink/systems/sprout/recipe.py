@@ -4,10 +4,10 @@ source   ours; the architecture is Qwen2-VL's (arXiv 2409.12191), with about sev
 claim    none: it exists so that everything here runs at once, offline, on two CPU cores
 needs    one_gpu: a GPU and sixteen cores that draw; tiny: two cores, for the easiest level of each
          world alone; one_gpu was not run
-differs  Perception comes first: the tower names what each square of a picture holds, then the language
-         model reads small pages cell by cell, says what each ninth of a picture holds, reads
-         numbered lines, and pictures of every world. What follows from a picture is learned in
-         words first, then in stepwise answers about pictures. Only then come the many response
+differs  Perception comes first: the tower names what each square of a picture holds. What follows from a
+         picture is learned in words. Then the language model reads small pages cell by cell, says
+         what each ninth of a picture holds, reads numbered lines, and pictures of every world; then
+         it learns stepwise answers about pictures. Only then come the many response
          styles that pretrained models have read: directly or by steps, in tags, boxes or prose,
          following the instruction only sometimes. So the model mostly answers directly even where
          its steps would be right, and reinforcement learning has something to find.
