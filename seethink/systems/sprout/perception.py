@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, linear, smooth_l1_loss
+from torch.nn.functional import cross_entropy, linear, normalize, rms_norm, smooth_l1_loss
 
 from seethink.formats import VERBATIM
 from seethink.models.encoder import Encoder
@@ -44,13 +44,13 @@ CLASSES = {
     "values": len(VALUES),
 }
 """Kind of target -> its classes. Words are named by the embeddings that the language model reads."""
-SHARPNESS = 20.0
-"""Of the words that a feature names, per product with their embeddings."""
+SHARPNESS = 30.0
+"""Of the words that a feature names, per cosine with their embeddings. So a feature must point where its words
+do, and to copy one is what it is for a token. Named by products, features grew to a hundred embeddings in
+length, and their cosines with their own words were 0.2, those of a thousand others up to 0.2 as well."""
 LENGTH = 3.0
-"""Of features after training, in lengths of an embedding: about the number of words that a square holds. They
-come to be a hundred times as long, and the layers of the language model add vectors of an embedding's length,
-which could tell such a square nothing. Small pages were then read with a loss of 0.81 after 80 updates of
-`scan`, and with short features 0.62."""
+"""Of features after training, in lengths of an embedding: about the number of words that a square holds. Layers
+of the language model add vectors of an embedding's length, which can tell a much longer one nothing."""
 WEIGHTS = {"corners": 0.25, "words": 0.5, "values": 0.5}
 """Of the losses that sum over several slots, so that none outweighs the others."""
 
@@ -87,7 +87,8 @@ class SquareBatches(PictureBatches):
 
 
 class SquareLoss(Losses):
-    """The mean losses of linear heads on the features of a tower, each times its weight in `WEIGHTS`.
+    """The mean losses of linear heads on the normalised features of a tower, each times its weight in
+    `WEIGHTS`.
     fixed_shape: as in `PackedTower`."""
 
     names = SquareTargets._fields
@@ -106,7 +107,7 @@ class SquareLoss(Losses):
 
     def forward(self, batch: Batch) -> Tensor:
         """(6,) losses."""
-        seen = self.tower(batch).float()
+        seen = rms_norm(self.tower(batch).float(), self.table.weight.shape[1:])  # as a layer reads them
         real = batch["frame"].flatten()[:: self.merge] > 0
         heads = dict(zip(CLASSES, self.heads, strict=True))
         losses = {name: self._loss(head, seen, batch[name], real) for name, head in heads.items()}
@@ -122,7 +123,8 @@ class SquareLoss(Losses):
         asked = real & has[:, 0]
         if not self.fixed_shape:
             seen, targets, has, asked = seen[asked], targets[asked], has[asked], asked[asked]
-        found = (SHARPNESS * linear(seen, self.table.weight)).log_softmax(-1).gather(1, targets.clamp(min=0))
+        cosines = linear(normalize(seen, dim=1), normalize(self.table.weight, dim=1))
+        found = (SHARPNESS * cosines).log_softmax(-1).gather(1, targets.clamp(min=0))
         k = has.sum(1)
         losses = -(found * has).sum(1) - torch.xlogy(k, k)
         return (losses * asked).sum() / asked.sum().clamp(min=1)
