@@ -59,7 +59,7 @@ SEEN = {
     "screens": 0.07,
     "clips": 0.06,
 }
-"""More print than elsewhere, since characters are learned last, and those of geometry's labels last of all."""
+"""More print than elsewhere, since characters are learned last, and those of geometry's labels last."""
 SEE = Course(READING, {"tiny": 1_800, "one_gpu": 800}, 6e-3, 1 / 6, shares=SEEN)
 OBJECTS = {"pages": 0.30, "counting": 0.20, "grounding": 0.20, "detection": 0.15, "spatial": 0.15}
 """Pages, and worlds whose pictures are lists of objects."""

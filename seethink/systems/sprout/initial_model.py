@@ -51,7 +51,7 @@ VOCABULARY = 2048
 IMAGE_TOKENS = (4, 400)
 """Fewest and most tokens of a picture (28 x 28 pixels each) after the processor's resizing."""
 HEAD = 4.0
-"""Times the embeddings: the head at first, so that a state that is the embedding of a word writes that word."""
+"""Times the embeddings: the head at first. A state that is the embedding of a word writes that word."""
 
 
 @dataclass(frozen=True)
