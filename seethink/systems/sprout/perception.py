@@ -50,7 +50,7 @@ words do, and to copy one is what it is for a token. Named by products, features
 in length, and their cosines with their own words were 0.2, those of a thousand others up to 0.2 as well."""
 LENGTH = 3.0
 """Of features after training, in lengths of an embedding: about the number of words that a square holds.
-Layers of the language model add vectors of an embedding's length, which can tell a much longer one nothing."""
+Layers of the language model add vectors of an embedding's length, which tell a much longer one nothing."""
 WEIGHTS = {"corners": 0.25, "words": 0.5, "values": 0.5}
 """Of the losses that sum over several slots, so that none outweighs the others."""
 
