@@ -38,12 +38,15 @@ _LOG = logging.getLogger(__name__)
 
 POLICY = RequestPolicy(max_concurrency=64, max_attempts=6, request_timeout_s=3600.0, use_proxies=False)
 KEY_ENV = "VLLM_API_KEY"
+GONE = ("connection", "broken body")
+"""Kinds of faults after which another server may answer."""
 
 
 class VllmServerEngine:
     """The server at `url` (`http://host:port/v1`), which must serve the model `name`.
 
-    retries: attempts that failed, of all requests.
+    retries: attempts that failed, of all requests. A server that was gone meanwhile may have been started
+    anew, with the weights it was started with: it gets the last ones again, and the requests are repeated.
 
     Raises InputError where there is no server, or one that cannot be used for training.
     """
@@ -53,6 +56,8 @@ class VllmServerEngine:
     def __init__(self, url: str, name: str, encoder: Encoder, policy: RequestPolicy = POLICY) -> None:
         self.url, self.name, self.encoder, self.policy = url, name, encoder, policy
         self.retries = 0
+        self._weights: Path | None = None  # the folder that the server last loaded
+        self._lost = 0  # connections
         self._loop = EventLoopThread("vllm-server-engine")
         try:
             self._http = self._loop.run(self._connect())
@@ -130,7 +135,14 @@ class VllmServerEngine:
             raise InputError(
                 "a vLLM server takes pictures, not clips; set rollout_backend=vllm or rollout_backend=local"
             )
-        return self._loop.run(self._complete_all(prompts, sampling))
+        lost = self._lost
+        while True:
+            completions = self._loop.run(self._complete_all(prompts, sampling))
+            if self._lost == lost or not self._weights:
+                return completions
+            _LOG.warning("%s was gone: it gets the weights and the requests again", self.url)
+            lost = self._lost
+            self._loop.run(self._reload(self._weights))
 
     async def _complete_all(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
         async with asyncio.TaskGroup() as group:
@@ -171,6 +183,7 @@ class VllmServerEngine:
         follow_umask(part)  # the server may be another user
         os.replace(part, folder / "model.safetensors")
         self._loop.run(self._reload(folder))
+        self._weights = folder
 
     async def _reload(self, folder: Path) -> None:
         call = {"method": "reload_weights", "kwargs": {"weights_path": str(folder.resolve())}}
@@ -208,6 +221,7 @@ class VllmServerEngine:
 
     def _on_fault(self, path: str, kind: str, message: str) -> None:
         self.retries += 1
+        self._lost += kind in GONE
         _LOG.warning("%s%s failed (%s: %s)", self.url, path, kind, message)
 
 

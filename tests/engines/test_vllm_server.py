@@ -34,7 +34,7 @@ QUICK = replace(POLICY, startup_timeout_s=1.0, retry_delay_s=0.01)
 
 class Script(ThreadingHTTPServer):
     """A server of `sprout`. answer: the reply to a request for tokens. faults: statuses of the next
-    replies."""
+    replies; 0 ends the connection without one."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -81,6 +81,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(*self.server.reply(self.path, json.loads(body)))
 
     def _send(self, status: int, reply: Any) -> None:
+        if not status:
+            self.close_connection = True
+            return
         data = json.dumps(reply).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
@@ -214,6 +217,26 @@ def test_weights_travel_as_a_file_in_the_type_of_the_server_and_caches_are_empti
         ("/reset_prefix_cache", {}),
     ]
     assert [path.name for path in (tmp_path / "weights").iterdir()] == ["model.safetensors"]
+
+
+def test_a_server_that_was_gone_gets_the_weights_and_the_requests_again(script, tmp_path, caplog) -> None:
+    engine = _engine(script)
+    prompts = engine.encoder.prompts([ANSWER_ONLY.prompt(PAGES[0])])
+    script.answer = _reply(prompts[0], ([7], [-0.5]))
+    script.faults = [0]
+    engine.complete(prompts, GREEDY)  # before any weights were sent, those of the server are the right ones
+    assert [path for path, _ in script.requests].count("/inference/v1/generate") == 2  # the check's and this
+    engine.sync_weights(tiny.qwen2_vl().state_dict().items(), tmp_path)
+    script.requests.clear()
+    script.faults = [0]
+    ((completion,),) = engine.complete(prompts, GREEDY)
+    assert completion.token_ids == (7,)
+    assert [path.split("/")[1] for path, _ in script.requests] == [
+        "inference", "collective_rpc", *["reset_encoder_cache", "reset_mm_cache", "reset_prefix_cache"],
+        "inference",
+    ]  # fmt: skip
+    assert "was gone" in caplog.text
+    assert engine.retries == 2
 
 
 def test_without_a_server_the_error_names_the_address() -> None:
