@@ -214,12 +214,14 @@ def form_groups(
     statistics.rollouts = [list(group.rollouts) for group in sampled]
     rewarded = [
         [
-            (branch, _reward(rollout, branch, config))
+            (branch, rollout.score.value + _overlong(branch, config))
             for rollout, branch in zip(group.rollouts, group.branches, strict=True)
             if rollout.score.value is not None
         ]
         for group in sampled
     ]
+    if config.overlong_buffer_len:
+        statistics.overlong = [_overlong(branch, config) for group in rewarded for branch, _ in group]
     statistics.unjudged = sum(map(len, statistics.rollouts)) - sum(map(len, rewarded))
     spread = [len({reward for _, reward in group}) > 1 for group in rewarded]
     statistics.zero_std_groups = len(spread) - sum(spread)
@@ -252,9 +254,7 @@ def form_groups(
     return groups
 
 
-def _reward(rollout: Rollout, branch: Branch, config: GRPOConfig) -> float:
-    """The score of a completion, less what its length costs."""
-    assert rollout.score.value is not None
+def _overlong(branch: Branch, config: GRPOConfig) -> float:
+    """What the length of a completion costs: at most 0."""
     limit = config.rollout.max_completion_length
-    penalty = objectives.overlong_penalty(branch.n_trained, limit, config.overlong_buffer_len)
-    return rollout.score.value + penalty
+    return objectives.overlong_penalty(branch.n_trained, limit, config.overlong_buffer_len)

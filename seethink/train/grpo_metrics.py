@@ -27,7 +27,8 @@ class RolloutStatistics:
 
     task: of the completions. rollouts: scored completions by prompt. unjudged: completions without a score.
     zero_std_groups: groups whose rewards are all equal, or that have none. resampled: prompts that replaced
-    groups without spread. passed_over: prompts that the sampler passed over for their pass rate."""
+    groups without spread. passed_over: prompts that the sampler passed over for their pass rate. overlong:
+    what the length of each judged completion cost, where it costs anything."""
 
     task: Task
     rollouts: list[list[Rollout]] = field(default_factory=list)
@@ -35,6 +36,7 @@ class RolloutStatistics:
     zero_std_groups: int = 0
     resampled: int = 0
     passed_over: int = 0
+    overlong: list[float] = field(default_factory=list)
 
     @cached_property
     def facts(self) -> list[dict[str, Any]]:
@@ -76,6 +78,8 @@ def step_metrics(statistics: RolloutStatistics, update: UpdateStatistics) -> dic
     names = dict.fromkeys(name for fact in judged for name in fact["parts"])
     parts = {name: [fact["parts"][name] for fact in judged if name in fact["parts"]] for name in names}
     groups = ranks.all_sum(len(statistics.rollouts))
+    if overlong := ranks.all_gather(statistics.overlong):  # rewards are without it
+        parts["overlong_penalty"] = overlong
     return {
         "reward": _mean(rewards),
         "reward_std": stdev(rewards) if len(rewards) > 1 else None,

@@ -16,7 +16,7 @@ from seethink.sources.handwritten import Pages
 from seethink.train import objectives
 from seethink.train.configs import GRPOConfig
 from seethink.train.grpo import GRPOMethod, form_groups
-from seethink.train.grpo_metrics import RolloutStatistics
+from seethink.train.grpo_metrics import RolloutStatistics, UpdateStatistics, step_metrics
 from seethink.train.sampling import with_traces
 from seethink.types import Example, Response, Rollout, Score, Task
 from tests import tiny
@@ -102,9 +102,13 @@ def test_a_long_answer_earns_less_than_a_short_one_with_the_same_score() -> None
     rollouts = [[Rollout(PAGES[0], _response(n), Score(1.0)) for n in (5, 20, 15)]]
     sampled = tiny.sampled(prompts, rollouts)
     assert form_groups(sampled, CONFIG, RolloutStatistics(TASK)) == [], "equal scores teach nothing"
-    (group,) = form_groups(sampled, CONFIG.replace(overlong_buffer_len=10), RolloutStatistics(TASK))
+    statistics = RolloutStatistics(TASK)
+    (group,) = form_groups(sampled, CONFIG.replace(overlong_buffer_len=10), statistics)
     gains = [branch.advantage for branch in group.branches]
     assert gains == pytest.approx(objectives.advantages([1.0, 0.0, 0.5]).tolist())
+    row = step_metrics(statistics, UpdateStatistics())
+    assert (row["reward"], row["rewards/overlong_penalty/mean"]) == (1.0, -0.5)
+    assert "rewards/overlong_penalty/mean" not in step_metrics(RolloutStatistics(TASK), UpdateStatistics())
 
 
 # Traces beside rewards --------------------------------------------------------------------------------
