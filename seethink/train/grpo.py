@@ -34,7 +34,7 @@ from seethink.train.sampling import RolloutSampler, SampledGroup, with_traces
 from seethink.train.sharding import gather_weights
 from seethink.train.token_log import TokenLog
 from seethink.train.trainer import GroupTrainer
-from seethink.types import Rollout, Sampling, Task
+from seethink.types import Sampling, Task
 
 
 @guarded("grpo")
