@@ -67,19 +67,27 @@ def _moves(rng: random.Random, size: Sequence[int], n: int, level: int) -> list[
         for r, d in zip(reach, WAYS[way], strict=True)
     ]
     steps = [(d * length) / (n - 1) for d in WAYS[way]]
-    path = [[round(p + i * s) for p, s in zip(start, steps, strict=True)] for i in range(n)]
+    exact = [[p + i * s for p, s in zip(start, steps, strict=True)] for i in range(n)]
+    path = [_in_pixels(at, size, level) for at in exact]
     things: list[dict[str, Any]] = [{"path": path, "shown": [1] * n, "way": way}]
     for _ in range(min(2, level - 1)):
-        if other := _rests(rng, size, n, [thing["path"] for thing in things]):
+        if other := _rests(rng, size, n, level, [thing["path"] for thing in things]):
             things.append(other)
     return things
 
 
-def _rests(rng: random.Random, size: Sequence[int], n: int, taken: Sequence[Any]) -> dict[str, Any] | None:
+def _in_pixels(at: Sequence[float], size: Sequence[int], level: int) -> list[int]:
+    """A corner in whole pixels; at level 1 that of an object in the middle of its ninth."""
+    return shapes.in_middle_of_ninth(at, side_px(size), size) if level == 1 else [round(x) for x in at]
+
+
+def _rests(
+    rng: random.Random, size: Sequence[int], n: int, level: int, taken: Sequence[Any]
+) -> dict[str, Any] | None:
     """An object at rest that no other path touches; None if no such place was found."""
     side = side_px(size)
     for _ in range(60):
-        at = [rng.randint(2, length - side - 2) for length in size]
+        at = _in_pixels([rng.randint(2, length - side - 2) for length in size], size, level)
         if all(max(abs(p - q) for p, q in zip(at, c, strict=True)) > side + 3 for t in taken for c in t):
             return {"path": [at] * n, "shown": [1] * n}
     return None
@@ -89,7 +97,7 @@ def _appear(rng: random.Random, size: Sequence[int], n: int, level: int) -> list
     """Three or four objects appear one after another and stay."""
     things: list[dict[str, Any]] = []
     for _ in range(3 if level < 3 else 4):
-        thing = _rests(rng, size, n, [t["path"] for t in things])
+        thing = _rests(rng, size, n, level, [t["path"] for t in things])
         if thing:
             things.append(thing)
     starts = sorted(rng.sample(range(1, n), len(things)))
@@ -106,9 +114,9 @@ def _flash(rng: random.Random, size: Sequence[int], n: int, level: int) -> list[
         shown = [int(rng.random() < 0.5) for _ in range(n)]
         if _flashes(shown) == times:
             break
-    flashing = _rests(rng, size, n, [])
+    flashing = _rests(rng, size, n, level, [])
     assert flashing, "an empty frame has room for one object"
-    rest = [_rests(rng, size, n, [flashing["path"]]) for _ in range(1 if level > 2 else 0)]
+    rest = [_rests(rng, size, n, level, [flashing["path"]]) for _ in range(1 if level > 2 else 0)]
     return [flashing | {"shown": shown}, *(other for other in rest if other)]
 
 

@@ -30,7 +30,9 @@ def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[st
         figure["points"] = _on_grid(rng, figure["points"], figure["cells"], size)
     else:
         figure["points"] = _placed(rng, figure["points"], size, turn)
-    return {"size": size, "style": page_style.style(rng, shifted), "stroke": 3 if shifted else 2, **figure}
+    style = page_style.style(rng, shifted)
+    letters = 20 if level == 1 else 13 if min(size) < LARGE_PX else 16
+    return {"size": size, "style": style, "letters": letters, "stroke": 3 if shifted else 2, **figure}
 
 
 # Figures: points in units of their own, labels and facts ----------------------------------------------------
@@ -184,7 +186,7 @@ def draw(scene: Scene) -> list[PIL.Image.Image]:
 
 
 def _letters(scene: Scene) -> Any:
-    return font(scene["style"]["font"], 13 if min(scene["size"]) < LARGE_PX else 16)
+    return font(scene["style"]["font"], scene["letters"])
 
 
 def labels(scene: Scene) -> list[str]:
@@ -348,5 +350,5 @@ GEOMETRY = SceneWorld(
     caption=caption,
     verifier="same_number",
     blind=0.2,
-    easy=("measure", "angle", "area", "squares"),
+    easy=("measure", "area", "squares"),
 )  # fmt: skip

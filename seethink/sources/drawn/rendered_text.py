@@ -30,7 +30,7 @@ def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[st
     """A scene. lines: (left, right) text of each line; the right text is right-aligned."""
     low, high = (308, 420) if shifted else (196, 280)
     scene = {
-        "size": [196, 196]
+        "size": [280, 196]
         if level == 1 and not shifted
         else [rng.randint(low, high), rng.randint(low, high)],
         "style": page_style.style(rng, shifted),
@@ -40,9 +40,11 @@ def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[st
     n = level + 2 + (1 if shifted else 0)
     if scene["page"] == "prices":
         goods = rng.sample(_few(GOODS, level), n)
-        return scene | {"lines": [[name, str(rng.randint(2, 10 + 10 * level))] for name in goods]}
+        most = 9 if level == 1 else 10 + 10 * level
+        return scene | {"lines": [[name, str(rng.randint(2, most))] for name in goods]}
     if scene["page"] == "departures":
-        hours = sorted(rng.sample(range(5 * 60, 23 * 60, 15 if level == 1 else 5), n))
+        minutes = range(60, 10 * 60, 60) if level == 1 else range(5 * 60, 23 * 60, 5)
+        hours = sorted(rng.sample(minutes, n))
         towns = rng.sample(_few(TOWNS, level), n)
         return scene | {
             "lines": [[town, f"{t // 60:02}:{t % 60:02}"] for t, town in zip(hours, towns, strict=True)]
@@ -68,7 +70,7 @@ def _few(words: Sequence[str], level: int) -> Sequence[str]:
 def _problem(rng: random.Random, level: int) -> dict[str, Any]:
     """A word problem of one to four operations. numbers: the initial value, then the signed changes."""
     who, what = rng.choice(_few(NAMES, level)), rng.choice(_few(THINGS, level))
-    total = rng.randint(8, 12 + 10 * level)
+    total = rng.randint(4, 9) if level == 1 else rng.randint(8, 12 + 10 * level)
     numbers, lines = [total], [f"{who} has {total} {what}."]
     for _ in range(level):
         gains = rng.random() < 0.5 or total < 4

@@ -83,7 +83,8 @@ def canvas(rng: random.Random, shifted: bool, sides: Sequence[int]) -> dict[str,
 def scattered(
     rng: random.Random, n: int, level: int, shifted: bool, distinct: bool = False
 ) -> dict[str, Any]:
-    """A scene with up to `n` objects. At level 1, unless shifted, each is alone in its ninth of the picture.
+    """A scene with up to `n` objects. At level 1, unless shifted, each is alone in its ninth of the picture,
+    near its middle.
 
     distinct: no two objects share colour and shape.
     """
@@ -107,7 +108,9 @@ def _scatter(
         low, high = (20, 26) if size == "small" else (38, 48)
         side = max(11, round(rng.uniform(low, high) * unit))
         for _ in range(20):
-            x, y = rng.randint(2, width - side - 2), rng.randint(2, height - side - 2)
+            x, y = (rng.randint(2, length - side - 2) for length in (width, height))
+            if alone:
+                x, y = (at + rng.randint(-2, 2) for at in in_middle_of_ninth((x, y), side, scene["size"]))
             box = [x, y, x + side, y + side]
             thing: ShapeObject = {"size": size, "colour": colour, "shape": shape, "box": box}
             taken = alone and place(thing, scene) in {place(other, scene) for other in things}
@@ -115,6 +118,15 @@ def _scatter(
                 things.append(thing)
                 break
     return sorted(things, key=lambda thing: ninth_by_ninth(centre(thing), scene))
+
+
+def in_middle_of_ninth(corner: Sequence[float], side: int, size: Sequence[int]) -> list[int]:
+    """The top left corner of a square object after it is moved to the middle of the ninth of the picture that
+    has its centre. side: of the object; size: of the picture."""
+    return [
+        round((int(3 * (at + side / 2) / length) + 0.5) * length / 3 - side / 2)
+        for at, length in zip(corner, size, strict=True)
+    ]
 
 
 def reading_place(point: Sequence[float]) -> tuple[int, float]:

@@ -170,5 +170,5 @@ SPATIAL = SceneWorld(
     caption=caption,
     verifier="same_text",
     blind=0.33,
-    easy=("relation", "front"),
+    easy=("relation",),
 )
