@@ -4,7 +4,7 @@ speed)."""
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -68,7 +68,7 @@ def _moves(rng: random.Random, size: Sequence[int], n: int, level: int) -> list[
     ]
     steps = [(d * length) / (n - 1) for d in WAYS[way]]
     exact = [[p + i * s for p, s in zip(start, steps, strict=True)] for i in range(n)]
-    path = [_in_pixels(at, size, level) for at in exact]
+    path = [*map(_in_pixels(rng, size, level), exact)]
     things: list[dict[str, Any]] = [{"path": path, "shown": [1] * n, "way": way}]
     for _ in range(min(2, level - 1)):
         if other := _rests(rng, size, n, level, [thing["path"] for thing in things]):
@@ -76,9 +76,15 @@ def _moves(rng: random.Random, size: Sequence[int], n: int, level: int) -> list[
     return things
 
 
-def _in_pixels(at: Sequence[float], size: Sequence[int], level: int) -> list[int]:
-    """A corner in whole pixels; at level 1 that of an object in the middle of its ninth."""
-    return shapes.in_middle_of_ninth(at, side_px(size), size) if level == 1 else [round(x) for x in at]
+def _in_pixels(rng: random.Random, size: Sequence[int], level: int) -> Callable[[Sequence[float]], list[int]]:
+    """What turns the corners of one object into whole pixels; at level 1 into those near the middle of their
+    ninths, always as far from it."""
+    if level > 1:
+        return lambda at: [round(x) for x in at]
+    away = [rng.randint(-2, 2) for _ in size]
+    return lambda at: [
+        x + d for x, d in zip(shapes.in_middle_of_ninth(at, side_px(size), size), away, strict=True)
+    ]
 
 
 def _rests(
@@ -87,7 +93,7 @@ def _rests(
     """An object at rest that no other path touches; None if no such place was found."""
     side = side_px(size)
     for _ in range(60):
-        at = _in_pixels([rng.randint(2, length - side - 2) for length in size], size, level)
+        at = _in_pixels(rng, size, level)([rng.randint(2, length - side - 2) for length in size])
         if all(max(abs(p - q) for p, q in zip(at, c, strict=True)) > side + 3 for t in taken for c in t):
             return {"path": [at] * n, "shown": [1] * n}
     return None
