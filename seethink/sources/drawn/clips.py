@@ -36,6 +36,8 @@ def compose(
     """A scene. things: objects with colour, shape, path (corner in each frame) and shown (0 or 1 in each
     frame). hold: how many frames in a row are equal."""
     scene = shapes.canvas(rng, shifted, (84,) if level == 1 else (112, 140))
+    if level == 1:  # so few places and objects would give the same clip twice
+        scene["paper"] = [min(255, shade + rng.randint(-2, 2)) for shade in scene["paper"]]
     n_frames = n_frames or (12 if shifted else 8)
     hold = 2 if level == 1 else 1
     rate = n_frames // LENGTH_S
