@@ -18,7 +18,7 @@ from seethink.sources.fonts import font
 
 TRIPLES = ((3, 4, 5), (5, 12, 13), (8, 15, 17), (7, 24, 25), (20, 21, 29))
 LARGE_PX = 240
-"""Pages of at least this side have a larger font."""
+"""Pages of at least this side have a larger font; those of level 1 have the largest."""
 
 
 def compose(rng: random.Random, kind: str, level: int, shifted: bool) -> dict[str, Any]:

@@ -187,3 +187,12 @@ def test_every_object_has_a_verdict_and_the_running_count(world):
             assert (verdict, int(said)) == ("yes" if fits else "no", count)
         if world == "counting":
             assert example.answer == str(count) and rows[-1] == f"So {count}."
+
+
+@pytest.mark.parametrize("name", ["counting", "grounding", "detection", "spatial"])
+def test_at_level_1_objects_stand_near_the_middle_of_their_ninths(name: str) -> None:
+    for example in by_name(name, 100, level=1):
+        scene = example.meta["formal"]
+        for thing in scene["things"]:
+            for at, side in zip(centre(thing), scene["size"], strict=True):
+                assert abs(at % (side / 3) - side / 6) <= 3
