@@ -60,7 +60,7 @@ SEEN = {
     "clips": 0.06,
 }
 """More print than elsewhere, since characters are learned last, and those of geometry's labels last."""
-SEE = Course(READING, {"tiny": 1_800, "one_gpu": 800}, 6e-3, 1 / 6, shares=SEEN)
+SEE = Course(READING, {"tiny": 1_300, "one_gpu": 800}, 6e-3, 1 / 6, shares=SEEN)
 OBJECTS = {
     "pages": 0.27, "counting": 0.17, "grounding": 0.17, "detection": 0.13, "spatial": 0.13, "clips": 0.13
 }  # fmt: skip
@@ -82,7 +82,7 @@ COURSES = {
     # What follows from what is seen, in words; courses of readings keep a little of it. Faster matrices
     # unlearn the heads of `wiring.py`, and a slower head delays everything: after 100 updates the loss was
     # 0.41, at 4e-3 and a sixth of it 0.58.
-    "think": Course(READING, {"tiny": 1_400, "one_gpu": 800}, 1.5e-3, 1.5, shares={TOLD: 1.0}),
+    "think": Course(READING, {"tiny": 850, "one_gpu": 800}, 1.5e-3, 1.5, shares={TOLD: 1.0}),
     # Dense readings of one kind of picture teach soon which feature comes next; mixed with all worlds, late.
     # The tower stays as it is: trained on pages alone, it forgot what other pictures show (of the words in
     # charts it named 98 % before, and 21 % after 120 updates).
@@ -92,9 +92,9 @@ COURSES = {
         per_picture=2,
         shares={"pages": 1.0, TOLD: 0.3},
     ),
-    "list": Course(READING, {"tiny": 300, "one_gpu": 300}, per_picture=1, shares={**OBJECTS, TOLD: 0.2}),
-    "read": Course(READING, {"tiny": 350, "one_gpu": 500}, per_picture=2, shares={**PRINTED, TOLD: 0.2}),
-    "say": Course(READING, {"tiny": 450, "one_gpu": 1_000}, shares={**SHARES, TOLD: 0.3}),
-    "steps": Course(REASONING, {"tiny": 2_000, "one_gpu": 2_500}, 2e-3, per_picture=3, shares=WITH_WORDS),
-    "answers": Course(ANSWERING, {"tiny": 500, "one_gpu": 700}, 1.5e-3, per_picture=4, shares=WITH_WORDS),
+    "list": Course(READING, {"tiny": 250, "one_gpu": 300}, per_picture=1, shares={**OBJECTS, TOLD: 0.2}),
+    "read": Course(READING, {"tiny": 300, "one_gpu": 500}, per_picture=2, shares={**PRINTED, TOLD: 0.2}),
+    "say": Course(READING, {"tiny": 350, "one_gpu": 1_000}, shares={**SHARES, TOLD: 0.3}),
+    "steps": Course(REASONING, {"tiny": 1_000, "one_gpu": 2_500}, 2e-3, per_picture=3, shares=WITH_WORDS),
+    "answers": Course(ANSWERING, {"tiny": 240, "one_gpu": 700}, 1.5e-3, per_picture=4, shares=WITH_WORDS),
 }
