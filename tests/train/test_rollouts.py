@@ -24,10 +24,10 @@ from seethink.train.configs import GRPOConfig
 from seethink.train.grpo import GRPOMethod, grpo
 from seethink.train.grpo_metrics import RolloutStatistics, step_metrics
 from seethink.train.rollouts import Rollouts
-from seethink.types import InputError, Sampling
+from seethink.types import Example, InputError, Response, Sampling, Score
 from tests import tiny
 from tests.models.test_positions import _example as long_clip
-from tests.train.test_grpo import PAGES, SHORT, _formed, _gradient, _jsonl, _method, _task
+from tests.train.test_grpo import PAGES, SHORT, _formed, _gradient, _jsonl, _method, _task, letter
 
 SPREAD = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.5, 0.25]]
 
@@ -83,9 +83,9 @@ def beside(monkeypatch) -> list[Beside]:
     return Beside.opened
 
 
-def _run(out: Path, **settings: Any) -> list[dict]:
+def _run(out: Path, verifier: Any = letter, **settings: Any) -> list[dict]:
     base = tiny.saved(out.with_name(f"{out.name}-base"))
-    grpo(base, _task(), SHORT.replace(rollout_backend="vllm", **settings), out)
+    grpo(base, _task(verifier), SHORT.replace(rollout_backend="vllm", **settings), out)
     return _jsonl(out / "metrics.jsonl")
 
 
@@ -103,7 +103,11 @@ def test_weights_are_sent_before_a_rollout_when_they_have_changed(tmp_path, besi
 
 
 def test_questions_asked_in_place_of_others_are_answered_by_the_same_weights(tmp_path, beside) -> None:
-    rows = _run(tmp_path / "out", max_steps=2, dynamic_sampling_retries=2, prompts_per_step=2)
+    def hopeless(example: Example, response: Response) -> Score:
+        """All answers about one of the pages are worth the same."""
+        return Score(0.0) if example.id == PAGES[0].id else letter(example, response)
+
+    rows = _run(tmp_path / "out", hopeless, max_steps=2, dynamic_sampling_retries=2, prompts_per_step=2)
     assert any(row["resampled_prompts"] for row in rows)
     assert [word for word in beside[0].log if word != "complete"] == [
         "sleep",
