@@ -95,6 +95,6 @@ COURSES = {
     "list": Course(READING, {"tiny": 250, "one_gpu": 300}, per_picture=1, shares={**OBJECTS, TOLD: 0.2}),
     "read": Course(READING, {"tiny": 300, "one_gpu": 500}, per_picture=2, shares={**PRINTED, TOLD: 0.2}),
     "say": Course(READING, {"tiny": 350, "one_gpu": 1_000}, shares={**SHARES, TOLD: 0.3}),
-    "steps": Course(REASONING, {"tiny": 1_000, "one_gpu": 2_500}, 2e-3, per_picture=3, shares=WITH_WORDS),
-    "answers": Course(ANSWERING, {"tiny": 240, "one_gpu": 700}, 1.5e-3, per_picture=4, shares=WITH_WORDS),
+    "steps": Course(REASONING, {"tiny": 2_000, "one_gpu": 2_500}, 2e-3, per_picture=3, shares=WITH_WORDS),
+    "answers": Course(ANSWERING, {"tiny": 500, "one_gpu": 700}, 1.5e-3, per_picture=4, shares=WITH_WORDS),
 }
