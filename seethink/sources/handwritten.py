@@ -37,7 +37,8 @@ FONTS = {
     "test": ("cmr10.ttf", "STIXGeneral.ttf", "cmss10.ttf", "DejaVuSansMono-Oblique.ttf"),
 }
 Split = Literal["train", "test"]
-Glyphs = Literal["scans", "fonts"]
+Glyphs = Literal["scans", "varied", "fonts"]
+"""How digits are written: as scanned; as scanned, with other slants, widths and strokes; printed."""
 
 
 @cache
@@ -107,18 +108,28 @@ def draw(page: Page, rng: random.Random, glyphs: Glyphs, split: Split) -> PIL.Im
     picture = PIL.Image.new("L", (page.columns * CELL_PX, page.rows * CELL_PX), paper)
     font = rng.choice(FONTS[split])
     for (row, column), digit in page.digits.items():
-        stamp = _scan(digit, rng, split) if glyphs == "scans" else _print(digit, rng, font)
+        printed, varied = glyphs == "fonts", glyphs == "varied"
+        stamp = _print(digit, rng, font) if printed else _scan(digit, rng, split, varied)
         picture.paste(ink, (column * CELL_PX, row * CELL_PX), stamp)
     return picture.convert("RGB")
 
 
-def _scan(digit: int, rng: random.Random, split: Split) -> PIL.Image.Image:
+def _scan(digit: int, rng: random.Random, split: Split, varied: bool) -> PIL.Image.Image:
     scan = rng.choice(scans(split)[digit])
     side = rng.randint(19, 25)
+    wide = min(CELL_PX, round(side * rng.uniform(0.8, 1.15))) if varied else side
     stamp = PIL.Image.new("L", (CELL_PX, CELL_PX), 0)
-    room = CELL_PX - side
-    grown = scan.resize((side, side), PIL.Image.Resampling.BICUBIC)
-    stamp.paste(grown, (rng.randint(0, room), rng.randint(0, room)))
+    grown = scan.resize((wide, side), PIL.Image.Resampling.BICUBIC)
+    if varied:
+        thickness = rng.uniform(0.6, 1.6)
+        grown = grown.point([round(255 * (ink / 255) ** thickness) for ink in range(256)])
+    stamp.paste(grown, (rng.randint(0, CELL_PX - wide), rng.randint(0, CELL_PX - side)))
+    if varied:
+        slant = rng.uniform(-0.25, 0.25)
+        sheared = (1, slant, -slant * CELL_PX / 2, 0, 1, 0)
+        stamp = stamp.transform(
+            stamp.size, PIL.Image.Transform.AFFINE, sheared, PIL.Image.Resampling.BILINEAR
+        )
     return stamp.rotate(rng.uniform(-9, 9), PIL.Image.Resampling.BILINEAR)
 
 
@@ -239,7 +250,7 @@ def example(
     kind = rng.choice(questions)
     question = QUESTIONS[kind](rng, page)
     picture = Image.drawn(key, lambda: draw(page, random.Random(f"{key}/ink"), glyphs, split))
-    adjective = "handwritten" if glyphs == "scans" else "printed"
+    adjective = "printed" if glyphs == "fonts" else "handwritten"
     return Example(
         id=key,
         question=question.question,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
 import re
+import typing
 
+import numpy
 import pytest
 
 from seethink.formats import THINK_ANSWER, by_steps
@@ -104,6 +107,30 @@ def test_pictures_have_one_cell_for_each_place(name: str) -> None:
     assert picture.size == (columns * handwritten.CELL_PX, rows * handwritten.CELL_PX)
     low, high = world.digits
     assert all(low <= len(_digits(example)) <= high for example in world)
+
+
+@pytest.mark.parametrize("glyphs", typing.get_args(handwritten.Glyphs))
+def test_every_digit_is_drawn_in_its_own_cell_and_blanks_stay_empty(glyphs) -> None:
+    for i in range(30):
+        page = handwritten.compose(random.Random(i), 4, 4, (4, 12))
+        ink = 255 - numpy.asarray(handwritten.draw(page, random.Random(i), glyphs, "train").convert("L"))
+        marks = ink > ink.min()  # paper is even
+        cells = marks.reshape(4, handwritten.CELL_PX, 4, handwritten.CELL_PX).sum((1, 3))
+        assert {(r, c) for r, c in numpy.argwhere(cells > 0).tolist()} == {*page.digits}
+        assert cells[cells > 0].min() > 20
+
+
+def test_varied_scans_differ_more_in_shape() -> None:
+    def widths(glyphs) -> float:
+        page = handwritten.Page(1, 1, {(0, 0): 0})
+        ink = [
+            255 - numpy.asarray(handwritten.draw(page, random.Random(i), glyphs, "train").convert("L"))
+            for i in range(200)
+        ]
+        across = [numpy.flatnonzero((picture > picture.min() + 60).any(0)) for picture in ink]
+        return float(numpy.std([columns[-1] - columns[0] for columns in across]))
+
+    assert widths("varied") > 1.15 * widths("scans")
 
 
 def test_every_kind_of_question_is_asked() -> None:

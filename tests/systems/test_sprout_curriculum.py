@@ -87,11 +87,16 @@ def test_styles_come_as_often_as_their_weights_say(rows: list[SFTExample]) -> No
     assert 0.15 < sum(map(by_steps, texts)) / len(texts) < 0.35, "it mostly answers at once"
 
 
-def test_stepwise_examples_all_begin_with_a_thought() -> None:
+def test_stepwise_examples_end_as_they_began() -> None:
     course = CurriculumExamples(400, "test", 0, REASONING)
+    ends = Counter[str]()
     for row in (row for page in range(100) for row in course.about(page)):
         if row.format == THINK_ANSWER:
-            assert THINK_ANSWER.parse(row.text).fault is None, row.text
+            assert " ".join(row.example.steps) in row.text
+            tagged = row.text.startswith("<think>")
+            assert (THINK_ANSWER.parse(row.text).fault is None) == tagged, row.text
+            ends["tags" if tagged else "box" if "\\boxed" in row.text else "prose"] += 1
+    assert ends["tags"] > ends["prose"] > ends["box"] > 0, ends
 
 
 def test_no_box_is_given_at_once_where_steps_are_learned() -> None:

@@ -296,7 +296,8 @@ def page_of_digits(key: str, split: handwritten.Split = "train") -> Example:
         example = grid.ShapeGrids(1, key, 0, (rows, columns), (1, min(10, cells)))[0]
         return _with_grid(example, rows, columns)
     most = min(cells, 13 if rng.random() < 0.8 else 20)
-    glyphs = "scans" if rng.random() < 0.75 else "fonts"
+    scanned = "varied" if split == "train" else "scans"  # there are only 1,397 of them to learn from
+    glyphs = scanned if rng.random() < 0.75 else "fonts"
     page = handwritten.compose(rng, rows, columns, (1 if rng.random() < 0.2 else min(4, most), most))
     return _with_grid(handwritten.example(key, page, glyphs, split, rng), rows, columns)
 

@@ -87,9 +87,9 @@ _OFTEN_DIRECT = {"obeyed": 0.4, "direct": 0.4, "prose at once": 0.2}
 _OTHERS = (CAPTION_THINK, STAGED, THOUGHTS_SUMMARY, STEPS, JSON_STEPS, BOXED, ANSWER_LINE)
 
 READING: Manners = {}
-REASONING: Manners = {
-    THINK_ANSWER: Manner(10, _STEPWISE),
-    VERBATIM: Manner(8, {"prose steps": 1.0}),
+REASONING: Manners = {  # the end goes with how a thought began, not with what was asked
+    THINK_ANSWER: Manner(12, {"obeyed": 0.6, "prose steps": 0.3, "boxed steps": 0.1}),
+    VERBATIM: Manner(6, {"prose steps": 1.0}),
     BOX: Manner(2, {"boxed steps": 1.0}),
     BOX_JSON: Manner(4, _STEPWISE),
     **{form: Manner(0.5, _STEPWISE) for form in _OTHERS},
