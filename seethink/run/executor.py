@@ -38,10 +38,11 @@ class StageExecutor:
     is_main_process: bool
     emit: Listener
 
-    def __call__(self, stage: Stage, work: StageWork) -> Any:
-        """The stage's result, from now or before; None if `only` leaves it out."""
+    def __call__(self, stage: Stage, work: StageWork, on_all_processes: bool = False) -> Any:
+        """The stage's result, from now or before; None if `only` leaves it out. on_all_processes: whether
+        all do the work; trainings and evaluations they always share."""
         if not self.is_main_process:
-            return self._assist(stage, work)
+            return self._assist(stage, work, on_all_processes)
         status = stage.status()
         if status == "done":
             state = stage.state()
@@ -62,14 +63,15 @@ class StageExecutor:
         self.emit(StageFinished(stage.name, state["seconds"], stage.notes(), earlier))
         return state["result"]
 
-    def _assist(self, stage: Stage, work: StageWork) -> Any:
+    def _assist(self, stage: Stage, work: StageWork, on_all_processes: bool) -> Any:
         """In a process that is not the main one: take part in trainings and, once the main one has begun
-        them, in evaluations; wait for everything else."""
+        it, in other work that is shared; wait for everything else."""
         selected = not self.only or stage.name in self.only
-        if selected and stage.kind == "evaluate":
+        shared = on_all_processes or stage.kind == "evaluate"
+        if selected and shared:
             while stage.status() in ("pending", "changed"):
                 time.sleep(_POLL_EVERY_S)
-        if selected and (stage.trains or stage.kind == "evaluate") and stage.status() != "done":
+        if selected and (shared or stage.trains) and stage.status() != "done":
             work(stage.folder, lambda row: None)
         while stage.status() != "done":
             if not selected:

@@ -143,23 +143,28 @@ class Run:
             self.notes = (*self.notes, TINY)
         return Model(key=model_key(name), path=name, base=name)
 
-    def make(self, name: str, write: Callable[..., object], **inputs: Any) -> Model:
+    def make(
+        self, name: str, write: Callable[..., object], on_all_processes: bool = False, **inputs: Any
+    ) -> Model:
         """The model that `write(folder, **inputs)` writes; the function's source is part of its identity. A
         function with a parameter `on_step` is given one, for its progress. What it keeps in `<folder>.state`
-        to resume from is deleted at the end."""
+        to resume from is deleted at the end. on_all_processes: whether every process of a launch calls it;
+        then only the main one may write."""
         source = {"function": write.__qualname__, "source": inspect.getsource(write)}
         stage = self._stage(name, "make", "checkpoint", None, {**source, **inputs})
 
         def work(out: Path, on_progress: OnStep) -> None:
             part = out / "checkpoint.part"
-            shutil.rmtree(part, ignore_errors=True)
+            if self.is_main_process:
+                shutil.rmtree(part, ignore_errors=True)
             progress = {"on_step": on_progress} if "on_step" in inspect.signature(write).parameters else {}
             write(part, **inputs, **progress)
-            shutil.rmtree(out / "checkpoint", ignore_errors=True)
-            os.replace(part, out / "checkpoint")
-            part.with_suffix(".state").unlink(missing_ok=True)
+            if self.is_main_process:
+                shutil.rmtree(out / "checkpoint", ignore_errors=True)
+                os.replace(part, out / "checkpoint")
+                part.with_suffix(".state").unlink(missing_ok=True)
 
-        self._execute(stage, work)
+        self._execute(stage, work, on_all_processes)
         folder = stage.folder / stage.product
         return Model(key=stage.artefact_key, path=folder, base=folder)
 
@@ -335,11 +340,11 @@ class Run:
     def _progress(self, stage: str, row: dict[str, Any]) -> None:
         self._emit(StageProgress(stage, row))
 
-    def _execute(self, stage: Stage, work: StageWork) -> Any:
+    def _execute(self, stage: Stage, work: StageWork, on_all_processes: bool = False) -> Any:
         """The stage's result, from now or before; None in a dry run or if `only` leaves it out."""
         if self.dry:
             return None
-        return StageExecutor(self.only, self.is_main_process, self._emit)(stage, work)
+        return StageExecutor(self.only, self.is_main_process, self._emit)(stage, work, on_all_processes)
 
     def _check_only(self, stages: Mapping[str, Stage]) -> None:
         """Raises InputError if a selected stage depends on one that is neither finished nor selected."""

@@ -12,7 +12,10 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 import torch
+from accelerate.state import PartialState
 from torch import Tensor, distributed
+
+from seethink import launch
 
 _LOG = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -28,6 +31,12 @@ def rank() -> int:
 def world_size() -> int:
     """Number of processes."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def join() -> None:
+    """Form a process group with the other processes of the launch, if there are any."""
+    if launch.world_size() > 1:
+        PartialState(cpu=not torch.cuda.is_available())
 
 
 def warn_of_idle_gpus() -> None:
@@ -61,6 +70,13 @@ def all_gather(items: Iterable[T]) -> list[T]:
 def all_sum(n: int) -> int:
     """The sum over all processes. Every process must call it."""
     return sum(all_gather([n]))
+
+
+def added(values: Tensor) -> Tensor:
+    """The sum over all processes. Every process must call it."""
+    if world_size() > 1:
+        distributed.all_reduce(values)
+    return values
 
 
 def barrier() -> None:

@@ -3,7 +3,8 @@
 The general trainer (`seethink.train`) serves any model. For one of a few million parameters, drawing,
 processing and launching kernels cost more than arithmetic; `bench/grow.py` compares both. Without a compiler
 shapes may follow the data, and attention computes only what is seen. Losses and gradients are those of
-ordinary rows under the model's own forward pass (tested).
+ordinary rows under the model's own forward pass (tested). Under `torchrun` every process draws its share of a
+batch's rows, and gradients are averaged; on a CPU, two processes of one thread are faster than two threads.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 from transformers.models.qwen2_vl.modeling_qwen2_vl import apply_rotary_pos_emb_vision
 
+from seethink import launch
 from seethink.models.attention import branching, dense, segments
 from seethink.models.encoder import Encoder
 from seethink.systems.sprout import square_targets
@@ -33,6 +36,7 @@ from seethink.systems.sprout.curriculum import CurriculumExamples
 from seethink.systems.sprout.growth_config import GrowthConfig
 from seethink.systems.sprout.rows import IGNORED, Batch, BatchBuilder, group_of
 from seethink.systems.sprout.updates import Updates
+from seethink.train import ranks
 from seethink.train.adapters import has_bfloat16
 from seethink.train.methods import OnStep
 from seethink.train.resumable import truncate
@@ -40,18 +44,24 @@ from seethink.types import Example, NotFinite
 
 _LOG = logging.getLogger(__name__)
 PICTURES_A_STEP = 1_000_000
-"""Upper bound of the pictures in a step; step s draws the pictures from s times this."""
+"""Upper bound of the pictures in a process's share of a step."""
 
 
 class PictureBatches(Dataset[Batch]):
-    """Batches of a course for the model in `folder`, one for each step; subclasses draw them."""
+    """This process's share of the batches of a course for the model in `folder`, one for each step.
+    Subclasses draw them, each of as many of its `pages` as fit `shape`."""
 
     def __init__(self, course: CurriculumExamples, folder: Path, config: GrowthConfig) -> None:
         self.course, self.folder, self.config = course, folder, config
+        self.shape = config.shape.share(launch.world_size())
         self._skeleton: tuple[Encoder, Any] | None = None
 
     def __len__(self) -> int:
         return self.config.max_steps
+
+    def pages(self, step: int) -> Iterator[int]:
+        """Numbers of the pictures that a step may show; no other step or process has them."""
+        return itertools.count((step * launch.world_size() + launch.rank()) * PICTURES_A_STEP)
 
     def skeleton(self) -> tuple[Encoder, Any]:
         """What `skeleton` returns, made once in every process."""
@@ -61,15 +71,15 @@ class PictureBatches(Dataset[Batch]):
 
 
 class CourseBatches(PictureBatches):
-    """Batch s: as many of the pictures `s * PICTURES_A_STEP` and following as fit, with their examples. Where
-    `config.name_squares` is set, the tokens of pictures are to name what their squares hold."""
+    """Pictures with their examples. Where `config.name_squares` is set, the tokens of pictures are to name
+    what their squares hold."""
 
     def __getitem__(self, step: int) -> Batch:
         encoder, model = self.skeleton()
         names = self._square_names if self.config.name_squares else None
-        builder = BatchBuilder(self.config.shape, model.config.vision_config)
+        builder = BatchBuilder(self.shape, model.config.vision_config)
         pictures = 0
-        for page in itertools.count(step * PICTURES_A_STEP):
+        for page in self.pages(step):
             if builder.add(group_of(encoder, model, self.course.about(page), names)):
                 pictures += 1
             elif pictures:
@@ -253,9 +263,10 @@ def load(folder: str | Path) -> tuple[Any, Any]:
 
 
 def save(model: Any, processor: Any, out: Path) -> None:
-    """Write a model folder."""
-    model.save_pretrained(out)
-    processor.save_pretrained(out)
+    """Write a model folder, in one of the processes."""
+    if launch.rank() == 0:
+        model.save_pretrained(out)
+        processor.save_pretrained(out)
 
 
 def train(
@@ -265,13 +276,15 @@ def train(
     out: Path,
     on_step: OnStep | None = None,
 ) -> None:
-    """Minimise the sum of the losses.
+    """Minimise the sum of the losses, averaged over the processes.
 
     Resumes from `<out>.state`, which it writes every `config.save_steps` steps. Means of every ten steps go
     to `metrics.jsonl` in the same folder, and to `on_step`. Raises NotFinite for values that are not finite,
     before they are saved.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    ranks.join()
+    processes, main = launch.world_size(), launch.rank() == 0
+    device = torch.device("cuda", launch.local_rank()) if torch.cuda.is_available() else torch.device("cpu")
     module.to(device).train()
     bfloat16 = has_bfloat16(device)
     updates = Updates(module, config, torch.bfloat16 if bfloat16 else torch.float32)
@@ -279,20 +292,22 @@ def train(
     done = _resume(state, module, updates)
     losses = torch.compile(module, dynamic=False) if config.compile else module
     metrics = out.parent / "metrics.jsonl"
-    truncate(metrics, done)
-    with metrics.open("a", encoding="utf-8") as log:
+    if main:
+        truncate(metrics, done)
+    with metrics.open("a", encoding="utf-8") if main else nullcontext() as log:
         meter = _Meter(log, module.names, config.max_steps, on_step)
         for step, batch in _loaded(batches, done, config, device):
             with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16), dense.rounded_scores():
                 values = losses(batch)
-            values.sum().backward()
+            (values.sum() / processes).backward()
+            ranks.add_gradients(module.parameters())
             norm = nn.utils.clip_grad_norm_(module.parameters(), config.max_grad_norm)
             updates.step()
-            meter.add(step + 1, values.detach(), norm, batch)
+            meter.add(step + 1, values.detach() / processes, norm, batch)
             saves = (step + 1) % config.save_steps == 0
             if (saves or step + 1 == config.max_steps) and not norm.isfinite():  # once not, it stays so
                 raise NotFinite(f"step {step + 1}: the gradient is not finite; the run stops unsaved")
-            if saves:
+            if saves and main:
                 _save(state, step + 1, module, updates)
 
 
@@ -337,24 +352,27 @@ def _resume(path: Path, module: nn.Module, updates: Updates) -> int:
 
 
 class _Meter:
-    """Means of every ten steps, as a line of JSON and for `on_step`."""
+    """Means of every ten steps, as a line of JSON in `log` and for `on_step`; in a process without a log, its
+    part of them."""
 
     def __init__(self, log: Any, names: Sequence[str], steps: int, on_step: OnStep | None) -> None:
         self.log, self.names, self.steps, self.on_step, self.rows = log, names, steps, on_step, []
         self.began = time.perf_counter()
 
     def add(self, step: int, losses: Tensor, norm: Tensor, batch: Batch) -> None:
+        """losses: this process's part of the means. norm: of the gradient, equal in all."""
         counts = [(batch["group"] > 0).sum(), batch["pictures"]]
-        self.rows.append(torch.cat([losses, torch.stack([norm, *counts])]).float())
+        self.rows.append(torch.cat([losses, torch.stack([norm / launch.world_size(), *counts])]).float())
         if step % 10:
             return
-        *means, grad_norm, tokens, pictures = torch.stack(self.rows).mean(0).tolist()
+        *means, grad_norm, tokens, pictures = ranks.added(torch.stack(self.rows).mean(0)).tolist()
         seconds = (time.perf_counter() - self.began) / len(self.rows)
         by_name = dict(zip(self.names, means, strict=True))
         rates = {"tokens_per_s": tokens / seconds, "pictures_per_s": pictures / seconds}
         row = {"step": step, **by_name, "grad_norm": grad_norm, **rates}
-        self.log.write(json.dumps(row) + "\n")
-        self.log.flush()
+        if self.log:
+            self.log.write(json.dumps(row) + "\n")
+            self.log.flush()
         if self.on_step:
             said = ", ".join(f"{name} {value:.3f}" for name, value in by_name.items())
             detail = f"{said}, {rates['tokens_per_s']:,.0f} tokens/s"

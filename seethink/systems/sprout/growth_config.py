@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -14,13 +14,19 @@ class RowShape:
     tower_rows: int = 0
     tower_width: int = 1024
 
+    def share(self, processes: int) -> RowShape:
+        """What each of several processes computes: its part of the rows, rounded up."""
+        rows, tower_rows = -(-self.rows // processes), -(-self.tower_rows // processes)
+        return replace(self, rows=rows, tower_rows=tower_rows)
+
 
 @dataclass(frozen=True)
 class GrowthConfig:
     """Settings of one course.
 
-    max_steps: updates. shape: of a batch. learning_rate: of the matrices inside the network, which Muon
-    updates, at its peak after `warmup_ratio` of the steps; then down to a tenth along a cosine.
+    max_steps: updates. shape: of a batch, of all processes together. learning_rate: of the matrices inside
+    the network, which Muon updates, at its peak after `warmup_ratio` of the steps; then down to a tenth along
+    a cosine.
     adam_learning_rate: likewise, of all other weights that are trained.
     name_squares: whether the language model also names, at each token of a picture, what its square holds.
     workers: processes that draw ahead; 0 draws in this one. compile: whether the step is compiled.

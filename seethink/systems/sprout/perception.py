@@ -8,7 +8,6 @@ Other models begin with towers trained on millions of captions.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,15 +20,7 @@ from seethink.formats import VERBATIM
 from seethink.models.encoder import Encoder
 from seethink.systems.sprout import square_targets
 from seethink.systems.sprout.curriculum import CELL_NAMES, CurriculumExamples
-from seethink.systems.sprout.growth import (
-    PICTURES_A_STEP,
-    Losses,
-    PackedTower,
-    PictureBatches,
-    load,
-    save,
-    train,
-)
+from seethink.systems.sprout.growth import Losses, PackedTower, PictureBatches, load, save, train
 from seethink.systems.sprout.growth_config import GrowthConfig
 from seethink.systems.sprout.readings import MARKS
 from seethink.systems.sprout.rows import IGNORED, Batch, Frame, FrameRows, frames_of
@@ -63,16 +54,15 @@ def targeted_frames(encoder: Encoder, example: Example, merge: int) -> Iterator[
 
 
 class SquareBatches(PictureBatches):
-    """Batch s: as many pictures and clips, from picture `s * PICTURES_A_STEP` on, as fit rows of patches,
-    with the targets of all squares."""
+    """Pictures and clips in rows of patches, with the targets of all squares."""
 
     def __getitem__(self, step: int) -> Batch:
         encoder, model = self.skeleton()
         vision = model.config.vision_config
-        merge, rows = vision.spatial_merge_size, FrameRows(self.config.shape, vision)
+        merge, rows = vision.spatial_merge_size, FrameRows(self.shape, vision)
         targets = SquareTargets.none(len(rows.rows) * rows.width // merge**2)
         pictures = 0
-        for page in itertools.count(step * PICTURES_A_STEP):
+        for page in self.pages(step):
             for frame, found in targeted_frames(encoder, self.course.picture(page), merge):
                 starts = rows.place([frame])
                 if starts is None:

@@ -15,6 +15,8 @@ differs  Perception comes first: the tower names what each square of a picture h
 
 from __future__ import annotations
 
+from functools import partial
+
 from seethink import verify
 from seethink.formats import PREFILLED_THINK, THINK_ANSWER, VERBATIM, BaseFormat
 from seethink.run.run import Run
@@ -36,10 +38,11 @@ def recipe(run: Run) -> None:
     greedy = Sampling(temperature=0.0, max_tokens=run.scale(smoke=16, tiny=384, one_gpu=384))
     level = _level(run)
     see = SEE.examples("see", run.seed, level)
-    model = run.make("see", pretrain_vision_tower, model=model, course=see, config=SEE.config(run, False))
+    shared = partial(run.make, on_all_processes=True)
+    model = shared("see", pretrain_vision_tower, model=model, course=see, config=SEE.config(run, False))
     for name, course in COURSES.items():
         examples = course.examples(name, run.seed, level)
-        model = run.make(name, grow, model=model, course=examples, config=course.config(run))
+        model = shared(name, grow, model=model, course=examples, config=course.config(run))
         run.evaluate(f"readings/{name}", model, _readings(run), greedy)
     model = run.export("sprout", model)
     results = {
