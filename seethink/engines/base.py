@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
@@ -15,6 +16,14 @@ from seethink.types import GREEDY, Completion, Example, Messages, Sampling
 
 BATCH_TOKENS = 32_768
 """Most cached tokens of a batch of the local engine: rows times (prompt + completion) tokens."""
+
+
+def rows_together(rows: int, longest: int, limit: int) -> int:
+    """How many of `rows` rows, each of `longest` tokens with its prompt, are decoded as one batch of at most
+    `limit` cached tokens: as few batches as possible, of about equal size; at least one row."""
+    most = max(1, limit // longest)
+    return ceil(rows / ceil(rows / most))
+
 
 Role = Literal["vision", "text", "judge"]
 """What a request needs from its engine: to look at pictures, to reason about a text, or to judge."""

@@ -1,6 +1,7 @@
 """Engine and rollout back-end on a transformers model in this process.
 
-Each prompt, pictures included, is prefilled once; its completions branch off the key-value cache.
+Each prompt, pictures included, is prefilled once; its completions branch off the key-value cache. A batch
+holds several prompts, or as many completions of one as keep to `max_tokens_per_batch`.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ import torch
 from torch import Tensor
 
 from seethink.engines.adapters import Adapters
-from seethink.engines.base import BATCH_TOKENS, Beams
+from seethink.engines.base import BATCH_TOKENS, Beams, rows_together
 from seethink.engines.beam_search import search
 from seethink.engines.kv_cache import preallocate
 from seethink.engines.own_generate import OwnGenerate
-from seethink.engines.prefill import Prefill, Sampled, completed
+from seethink.engines.prefill import Prefill, Prefilled, Sampled, completed
 from seethink.engines.sampling import not_numbers, random_streams, sample
 from seethink.models.batching import batches
 from seethink.models.encoder import Encoder, Prompt
@@ -99,17 +100,35 @@ class LocalEngine:
         """B * n completions, the n of each prompt next to each other."""
         self.model.eval()
         state = self.prefill(prompts)
-        state.repeat(sampling.n)
-        preallocate(state.cache)
         uniforms = random_streams(prompts, sampling).to(state.logits.device)  # (B * n, max_tokens)
+        longest = max(len(prompt.ids) for prompt in prompts) + sampling.max_tokens
+        parts = uniforms.split(rows_together(len(uniforms), longest, self.max_tokens_per_batch))
+        if len(parts) == 1:
+            rows = self._branch(prompts, state, uniforms, sampling)
+        else:  # `batches` leaves such a prompt alone
+            rows = [row for part in parts for row in self._branch(prompts, state.copy(), part, sampling)]
+        sampled = []
+        for row, (ids, logps) in enumerate(rows):
+            prompt, number = divmod(row, sampling.n)
+            usage = RolloutUsage(1, len(ids)) + (RolloutUsage() if number else state.usage[prompt])
+            sampled.append((ids, logps, usage))
+        return sampled
+
+    def _branch(
+        self, prompts: Sequence[Prompt], state: Prefilled, uniforms: Tensor, sampling: Sampling
+    ) -> list[tuple[list[int], list[float]]]:
+        """(token ids, log-probabilities) of a completion for each row of `uniforms` (R, max_tokens), equally
+        many of each prompt. state: of the prompts; used up."""
+        each = len(uniforms) // len(prompts)
+        state.repeat(each)
+        preallocate(state.cache)
         written = torch.full(uniforms.shape, self.encoder.eos_token_id, device=uniforms.device)
         logps = torch.zeros(uniforms.shape, device=uniforms.device)
         rows = torch.arange(len(written), device=uniforms.device)  # rows of `written` that are in the cache
         unfinished = torch.ones(len(rows), dtype=torch.bool, device=uniforms.device)
         for t in range(sampling.max_tokens):
             if (nan := state.logits.isnan().any(-1)).any():
-                prompt = prompts[int(rows[nan][0]) // sampling.n]
-                raise not_numbers(prompt)
+                raise not_numbers(prompts[int(rows[nan][0]) // each])
             forbidden = self.encoder.media_token_ids
             token, logp = sample(state.logits, uniforms[rows, t], sampling, forbidden)
             written[rows[unfinished], t], logps[rows[unfinished], t] = token[unfinished], logp[unfinished]
@@ -122,10 +141,8 @@ class LocalEngine:
                 rows, token, unfinished = rows[kept], token[kept], unfinished[kept]
             self.prefill.step(state, token, t)
         eos = self.encoder.eos_token_id
-        sampled = []
-        for row, (ids, own) in enumerate(zip(written.tolist(), logps.tolist(), strict=True)):
+        found = []
+        for ids, own in zip(written.tolist(), logps.tolist(), strict=True):
             n = ids.index(eos) + 1 if eos in ids else len(ids)
-            prompt, number = divmod(row, sampling.n)
-            usage = RolloutUsage(1, n) + (RolloutUsage() if number else state.usage[prompt])
-            sampled.append((ids[:n], own[:n], usage))
-        return sampled
+            found.append((ids[:n], own[:n]))
+        return found

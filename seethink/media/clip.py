@@ -129,7 +129,7 @@ class Video:
     def load(self) -> Frames:
         """The selected frames. Raises InputError, which names the file and the second where decoding
         failed."""
-        with FrameReader(self.path) as reader:
+        with self._reader() as reader:
             display = Display.of(reader.first(), reader.stream.sample_aspect_ratio)
             size, length_s = size_within(*display.size, self.max_px), reader.length_s()
             found = reader.frames_at(self._wanted_s(length_s), lambda frame: display.picture(frame, size))
@@ -160,9 +160,12 @@ class Video:
         """
         return self._shown_size
 
+    def _reader(self) -> FrameReader:
+        return FrameReader(self.path)
+
     @cached_property
     def _header_s(self) -> Fraction:
-        with FrameReader(self.path) as reader:
+        with self._reader() as reader:
             header_s = reader.header_length_s()
             if header_s is None:
                 reader.first()
@@ -171,7 +174,7 @@ class Video:
 
     @cached_property
     def _shown_size(self) -> tuple[int, int]:
-        with FrameReader(self.path) as reader:
+        with self._reader() as reader:
             if reader.huge:
                 return reader.stream.width, reader.stream.height
             return Display.of(reader.first(), reader.stream.sample_aspect_ratio).size

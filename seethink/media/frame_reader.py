@@ -41,18 +41,18 @@ class FrameReader:
     """The main video stream of a file; a cover picture is none. Use it in a `with` statement.
 
     Times are exact, in seconds after the first frame shown. At most two decoded frames are held beside those
-    of the decoder. Raises InputError, which names the file and the second where decoding failed.
+    of the decoder. on_read: called with each frame decoded, with None for each packet read; what it raises
+    ends the reading. Raises InputError, which names the file and the second where decoding failed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_read: Callable[[Any], None] = lambda frame: None) -> None:
         if why := whole.cut_short(path):
             raise InputError(f"{path} is cut short: {why}; replace the file")
-        self.path = path
+        self.path, self._on_read = path, on_read
         self._clip, self.stream = _open(path)
         self._container: str = self._clip.format.name
         self._sought = self._container in _SOUGHT and not (self._container == "avi" and self._reorders())
-        self._start_pts = 0
-        self._read = False
+        self._start_pts, self._read = 0, False
 
     def __enter__(self) -> FrameReader:
         return self
@@ -247,6 +247,7 @@ class FrameReader:
         self._read = True
         try:
             for packet in self._clip.demux(self.stream):
+                self._on_read(None)
                 if packet.size or packet.dts is None:
                     yield packet
         except FFmpegError as error:
@@ -265,7 +266,9 @@ class FrameReader:
                 raise InputError(
                     f"{self.path} cannot be decoded near second {second:.1f}: {error.strerror}"
                 ) from error
-            yield from frames
+            for frame in frames:
+                self._on_read(frame)
+                yield frame
 
     def _end_s(self, packets: Iterable[Any]) -> Fraction | None:
         """The end of the frame shown last; None without packets, if one has no time, or if the clock jumps.

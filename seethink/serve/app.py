@@ -133,7 +133,7 @@ async def _answer(service: Service, body: ChatRequest, request: Request, shape: 
     slot, streaming = Slot(service), False
     try:
         async with asyncio.timeout(service.limits.timeout_s) as deadline:
-            answer = shape(await ChatAnswer.of(service, body))
+            answer = shape(await _unless_gone(service, request, ChatAnswer.of(service, body)))
             if not body.stream:
                 return Json(await _unless_gone(service, request, answer.whole()))
             chunks = answer.stream()

@@ -14,6 +14,7 @@ class Limits:
     pictures of a request, frames of clips included. max_image_px: pixels of a picture, by its header.
     max_request_px: of all pictures of a request. max_media_bytes: of one file. max_clip_s, max_frame_px:
     length of a clip and size to which frames are reduced. num_frames: frames taken of a video file.
+    max_decoded_frames, max_decode_s: frames that may be decoded to find them, and how long that may take.
     max_characters: text of a request. max_tokens: longest completion; also the default. max_n: completions
     of a request. max_sampled: completions times beams times tokens. max_concurrency: requests at work; more
     are answered with 429. timeout_s: of a request. json_tries: times that an answer which is not the
@@ -30,6 +31,8 @@ class Limits:
     max_clip_s: float = 600.0
     max_frame_px: int = 401_408
     num_frames: int = 8
+    max_decoded_frames: int = 36_000
+    max_decode_s: float = 60.0
     max_characters: int = 400_000
     max_tokens: int = 1_024
     max_n: int = 16

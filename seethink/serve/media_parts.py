@@ -10,15 +10,17 @@ import os
 import re
 import stat
 import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
-from seethink.media import DrawnVideo, Frames, Image, Video
+from seethink.media import DrawnVideo, Frames, Image
 from seethink.serve.errors import ApiError, bad_request
 from seethink.serve.limits import Limits
 from seethink.serve.remote import fetch
+from seethink.serve.watched_clip import Watch, WatchedVideo
 
 PICTURES = {
     "jpeg": re.compile(rb"\xff\xd8\xff"),
@@ -45,10 +47,12 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 
 @dataclass
 class MediaOpener:
-    """Opens the media of one request. fetched: reads an http(s) URL. pictures, pixels: opened so far."""
+    """Opens the media of one request. fetched: reads an http(s) URL. cancelled: set when nobody waits for the
+    media any more, which ends their decoding. pictures, pixels: opened so far."""
 
     limits: Limits
     fetched: Callable[[str, Limits], bytes] = fetch
+    cancelled: threading.Event = field(default_factory=threading.Event, init=False)
     pictures: int = field(default=0, init=False)
     pixels: int = field(default=0, init=False)
 
@@ -69,17 +73,21 @@ class MediaOpener:
         with tempfile.NamedTemporaryFile(suffix=".clip") as file:
             file.write(data)
             file.flush()
-            video = Video(Path(file.name), num_frames=self.limits.num_frames, max_px=self.limits.max_frame_px)
+            video = WatchedVideo(
+                path=Path(file.name),
+                num_frames=self.limits.num_frames,
+                max_px=self.limits.max_frame_px,
+                watch=Watch(self.limits, self.cancelled, param),
+            )
             try:
-                seconds, (width, height) = video.duration_s(), video.size()
-                if seconds > self.limits.max_clip_s:
-                    limit = f"more than {self.limits.max_clip_s:g}"
-                    raise bad_request(f"the clip lasts {seconds:.0f} s, {limit}", param, "video_too_long")
+                self._refuse_length(video.duration_s(), param)
+                width, height = video.size()
                 if width * height > self.limits.max_image_px:
                     raise bad_request(
                         f"the clip's frames have {width} x {height} pixels", param, "video_too_large"
                     )
                 frames = video.load()
+                self._refuse_length(frames.length_s, param)  # as measured, not as the header says
             except ValueError as error:  # InputError, which names our temporary file
                 raise bad_request(str(error).replace(file.name, "the clip"), param) from error
         pixels = sum(picture.width * picture.height for picture in frames.pictures)
@@ -99,6 +107,11 @@ class MediaOpener:
             return Frames(tuple(picture.load() for picture in shown), times_s, len(urls) / fps)
 
         return DrawnVideo(key, draw)
+
+    def _refuse_length(self, seconds: float, param: str) -> None:
+        if seconds > self.limits.max_clip_s:
+            limit = f"more than {self.limits.max_clip_s:g}"
+            raise bad_request(f"the clip lasts {seconds:.0f} s, {limit}", param, "video_too_long")
 
     def _count(self, pictures: int, pixels: int, param: str) -> None:
         self.pictures, self.pixels = self.pictures + pictures, self.pixels + pixels

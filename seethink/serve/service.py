@@ -98,7 +98,10 @@ class Service:
         opener = MediaOpener(self.limits)
         loop = asyncio.get_running_loop()
         form = UNCHANGED if request.verbatim else self.form
-        task = await loop.run_in_executor(self._opening, task_of, request.messages, form, opener)
+        try:
+            task = await loop.run_in_executor(self._opening, task_of, request.messages, form, opener)
+        finally:
+            opener.cancelled.set()  # a thread cannot be cancelled: it looks
         prefill = assistant_prefill(task.format.prompt(task.examples[0]))
         return Query(request, task, prefill, sampling, solver)
 

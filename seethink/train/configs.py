@@ -29,7 +29,7 @@ class MonitoringConfig(Config):
     between them ("tensorboard,wandb"). log_tokens: write tokens.jsonl, the entropy and the log-probability
     ratio of every token of a rollout (GRPO), which `seethink look` shades. stop_when: "no_signal" ends a
     training whose rewards taught nothing for some steps, "diverging" one whose loss rises (`signals.py`),
-    "any" both."""
+    "any" both; GRPO ends after the last update on a rollout batch."""
 
     eval_steps: int | None = field(default=None, metadata=_NO_NUMBER)
     report_to: str = field(default="none", metadata=_NO_NUMBER)

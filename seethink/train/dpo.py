@@ -61,6 +61,7 @@ class DPOMethod:
 
     journals: Sequence[str] = ()
     temperature: float | None = None
+    num_iterations = 1
 
     def __init__(
         self,

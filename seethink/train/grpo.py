@@ -76,6 +76,7 @@ class GRPOMethod:
         self, model: str, policy: PolicyModel, encoder: Encoder, task: Task, config: GRPOConfig
     ) -> None:
         self.policy, self.encoder, self.task, self.config = policy, encoder, task, config
+        self.num_iterations = config.num_iterations
         self.rollouts = Rollouts(model, policy.model, encoder, config)
         self.sample = RolloutSampler(task, self.rollouts, policy.model, encoder)
         self.temperature = config.rollout.temperature if config.rollout.rollout_backend == "local" else None
@@ -87,7 +88,7 @@ class GRPOMethod:
 
     def groups(self, step: int) -> list[Group]:
         """A new rollout batch at every `num_iterations`-th step; the same groups in between."""
-        batch, iteration = divmod(step, self.config.num_iterations)
+        batch, iteration = divmod(step, self.num_iterations)
         self.tokens.begin(step + 1, step - iteration + 1)
         if iteration == 0:
             self.batch = self._roll_out(batch, step)

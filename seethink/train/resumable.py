@@ -61,8 +61,11 @@ class ResumableTrainer(Trainer):
     the weights.
 
     journals: files in `out` with a row for each step, cut back to the last checkpoint when a killed run
-    continues. Subclasses define `training_step` and set `row`, the metrics of the step just made.
+    continues. num_iterations: optimiser steps that learn from one rollout batch; `stop_when` ends no training
+    between them. Subclasses define `training_step` and set `row`, the metrics of the step just made.
     """
+
+    num_iterations = 1
 
     def __init__(  # noqa: PLR0913  (what every training needs)
         self,
@@ -239,7 +242,8 @@ class _MetricsWriter(TrainerCallback):
     def __init__(self, trainer: ResumableTrainer, steps: int, on_step: OnStep) -> None:
         self.trainer, self.steps, self.on_step = trainer, steps, on_step
         parameters = sum(parameter.numel() for parameter in trainer.policy.parameters())
-        self.signals = Signals(trainer.config, parameters)
+        self.signals = Signals(trainer.config, parameters, trainer.num_iterations)
+        self.ending = False  # at the end of this rollout batch
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         for row in metrics_rows(self.trainer.out):
@@ -255,7 +259,8 @@ class _MetricsWriter(TrainerCallback):
         held_out = self.trainer.evaluated(state.global_step, last=state.global_step == args.max_steps)
         row |= held_out
         news = self.signals(row)
-        if self.signals.ends(news):
+        self.ending = self.ending or self.signals.ends(news)
+        if self.ending and self.signals.at_batch_end:
             control.should_training_stop = control.should_save = True
             row |= held_out or self.trainer.evaluated(state.global_step, last=True)
         if ranks.rank():

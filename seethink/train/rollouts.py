@@ -73,7 +73,8 @@ class Rollouts:
             dtype = "bfloat16" if mixed_precision(self.config.training) else "float32"
             share = self.config.rollout.vllm_gpu_memory_utilization
             self.backend = VllmEngine(self.name, self.encoder, dtype, share)
-            self.step = 0  # what it has loaded is what training begins with
+            # what it has loaded is what training begins with, unless the trainer rounded it to 4 bits
+            self.step = None if getattr(self.model, "is_loaded_in_4bit", False) else 0
         if self.step == step:
             return
         if not self.backend.shared or ranks.rank() == 0:

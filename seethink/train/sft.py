@@ -51,6 +51,7 @@ class SFTMethod:
 
     journals: Sequence[str] = ()
     temperature: float | None = None
+    num_iterations = 1
 
     def __init__(self, encoder: Encoder, examples: Sequence[SFTExample], config: SFTConfig) -> None:
         self.encoder, self.examples, self.config = encoder, examples, config

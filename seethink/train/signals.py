@@ -11,10 +11,11 @@ from seethink.train.history import History
 
 
 class Signals:
-    """Watches the rows of `metrics.jsonl` as they come. parameters: of the whole model."""
+    """Watches the rows of `metrics.jsonl` as they come. parameters: of the whole model. num_iterations:
+    optimiser steps that learn from one rollout batch; a training ends after the last of them."""
 
-    def __init__(self, config: TrainingConfig, parameters: int) -> None:
-        self.config, self.seen = config, History(config, parameters)
+    def __init__(self, config: TrainingConfig, parameters: int, num_iterations: int = 1) -> None:
+        self.config, self.seen, self.num_iterations = config, History(config, parameters), num_iterations
         self.known: set[SignalKind] = set()
 
     def __call__(self, row: Mapping[str, Any]) -> dict[SignalKind, str]:
@@ -28,13 +29,19 @@ class Signals:
             and (text := alarm.says(self.seen, alarm.limit))
         }
         self.known |= news.keys()
-        ending = f"; the training ends here (stop_when={self._stop_when})"
+        where = "here" if self.at_batch_end else "after the last update on this rollout batch"
+        ending = f"; the training ends {where} (stop_when={self._stop_when})"
         return {kind: text + ending if self.ends([kind]) else text for kind, text in news.items()}
 
     def ends(self, news: Iterable[SignalKind]) -> bool:
         """Whether `stop_when` ends the training for what a row brought."""
         due = ("no_signal", "diverging") if self._stop_when == "any" else (self._stop_when,)
         return any(kind in due for kind in news)
+
+    @property
+    def at_batch_end(self) -> bool:
+        """Whether the last row is that of the last update on its rollout batch."""
+        return self.seen.steps % self.num_iterations == 0
 
     @property
     def _stop_when(self) -> str:

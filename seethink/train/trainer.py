@@ -35,12 +35,13 @@ class Method(Protocol):
     """What a training method does in a step; the trainer does the rest.
 
     journals: files in the training's folder with a row for each step. temperature: at which the trained model
-    itself samples; None where it does not.
+    itself samples; None where it does not. num_iterations: optimiser steps that learn from the same groups.
     """
 
     encoder: Encoder
     journals: Sequence[str]
     temperature: float | None
+    num_iterations: int
 
     def probes(self) -> list[Group]:
         """Groups to check before the first step: of each kind of media in the data those of `probes.py`."""
@@ -75,7 +76,7 @@ class GroupTrainer(ResumableTrainer):
         out: Path,
         on_step: OnStep = lambda row: None,
     ) -> None:
-        self.method = method
+        self.method, self.num_iterations = method, method.num_iterations
         self.logp_check = LogProbCheck(policy, method.encoder, method.temperature)
         self.probed = False
         self.oom_retries = 0

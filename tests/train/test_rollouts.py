@@ -15,11 +15,13 @@ from torch import Tensor
 
 from seethink.engines.local import LocalEngine
 from seethink.formats import ANSWER_ONLY
+from seethink.models.loading import load_policy
 from seethink.models.lora import ADAPTER, merge, merged_weights
 from seethink.models.packing import Branch, Group, pack_groups
 from seethink.models.policy import PolicyModel
 from seethink.settings import override, parse
 from seethink.train import importance, rollouts
+from seethink.train.adapters import prepare
 from seethink.train.configs import GRPOConfig
 from seethink.train.grpo import GRPOMethod, grpo
 from seethink.train.grpo_metrics import RolloutStatistics, step_metrics
@@ -100,6 +102,23 @@ def test_weights_are_sent_before_a_rollout_when_they_have_changed(tmp_path, besi
     assert engine.log == [*batch, "sync_weights", *batch, "sync_weights", *batch, "close"], (
         "the first ones it has loaded itself"
     )
+
+
+def test_the_first_rollout_of_a_model_in_four_bits_is_by_its_rounded_weights(tmp_path, beside) -> None:
+    """The engine loads the folder, which holds the weights before they were rounded."""
+    base = tiny.saved(tmp_path / "base")
+    policy, encoder = load_policy(base, load_in_4bit=True)
+    config = SHORT.replace(lora_rank=2, load_in_4bit=True, rollout_backend="vllm")
+    prepare(policy, config.training)
+    own = Rollouts(base, policy.model, encoder, config)
+    own.sync_weights(0)
+    (engine,) = beside
+    used, loaded = engine.model.state_dict(), tiny.qwen2_vl().state_dict()
+    assert all(torch.equal(used[name], value) for name, value in merged_weights(policy.model))
+    assert any(not torch.equal(used[name], value) for name, value in loaded.items())
+    own.complete(encoder.prompts([ANSWER_ONLY.prompt(PAGES[0])]), Sampling(max_tokens=2))
+    own.sync_weights(0)
+    assert engine.log == ["sync_weights", "complete"], "once"
 
 
 def test_questions_asked_in_place_of_others_are_answered_by_the_same_weights(tmp_path, beside) -> None:

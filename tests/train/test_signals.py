@@ -130,6 +130,22 @@ def test_a_training_says_it_ends_and_goes_on_when_it_is_told_to(tmp_path, caplog
     assert note in caplog.text
 
 
+def test_a_training_ends_after_the_last_update_on_a_rollout_batch_and_can_go_on(tmp_path) -> None:
+    base = tiny.saved(tmp_path / "base")
+    task = Task("sums", list(Pages(2, "train")), ANSWER_ONLY, never_differs)
+    out = tmp_path / "out"
+    config = _hopeless("no_signal", num_iterations=4, save_steps=4).replace(max_steps=16)
+    grpo(base, task, config, out)
+    assert [row["step"] for row in _rows(out / "metrics.jsonl")] == list(range(1, 13))
+    ((step, alarms),) = _alarms(out)
+    assert step == 10 and alarms["no_signal"].endswith(
+        "; the training ends after the last update on this rollout batch (stop_when=no_signal)"
+    )
+    grpo(base, task, config.replace(stop_when="never"), out)
+    assert [row["step"] for row in _rows(out / "metrics.jsonl")] == list(range(1, 17))
+    assert [row["step"] for row in _rows(out / "attempts.jsonl")] == [1, 1, 5, 5, 9, 9, 13, 13], "not anew"
+
+
 def test_a_diverging_training_says_so_in_its_last_line(tmp_path) -> None:
     calls: list[int] = []
 

@@ -32,6 +32,7 @@ class Copying:
 
     journals = ()
     temperature = None
+    num_iterations = 1
 
     def probes(self) -> list[Group]:
         return self.groups(0)
