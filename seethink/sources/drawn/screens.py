@@ -227,7 +227,8 @@ _CONTROL_WORDS = {"switch": "the switch", "box": "the tick box", "stepper": "the
 
 
 def ask(rng: random.Random, scene: Scene) -> DrawnQuestion:
-    """The question lists the defects in random order."""
+    """The question lists the defects in random order. Both pictures are read before anything is expected of
+    the second."""
     names = rng.sample(list(DEFECTS), len(DEFECTS))
     question = (
         f"The second picture is the same screen after a tap on {_tapped(scene)}. "
@@ -239,9 +240,9 @@ def ask(rng: random.Random, scene: Scene) -> DrawnQuestion:
     )
     steps = (
         f"Before: {before}.",
+        f"After: {after}.",
         f"The tap: {_changed(scene, expected)}.",
         f"Expected: {right}.",
-        f"After: {after}.",
         f"So: {scene['defect']}.",
     )
     return DrawnQuestion(question, scene["defect"], steps)
