@@ -20,7 +20,7 @@ from seethink.engines.beam_search import search
 from seethink.engines.kv_cache import preallocate
 from seethink.engines.own_generate import OwnGenerate
 from seethink.engines.prefill import Prefill, Sampled, completed
-from seethink.engines.sampling import not_numbers, random_streams, sample
+from seethink.engines.sampling import kept_ids, not_numbers, random_streams, sample
 from seethink.models.batching import batches
 from seethink.models.encoder import Encoder, Prompt
 from seethink.models.loading import pretrained
@@ -41,6 +41,7 @@ class LocalEngine:
 
     shared = False
     retries = 0
+    incomplete_masks = 0
 
     def __init__(self, model: Any, encoder: Encoder, max_tokens_per_batch: int = BATCH_TOKENS) -> None:
         self.model, self.encoder, self.max_tokens_per_batch = model, encoder, max_tokens_per_batch
@@ -104,6 +105,7 @@ class LocalEngine:
         uniforms = random_streams(prompts, sampling).to(state.logits.device)  # (B * n, max_tokens)
         written = torch.full(uniforms.shape, self.encoder.eos_token_id, device=uniforms.device)
         logps = torch.zeros(uniforms.shape, device=uniforms.device)
+        masks: list[list[Sequence[int]]] = [[] for _ in written]
         rows = torch.arange(len(written), device=uniforms.device)  # rows of `written` that are in the cache
         unfinished = torch.ones(len(rows), dtype=torch.bool, device=uniforms.device)
         for t in range(sampling.max_tokens):
@@ -111,8 +113,11 @@ class LocalEngine:
                 prompt = prompts[int(rows[nan][0]) // sampling.n]
                 raise not_numbers(prompt)
             forbidden = self.encoder.media_token_ids
-            token, logp = sample(state.logits, uniforms[rows, t], sampling, forbidden)
+            token, logp, kept = sample(state.logits, uniforms[rows, t], sampling, forbidden)
             written[rows[unfinished], t], logps[rows[unfinished], t] = token[unfinished], logp[unfinished]
+            if kept is not None:
+                for row, ids in zip(rows.tolist(), kept_ids(kept), strict=True):
+                    masks[row].append(ids)
             unfinished = unfinished & (token != self.encoder.eos_token_id)
             if not unfinished.any() or t + 1 == sampling.max_tokens:
                 break
@@ -127,5 +132,5 @@ class LocalEngine:
             n = ids.index(eos) + 1 if eos in ids else len(ids)
             prompt, number = divmod(row, sampling.n)
             usage = RolloutUsage(1, n) + (RolloutUsage() if number else state.usage[prompt])
-            sampled.append((ids[:n], own[:n], usage))
+            sampled.append(Sampled(ids[:n], own[:n], usage, masks[row][:n]))
         return sampled
