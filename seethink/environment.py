@@ -61,6 +61,7 @@ class Episode(Generic[P]):
             prompt_tokens=self.turns[0].prompt_tokens,
             token_ids=sum((turn.token_ids for turn in self.turns), ()),
             logps=sum((turn.logps for turn in self.turns), ()),
+            sampling_mask=sum((turn.sampling_mask for turn in self.turns), ()),
             usage=sum(usage[1:], usage[0]) if len(usage) == len(self.turns) else None,
             earlier=tuple(turn.text for turn in earlier),
         )

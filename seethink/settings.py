@@ -17,7 +17,7 @@ from seethink.types import InputError
 T = TypeVar("T")
 
 _BOOLS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-_RELATIONS = {"at least": operator.ge, "above": operator.gt, "below": operator.lt}
+_RELATIONS = {"at least": operator.ge, "at most": operator.le, "above": operator.gt, "below": operator.lt}
 _EXPECTED = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -42,8 +42,8 @@ class Config:
 
     def require(self, **limits: str) -> None:
         """Raise ValueError naming the first setting that breaks its limit: `require(beta="at least 0")`.
-        Limits are "at least N", "above N" and "below N", joined by "and"; None passes, infinity and NaN do
-        not."""
+        Limits are "at least N", "at most N", "above N" and "below N", joined by "and"; None passes, infinity
+        and NaN do not."""
         for name, limit in limits.items():
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):

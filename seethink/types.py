@@ -191,16 +191,18 @@ class Completion:
     server returned no completion, and then `text` is the error. n_tokens: number of generated tokens;
     prompt_tokens: of prompt tokens; 0 if the engine does not count. token_ids: the sampled tokens,
     end-of-turn token included; empty if unknown. logps: their log-probabilities under the sampling
-    distribution (temperature, top_p and top_k applied); empty if unknown. frame: coordinate frame of the
-    boxes in `text`; None without a picture, or if unknown. usage: what the engine counted itself; of the
-    completions of one prompt, the first holds what the prompt took. earlier: texts of the turns before, which
-    an `Environment` answered; counts and tokens are those of all turns."""
+    distribution (temperature, top_p and top_k applied); empty if unknown. sampling_mask: ids that top_k and
+    top_p kept for each; empty if not recorded. frame: coordinate frame of the boxes in `text`; None without a
+    picture, or if unknown. usage: what the engine counted itself; of a prompt's completions, the first holds
+    what the prompt took. earlier: texts of the turns before, which an `Environment` answered; counts and
+    tokens are those of all turns."""
 
     text: str
     stop: Literal["stop", "length", "unanswered"] = "stop"
     n_tokens: int = 0
     token_ids: tuple[int, ...] = field(default=(), repr=False, compare=False)
     logps: tuple[float, ...] = field(default=(), repr=False, compare=False)
+    sampling_mask: tuple[Sequence[int], ...] = field(default=(), repr=False, compare=False)
     frame: CoordinateFrame | None = None
     prompt_tokens: int = 0
     usage: RolloutUsage | None = field(default=None, repr=False, compare=False)
@@ -344,8 +346,7 @@ class Sampling:
     """Sampling parameters. A checkpoint's own generation config is ignored.
 
     n: completions for each prompt. temperature: 0 is greedy decoding. top_p 1 and top_k 0 disable
-    truncation, as policy gradients assume. max_tokens: limit on generated tokens. seed: the random seed.
-    """
+    truncation. max_tokens: limit on generated tokens. seed: the random seed."""
 
     n: int = 1
     temperature: float = 1.0

@@ -29,7 +29,10 @@ def differences(
     media = torch.tensor(encoder.media_token_ids)
     hook = model.lm_head.register_forward_hook(lambda _, __, logits: logits.index_fill(-1, media, -torch.inf))
     groups = [
-        Group(prompt, [Branch(c.token_ids, sampled=c.logps) for c in completions])
+        Group(
+            prompt,
+            [Branch(c.token_ids, sampled=c.logps, sampling_mask=c.sampling_mask) for c in completions],
+        )
         for prompt, completions in zip(prompts, answers, strict=True)
     ]
     off = []

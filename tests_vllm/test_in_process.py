@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -113,6 +113,17 @@ def test_log_probabilities_are_those_of_the_tokens_that_top_k_leaves(case) -> No
     logps = {completion.token_ids: completion.logps[0] for completion in answers}
     assert len(logps) == 3
     assert float(torch.tensor(list(logps.values())).exp().sum()) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_tokens_that_top_k_and_top_p_keep_are_named_and_the_trainer_agrees(case) -> None:
+    prompts, truncated = _prompts(case), replace(DRAWN, top_k=40, top_p=0.8)
+    answers = case.engine.complete(prompts, truncated)
+    assert case.engine.incomplete_masks == 0
+    off = differences(case.model, case.encoder, prompts, answers, DRAWN.temperature)
+    assert float(off.abs().max()) < EQUAL
+    bare = [[replace(c, sampling_mask=()) for c in answer] for answer in answers]
+    off = differences(case.model, case.encoder, prompts, bare, DRAWN.temperature)
+    assert float(off.exp().mean()) < 0.9, "the mass that was kept"
 
 
 @pytest.mark.moves_weights

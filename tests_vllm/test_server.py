@@ -56,7 +56,14 @@ class Served:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("served")
-    options = ("--enable-scale-out", "--logprobs-mode", "processed_logprobs", *CPU_OPTIONS)
+    options = (
+        "--enable-scale-out",
+        "--logprobs-mode",
+        "processed_logprobs",
+        "--max-logprobs",
+        "40",
+        *CPU_OPTIONS,
+    )
     with serving(SPROUT, folder / "log", *options) as url:
         model, processor = pretrained("sprout")
         encoder = Encoder(processor, model.config)
@@ -71,6 +78,15 @@ def test_prompts_are_the_trainers_and_so_are_log_probabilities(served) -> None:
         off = differences(served.model, served.encoder, [prompt], [answer], DRAWN.temperature)
         assert float(off.abs().max()) < EQUAL, name
     assert len({c.token_ids for answer in answers for c in answer}) > 10
+
+
+def test_the_tokens_that_top_k_and_top_p_keep_are_named_and_the_trainer_agrees(served) -> None:
+    prompts, engine = served.encoder.prompts(list(QUESTIONS.values())), served.engine()
+    answers = engine.complete(prompts, replace(DRAWN, top_k=40, top_p=0.8))
+    assert engine.incomplete_masks == 0
+    assert float(differences(served.model, served.encoder, prompts, answers, 0.8).abs().max()) < EQUAL
+    with pytest.raises(RuntimeError, match="greater than max allowed: 40"):
+        engine.complete(prompts[:1], replace(DRAWN, top_k=41))
 
 
 def test_greedy_answers_are_those_of_the_local_engine(served) -> None:

@@ -17,6 +17,9 @@ from seethink.types import GREEDY, Completion, Example, Messages, Sampling
 BATCH_TOKENS = 32_768
 """Most cached tokens of a batch of the local engine: rows times (prompt + completion) tokens."""
 
+MASK_TOKENS = 512
+"""Largest `top_k` of which engines record sampling masks: the ids that truncation kept for each token."""
+
 
 def rows_together(rows: int, longest: int, limit: int) -> int:
     """How many of `rows` rows, each of `longest` tokens with its prompt, are decoded as one batch of at most
@@ -47,6 +50,11 @@ class Request:
     sampling: Sampling = GREEDY
     version: str = ""
     schema: Mapping[str, Any] | None = None
+
+
+def records_mask(sampling: Sampling) -> bool:
+    """Whether completions carry a sampling mask: `top_k` truncates, and bounds its size."""
+    return sampling.temperature > 0 and 0 < sampling.top_k <= MASK_TOKENS
 
 
 OnFault = Callable[[str, str], None]
@@ -93,8 +101,14 @@ class RolloutBackend(Protocol):
     shared: bool
     retries: int
 
+    @property
+    def incomplete_masks(self) -> int:
+        """Sampled tokens whose sampling mask lacks some of the tokens that truncation kept."""
+        ...
+
     def complete(self, prompts: Sequence[Any], sampling: Sampling) -> list[list[Completion]]:
-        """`sampling.n` completions of each `models.encoder.Prompt`, in order."""
+        """`sampling.n` completions of each `models.encoder.Prompt`, in order, with sampling masks where
+        `records_mask`."""
         ...
 
     def sync_weights(self, weights: Iterable[tuple[str, Any]], folder: Path) -> None:

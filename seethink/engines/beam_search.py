@@ -135,6 +135,6 @@ def _results(one: _Search, prompt: RolloutUsage) -> list[Sampled]:
     width = len(one.finished)
     whole = RolloutUsage(1, width * one.steps) + prompt
     return [
-        (beam.ids, beam.logps, RolloutUsage() if rank else whole)
+        Sampled(beam.ids, beam.logps, RolloutUsage() if rank else whole)
         for rank, (_, beam) in enumerate(one.finished)
     ]

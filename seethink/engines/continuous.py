@@ -157,7 +157,7 @@ class ContinuousBatch:
             rows = [self.rows[i] for i in places]
             logits = all_logits[places]
             uniforms = torch.stack([_uniform(row) for row in rows]).to(logits.device)
-            tokens, logps = sample(logits, uniforms, rows[0].sampling, self.encoder.media_token_ids)
+            tokens, logps, _ = sample(logits, uniforms, rows[0].sampling, self.encoder.media_token_ids)
             plain = logits.float().log_softmax(-1)
             own = plain.gather(-1, tokens[:, None])[:, 0].tolist()
             most = max(row.alternatives for row in rows)

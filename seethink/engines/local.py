@@ -21,7 +21,7 @@ from seethink.engines.beam_search import search
 from seethink.engines.kv_cache import preallocate
 from seethink.engines.own_generate import OwnGenerate
 from seethink.engines.prefill import Prefill, Prefilled, Sampled, completed
-from seethink.engines.sampling import not_numbers, random_streams, sample
+from seethink.engines.sampling import kept_ids, not_numbers, random_streams, sample
 from seethink.models.batching import batches
 from seethink.models.encoder import Encoder, Prompt
 from seethink.models.loading import pretrained
@@ -42,6 +42,7 @@ class LocalEngine:
 
     shared = False
     retries = 0
+    incomplete_masks = 0
 
     def __init__(self, model: Any, encoder: Encoder, max_tokens_per_batch: int = BATCH_TOKENS) -> None:
         self.model, self.encoder, self.max_tokens_per_batch = model, encoder, max_tokens_per_batch
@@ -108,41 +109,45 @@ class LocalEngine:
         else:  # `batches` leaves such a prompt alone
             rows = [row for part in parts for row in self._branch(prompts, state.copy(), part, sampling)]
         sampled = []
-        for row, (ids, logps) in enumerate(rows):
+        for row, (ids, logps, mask) in enumerate(rows):
             prompt, number = divmod(row, sampling.n)
             usage = RolloutUsage(1, len(ids)) + (RolloutUsage() if number else state.usage[prompt])
-            sampled.append((ids, logps, usage))
+            sampled.append(Sampled(ids, logps, usage, mask))
         return sampled
 
     def _branch(
         self, prompts: Sequence[Prompt], state: Prefilled, uniforms: Tensor, sampling: Sampling
-    ) -> list[tuple[list[int], list[float]]]:
-        """(token ids, log-probabilities) of a completion for each row of `uniforms` (R, max_tokens), equally
-        many of each prompt. state: of the prompts; used up."""
+    ) -> list[tuple[list[int], list[float], list[Sequence[int]]]]:
+        """(token ids, log-probabilities, sampling masks) of a completion for each row of `uniforms`
+        (R, max_tokens), equally many of each prompt. state: of the prompts; used up."""
         each = len(uniforms) // len(prompts)
         state.repeat(each)
         preallocate(state.cache)
         written = torch.full(uniforms.shape, self.encoder.eos_token_id, device=uniforms.device)
         logps = torch.zeros(uniforms.shape, device=uniforms.device)
+        masks: list[list[Sequence[int]]] = [[] for _ in written]
         rows = torch.arange(len(written), device=uniforms.device)  # rows of `written` that are in the cache
         unfinished = torch.ones(len(rows), dtype=torch.bool, device=uniforms.device)
         for t in range(sampling.max_tokens):
             if (nan := state.logits.isnan().any(-1)).any():
                 raise not_numbers(prompts[int(rows[nan][0]) // each])
             forbidden = self.encoder.media_token_ids
-            token, logp = sample(state.logits, uniforms[rows, t], sampling, forbidden)
+            token, logp, kept = sample(state.logits, uniforms[rows, t], sampling, forbidden)
             written[rows[unfinished], t], logps[rows[unfinished], t] = token[unfinished], logp[unfinished]
+            if kept is not None:
+                for row, ids in zip(rows.tolist(), kept_ids(kept), strict=True):
+                    masks[row].append(ids)
             unfinished = unfinished & (token != self.encoder.eos_token_id)
             if not unfinished.any() or t + 1 == sampling.max_tokens:
                 break
             if unfinished.float().mean() < KEEP_ROWS:
-                kept = unfinished.nonzero()[:, 0]
-                state.select(kept)
-                rows, token, unfinished = rows[kept], token[kept], unfinished[kept]
+                going = unfinished.nonzero()[:, 0]
+                state.select(going)
+                rows, token, unfinished = rows[going], token[going], unfinished[going]
             self.prefill.step(state, token, t)
         eos = self.encoder.eos_token_id
         found = []
-        for ids, own in zip(written.tolist(), logps.tolist(), strict=True):
+        for ids, own, mask in zip(written.tolist(), logps.tolist(), masks, strict=True):
             n = ids.index(eos) + 1 if eos in ids else len(ids)
-            found.append((ids[:n], own[:n]))
+            found.append((ids[:n], own[:n], mask[:n]))
         return found

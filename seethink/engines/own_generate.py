@@ -8,6 +8,7 @@ forward pass, so that a family whose cached decoding differs from it is refused 
 from __future__ import annotations
 
 import logging
+from array import array
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from seethink.engines.sampling import not_numbers, random_streams, sample
+from seethink.engines.sampling import kept_ids, not_numbers, random_streams, sample
 from seethink.models import unpacked_rows, verification
 from seethink.models.encoder import Encoder, Prompt
 from seethink.models.packing import Branch, Group, pack_groups
@@ -23,6 +24,8 @@ from seethink.types import InputError, NotFinite, Sampling
 
 _LOG = logging.getLogger(__name__)
 
+Decoded = tuple[list[int], list[float], Sequence[Sequence[int]]]
+"""Token ids of a completion, their log-probabilities, and its sampling mask, if recorded."""
 CHECKED_ROWS, CHECKED_TOKENS = 4, 256
 """Of the longest prompt of each kind, so many completions and tokens are compared with a forward pass."""
 
@@ -31,19 +34,22 @@ class _Chooser(LogitsProcessor):
     """Chooses each token by `sample`, and leaves `generate` no other.
 
     tokens, logps (B, max_tokens): what was chosen, and its log-probability as `sample` defines it. plain (B,
-    max_tokens): its log-probability under softmax(logits)."""
+    max_tokens): its log-probability under softmax(logits). masks: B sampling masks of each place; none where
+    they are not recorded."""
 
     def __init__(self, encoder: Encoder, prompt: Prompt, uniforms: Tensor, sampling: Sampling) -> None:
         self.encoder, self.prompt, self.uniforms, self.sampling = encoder, prompt, uniforms, sampling
         self.tokens = torch.full(uniforms.shape, encoder.eos_token_id, device=uniforms.device)
         self.logps, self.plain = torch.zeros_like(uniforms), torch.zeros_like(uniforms)
+        self.masks: list[list[array[int]]] = []
         self.length = 0
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         if scores.isnan().any():
             raise not_numbers(self.prompt)
         t, forbidden = self.length, self.encoder.media_token_ids
-        token, self.logps[:, t] = sample(scores, self.uniforms[:, t], self.sampling, forbidden)
+        token, self.logps[:, t], kept = sample(scores, self.uniforms[:, t], self.sampling, forbidden)
+        self.masks += [kept_ids(kept)] if kept is not None else []
         self.tokens[:, t], self.plain[:, t] = token, _logps(scores, token)
         self.length += 1
         return torch.full_like(scores, -torch.inf).scatter(-1, token[:, None], 0.0)
@@ -62,8 +68,8 @@ class OwnGenerate:
         self.checked: dict[verification.PromptKind, int] = {}
 
     @torch.no_grad()
-    def decode(self, prompt: Prompt, sampling: Sampling) -> list[tuple[list[int], list[float]]]:
-        """(token ids, log-probabilities) of `sampling.n` completions.
+    def decode(self, prompt: Prompt, sampling: Sampling) -> list[Decoded]:
+        """`sampling.n` completions.
 
         Raises InputError where the model cannot generate, or by its own forward pass would give what it
         sampled other log-probabilities."""
@@ -78,21 +84,19 @@ class OwnGenerate:
                 self.together = False
         return self._decode(prompt, uniforms.split(1), sampling)
 
-    def _decode(
-        self, prompt: Prompt, parts: Sequence[Tensor], sampling: Sampling
-    ) -> list[tuple[list[int], list[float]]]:
+    def _decode(self, prompt: Prompt, parts: Sequence[Tensor], sampling: Sampling) -> list[Decoded]:
         kind = verification.prompt_kind(self.model, prompt)
         unchecked = CHECKED_ROWS if self.checked.get(kind, 0) < len(prompt.ids) else 0
         eos, rows = self.encoder.eos_token_id, []
         for uniforms in parts:
             chooser = self._generate(prompt, uniforms, sampling)
-            for ids, logps, plain in zip(
-                chooser.tokens.tolist(), chooser.logps.tolist(), chooser.plain, strict=True
-            ):
+            chosen = zip(chooser.tokens.tolist(), chooser.logps.tolist(), chooser.plain, strict=True)
+            for row, (ids, logps, plain) in enumerate(chosen):
                 length = ids.index(eos) + 1 if eos in ids else len(ids)
                 if len(rows) < unchecked:
                     self._check(prompt, ids[: min(length, CHECKED_TOKENS)], plain)
-                rows.append((ids[:length], logps[:length]))
+                masks = [place[row] for place in chooser.masks[:length]]
+                rows.append((ids[:length], logps[:length], masks))
         self.checked[kind] = max(len(prompt.ids), self.checked.get(kind, 0))
         return rows
 

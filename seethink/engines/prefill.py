@@ -32,14 +32,18 @@ States = list[tuple[Tensor, Tensor]]
 """Keys and values of one row, (heads, tokens, size), for each layer."""
 
 
-Sampled = tuple[list[int], list[float], RolloutUsage]
-"""Token ids of a completion, their log-probabilities, and what it took."""
+class Sampled(NamedTuple):
+    """Token ids of a completion, their log-probabilities, what it took, and its sampling mask, if any."""
+
+    ids: list[int]
+    logps: list[float]
+    usage: RolloutUsage
+    mask: Sequence[Sequence[int]] = ()
 
 
 def completed(encoder: Encoder, prompt: Prompt, sampled: Sampled) -> Completion:
     """Sampled tokens as a completion that holds what they took."""
-    ids, logps, usage = sampled
-    return replace(encoder.completion(prompt, ids, logps), usage=usage)
+    return replace(encoder.completion(prompt, sampled.ids, sampled.logps, sampled.mask), usage=sampled.usage)
 
 
 class _Kept(OrderedDict[Any, tuple[int, T]], Generic[T]):

@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from transformers import TopKLogitsWarper, TopPLogitsWarper
 
+from seethink.engines.base import records_mask
 from seethink.media.paths import without_place
 from seethink.models.encoder import Prompt
 from seethink.types import NotFinite, Sampling
 
 
-def sample(
-    logits: Tensor, uniforms: Tensor, sampling: Sampling, forbidden: Sequence[int] = ()
-) -> tuple[Tensor, Tensor]:
-    """(B,) token ids from (B, V) logits, and (B,) their log-probabilities under the distribution that they
-    are drawn from: the argmax at temperature 0, of the softmax without a temperature, else by inverse
-    transform of (B,) uniform numbers in [0, 1). forbidden: ids never sampled, such as media placeholders,
-    which would have no picture; some models have placeholders that their output layer does not."""
+class Drawn(NamedTuple):
+    """tokens (B,): sampled ids. logps (B,): their log-probabilities under the distribution that they are
+    drawn from. kept (B, V): which tokens truncation kept; None where `records_mask` is False."""
+
+    tokens: Tensor
+    logps: Tensor
+    kept: Tensor | None = None
+
+
+def kept_ids(kept: Tensor) -> list[array[int]]:
+    """The ids in each row of `Drawn.kept`, in ascending order."""
+    rows = kept.nonzero()[:, 1].split(kept.sum(-1).tolist())
+    return [array("i", ids.tolist()) for ids in rows]
+
+
+def sample(logits: Tensor, uniforms: Tensor, sampling: Sampling, forbidden: Sequence[int] = ()) -> Drawn:
+    """Tokens from (B, V) logits: the argmax at temperature 0, with log-probabilities of the softmax without a
+    temperature, else by inverse transform of (B,) uniform numbers in [0, 1). forbidden: ids never sampled,
+    such as media placeholders, which would have no picture; some models have placeholders that their output
+    layer does not."""
     logits = logits.float().clone()
     logits[:, [token for token in forbidden if token < logits.shape[-1]]] = -torch.inf
     if sampling.temperature == 0:
         highest, token = logits.max(-1)
-        return token, highest - logits.logsumexp(-1)
+        return Drawn(token, highest - logits.logsumexp(-1))
     logits = logits / sampling.temperature
     if sampling.top_k:
         logits = TopKLogitsWarper(sampling.top_k)(None, logits)  # type: ignore[arg-type]
@@ -35,7 +51,8 @@ def sample(
     mass = probabilities.cumsum(-1)
     token = torch.searchsorted(mass, (uniforms.double() * mass[:, -1])[:, None], right=True)[:, 0]
     token = token.clamp(max=logits.shape[-1] - 1)
-    return token, probabilities.gather(-1, token[:, None])[:, 0].log().float()
+    kept = logits > -torch.inf if records_mask(sampling) else None
+    return Drawn(token, probabilities.gather(-1, token[:, None])[:, 0].log().float(), kept)
 
 
 def not_numbers(prompt: Prompt) -> NotFinite:

@@ -14,7 +14,7 @@ import importlib
 import importlib.util
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,9 @@ import psutil
 import torch
 from torch import Tensor, distributed
 
+from seethink.engines.base import MASK_TOKENS, records_mask
 from seethink.engines.sampling import stream_key
+from seethink.engines.vllm_masks import SamplingMasks
 from seethink.media import Frames
 from seethink.models.encoder import Encoder, Prompt
 from seethink.models.names import refuse_adapter
@@ -59,7 +61,7 @@ def sampling_params(encoder: Encoder, prompt: Prompt, sampling: Sampling) -> dic
         "stop_token_ids": [encoder.eos_token_id],
         "ignore_eos": True,
         "logit_bias": dict.fromkeys(encoder.media_token_ids, SUPPRESSED_BIAS),
-        "logprobs": 0,
+        "logprobs": sampling.top_k if records_mask(sampling) else 0,
         "detokenize": False,
     }
 
@@ -77,12 +79,23 @@ def check_prompt(prompt: Prompt, ids: Sequence[int]) -> None:
 
 
 def sampled_completion(
-    encoder: Encoder, prompt: Prompt, ids: Sequence[int], logps: Sequence[float]
+    encoder: Encoder,
+    prompt: Prompt,
+    ids: Sequence[int],
+    places: Sequence[Mapping[int, float]],
+    masks: SamplingMasks | None = None,
 ) -> Completion:
-    """The Completion of sampled ids. Raises NotFinite where a log-probability is not a number."""
-    if len(logps) != len(ids) or not all(math.isfinite(logp) and logp > UNKNOWN_LOGP for logp in logps):
+    """The Completion of sampled ids. places: {id: log-probability} of the sampled token, and of the likeliest
+    if they were requested. masks: reads the sampling mask, to which log-probabilities are then normalised.
+
+    Raises NotFinite where a log-probability is not a number."""
+    logps = [at.get(token, math.nan) for token, at in zip(ids, places, strict=False)]
+    if len(places) != len(ids) or not all(math.isfinite(logp) and logp > UNKNOWN_LOGP for logp in logps):
         raise NotFinite(f"vLLM's log-probabilities are not numbers, after {prompt.text[-200:]!r}")
-    return encoder.completion(prompt, ids, logps)
+    if masks is None:
+        return encoder.completion(prompt, ids, logps)
+    mask, masses = masks.read(places)
+    return encoder.completion(prompt, ids, [a - b for a, b in zip(logps, masses, strict=True)], mask)
 
 
 def require_vllm() -> None:
@@ -115,7 +128,7 @@ class VllmEngine:
     def __init__(self, name: str, encoder: Encoder, dtype: str, memory: float) -> None:
         vllm = _vllm()
         platform = vllm.platforms.current_platform
-        self.encoder, self.on_cpu = encoder, platform.is_cpu()
+        self.encoder, self.on_cpu, self.masks = encoder, platform.is_cpu(), SamplingMasks()
         self.can_sleep, self.asleep = platform.is_sleep_mode_available(), False
         cpu_options = {
             # CPU generators have no offset: vLLM crashes on seeded requests whose prompt is prefilled in
@@ -135,12 +148,18 @@ class VllmEngine:
                 gpu_memory_utilization=memory,
                 max_model_len=-1,  # what fits into memory
                 logprobs_mode="processed_logprobs",
+                max_logprobs=MASK_TOKENS,
                 generation_config="vllm",
                 enforce_eager=self.on_cpu,
                 enable_sleep_mode=self.can_sleep,
                 distributed_executor_backend="external_launcher" if distributed_run else None,
                 **(cpu_options if self.on_cpu else {}),
             )
+
+    @property
+    def incomplete_masks(self) -> int:
+        """Sampled tokens whose sampling mask lacks some of the tokens that vLLM kept."""
+        return self.masks.incomplete
 
     def generate(self, conversations: Sequence[Messages], sampling: Sampling) -> list[list[Completion]]:
         """`sampling.n` completions of each conversation, in order."""
@@ -164,8 +183,9 @@ class VllmEngine:
             raise InputError(f"vLLM refuses a prompt ({why}); set rollout_backend=local") from error
         for prompt, result in zip(prompts, results, strict=True):
             check_prompt(prompt, result.prompt_token_ids or ())
+        masks = self.masks if records_mask(sampling) else None
         return [
-            [self._completion(prompt, output) for output in result.outputs]
+            [self._completion(prompt, output, masks) for output in result.outputs]
             for prompt, result in zip(prompts, results, strict=True)
         ]
 
@@ -184,10 +204,9 @@ class VllmEngine:
             fields["mm_processor_kwargs"] = {"do_sample_frames": False}
         return fields
 
-    def _completion(self, prompt: Prompt, output: Any) -> Completion:
-        ids = list(output.token_ids)
-        logps = [by_token[token].logprob for token, by_token in zip(ids, output.logprobs, strict=True)]
-        return sampled_completion(self.encoder, prompt, ids, logps)
+    def _completion(self, prompt: Prompt, output: Any, masks: SamplingMasks | None) -> Completion:
+        places = [{token: one.logprob for token, one in at.items()} for at in output.logprobs]
+        return sampled_completion(self.encoder, prompt, list(output.token_ids), places, masks)
 
     def sync_weights(self, weights: Iterable[tuple[str, Tensor]], folder: Path | None = None) -> None:
         """Use these weights from now on, named as in the transformers model; passed in memory, not in

@@ -13,7 +13,7 @@ import io
 import json
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from seethink.engines.base import RequestFailed
+from seethink.engines.base import RequestFailed, records_mask
 from seethink.engines.http import HttpClient, HttpResponse, RequestPolicy, error_message
 from seethink.engines.sync import EventLoopThread
 from seethink.engines.vllm import check_prompt, sampled_completion, sampling_params
+from seethink.engines.vllm_masks import SamplingMasks
 from seethink.media import Frames
 from seethink.models.encoder import Encoder, Prompt
 from seethink.models.names import refuse_adapter
@@ -55,7 +56,7 @@ class VllmServerEngine:
 
     def __init__(self, url: str, name: str, encoder: Encoder, policy: RequestPolicy = POLICY) -> None:
         self.url, self.name, self.encoder, self.policy = url, name, encoder, policy
-        self.retries = 0
+        self.retries, self.masks = 0, SamplingMasks()
         self._weights: Path | None = None  # the folder that the server last loaded
         self._lost = 0  # connections
         self._loop = EventLoopThread("vllm-server-engine")
@@ -120,6 +121,11 @@ class VllmServerEngine:
                 "runs on a CPU, where vLLM does not update such a layer over HTTP; set rollout_backend=vllm"
             )
 
+    @property
+    def incomplete_masks(self) -> int:
+        """Sampled tokens whose sampling mask lacks some of the tokens that vLLM kept."""
+        return self.masks.incomplete
+
     # Rollouts -----------------------------------------------------------------------------------------------
 
     def generate(self, conversations: Sequence[Messages], sampling: Sampling) -> list[list[Completion]]:
@@ -153,12 +159,14 @@ class VllmServerEngine:
         body = await asyncio.to_thread(self._body, prompt, sampling)
         response = json.loads((await self._post("/inference/v1/generate", body)).body)
         check_prompt(prompt, response["prompt_token_ids"])
+        masks = self.masks if records_mask(sampling) else None
         return [
             sampled_completion(
                 self.encoder,
                 prompt,
                 choice["token_ids"],
-                [token["logprob"] for token in choice["logprobs"]["content"]],
+                [_by_id(token) for token in choice["logprobs"]["content"]],
+                masks,
             )
             for choice in sorted(response["choices"], key=lambda choice: choice["index"])
         ]
@@ -230,6 +238,13 @@ def _png_url(picture: PIL.Image.Image) -> str:
     file = io.BytesIO()
     picture.save(file, "PNG", compress_level=1)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _by_id(token: Mapping[str, Any]) -> dict[int, float]:
+    """{id: log-probability} of a sampled token and of those likeliest in its place, which the server names
+    `token_id:N`."""
+    named = (token, *token["top_logprobs"])
+    return {int(one["token"].removeprefix("token_id:")): one["logprob"] for one in named}
 
 
 def _read(body: bytes) -> dict[str, Any]:

@@ -133,13 +133,18 @@ class Encoder:
         """Text of token ids, special tokens left out."""
         return self.tokenizer.decode(ids, skip_special_tokens=True)
 
-    def completion(self, prompt: Prompt, ids: Sequence[int], logps: Sequence[float] = ()) -> Completion:
-        """A Completion from sampled token ids and their log-probabilities."""
+    def completion(
+        self,
+        prompt: Prompt,
+        ids: Sequence[int],
+        logps: Sequence[float] = (),
+        mask: Sequence[Sequence[int]] = (),
+    ) -> Completion:
+        """A Completion from sampled token ids, their log-probabilities and their sampling mask."""
         ended = bool(ids) and ids[-1] == self.eos_token_id
         text = self.decode(ids[:-1] if ended else ids)
-        return Completion(
-            text, "stop" if ended else "length", len(ids), tuple(ids), tuple(logps), prompt.frame
-        )
+        stop = "stop" if ended else "length"
+        return Completion(text, stop, len(ids), tuple(ids), tuple(logps), tuple(mask), prompt.frame)
 
     def _loaded(self, medium: Media) -> Any:
         """The decoded medium. A clip of fewer frames than the model joins to one patch, of one frame above

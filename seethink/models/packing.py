@@ -11,6 +11,7 @@ from torch import Tensor
 
 from seethink.models.batching import cross_mask, join_media
 from seethink.models.encoder import Prompt
+from seethink.models.sampling_mask import padded
 
 
 @dataclass
@@ -20,10 +21,11 @@ class Branch:
     ids: token ids. trained: which of them have a loss (default all). weight: of each trained token in the
     loss of the whole step, so that how the step is cut into packs changes nothing. advantage: of the
     completion. copied: a text to imitate, beside sampled completions. rollout: number among the
-    completions of its example. sampled: log-probabilities that the engine sampled with; empty where nothing
-    was sampled. old, reference: (trained tokens,)
-    log-probabilities under the policy that sampled and under the reference model. kinds: of the tokens, as
-    of a prompt; empty for text. shown: observations with media among its tokens, in order."""
+    completions of its example. sampled: log-probabilities that the engine sampled with; empty where
+    nothing was sampled. sampling_mask: ids that truncation kept at each trained token; empty without
+    truncation. old, reference: (trained tokens,) log-probabilities under the policy that sampled and under
+    the reference model. kinds: of the tokens, as of a prompt; empty for text. shown: observations with
+    media among its tokens, in order."""
 
     ids: Sequence[int]
     trained: Sequence[bool] = ()
@@ -32,6 +34,7 @@ class Branch:
     copied: bool = False
     rollout: int = 0
     sampled: Sequence[float] = ()
+    sampling_mask: Sequence[Sequence[int]] = ()
     old: Tensor | None = None
     reference: Tensor | None = None
     kinds: Sequence[int] = ()
@@ -77,11 +80,12 @@ def halves(group: Group) -> list[Group]:
 class Pack:
     """Groups as one batch of shared rows, one group a row, right-padded: B rows, L tokens, N trained tokens.
 
-    ids (B, L). kinds (B, L): 1 for tokens of a picture, 2 of a clip, else 0. branch (B, L): -1 prompt, k the
-    branch, -2 padding. step (B, L): position inside prompt or branch. predicted_from (N,): flat position in
-    (B * L) of the hidden state that predicts a trained token. targets (N,): its id. owner (N,): number of its
-    branch in the pack. weights, advantages, copied (N,): those of its branch. media: tensors for the vision
-    tower. host: the pack as it was made, where this one was moved to an accelerator."""
+    ids (B, L). kinds (B, L): 1 for tokens of a picture, 2 of a clip, else 0. branch (B, L): -1 prompt, k
+    the branch, -2 padding. step (B, L): position inside prompt or branch. predicted_from (N,): flat
+    position in (B * L) of the hidden state that predicts a trained token. targets (N,): its id. owner
+    (N,): number of its branch in the pack. weights, advantages, copied (N,): those of its branch. media:
+    tensors for the vision tower. sampling_mask (N, K): `sampling_mask.padded`. host: the pack as it was
+    made, where this one was moved to an accelerator."""
 
     groups: list[Group]
     ids: Tensor
@@ -95,6 +99,7 @@ class Pack:
     advantages: Tensor
     copied: Tensor
     media: dict[str, Tensor] = field(default_factory=dict)
+    sampling_mask: Tensor | None = None
     host: Pack | None = field(default=None, repr=False)
 
     @property
@@ -164,4 +169,5 @@ def _pack(groups: list[Group]) -> Pack:
         torch.tensor([b.advantage for b in branches])[owners],
         torch.tensor([b.copied for b in branches])[owners],
         join_media(shown) | cross_mask(prompts, width, left=False),
+        padded((branch.sampling_mask, branch.n_trained) for branch in branches),
     )

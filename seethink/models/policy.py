@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.utils.checkpoint import checkpoint
 
-from seethink.models import head, host_inputs, observations, unpacked_rows
+from seethink.models import head, host_inputs, observations, sampling_mask, unpacked_rows
 from seethink.models.attention import branching, flex
 from seethink.models.batching import positions
 from seethink.models.families import Family, family_of
@@ -64,8 +64,8 @@ class PolicyModel(nn.Module):
             _LOG.warning("%s has no entry in models/families.py: it trains on full rows", self.family.name)
 
     def forward(self, pack: Pack, temperature: float = 1.0, with_entropy: bool = False) -> Any:
-        """(N,) log-probabilities of the trained tokens, fp32, under softmax(logits / temperature);
-        with_entropy: also (N,) entropies of the distributions that they come from, without gradient."""
+        """(N,) log-probabilities of the trained tokens, fp32, under softmax(logits / temperature), over their
+        sampling mask if any; with_entropy: also (N,) entropies of the whole softmax, without gradient."""
         logps, entropy = self._logps(pack, self.family.shared, temperature, with_entropy)
         return (logps, entropy) if with_entropy else logps
 
@@ -79,7 +79,8 @@ class PolicyModel(nn.Module):
         """Chunk by chunk. Logits of shared rows are computed again in the backward pass, except the last
         chunk's, with which it begins; those of full rows are the model's own, and all kept."""
         rows = self._shared(pack) if share else unpacked_rows.logits(self.model, pack)
-        chunks = list(zip(rows.split(ROWS_PER_CHUNK), pack.targets.split(ROWS_PER_CHUNK), strict=True))
+        tensors = [rows, pack.targets] + ([] if pack.sampling_mask is None else [pack.sampling_mask])
+        chunks = list(zip(*(tensor.split(ROWS_PER_CHUNK) for tensor in tensors), strict=True))
         chunk = partial(self._chunk, share, temperature, with_entropy)
         again = partial(checkpoint, chunk, use_reentrant=False, preserve_rng_state=False)
         done = [*(again(*some) for some in chunks[:-1]), chunk(*chunks[-1])]
@@ -87,12 +88,12 @@ class PolicyModel(nn.Module):
         return logps, entropy
 
     def _chunk(
-        self, share: bool, temperature: float, with_entropy: bool, rows: Tensor, targets: Tensor
+        self, share: bool, temperature: float, with_entropy: bool, rows: Tensor, *tokens: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """rows: hidden states if `share`, else logits."""
+        """rows: hidden states if `share`, else logits. tokens: targets, and their sampling mask, if any."""
         logits = (head.logits(self.model, self.family, rows) if share else rows).float() / temperature
         total = logits.logsumexp(-1)
-        logps = logits.gather(-1, targets[:, None])[:, 0] - total
+        logps = sampling_mask.token_logps(logits, total, *tokens)
         return logps, _entropy(logits.detach(), total.detach()) if with_entropy else logps.detach()
 
     def _shared(self, pack: Pack) -> Tensor:

@@ -105,16 +105,17 @@ class LogProbCheck:
         for branch, logps in zip(branches, trained, strict=True):
             logits = self._logits(probe, branch)
             allowed = rounding(self.policy.model, logits, partial(self._logits, probe, branch))
-            self._compare(logps, _of(logits, branch.targets), allowed, probe, OTHER_TRAINING)
+            self._compare(logps, _of(logits, branch), allowed, probe, OTHER_TRAINING)
             if not self.policy.family.shared:
-                half = Branch(branch.ids[: -(-len(branch.ids) // 2)])
-                begun = _of(self._logits(probe, half), half.ids)
+                n = -(-len(branch.ids) // 2)
+                half = Branch(branch.ids[:n], sampling_mask=branch.sampling_mask[:n])
+                begun = _of(self._logits(probe, half), half)
                 self._compare(logps[: len(half.ids)], begun, allowed, probe, SEES_AHEAD)
             if branch.sampled and self.temperature:
                 logits[:, self.encoder.media_token_ids] = -torch.inf
                 drawn, wanted = (
                     logps.new_tensor(branch.sampled),
-                    _of(logits / self.temperature, branch.targets),
+                    _of(logits / self.temperature, branch),
                 )
                 self._compare(drawn, wanted, allowed.at(self.temperature), probe, OTHER_ROLLOUTS)
         self.checked[self._kind(group)] = _row_length(group)
@@ -146,12 +147,20 @@ def _probe(branch: Branch) -> Branch:
     """What is compared of a branch: its first tokens, but all of one that has several turns."""
     if branch.trained and branch.sampled:
         return replace(branch, old=None, reference=None)
-    return Branch(branch.ids[:PROBED], sampled=branch.sampled[:PROBED])
+    return Branch(
+        branch.ids[:PROBED], sampled=branch.sampled[:PROBED], sampling_mask=branch.sampling_mask[:PROBED]
+    )
 
 
-def _of(logits: Tensor, ids: Sequence[int]) -> Tensor:
-    """(C,) log-probabilities of tokens under (C, V) logits."""
-    return logits.log_softmax(-1).gather(-1, torch.tensor(ids, device=logits.device)[:, None])[:, 0]
+def _of(logits: Tensor, branch: Branch) -> Tensor:
+    """(C,) log-probabilities of a branch's trained tokens under (C, V) logits, over what truncation kept."""
+    if branch.sampling_mask:
+        dropped = torch.ones_like(logits, dtype=torch.bool)
+        for row, ids in zip(dropped, branch.sampling_mask, strict=True):
+            row[torch.tensor(ids, dtype=torch.long, device=row.device)] = False
+        logits = logits.masked_fill(dropped, -torch.inf)
+    targets = torch.tensor(branch.targets, device=logits.device)
+    return logits.log_softmax(-1).gather(-1, targets[:, None])[:, 0]
 
 
 def prompt_kind(model: Any, prompt: Prompt) -> PromptKind:

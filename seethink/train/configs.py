@@ -12,6 +12,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Literal
 
+from seethink.engines.base import MASK_TOKENS
 from seethink.settings import Config
 from seethink.train import other_names
 
@@ -211,21 +212,24 @@ class RolloutConfig(Config):
 
     prompts_per_step: prompts of one rollout batch, over all processes; TRL's `generation_batch_size` counts
     completions. num_generations: completions of each prompt, a group. temperature: of sampling, and of the
-    policy's log-probabilities. max_completion_length: tokens, of each turn where the task has an environment.
-    shuffle: False takes the prompts in order, a curriculum. pass_rate_range: a
-    prompt whose last completions were right less or more often than this is passed over once
-    (`PromptSampler`). dynamic_sampling_retries: up to this many times a step, groups without spread are
-    replaced by other prompts (dynamic sampling, DAPO). rollout_backend: "local" is the trained model itself,
-    "vllm" a copy in this process that may take the share vllm_gpu_memory_utilization of the accelerator's
-    memory, "http://host:port/v1" a vLLM server. importance_sampling_cap: upper bound of the ratio that
-    corrects for vLLM's own probabilities; 0 turns the correction off. importance_sampling_mode: a ratio of
-    each "token" or the product of a whole "sequence", above the cap set to it ("truncate") or rejected, to
-    weight 0 ("mask").
+    policy's log-probabilities. top_p, top_k: truncation of sampling; 1 and 0 are none. The ids that it kept
+    are recorded with each token, and log-probabilities of the loss are normalised over them. top_k bounds how
+    many they are, so top_p needs it. max_completion_length: tokens, of each turn where the task has an
+    environment. shuffle: False takes the prompts in order, a curriculum. pass_rate_range: a prompt whose last
+    completions were right less or more often than this is passed over once (`PromptSampler`).
+    dynamic_sampling_retries: up to this many times a step, groups without spread are replaced by other
+    prompts (dynamic sampling, DAPO). rollout_backend: "local" is the trained model itself, "vllm" a copy in
+    this process that may take the share vllm_gpu_memory_utilization of the accelerator's memory,
+    "http://host:port/v1" a vLLM server. importance_sampling_cap: upper bound of the ratio that corrects for
+    vLLM's own probabilities; 0 turns the correction off. importance_sampling_mode: a ratio of each "token" or
+    the product of a whole "sequence", above the cap set to it ("truncate") or rejected, to weight 0 ("mask").
     """
 
     prompts_per_step: int = 16
     num_generations: int = 8
     temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
     max_completion_length: int = 256
     shuffle: bool = True
     pass_rate_range: tuple[float, float] = (0.0, 1.0)
@@ -243,6 +247,8 @@ class RolloutConfig(Config):
             prompts_per_step="at least 1",
             max_completion_length="at least 1",
             temperature="above 0",
+            top_p="above 0 and at most 1",
+            top_k=f"at least 0 and at most {MASK_TOKENS}",
             dynamic_sampling_retries="at least 0",
             vllm_gpu_memory_utilization="above 0 and below 1",
             importance_sampling_cap="at least 0",
@@ -251,6 +257,11 @@ class RolloutConfig(Config):
             raise ValueError(
                 f"num_generations={self.num_generations}: a group needs num_generations of at least 2, or no "
                 "advantage can be formed"
+            )
+        if self.top_p < 1 and not self.top_k:
+            raise ValueError(
+                f"top_p={self.top_p}: the tokens that it keeps are recorded, and top_k bounds how many; add "
+                f"one of at most {MASK_TOKENS}, such as top_k=100"
             )
         low, high = self.pass_rate_range
         if not 0 <= low < high <= 1:

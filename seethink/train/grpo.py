@@ -153,7 +153,10 @@ class GRPOMethod:
         known = step_metrics(self.statistics, self.update)
         if self.config.rollout.rollout_backend == "local":
             return known
-        return known | {"request_retries": ranks.all_sum(self.rollouts.retries)}
+        return known | {
+            "request_retries": ranks.all_sum(self.rollouts.retries),
+            "incomplete_sampling_masks": ranks.all_sum(self.rollouts.incomplete_masks),
+        }
 
     # A rollout batch ---------------------------------------------------------------------------------------
 
@@ -189,6 +192,8 @@ class GRPOMethod:
         sampling = Sampling(
             n=self.config.rollout.num_generations,
             temperature=self.config.rollout.temperature,
+            top_p=self.config.rollout.top_p,
+            top_k=self.config.rollout.top_k,
             max_tokens=self.config.rollout.max_completion_length,
             seed=random.Random(f"{self.config.training.seed}/rollout/{batch}").getrandbits(63),
         )

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_SAMPLED = "completions are sampled from the whole distribution, as policy gradients assume"
+_SAMPLED = "sampling of completions is shaped by temperature, top_p and top_k alone"
 
 _EVERY_METHOD = {
     **dict.fromkeys(("lr", "learn_rate", "step_size"), "learning_rate"),
@@ -118,7 +118,7 @@ ROLLOUTS: Mapping[str, str] = {
     **dict.fromkeys(("soft_cache_length", "overlong_filter"), "overlong_buffer_len"),
     "mask_truncated_completions": "overlong_buffer_len",
     "chord_mu_peak": "sft_loss_coef",
-    **dict.fromkeys(("top_p", "top_k", "min_p", "repetition_penalty"), _SAMPLED),
+    **dict.fromkeys(("min_p", "repetition_penalty"), _SAMPLED),
     **dict.fromkeys(("reward_funcs", "reward_weights"), "give --verifier and --reward-weights"),
     **dict.fromkeys(("entropy_coef", "top_entropy_quantile"), "the entropy is logged, not optimised"),
     **dict.fromkeys(

@@ -48,6 +48,11 @@ class Rollouts:
         """Requests to a server that failed and were sent again."""
         return self.backend.retries if self.backend else 0
 
+    @property
+    def incomplete_masks(self) -> int:
+        """Sampled tokens whose sampling mask lacks some of the tokens that truncation kept."""
+        return self.backend.incomplete_masks if self.backend else 0
+
     def complete(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
         """`sampling.n` completions of each prompt, in order. Call `sync_weights` first.
 

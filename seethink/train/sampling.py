@@ -54,7 +54,10 @@ class RolloutSampler:
         if self.task.environment is None or self.observe is None:
             completions = self.rollouts.complete(prompts, sampling)
             return completions, [
-                [Branch(c.token_ids, sampled=c.logps, rollout=n) for c, n in zip(own, named, strict=True)]
+                [
+                    Branch(c.token_ids, sampled=c.logps, sampling_mask=c.sampling_mask, rollout=n)
+                    for c, n in zip(own, named, strict=True)
+                ]
                 for own, named in zip(completions, numbers, strict=True)
             ]
         episodes = roll_out(
@@ -92,9 +95,15 @@ def _asked_again(prompt: Prompt, numbers: range) -> Prompt:
 
 def _branch(episode: Episode[Observed], rollout: int) -> Branch:
     whole = episode.prompt.said(episode.turns[-1])
-    logps = episode.completion().logps
+    said = episode.completion()
     return Branch(
-        whole.ids, whole.sampled, rollout=rollout, sampled=logps, kinds=whole.kinds, shown=whole.shown
+        whole.ids,
+        whole.sampled,
+        rollout=rollout,
+        sampled=said.logps,
+        sampling_mask=said.sampling_mask,
+        kinds=whole.kinds,
+        shown=whole.shown,
     )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -113,9 +114,16 @@ def _engine(script: Script) -> VllmServerEngine:
     return VllmServerEngine(script.url, "sprout", _encoder(), QUICK)
 
 
+def _place(token: int, logp: float) -> dict[str, Any]:
+    """A sampled token as the server tells it, with the two that could have been sampled."""
+    likeliest = [(token, logp), (token + 1, math.log1p(-math.exp(logp))), (token + 2, -9999.0)]
+    named = [{"token": f"token_id:{one}", "logprob": x} for one, x in likeliest]
+    return named[0] | {"top_logprobs": named}
+
+
 def _reply(prompt, *rows: tuple[list[int], list[float]]) -> Callable[[dict], dict]:
     choices = [
-        {"index": i, "token_ids": ids, "logprobs": {"content": [{"logprob": x} for x in logps]}}
+        {"index": i, "token_ids": ids, "logprobs": {"content": [*map(_place, ids, logps)]}}
         for i, (ids, logps) in enumerate(rows)
     ]
     return lambda body: {"prompt_token_ids": prompt.ids, "choices": choices[::-1]}
@@ -128,8 +136,10 @@ def test_the_server_gets_unexpanded_ids_the_pictures_without_loss_and_the_sampli
     script.answer = _reply(prompt, ([7, eos], [-0.5, -0.25]), ([8, 9], [-1.0, -2.0]))
     sampling = Sampling(n=2, temperature=0.7, top_p=0.9, top_k=5, max_tokens=2, seed=3)
     ((one, two),) = engine.complete([prompt], sampling)
-    assert (one.token_ids, one.logps, one.stop) == ((7, eos), (-0.5, -0.25), "stop")
-    assert (two.token_ids, two.logps, two.stop) == ((8, 9), (-1.0, -2.0), "length")
+    assert (one.token_ids, one.stop, two.token_ids, two.stop) == ((7, eos), "stop", (8, 9), "length")
+    assert (one.logps, two.logps) == (pytest.approx((-0.5, -0.25)), pytest.approx((-1.0, -2.0)))
+    assert [list(ids) for ids in two.sampling_mask] == [[8, 9], [9, 10]], "the third had no probability"
+    assert engine.incomplete_masks == 0
     assert one.text == engine.encoder.decode([7])
     path, body = script.requests[-1]
     assert path == "/inference/v1/generate"

@@ -75,7 +75,7 @@ def test_what_generate_samples_is_what_the_forward_pass_says(name: str) -> None:
         logits = _ordinary(name, model, prompt, list(answer.token_ids))
         logits[:, encoder.media_token_ids] = -torch.inf
         assert logits.argmax(-1).tolist() == list(answer.token_ids)
-        for ids, logps in engine.own.decode(prompt, Sampling(n=3, temperature=0.7, max_tokens=8)):
+        for ids, logps, _ in engine.own.decode(prompt, Sampling(n=3, temperature=0.7, max_tokens=8)):
             wanted = _ordinary(name, model, prompt, ids) / 0.7
             wanted[:, encoder.media_token_ids] = -torch.inf
             wanted = wanted.log_softmax(-1).gather(-1, torch.tensor(ids)[:, None])[:, 0]

@@ -41,6 +41,7 @@ class Beside:
     asleep = False
     shared = False
     retries = 0
+    incomplete_masks = 0
     opened: list[Beside] = []  # noqa: RUF012
 
     def __init__(self, name: str, encoder: Any, dtype: str, memory: float) -> None:
@@ -61,7 +62,8 @@ class Beside:
     def _with_logps(self, prompt, completions, temperature):
         logps: list[Tensor] = []
         for completion in completions:
-            pack = pack_groups([Group(prompt, [Branch(completion.token_ids)])], 1)[0]
+            branch = Branch(completion.token_ids, sampling_mask=completion.sampling_mask)
+            pack = pack_groups([Group(prompt, [branch])], 1)[0]
             logps.append(self.policy(pack, temperature))
         return [replace(c, logps=tuple(row.tolist())) for c, row in zip(completions, logps, strict=True)]
 
@@ -281,19 +283,6 @@ def test_each_mode_of_correction_has_the_weights_told_by_hand(
     assert told["sampling/sampling_logp_difference/mean"] == pytest.approx(sum(gaps) / 4)
     changed = {"token": [3, 4], "sequence": [4, 4]}[mode.partition("_")[0]]
     assert told["sampling/clipped_ratio"] == len(changed) / 4
-
-
-def test_the_ratio_of_what_top_p_kept_is_biased_by_its_mass_and_of_the_whole_distribution_is_not() -> None:
-    """Why rollouts have no top_p: the engine's probabilities are those of what it kept, the trained
-    model's are not."""
-    logps = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
-    whole, kept = logps.exp(), torch.tensor([0.5, 0.3, 0.0, 0.0])
-    mean = (whole * importance.importance_ratios(logps, logps)).sum()
-    assert float(mean) == pytest.approx(1)
-    engine = kept / kept.sum()
-    some = engine > 0
-    mean = (engine * importance.importance_ratios(logps, engine.log()))[some].sum()
-    assert float(mean) == pytest.approx(0.8)
 
 
 # What a user may say ------------------------------------------------------------------------------------

@@ -59,9 +59,9 @@ SEEN = {
     "screens": 0.07,
     "clips": 0.06,
 }
-"""Many pages, which are small, and whose handwriting takes most examples: where an eighth of the pictures were
-pages, 9 of 100 new digits were named wrong. And many figures, whose pictures have few labels: of these digits,
-a quarter were named wrong."""
+"""Many pages, which are small, and whose handwriting takes most examples: where an eighth of the pictures
+were pages, 9 of 100 new digits were named wrong. And many figures, whose pictures have few labels: of these
+digits, a quarter were named wrong."""
 SEE = Course(READING, {"tiny": 1_300, "one_gpu": 800}, 6e-3, 1 / 6, shares=SEEN)
 OBJECTS = {
     "pages": 0.27, "counting": 0.17, "grounding": 0.17, "detection": 0.13, "spatial": 0.13, "clips": 0.13
