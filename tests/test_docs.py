@@ -19,7 +19,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 FOLDERS = (".", "docs", "bench", "seethink/systems/*")
 PAGES = sorted(page for folder in FOLDERS for page in ROOT.glob(f"{folder}/*.md"))
 WITH_PACKAGE = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-FOREIGN = {"--dataset", "--structured-outputs-config", "--chain"}
+FOREIGN = {"--max-logprobs", "--dataset", "--structured-outputs-config", "--chain"}
 """Options in the pages that are other programs' (ms-swift, vLLM, bench)."""
 
 
