@@ -45,7 +45,7 @@ def ours(model: Any, prompts: list[Prompt], shape: Shape) -> int:
         family=FAMILIES[0],
         eos_token_id=END,
         media_token_ids=[IMAGE, END],
-        completion=lambda prompt, ids, logps: Completion("", n_tokens=len(ids)),
+        completion=lambda prompt, ids, logps, mask: Completion("", n_tokens=len(ids)),
     )
     sampling = Sampling(n=shape.group, temperature=1.0, max_tokens=shape.response)
     answers = LocalEngine(model, encoder).complete(prompts, sampling)  # type: ignore[arg-type]
