@@ -75,8 +75,8 @@ class BareEncoder:
         self.family, config = prompt.family, model.config
         self.media_token_ids = sorted(_media_token_ids(config))
 
-    def completion(self, prompt: Prompt, ids: list[int], logps: list[float]) -> Completion:
-        return Completion("", token_ids=tuple(ids), logps=tuple(logps))
+    def completion(self, prompt: Prompt, ids: list[int], logps: list[float], mask: Any = ()) -> Completion:
+        return Completion("", token_ids=tuple(ids), logps=tuple(logps), sampling_mask=tuple(mask))
 
     def whole_row(self, prompt: Prompt, ids: Sequence[int]) -> Prompt:
         return replace(prompt, ids=[*prompt.ids, *ids], kinds=[*prompt.kinds, *[0] * len(ids)])

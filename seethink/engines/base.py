@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
@@ -19,14 +18,6 @@ BATCH_TOKENS = 32_768
 
 MASK_TOKENS = 512
 """Largest `top_k` of which engines record sampling masks: the ids that truncation kept for each token."""
-
-
-def rows_together(rows: int, longest: int, limit: int) -> int:
-    """How many of `rows` rows, each of `longest` tokens with its prompt, are decoded as one batch of at most
-    `limit` cached tokens: as few batches as possible, of about equal size; at least one row."""
-    most = max(1, limit // longest)
-    return ceil(rows / ceil(rows / most))
-
 
 Role = Literal["vision", "text", "judge"]
 """What a request needs from its engine: to look at pictures, to reason about a text, or to judge."""

@@ -1,7 +1,6 @@
 """Engine and rollout back-end on a transformers model in this process.
 
-Each prompt, pictures included, is prefilled once; its completions branch off the key-value cache. A batch
-holds several prompts, or as many completions of one as keep to `max_tokens_per_batch`.
+Each prompt, pictures included, is prefilled once; its completions branch off the key-value cache.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ import torch
 from torch import Tensor
 
 from seethink.engines.adapters import Adapters
-from seethink.engines.base import BATCH_TOKENS, Beams, rows_together
+from seethink.engines.base import BATCH_TOKENS, Beams
 from seethink.engines.beam_search import search
 from seethink.engines.kv_cache import preallocate
 from seethink.engines.own_generate import OwnGenerate
-from seethink.engines.prefill import Prefill, Prefilled, Sampled, completed
+from seethink.engines.prefill import Prefill, Sampled, completed
 from seethink.engines.sampling import kept_ids, not_numbers, random_streams, sample
 from seethink.models.batching import batches
 from seethink.models.encoder import Encoder, Prompt
@@ -101,28 +100,9 @@ class LocalEngine:
         """B * n completions, the n of each prompt next to each other."""
         self.model.eval()
         state = self.prefill(prompts)
-        uniforms = random_streams(prompts, sampling).to(state.logits.device)  # (B * n, max_tokens)
-        longest = max(len(prompt.ids) for prompt in prompts) + sampling.max_tokens
-        parts = uniforms.split(rows_together(len(uniforms), longest, self.max_tokens_per_batch))
-        if len(parts) == 1:
-            rows = self._branch(prompts, state, uniforms, sampling)
-        else:  # `batches` leaves such a prompt alone
-            rows = [row for part in parts for row in self._branch(prompts, state.copy(), part, sampling)]
-        sampled = []
-        for row, (ids, logps, mask) in enumerate(rows):
-            prompt, number = divmod(row, sampling.n)
-            usage = RolloutUsage(1, len(ids)) + (RolloutUsage() if number else state.usage[prompt])
-            sampled.append(Sampled(ids, logps, usage, mask))
-        return sampled
-
-    def _branch(
-        self, prompts: Sequence[Prompt], state: Prefilled, uniforms: Tensor, sampling: Sampling
-    ) -> list[tuple[list[int], list[float], list[Sequence[int]]]]:
-        """(token ids, log-probabilities, sampling masks) of a completion for each row of `uniforms`
-        (R, max_tokens), equally many of each prompt. state: of the prompts; used up."""
-        each = len(uniforms) // len(prompts)
-        state.repeat(each)
+        state.repeat(sampling.n)
         preallocate(state.cache)
+        uniforms = random_streams(prompts, sampling).to(state.logits.device)  # (B * n, max_tokens)
         written = torch.full(uniforms.shape, self.encoder.eos_token_id, device=uniforms.device)
         logps = torch.zeros(uniforms.shape, device=uniforms.device)
         masks: list[list[Sequence[int]]] = [[] for _ in written]
@@ -130,7 +110,8 @@ class LocalEngine:
         unfinished = torch.ones(len(rows), dtype=torch.bool, device=uniforms.device)
         for t in range(sampling.max_tokens):
             if (nan := state.logits.isnan().any(-1)).any():
-                raise not_numbers(prompts[int(rows[nan][0]) // each])
+                prompt = prompts[int(rows[nan][0]) // sampling.n]
+                raise not_numbers(prompt)
             forbidden = self.encoder.media_token_ids
             token, logp, kept = sample(state.logits, uniforms[rows, t], sampling, forbidden)
             written[rows[unfinished], t], logps[rows[unfinished], t] = token[unfinished], logp[unfinished]
@@ -141,13 +122,15 @@ class LocalEngine:
             if not unfinished.any() or t + 1 == sampling.max_tokens:
                 break
             if unfinished.float().mean() < KEEP_ROWS:
-                going = unfinished.nonzero()[:, 0]
-                state.select(going)
-                rows, token, unfinished = rows[going], token[going], unfinished[going]
+                kept = unfinished.nonzero()[:, 0]
+                state.select(kept)
+                rows, token, unfinished = rows[kept], token[kept], unfinished[kept]
             self.prefill.step(state, token, t)
         eos = self.encoder.eos_token_id
-        found = []
-        for ids, own, mask in zip(written.tolist(), logps.tolist(), masks, strict=True):
+        sampled = []
+        for row, (ids, own) in enumerate(zip(written.tolist(), logps.tolist(), strict=True)):
             n = ids.index(eos) + 1 if eos in ids else len(ids)
-            found.append((ids[:n], own[:n], mask[:n]))
-        return found
+            prompt, number = divmod(row, sampling.n)
+            usage = RolloutUsage(1, n) + (RolloutUsage() if number else state.usage[prompt])
+            sampled.append(Sampled(ids[:n], own[:n], usage, masks[row][:n]))
+        return sampled

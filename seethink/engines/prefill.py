@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -87,10 +86,6 @@ class Prefilled:
             x.repeat_interleave(n, 0) for x in (self.logits, self.mask, self.position)
         )
         self.cross = {name: value[:, -1:].repeat_interleave(n, 0) for name, value in self.cross.items()}
-
-    def copy(self) -> Prefilled:
-        """The same state with a cache of its own; all else is replaced, not changed, by what follows."""
-        return replace(self, cache=deepcopy(self.cache))
 
     def select(self, rows: Tensor) -> None:
         """Keep these rows, in this order, of everything but usage."""

@@ -171,6 +171,6 @@ def _rollout(config: Any, shape: PromptShape, rows: int) -> int:
     """Bytes of a batch while sampling: keys and values, and the logits of one token."""
     text = TextDimensions.of(config)
     longest = len(shape.prompt.ids) + max(shape.branches)
-    together = min(rows, max(1, BATCH_TOKENS // longest))
+    together = max(len(shape.branches), min(rows, BATCH_TOKENS // longest))
     cache = 2 * FP32 * text.layers * text.kv_size * longest
     return together * (cache + SAMPLED_LOGIT * text.vocabulary)

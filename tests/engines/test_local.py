@@ -13,7 +13,6 @@ import torch
 from scipy import stats
 
 from seethink.engines import local
-from seethink.engines.base import rows_together
 from seethink.engines.local import LocalEngine
 from seethink.engines.sampling import random_streams
 from seethink.formats import ANSWER_ONLY, PREFILLED_THINK, THINK_ANSWER
@@ -204,36 +203,6 @@ def test_dropping_finished_rows_from_the_cache_changes_nothing(keep_rows: float,
     )
     monkeypatch.setattr(local, "KEEP_ROWS", keep_rows)
     assert _said(engine.generate(_conversations(), WARM)) == _said(usual)
-
-
-@pytest.mark.parametrize("family", tiny.FAMILIES)
-def test_completions_of_one_prompt_are_decoded_in_batches_within_the_limit(family: str, monkeypatch) -> None:
-    model = _talkative(tiny.FAMILIES[family](), 4.0)
-    encoder = tiny.encoder(model)
-    prompts = encoder.prompts(_conversations())
-    sampling = Sampling(n=7, max_tokens=8, seed=3)
-    whole = LocalEngine(model, encoder).complete(prompts, sampling)
-    limit = 3 * (max(len(prompt.ids) for prompt in prompts) + sampling.max_tokens)
-    bounded, cached = LocalEngine(model, encoder, limit), []
-    step = bounded.prefill.step
-
-    def counted(state, token, t) -> None:
-        step(state, token, t)
-        cached.append(state.mask.numel())
-
-    monkeypatch.setattr(bounded.prefill, "step", counted)
-    parts = bounded.complete(prompts, sampling)
-    assert _said(parts) == _said(whole) and max(cached) <= limit
-    for few, all_ in zip(parts, whole, strict=True):
-        for one, other in zip(few, all_, strict=True):
-            assert one.logps == pytest.approx(other.logps, abs=1e-5) and one.usage == other.usage
-    assert bounded.prefill.counted.pictures_encoded == sum(len(prompt.media_keys) for prompt in prompts), (
-        "encoded once"
-    )
-
-
-def test_the_parts_of_a_prompt_are_few_and_about_equal() -> None:
-    assert [rows_together(16, longest, 120) for longest in (7, 8, 10, 11, 60, 121)] == [16, 8, 8, 8, 2, 1]
 
 
 def test_an_answer_does_not_depend_on_what_else_is_asked_nor_on_the_order() -> None:

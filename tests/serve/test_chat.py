@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,18 @@ from seethink.sources.handwritten import Pages
 from seethink.types import Example, Response, Sampling, Score, Task
 from tests.serve.served import FORM, Served, asked, plain, png, post, service_of, serving, sprout, user
 
-EXAMPLES = drawn.by_name("counting", 6)
+EXAMPLES = drawn.by_name("counting", 6, level=1)
+
+
+@cache
+def thoughtful() -> Example:
+    """The first example that sprout thinks about at length, at temperature 0."""
+    local = _local(EXAMPLES, Sampling(temperature=0, max_tokens=200))
+    return next(
+        example
+        for example, (text,) in zip(EXAMPLES, local, strict=True)
+        if len(thought_and_content(FORM, text)[0]) > 40
+    )
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +99,7 @@ def test_a_seeded_sample_is_the_local_engines_and_choices_differ(served: Served)
 
 
 def test_a_stream_comes_token_by_token_and_is_the_whole_answer(served: Served) -> None:
-    client, messages = served.client(), asked(EXAMPLES[1])
+    client, messages = served.client(), asked(thoughtful())
     common = {"model": "sprout", "messages": messages, "temperature": 0, "max_tokens": 200}
     whole = client.chat.completions.create(**common)
     stream = client.chat.completions.create(**common, stream=True, stream_options={"include_usage": True})
@@ -153,9 +165,9 @@ def test_the_example_of_the_page_runs(served: Served, tmp_path: Path) -> None:
 def test_logprobs_are_those_of_the_model_and_cover_every_token(served: Served) -> None:
     common = {
         "model": "sprout",
-        "messages": asked(EXAMPLES[2]),
+        "messages": asked(thoughtful()),
         "max_tokens": 12,
-        "seed": 5,
+        "temperature": 0,
         "logprobs": True,
         "top_logprobs": 3,
     }
@@ -179,7 +191,7 @@ def test_logprobs_are_those_of_the_model_and_cover_every_token(served: Served) -
 
 
 def test_a_stop_text_ends_the_answer_before_it(served: Served) -> None:
-    client, messages = served.client(), asked(EXAMPLES[1])
+    client, messages = served.client(), asked(thoughtful())
     common = {"model": "sprout", "messages": messages, "temperature": 0, "max_tokens": 200}
     whole = client.chat.completions.create(**common).choices[0].message.reasoning_content
     stop = whole[len(whole) // 2 :][:5]

@@ -46,7 +46,7 @@ def _sampled(model: Any, encoder: Any, sampling: Sampling, masked: bool = True) 
             Branch(
                 c.token_ids,
                 weight=0.1,
-                advantage=1.0 - 0.4 * number,
+                advantage=-0.4 * number + 1.0,
                 sampled=c.logps,
                 sampling_mask=c.sampling_mask if masked else (),
             )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
-from seethink.engines.base import BATCH_TOKENS, rows_together
+from seethink.engines.base import BATCH_TOKENS
 from seethink.run.cost.figures import Figures
 from seethink.run.cost.known_models import CALIBRATION_MODEL, ModelCost
 from seethink.run.cost.workload import (
@@ -100,21 +100,17 @@ class CardCost:
 
     def rollout_s(self, prompt: Question, lengths: Sequence[Sequence[int]], limit: int) -> float:
         """Seconds to sample groups of completions of these lengths: prompts are computed once, and as many
-        groups as `BATCH_TOKENS` allows, of a larger group as many rows, continue together until the longest
-        completion ends."""
+        groups as `BATCH_TOKENS` allows continue together until the longest completion ends."""
         if not lengths:
             return 0.0
-        longest = prompt.prompt + limit
-        together = max(1, BATCH_TOKENS // (len(lengths[0]) * longest))
+        rows = len(lengths[0])
+        together = max(1, BATCH_TOKENS // (rows * (prompt.prompt + limit)))
         prefill = self.forward_s(replace(prompt, answers=0, length=0))
         total = len(lengths) * prefill
         for first in range(0, len(lengths), together):
             some = [length for group in lengths[first : first + together] for length in group]
-            size = rows_together(len(some), longest, BATCH_TOKENS)
-            for start in range(0, len(some), size):
-                part = some[start : start + size]
-                context = prompt.prompt + sum(part) / len(part) / 2
-                total += max(part) * self.decode_s(len(part), context)
+            context = prompt.prompt + sum(some) / len(some) / 2
+            total += max(some) * self.decode_s(len(some), context)
         return total
 
     # Memory ----------------------------------------------------------------------------------------------
