@@ -20,12 +20,11 @@ class Branch:
 
     ids: token ids. trained: which of them have a loss (default all). weight: of each trained token in the
     loss of the whole step, so that how the step is cut into packs changes nothing. advantage: of the
-    completion. copied: a text to imitate, beside sampled completions. rollout: number among the
-    completions of its example. sampled: log-probabilities that the engine sampled with; empty where
-    nothing was sampled. sampling_mask: ids that truncation kept at each trained token; empty without
-    truncation. old, reference: (trained tokens,) log-probabilities under the policy that sampled and under
-    the reference model. kinds: of the tokens, as of a prompt; empty for text. shown: observations with
-    media among its tokens, in order."""
+    completion. copied: a text to imitate, beside sampled completions. rollout: number among the completions
+    of its example. sampled: log-probabilities that the engine sampled with; empty where nothing was sampled.
+    sampling_mask: ids that truncation kept at each trained token; empty without truncation. old, reference:
+    (trained tokens,) log-probabilities under the policy that sampled and under the reference model. kinds: of
+    the tokens, as of a prompt; empty for text. shown: observations with media among its tokens, in order."""
 
     ids: Sequence[int]
     trained: Sequence[bool] = ()
@@ -80,12 +79,12 @@ def halves(group: Group) -> list[Group]:
 class Pack:
     """Groups as one batch of shared rows, one group a row, right-padded: B rows, L tokens, N trained tokens.
 
-    ids (B, L). kinds (B, L): 1 for tokens of a picture, 2 of a clip, else 0. branch (B, L): -1 prompt, k
-    the branch, -2 padding. step (B, L): position inside prompt or branch. predicted_from (N,): flat
-    position in (B * L) of the hidden state that predicts a trained token. targets (N,): its id. owner
-    (N,): number of its branch in the pack. weights, advantages, copied (N,): those of its branch. media:
-    tensors for the vision tower. sampling_mask (N, K): `sampling_mask.padded`. host: the pack as it was
-    made, where this one was moved to an accelerator."""
+    ids (B, L). kinds (B, L): 1 for tokens of a picture, 2 of a clip, else 0. branch (B, L): -1 prompt, k the
+    branch, -2 padding. step (B, L): position inside prompt or branch. predicted_from (N,): flat position in
+    (B * L) of the hidden state that predicts a trained token. targets (N,): its id. owner (N,): number of its
+    branch in the pack. weights, advantages, copied (N,): those of its branch. media: tensors for the vision
+    tower. sampling_mask (N, K): `sampling_mask.padded`. host: the pack as it was made, where this one was
+    moved to an accelerator."""
 
     groups: list[Group]
     ids: Tensor
