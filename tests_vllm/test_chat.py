@@ -32,7 +32,7 @@ from tests_vllm.models import QUESTIONS, clip, question
 from tests_vllm.serving import CPU_OPTIONS, serving
 
 KEY = "secret"
-CONTEXT = 2048
+CONTEXT = 1024
 """Context length of the server in tokens, shorter than most steps request."""
 
 

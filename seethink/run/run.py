@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from seethink.solve.equal_tokens import EqualTokens
     from seethink.train.configs import DPOConfig, GRPOConfig, SFTConfig
 
-TINY = "The model is sprout, which ships with SeeThink: seven million parameters. It is tiny, and it errs."
+TINY = "The model is sprout, which ships with SeeThink: five million parameters. It is tiny, and it errs."
 LEVEL = 1
 """Of drawn worlds: the easiest level, which sprout's recipe learns."""
 _STAGE_NAME = re.compile(r"[a-z0-9_-]+(/[a-z0-9_-]+)*")
