@@ -22,7 +22,7 @@ from seethink.types import Example, Response, Score, Task
 
 ROOT = Path(__file__).parents[1]
 DIFFERENCE = "sampling/sampling_logp_difference/mean"
-GAP = 5e-4
+GAP = 1e-4
 CONFIG = GRPOConfig.of(
     learning_rate=1e-4, prompts_per_step=4, num_generations=6, max_steps=4, max_completion_length=16,
     temperature=0.9, rollout_backend="vllm", vllm_gpu_memory_utilization=0.05,

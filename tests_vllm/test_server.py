@@ -28,7 +28,7 @@ from tests_vllm.serving import CPU_OPTIONS, serving
 from tests_vllm.test_grpo import variety
 
 DRAWN = Sampling(n=8, max_tokens=12, temperature=0.8, seed=5)
-EQUAL = 5e-4
+EQUAL = 1e-4
 
 
 @dataclass

@@ -4,7 +4,7 @@ The general trainer (`seethink.train`) serves any model. For one of a few millio
 processing and launching kernels cost more than arithmetic; `bench/grow.py` compares both. Without a compiler
 shapes may follow the data, and attention computes only what is seen. Losses and gradients are those of
 ordinary rows under the model's own forward pass (tested). Under `torchrun` every process draws its share of a
-batch's rows, and gradients are averaged; on a CPU, two processes of one thread are faster than two threads.
+batch's rows, and gradients are averaged.
 """
 
 from __future__ import annotations
